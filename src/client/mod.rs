@@ -1,0 +1,9 @@
+//! What a user holds, in Rust.
+
+mod delivery;
+mod stats;
+pub mod thingsboard;
+pub mod ttn;
+
+pub use delivery::{Body, Delivery, Incoming};
+pub use stats::Stats;

@@ -1,0 +1,134 @@
+//! The rate limits of a client, shared with whoever looks at them or changes them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::dialect::thingsboard::RateLimit;
+
+/// One limit.
+#[derive(Clone, Debug)]
+pub struct Meter(Arc<Mutex<RateLimit>>);
+
+impl Meter {
+    /// Share a limit.
+    #[must_use]
+    pub fn new(limit: RateLimit) -> Self {
+        Self(Arc::new(Mutex::new(limit)))
+    }
+
+    /// No limit.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::new(RateLimit::none())
+    }
+
+    /// The limit, to look at or to change.
+    pub fn limit(&self) -> MutexGuard<'_, RateLimit> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !self.limit().unlimited
+    }
+
+    fn deduct(&self, amount: usize, now: Instant) {
+        self.limit().deduct(amount as f64, now);
+    }
+
+    fn time_to(&self, amount: usize, now: Instant) -> Duration {
+        self.limit().time_to(amount as f64, now)
+    }
+}
+
+/// What a message is charged to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    /// Telemetry and attributes of the client itself.
+    Telemetry,
+    /// Everything else of the client itself.
+    Messages,
+    /// Telemetry and attributes of devices behind the gateway.
+    DeviceTelemetry,
+    /// Everything else of theirs.
+    DeviceMessages,
+}
+
+/// The limits of one kind of sender.
+#[derive(Clone, Debug)]
+pub struct Meters {
+    /// Messages that are no telemetry.
+    pub messages: Meter,
+    /// Telemetry and attributes.
+    pub telemetry: Meter,
+    /// Values in them.
+    pub points: Meter,
+}
+
+impl Meters {
+    /// No limits.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self { messages: Meter::unlimited(), telemetry: Meter::unlimited(), points: Meter::unlimited() }
+    }
+
+    /// All three.
+    #[must_use]
+    pub fn all(&self) -> [&Meter; 3] {
+        [&self.messages, &self.telemetry, &self.points]
+    }
+}
+
+/// The limits of one message.
+#[derive(Clone, Debug)]
+pub(super) struct Toll {
+    messages: Meter,
+    points: Option<Meter>,
+}
+
+impl Toll {
+    pub(super) fn new(own: &Meters, devices: &Meters, traffic: Traffic) -> Self {
+        let meters = match traffic {
+            Traffic::Telemetry | Traffic::Messages => own,
+            Traffic::DeviceTelemetry | Traffic::DeviceMessages => devices,
+        };
+        match traffic {
+            Traffic::Telemetry | Traffic::DeviceTelemetry => {
+                Self { messages: meters.telemetry.clone(), points: Some(meters.points.clone()) }
+            }
+            Traffic::Messages | Traffic::DeviceMessages => Self { messages: meters.messages.clone(), points: None },
+        }
+    }
+
+    /// Whether anything is limited.
+    pub(super) fn is_due(&self) -> bool {
+        self.messages.is_set() || self.points.as_ref().is_some_and(Meter::is_set)
+    }
+
+    /// The most values in a message; 0 for any number.
+    pub(super) fn most_points(&self) -> usize {
+        let least = self.points.as_ref().and_then(|points| points.limit().smallest()).unwrap_or(0.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, never negative")]
+        let least = least as usize;
+        least
+    }
+
+    /// Values are paid before the wait, as in the original.
+    pub(super) fn pay_points(&self, points: usize) {
+        if let Some(meter) = &self.points {
+            meter.deduct(points, Instant::now());
+        }
+    }
+
+    /// How long until the message may go.
+    pub(super) fn wait(&self, points: usize) -> Duration {
+        let now = Instant::now();
+        let values = self.points.as_ref().map_or(Duration::ZERO, |meter| meter.time_to(points, now));
+        self.messages.time_to(1, now).max(values)
+    }
+
+    pub(super) fn pay_message(&self) {
+        self.messages.deduct(1, Instant::now());
+    }
+}

@@ -1,0 +1,15 @@
+//! What ThingsBoard's MQTT transport and its clients say to each other, as pure functions: topics, telemetry, limits.
+
+mod json;
+mod rate_limit;
+mod reason;
+mod session_limits;
+mod telemetry;
+mod topic;
+
+pub use json::{write_float, write_text};
+pub use rate_limit::{RateLimit, TokenBucket, Window};
+pub use reason::{PublishCode, connect_reason};
+pub use session_limits::{Limits, SessionLimits};
+pub use telemetry::{Chunk, Entry, Field, Part, Stamp, split};
+pub use topic::{Address, names};

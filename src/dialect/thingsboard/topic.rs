@@ -1,0 +1,105 @@
+//! Topics of the device and gateway API (TB 1.2, 1.5, 1.6, 2).
+
+/// The topics by their names in the original.
+#[expect(missing_docs, reason = "the names say it")]
+pub mod names {
+    pub const TELEMETRY: &str = "v1/devices/me/telemetry";
+    pub const ATTRIBUTES: &str = "v1/devices/me/attributes";
+    pub const ATTRIBUTES_REQUEST: &str = "v1/devices/me/attributes/request/";
+    pub const ATTRIBUTES_RESPONSE: &str = "v1/devices/me/attributes/response/";
+    pub const RPC_REQUEST: &str = "v1/devices/me/rpc/request/";
+    pub const RPC_RESPONSE: &str = "v1/devices/me/rpc/response/";
+    pub const CLAIM: &str = "v1/devices/me/claim";
+    pub const PROVISION_REQUEST: &str = "/provision/request";
+    pub const PROVISION_RESPONSE: &str = "/provision/response";
+    pub const FIRMWARE_REQUEST: &str = "v2/fw/request/";
+    pub const FIRMWARE_RESPONSE: &str = "v2/fw/response/";
+    pub const FIRMWARE_ERROR: &str = "v2/fw/error";
+    pub const GATEWAY_CONNECT: &str = "v1/gateway/connect";
+    pub const GATEWAY_DISCONNECT: &str = "v1/gateway/disconnect";
+    pub const GATEWAY_TELEMETRY: &str = "v1/gateway/telemetry";
+    pub const GATEWAY_ATTRIBUTES: &str = "v1/gateway/attributes";
+    pub const GATEWAY_ATTRIBUTES_REQUEST: &str = "v1/gateway/attributes/request";
+    pub const GATEWAY_ATTRIBUTES_RESPONSE: &str = "v1/gateway/attributes/response";
+    pub const GATEWAY_RPC: &str = "v1/gateway/rpc";
+    pub const GATEWAY_CLAIM: &str = "v1/gateway/claim";
+}
+
+/// What a topic that the server publishes to is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address<'t> {
+    /// Shared attributes changed.
+    Attributes,
+    /// Answer to an attribute request, by its number.
+    AttributesResponse(&'t str),
+    /// A call from the server, by its number.
+    RpcRequest(&'t str),
+    /// Answer to a call to the server, by its number.
+    RpcResponse(&'t str),
+    /// A piece of a firmware package: number of the request, number of the piece.
+    FirmwareChunk(&'t str, &'t str),
+    /// A firmware request was refused.
+    FirmwareError,
+    /// Shared attributes of a device behind the gateway changed.
+    GatewayAttributes,
+    /// Answer to an attribute request for such a device.
+    GatewayAttributesResponse,
+    /// A call for such a device.
+    GatewayRpc,
+    /// The server dropped such a device.
+    GatewayDisconnect,
+    /// Anything else.
+    Other,
+}
+
+impl<'t> Address<'t> {
+    /// Read a topic.
+    #[must_use]
+    pub fn parse(topic: &'t str) -> Self {
+        match topic {
+            names::ATTRIBUTES => return Self::Attributes,
+            names::FIRMWARE_ERROR => return Self::FirmwareError,
+            names::GATEWAY_ATTRIBUTES => return Self::GatewayAttributes,
+            names::GATEWAY_ATTRIBUTES_RESPONSE => return Self::GatewayAttributesResponse,
+            names::GATEWAY_RPC => return Self::GatewayRpc,
+            names::GATEWAY_DISCONNECT => return Self::GatewayDisconnect,
+            _ => {}
+        }
+        if let Some(id) = topic.strip_prefix(names::RPC_REQUEST) {
+            Self::RpcRequest(id)
+        } else if let Some(id) = topic.strip_prefix(names::RPC_RESPONSE) {
+            Self::RpcResponse(id)
+        } else if let Some(id) = topic.strip_prefix(names::ATTRIBUTES_RESPONSE) {
+            Self::AttributesResponse(id)
+        } else if let Some(rest) = topic.strip_prefix(names::FIRMWARE_RESPONSE) {
+            rest.split_once("/chunk/").map_or(Self::Other, |(request, chunk)| Self::FirmwareChunk(request, chunk))
+        } else {
+            Self::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_read() {
+        for (topic, expected) in [
+            ("v1/devices/me/attributes", Address::Attributes),
+            ("v1/devices/me/attributes/response/7", Address::AttributesResponse("7")),
+            ("v1/devices/me/rpc/request/a b", Address::RpcRequest("a b")),
+            ("v1/devices/me/rpc/response/2", Address::RpcResponse("2")),
+            ("v2/fw/response/1/chunk/12", Address::FirmwareChunk("1", "12")),
+            ("v2/fw/response/1", Address::Other),
+            ("v2/fw/error", Address::FirmwareError),
+            ("v1/gateway/attributes", Address::GatewayAttributes),
+            ("v1/gateway/attributes/response", Address::GatewayAttributesResponse),
+            ("v1/gateway/rpc", Address::GatewayRpc),
+            ("v1/gateway/disconnect", Address::GatewayDisconnect),
+            ("v1/devices/me/telemetry", Address::Other),
+        ] {
+            assert_eq!(Address::parse(topic), expected, "{topic}");
+        }
+    }
+}

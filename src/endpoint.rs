@@ -1,0 +1,190 @@
+//! Where to connect and how to trust: addresses, schemes, default ports, TLS options.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+use crate::error::{Error, Result};
+
+/// Port of plain MQTT.
+pub const MQTT_PORT: u16 = 1883;
+/// Port of MQTT over TLS.
+pub const MQTTS_PORT: u16 = 8883;
+
+/// Port of discovery servers.
+pub const DISCOVERY_PORT: u16 = 1900;
+/// Port of handlers.
+pub const HANDLER_PORT: u16 = 1904;
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Name or address, IPv6 without brackets.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+}
+
+impl Endpoint {
+    /// Read an address in any form of V2 1.2, or an IPv6 address, `[…]` when a port follows.
+    ///
+    /// `mqtts://` means TLS and `mqtt://` means none; without a scheme `tls` decides, and where that says nothing
+    /// port 8883 means TLS.
+    ///
+    /// # Errors
+    /// [`Error::Address`] for what cannot be read, in the words of the original where it has them;
+    /// [`Error::Invalid`] when `tls` contradicts the scheme.
+    pub fn parse(address: &str, tls: Option<bool>) -> Result<Self> {
+        let fail = |reason: String| Error::Address { address: address.to_owned(), reason };
+        let (scheme, rest) = match address.split_once("://") {
+            Some(("mqtt", rest)) => (Some(false), rest),
+            Some(("mqtts", rest)) => (Some(true), rest),
+            Some((other, _)) => return Err(fail(format!("unknown scheme '{other}'"))),
+            None => (None, address),
+        };
+        if let (Some(scheme), Some(tls)) = (scheme, tls)
+            && scheme != tls
+        {
+            return Err(Error::invalid("tls", tls.to_string(), "no contradiction to the scheme of the address"));
+        }
+        let (host, port) = split_host_port(rest).ok_or_else(|| fail("Invalid host.".into()))?;
+        if host.is_empty() || host.contains(['/', '@', '?', '#', '\0']) || host.contains(char::is_whitespace) {
+            return Err(fail("Invalid host.".into()));
+        }
+        let port = port.map(|text| parse_port(text).map_err(&fail)).transpose()?;
+        let tls = scheme.or(tls).unwrap_or(port == Some(MQTTS_PORT));
+        let port = port.unwrap_or(if tls { MQTTS_PORT } else { MQTT_PORT });
+        Ok(Self { host: host.to_owned(), port, tls })
+    }
+
+    /// Read the address of a gRPC server: `host`, `host:port` or an IPv6 address, `[…]` when a port follows.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], naming `what`.
+    pub fn parse_rpc(what: &'static str, address: &str, port: u16, tls: bool) -> Result<Self> {
+        let fail = || Error::invalid(what, address, "host:port, such as \"eu.thethings.network:1904\"");
+        let (host, given) = split_host_port(address).ok_or_else(fail)?;
+        if host.is_empty() || host.contains(['/', '@', '?', '#', '\0']) || host.contains(char::is_whitespace) {
+            return Err(fail());
+        }
+        let port = given.map_or(Ok(port), parse_port).map_err(|_| fail())?;
+        Ok(Self { host: host.to_owned(), port, tls })
+    }
+}
+
+/// Split off the port. A bare IPv6 address has none; what follows a second colon is ignored, as the original did.
+fn split_host_port(text: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (host, rest) = bracketed.split_once(']')?;
+        host.parse::<Ipv6Addr>().ok()?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Some((host, Some(port))),
+            None if rest.is_empty() => Some((host, None)),
+            None => None,
+        };
+    }
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Some((text, None));
+    }
+    let mut parts = text.split(':');
+    Some((parts.next()?, parts.next()))
+}
+
+fn parse_port(text: &str) -> std::result::Result<u16, String> {
+    match text.parse::<u64>() {
+        Ok(port @ 1..=65535) => Ok(u16::try_from(port).expect("matched the range of u16")),
+        Ok(port) => Err(format!("port {port} is not in 1..65535")),
+        Err(_) => Err(format!("invalid literal for int() with base 10: '{text}'")),
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Whom to trust on a TLS connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The operating system's roots.
+    #[default]
+    System,
+    /// These PEM certificates and no others; a self-signed server certificate may be among them.
+    Pem(Vec<u8>),
+    /// Whoever answers: no protection against an impostor. Only for those who ask for it by name.
+    Anyone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(address: &str, tls: Option<bool>) -> (String, u16, bool) {
+        let endpoint = Endpoint::parse(address, tls).unwrap();
+        (endpoint.host, endpoint.port, endpoint.tls)
+    }
+
+    #[test]
+    fn every_documented_form_is_read() {
+        for (address, host, port, tls) in [
+            ("h:1883", "h", 1883, false),
+            ("h:8883", "h", 8883, true),
+            ("h", "h", 1883, false),
+            ("mqtt://h", "h", 1883, false),
+            ("mqtts://h", "h", 8883, true),
+            ("mqtt://h:8883", "h", 8883, false),
+            ("mqtts://h:1", "h", 1, true),
+            ("[::1]:1883", "::1", 1883, false),
+            ("[::1]", "::1", 1883, false),
+            ("::1", "::1", 1883, false),
+            ("mqtts://[fe80::1]:9", "fe80::1", 9, true),
+            ("h:1883:9", "h", 1883, false),
+        ] {
+            assert_eq!(parsed(address, None), (host.to_owned(), port, tls), "{address}");
+        }
+    }
+
+    #[test]
+    fn tls_decides_where_the_address_does_not() {
+        assert_eq!(parsed("h", Some(true)), ("h".into(), 8883, true));
+        assert_eq!(parsed("h:8883", Some(false)), ("h".into(), 8883, false));
+        assert!(Endpoint::parse("mqtt://h", Some(true)).is_err());
+        assert!(Endpoint::parse("mqtts://h", Some(false)).is_err());
+    }
+
+    #[test]
+    fn grpc_addresses_are_read() {
+        for (address, host, port) in [("h:1", "h", 1), ("h", "h", 1904), ("[::1]:7", "::1", 7), ("::1", "::1", 1904)] {
+            let endpoint = Endpoint::parse_rpc("handler_address", address, HANDLER_PORT, true).unwrap();
+            assert_eq!((endpoint.host.as_str(), endpoint.port), (host, port));
+        }
+        for address in ["", ":1", "h:", "h:x", "http://h:1", "a b:1", "h:70000"] {
+            let error = Endpoint::parse_rpc("handler_address", address, HANDLER_PORT, true).unwrap_err().to_string();
+            assert!(error.contains("handler_address") && error.contains("host:port"), "{error}");
+        }
+    }
+
+    #[test]
+    fn errors_use_the_words_of_the_original() {
+        for (address, words) in [
+            ("h:abc", "invalid literal for int() with base 10: 'abc'"),
+            ("h:", "invalid literal for int() with base 10: ''"),
+            (":1883", "Invalid host."),
+            ("[::1", "Invalid host."),
+            ("[::1]x", "Invalid host."),
+            ("h:0", "port 0 is not in 1..65535"),
+            ("h:70000", "port 70000"),
+            ("http://h", "unknown scheme 'http'"),
+            ("a b", "Invalid host."),
+        ] {
+            let error = Endpoint::parse(address, None).unwrap_err().to_string();
+            assert!(error.contains(words), "{address}: {error}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The one error type of the crate: a variant exists because a caller can act differently on it.
+
+use std::io;
+use std::time::Duration;
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong, with the facts a caller needs to act on it. Never carries a secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument is not usable; nothing was sent.
+    #[error("{what} {value:?} is not valid: expected {expected}")]
+    Invalid {
+        /// Which argument.
+        what: &'static str,
+        /// The value as given, shortened when long.
+        value: String,
+        /// What would have been accepted.
+        expected: &'static str,
+    },
+    /// The address cannot be read.
+    #[error(
+        "{reason} (in the address {address:?}; expected host, host:port, mqtt://host[:port] or mqtts://host[:port])"
+    )]
+    Address {
+        /// The address as given.
+        address: String,
+        /// The original SDK's words for it.
+        reason: String,
+    },
+    /// The host name has no address.
+    #[error("cannot resolve host {host:?}: {reason}")]
+    Unresolved {
+        /// The name that was looked up.
+        host: String,
+        /// The resolver's words, without decoration.
+        reason: String,
+    },
+    /// No connection could be opened.
+    #[error("cannot connect to {address}: {source}")]
+    Unreachable {
+        /// `host:port`.
+        address: String,
+        /// The operating system's error.
+        #[source]
+        source: io::Error,
+    },
+    /// The TLS handshake failed, or a certificate cannot be used.
+    #[error("TLS with {address} failed: {reason}")]
+    Tls {
+        /// `host:port`, or where the certificate came from.
+        address: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// The server answered the login with a refusal.
+    #[error("{}", refusal_text(*code))]
+    Refused {
+        /// MQTT 3.1.1 CONNACK return code, 1–255.
+        code: u8,
+    },
+    /// The server refused a subscription; messages of that filter will not arrive.
+    #[error("the server refused the subscription to {filter:?}")]
+    SubscriptionRefused {
+        /// The topic filter.
+        filter: String,
+    },
+    /// Something did not happen in time.
+    #[error("{what} took longer than {} s", after.as_secs_f64())]
+    Timeout {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        after: Duration,
+    },
+    /// There is no session to send on; nothing was queued.
+    #[error("client not connected")]
+    NotConnected,
+    /// A connection that existed was lost.
+    #[error("connection to {address} lost: {reason}")]
+    Lost {
+        /// `host:port`.
+        address: String,
+        /// How it ended.
+        reason: String,
+    },
+    /// The peer does not speak the protocol.
+    #[error("{address} broke the MQTT protocol: {reason}")]
+    Protocol {
+        /// `host:port`.
+        address: String,
+        /// What was wrong with the bytes.
+        reason: String,
+    },
+    /// A message is larger than a limit.
+    #[error("{what} of {size} bytes is over the limit of {limit} bytes")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size.
+        size: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A bounded queue has no room.
+    #[error("the queue of unsent messages is full ({limit} messages)")]
+    Full {
+        /// The bound.
+        limit: usize,
+    },
+    /// A message from the network cannot be understood.
+    #[error("cannot decode the message on {topic:?}: {reason}")]
+    Decode {
+        /// Its topic.
+        topic: String,
+        /// Why, with the position.
+        reason: String,
+    },
+    /// A remote call failed.
+    #[error("{}: {details}", code.name())]
+    Rpc {
+        /// The gRPC status code.
+        code: RpcCode,
+        /// The server's words, or what went wrong on the way to it.
+        details: String,
+    },
+    /// The sandbox cannot do what was asked, for example serve an address that is taken.
+    #[error("sandbox: {reason}")]
+    Sandbox {
+        /// What and why.
+        reason: String,
+    },
+}
+
+/// Status codes of gRPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the codes are gRPC's own")]
+#[repr(u8)]
+pub enum RpcCode {
+    Ok,
+    Cancelled,
+    Unknown,
+    InvalidArgument,
+    DeadlineExceeded,
+    NotFound,
+    AlreadyExists,
+    PermissionDenied,
+    ResourceExhausted,
+    FailedPrecondition,
+    Aborted,
+    OutOfRange,
+    Unimplemented,
+    Internal,
+    Unavailable,
+    DataLoss,
+    Unauthenticated,
+}
+
+impl RpcCode {
+    /// All of them, at the place of their number.
+    const ALL: [(Self, &'static str); 17] = [
+        (Self::Ok, "OK"),
+        (Self::Cancelled, "CANCELLED"),
+        (Self::Unknown, "UNKNOWN"),
+        (Self::InvalidArgument, "INVALID_ARGUMENT"),
+        (Self::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+        (Self::NotFound, "NOT_FOUND"),
+        (Self::AlreadyExists, "ALREADY_EXISTS"),
+        (Self::PermissionDenied, "PERMISSION_DENIED"),
+        (Self::ResourceExhausted, "RESOURCE_EXHAUSTED"),
+        (Self::FailedPrecondition, "FAILED_PRECONDITION"),
+        (Self::Aborted, "ABORTED"),
+        (Self::OutOfRange, "OUT_OF_RANGE"),
+        (Self::Unimplemented, "UNIMPLEMENTED"),
+        (Self::Internal, "INTERNAL"),
+        (Self::Unavailable, "UNAVAILABLE"),
+        (Self::DataLoss, "DATA_LOSS"),
+        (Self::Unauthenticated, "UNAUTHENTICATED"),
+    ];
+
+    /// The code of this number; unknown for a number that gRPC does not have.
+    #[must_use]
+    pub fn from_number(number: i32) -> Self {
+        usize::try_from(number).ok().and_then(|number| Self::ALL.get(number)).map_or(Self::Unknown, |(code, _)| *code)
+    }
+
+    /// Its name in gRPC's documentation, such as `NOT_FOUND`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+impl Error {
+    /// An [`Error::Invalid`], its value shortened to something readable.
+    pub fn invalid(what: &'static str, value: impl Into<String>, expected: &'static str) -> Self {
+        let mut value: String = value.into();
+        if value.chars().count() > 80 {
+            value = value.chars().take(77).chain("...".chars()).collect();
+        }
+        Self::Invalid { what, value, expected }
+    }
+
+    /// Whether trying the same again later can succeed without anybody changing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unresolved { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::NotConnected
+            | Self::Lost { .. }
+            | Self::Full { .. } => true,
+            Self::Refused { code } => *code == 3,
+            Self::Rpc { code, .. } => {
+                matches!(code, RpcCode::Unavailable | RpcCode::DeadlineExceeded | RpcCode::ResourceExhausted)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The texts of the `ttn` package for the CONNACK codes, which users search for (V2 3.3).
+fn refusal_text(code: u8) -> &'static str {
+    match code {
+        1 => "connection refused- incorrect protocol version",
+        2 => "connection refused -invalid client identifier",
+        3 => "connection refused -server unavailable",
+        4 => "connection refused -bad app_id or access_key",
+        _ => "connection refused -not authorised 6-255: currently unused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_is_shortened() {
+        let error = Error::invalid("payload", "x".repeat(500), "less");
+        assert!(error.to_string().len() < 140, "{error}");
+    }
+
+    #[test]
+    fn codes_stand_at_their_numbers() {
+        for number in 0..17 {
+            assert_eq!(RpcCode::from_number(number) as i32, number);
+        }
+        assert_eq!(RpcCode::from_number(99), RpcCode::Unknown);
+        assert_eq!(RpcCode::NotFound.name(), "NOT_FOUND");
+    }
+
+    #[test]
+    fn only_a_busy_server_is_worth_another_login() {
+        assert!(Error::Refused { code: 3 }.is_retryable());
+        assert!(!Error::Refused { code: 4 }.is_retryable());
+    }
+}

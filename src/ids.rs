@@ -1,0 +1,142 @@
+//! Identifiers and keys: checked once, where they enter.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+
+/// Application ID: one level of every topic and the user name of the login.
+///
+/// Any text that can be a topic level is accepted, since private networks and plain brokers are freer than
+/// The Things Network's own `^[0-9a-z](?:[_-]?[0-9a-z]){1,35}$`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AppId(String);
+
+impl AppId {
+    /// Check and take an application ID.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is empty, longer than 512 bytes or contains `/`, `+`, `#` or NUL.
+    pub fn new(id: impl Into<String>) -> Result<Self> {
+        let id: String = id.into();
+        if id.is_empty() || id.len() > 512 || id.contains(['/', '+', '#', '\0']) {
+            return Err(Error::invalid("app_id", id, "an application ID without '/', '+' or '#', such as \"my-app\""));
+        }
+        Ok(Self(id))
+    }
+
+    /// The ID as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AppId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Device ID within an application: `^[0-9a-z](?:[_-]?[0-9a-z]){1,35}$` (V2 1.3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DevId(String);
+
+impl DevId {
+    /// Check and take a device ID.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it does not have the network's form.
+    pub fn new(id: impl Into<String>) -> Result<Self> {
+        let id: String = id.into();
+        if is_network_id(&id) {
+            Ok(Self(id))
+        } else {
+            Err(Error::invalid(
+                "dev_id",
+                id,
+                "2 to 36 lower-case letters and digits with single '-' or '_' between them, such as \"node-1\"",
+            ))
+        }
+    }
+
+    /// The ID as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DevId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether `id` has the form of The Things Network's application and device IDs.
+#[must_use]
+pub fn is_network_id(id: &str) -> bool {
+    let mut letters = 0;
+    let mut separated = true;
+    for byte in id.bytes() {
+        match byte {
+            b'0'..=b'9' | b'a'..=b'z' => {
+                letters += 1;
+                separated = false;
+            }
+            b'-' | b'_' if !separated => separated = true,
+            _ => return false,
+        }
+    }
+    (2..=36).contains(&letters) && !separated
+}
+
+/// A secret that logs in: shown as `***` by every formatter.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey(String);
+
+impl AccessKey {
+    /// Take a key as it is.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
+    /// The secret itself, for the login alone.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_ids_follow_the_network_rule() {
+        for good in ["ab", "node-1", "a1", "soil_07", "0a", &"a".repeat(36), "a-b-c"] {
+            assert!(DevId::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a", "Node", "-a", "a-", "a--b", "a_-b", "a b", "a/b", "a+", "é1", &"a".repeat(37)] {
+            assert!(DevId::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn application_ids_stay_one_topic_level() {
+        assert!(AppId::new("Demo App").is_ok());
+        for bad in ["", "a/b", "+", "a#", "a\0"] {
+            assert!(AppId::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_never_shows() {
+        assert_eq!(format!("{:?}", AccessKey::new("secret")), "***");
+    }
+}

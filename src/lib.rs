@@ -1,0 +1,28 @@
+//! Clients for "Things" platforms and an offline network to run them on.
+//!
+//! The crate root is the core and knows no Python; the extension module is `py`, behind the feature `python`.
+//!
+//! - [`error`], [`ids`], [`endpoint`], [`backoff`], [`net`]: leaves, used by everything
+//! - [`session`]: one MQTT connection that stays alive; moves topics and bytes
+//! - [`rpc`]: gRPC channels and messages
+//! - [`dialect`]: bytes and topics in, values out; pure
+//! - [`client`]: what a user holds
+//! - [`sandbox`]: an offline network in one process
+//!
+//! `tests/rust/architecture.rs` holds which module may use which.
+
+pub mod backoff;
+pub mod client;
+pub mod dialect;
+pub mod endpoint;
+pub mod error;
+pub mod ids;
+pub mod net;
+pub mod rpc;
+pub mod sandbox;
+pub mod session;
+
+#[cfg(feature = "python")]
+mod py;
+
+pub use error::{Error, Result};

@@ -1,0 +1,11 @@
+//! Connections, with and without TLS, and whom to trust on them.
+
+mod identity;
+mod proxy;
+mod stream;
+mod tls;
+
+pub use self::identity::Identity;
+pub use self::proxy::{Proxy, ProxyKind};
+pub use self::stream::{Stream, open, open_through};
+pub use self::tls::{client_config, client_config_for};

@@ -1,0 +1,112 @@
+//! From an address to an open connection.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::proxy::Proxy;
+use super::tls;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+
+/// A connection, with or without TLS.
+#[derive(Debug)]
+pub enum Stream {
+    /// Without.
+    Plain(TcpStream),
+    /// With.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+/// Resolve, connect and, where the endpoint speaks TLS, shake hands. Not bounded in time.
+///
+/// # Errors
+/// [`Error::Unresolved`], [`Error::Unreachable`], [`Error::Tls`].
+pub async fn open(endpoint: &Endpoint, config: Option<&Arc<ClientConfig>>) -> Result<Stream> {
+    let unresolved = |reason: &str| Error::Unresolved { host: endpoint.host.clone(), reason: reason.to_owned() };
+    let addresses = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await.map_err(|error| {
+        let text = error.to_string();
+        unresolved(text.strip_prefix("failed to lookup address information: ").unwrap_or(&text))
+    })?;
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(tcp) => return secure(endpoint, config, tcp).await,
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(match last {
+        Some(source) => Error::Unreachable { address: endpoint.to_string(), source },
+        None => unresolved("no address"),
+    })
+}
+
+/// As [`open`], through a proxy if there is one.
+///
+/// # Errors
+/// As [`open`]; a proxy that fails is [`Error::Unreachable`].
+pub async fn open_through(
+    proxy: Option<&Proxy>,
+    endpoint: &Endpoint,
+    config: Option<&Arc<ClientConfig>>,
+) -> Result<Stream> {
+    match proxy {
+        Some(proxy) => secure(endpoint, config, proxy.connect(endpoint).await?).await,
+        None => open(endpoint, config).await,
+    }
+}
+
+async fn secure(endpoint: &Endpoint, config: Option<&Arc<ClientConfig>>, tcp: TcpStream) -> Result<Stream> {
+    tcp.set_nodelay(true).map_err(|source| Error::Unreachable { address: endpoint.to_string(), source })?;
+    if !endpoint.tls {
+        return Ok(Stream::Plain(tcp));
+    }
+    let fail = |reason: String| Error::Tls { address: endpoint.to_string(), reason };
+    let config = config.cloned().ok_or_else(|| fail("no TLS settings".into()))?;
+    let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| fail(error.to_string()))?;
+    let stream = TlsConnector::from(config)
+        .connect(name, tcp)
+        .await
+        .map_err(|error| fail(tls::reason(&error, &endpoint.host)))?;
+    Ok(Stream::Tls(Box::new(stream)))
+}

@@ -1,0 +1,238 @@
+//! rustls configuration for clients: one provider, named explicitly and never installed process-wide.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use super::identity::Identity;
+use crate::endpoint::Trust;
+use crate::error::{Error, Result};
+
+/// Client settings that trust what `trust` says.
+///
+/// # Errors
+/// [`Error::Tls`] when there is no usable certificate to trust.
+pub fn client_config(trust: &Trust) -> Result<Arc<ClientConfig>> {
+    client_config_for(trust, None, &[])
+}
+
+/// As [`client_config`], for clients that show a certificate of their own, and for connections that agree on one of these
+/// protocols (ALPN).
+///
+/// # Errors
+/// [`Error::Tls`] when a certificate or a key cannot be used.
+pub fn client_config_for(trust: &Trust, identity: Option<&Identity>, protocols: &[&[u8]]) -> Result<Arc<ClientConfig>> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = match trust {
+        Trust::System => system_verifier(&provider)?,
+        Trust::Pem(pem) => given_verifier(pem, &provider)?,
+        Trust::Anyone => Arc::new(Anyone(provider.clone())),
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable("TLS settings", &error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = identity.load()?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| unusable("the client's certificate", &error))?
+        }
+    };
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+fn unusable(what: &str, reason: &dyn std::fmt::Display) -> Error {
+    Error::Tls { address: what.to_owned(), reason: reason.to_string() }
+}
+
+/// Verifier for those who asked for none: any certificate will do, as long as the peer holds its key.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (usable, _) = roots.add_parsable_certificates(found.certs);
+    if usable == 0 {
+        let reason = found.errors.first().map_or_else(|| "none installed".to_owned(), ToString::to_string);
+        return Err(unusable("the system's root certificates", &reason));
+    }
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map_err(|error| unusable("the system's root certificates", &error))?;
+    Ok(verifier)
+}
+
+fn given_verifier(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+    const WHAT: &str = "ca_certs";
+    let given = CertificateDer::pem_slice_iter(pem)
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|error| unusable(WHAT, &error))?;
+    if given.is_empty() {
+        return Err(unusable(WHAT, &"no PEM certificate in it (expected -----BEGIN CERTIFICATE-----)"));
+    }
+    let mut roots = RootCertStore::empty();
+    for certificate in &given {
+        roots.add(certificate.clone()).map_err(|error| unusable(WHAT, &error))?;
+    }
+    let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map_err(|error| unusable(WHAT, &error))?;
+    Ok(Arc::new(GivenCertificates { chain, given }))
+}
+
+/// Verifier that also accepts a self-signed CA certificate as its own server certificate, if it was given as trusted.
+///
+/// The Things Network's handlers present such a certificate; webpki refuses it by policy (`CaUsedAsEndEntity`), OpenSSL
+/// accepts it. By the time webpki says so it has checked the validity period; identity is byte equality with a given
+/// certificate, and the name is checked here.
+#[derive(Debug)]
+struct GivenCertificates {
+    chain: Arc<WebPkiServerVerifier>,
+    given: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for GivenCertificates {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        match self.chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(error) if is_ca_as_end_entity(&error) && self.given.contains(end_entity) => {
+                rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
+}
+
+/// What is wrong with a handshake, in plain words.
+pub(super) fn reason(error: &io::Error, host: &str) -> String {
+    let Some(rustls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return error.to_string();
+    };
+    match rustls {
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "the server's certificate has expired".to_owned()
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
+        ) => "the server's certificate is not valid yet".to_owned(),
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => format!("the server's certificate is not for the name {host:?}"),
+        // The others are what a trusted certificate with the same name as the issuer's gives.
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer
+            | CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => UNTRUSTED.to_owned(),
+        other if is_ca_as_end_entity(other) => UNTRUSTED.to_owned(),
+        other => other.to_string(),
+    }
+}
+
+const UNTRUSTED: &str = "the server's certificate is neither a trusted one nor issued by one (unknown issuer)";
+
+/// rustls has no public variant for this error of webpki's; its text is covered by the TLS tests.
+fn is_ca_as_end_entity(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) if format!("{other:?}").contains("CaUsedAsEndEntity")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_no_certificate_is_refused_with_a_reason() {
+        for pem in ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            let error = client_config(&Trust::Pem(pem.into())).unwrap_err().to_string();
+            assert!(error.contains("ca_certs"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Connections to gRPC servers: addresses in order, TLS, login metadata, deadlines.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper_util::rt::TokioIo;
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::codegen::http::Uri;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport;
+
+use super::codec::AsIs;
+use super::method::Method;
+use super::status::{Failure, Fate, deadline, to_failure};
+use crate::backoff::{Backoff, Bounds};
+use crate::endpoint::{Endpoint, Trust};
+use crate::error::{Error, Result, RpcCode};
+use crate::ids::AccessKey;
+use crate::net::{self, Stream};
+
+/// Bound on opening one connection: name, TCP and TLS.
+const CONNECT: Duration = Duration::from_secs(20);
+/// How long a call may hear nothing before the peer is asked whether it lives.
+const PROBE: Duration = Duration::from_secs(20);
+/// How long the peer may take to answer that.
+const PROBE_ANSWER: Duration = Duration::from_secs(10);
+/// Largest reply.
+const REPLY: usize = 256 << 20;
+/// How long a call without a deadline is tried again while the server is at its rate limit.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a call is sent again whose connection was lost.
+const AGAIN: u32 = 2;
+/// A connection that takes longer to be noticed as lost was not ended by its server: trying again would take as long.
+const STALE: Duration = Duration::from_secs(5);
+/// Between these tries.
+const RETRY: Bounds = Bounds { min: Duration::from_millis(100), max: Duration::from_secs(2) };
+
+/// A comma-separated list of addresses, as announcements have it.
+///
+/// # Errors
+/// [`Error::Invalid`] naming the address that cannot be read.
+pub fn addresses(what: &'static str, text: &str, port: u16, tls: bool) -> Result<Vec<Endpoint>> {
+    text.split(',').map(|address| Endpoint::parse_rpc(what, address.trim(), port, tls)).collect()
+}
+
+/// Who is speaking: what goes along with each call.
+#[derive(Clone, Debug, Default)]
+pub enum Authority {
+    /// Nobody in particular.
+    #[default]
+    Anonymous,
+    /// An access key.
+    Key(AccessKey),
+    /// A token of the account server. A server that gets both uses it.
+    Token(AccessKey),
+}
+
+/// What belongs to one call.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// Longest time, connecting included; `None` for as long as the channel lives.
+    pub timeout: Option<Duration>,
+    /// Who is speaking.
+    pub authority: Authority,
+    /// More metadata, such as `limit` and `offset`.
+    pub metadata: Vec<(&'static str, String)>,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The encoded message.
+    pub message: Bytes,
+    /// Header metadata that is text.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A server. Connects at the first call and again when it must; cheap to clone, shared by any number of threads.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    inner: transport::Channel,
+}
+
+impl Channel {
+    /// A channel to the first of these addresses that answers. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when there is nothing usable to trust, [`Error::Invalid`] without an address.
+    pub fn new(endpoints: Vec<Endpoint>, trust: &Trust) -> Result<Self> {
+        let first = endpoints.first().ok_or_else(|| Error::invalid("address", "", "at least one host:port"))?;
+        let tls = first.tls.then(|| net::client_config_for(trust, None, &[b"h2"])).transpose()?;
+        let uri = |scheme: &str| {
+            format!("{scheme}://{first}")
+                .parse::<Uri>()
+                .map_err(|_| Error::invalid("address", first.to_string(), "a host name and a port"))
+        };
+        let settings = transport::Endpoint::from(uri("http")?)
+            .origin(uri(if first.tls { "https" } else { "http" })?)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(PROBE)
+            .keep_alive_timeout(PROBE_ANSWER)
+            .initial_stream_window_size(4 << 20)
+            .initial_connection_window_size(4 << 20);
+        let connector = tower::service_fn(move |_: Uri| {
+            let (endpoints, tls) = (endpoints.clone(), tls.clone());
+            async move { connect(&endpoints, tls.as_ref()).await.map(TokioIo::new) }
+        });
+        Ok(Self { inner: settings.connect_with_connector_lazy(connector) })
+    }
+
+    /// Call a method with an encoded message.
+    ///
+    /// # Errors
+    /// [`Error::Rpc`] for whatever the server, the way there or the deadline answers; [`Error::Invalid`] for metadata
+    /// that cannot be sent.
+    pub async fn call(&self, method: &Method, message: Bytes, options: &CallOptions) -> Result<Reply> {
+        let deadline_at = options.timeout.map(|timeout| Instant::now() + timeout);
+        let give_up = deadline_at.unwrap_or_else(|| Instant::now() + PATIENCE);
+        let mut backoff = Backoff::new(RETRY, fastrand::Rng::new());
+        let (mut again, begun) = (AGAIN, Instant::now());
+        loop {
+            let left = deadline_at.map(|at| at.saturating_duration_since(Instant::now()));
+            let attempt = self.attempt(method, message.clone(), options, left);
+            let outcome = match deadline_at {
+                Some(at) => timeout_at(at, attempt)
+                    .await
+                    .unwrap_or_else(|_| Err(Failure { error: deadline(), fate: Fate::Settled })),
+                None => attempt.await,
+            };
+            let failure = match outcome {
+                Ok(reply) => return Ok(reply),
+                Err(failure) => failure,
+            };
+            if matches!(failure.error, Error::Rpc { code: RpcCode::ResourceExhausted, .. }) {
+                let delay = backoff.next().unwrap_or(RETRY.max);
+                if Instant::now() + delay >= give_up {
+                    return Err(failure.error);
+                }
+                tracing::debug!(method = method.name(), ?delay, "the server is at its rate limit; trying again");
+                sleep(delay).await;
+                continue;
+            }
+            // A server that was restarted is noticed by the next call: that call is not to blame.
+            let repeatable = match failure.fate {
+                Fate::Settled => false,
+                Fate::Unsent => true,
+                Fate::Unknown => method.is_repeatable(),
+            };
+            if !repeatable || again == 0 || begun.elapsed() > STALE {
+                return Err(failure.error);
+            }
+            again -= 1;
+            tracing::debug!(method = method.name(), error = %failure.error, "trying again on a new connection");
+        }
+    }
+
+    async fn attempt(
+        &self,
+        method: &Method,
+        message: Bytes,
+        options: &CallOptions,
+        left: Option<Duration>,
+    ) -> std::result::Result<Reply, Failure> {
+        let settled = |error| Failure { error, fate: Fate::Settled };
+        let mut request = tonic::Request::new(message);
+        if let Some(left) = left {
+            request.set_timeout(left);
+        }
+        let metadata = request.metadata_mut();
+        match &options.authority {
+            Authority::Anonymous => {}
+            Authority::Key(key) => drop(metadata.insert("key", secret("access_key", key).map_err(settled)?)),
+            Authority::Token(token) => drop(metadata.insert("token", secret("token", token).map_err(settled)?)),
+        }
+        for (name, value) in &options.metadata {
+            let text = value.parse().map_err(|_| settled(Error::invalid("metadata", value, "printable ASCII text")))?;
+            metadata.insert(*name, text);
+        }
+        let path = PathAndQuery::try_from(method.path())
+            .map_err(|_| settled(Error::invalid("method", method.path(), "a gRPC method")))?;
+        let mut client = tonic::client::Grpc::new(self.inner.clone()).max_decoding_message_size(REPLY);
+        client.ready().await.map_err(|error| to_failure(&tonic::Status::from_error(Box::new(error))))?;
+        let response = client.unary(request, path, AsIs).await.map_err(|status| to_failure(&status))?;
+        let (metadata, message, _) = response.into_parts();
+        let text =
+            |(name, value): (&str, &MetadataValue<Ascii>)| Some((name.to_owned(), value.to_str().ok()?.to_owned()));
+        let metadata = metadata
+            .iter()
+            .filter_map(|entry| match entry {
+                tonic::metadata::KeyAndValueRef::Ascii(name, value) => text((name.as_str(), value)),
+                tonic::metadata::KeyAndValueRef::Binary(..) => None,
+            })
+            .collect();
+        Ok(Reply { message, metadata })
+    }
+}
+
+/// A secret as metadata, marked so that nobody logs or indexes it.
+fn secret(what: &'static str, secret: &AccessKey) -> Result<MetadataValue<Ascii>> {
+    let mut value: MetadataValue<Ascii> = secret
+        .reveal()
+        .parse()
+        .map_err(|_| Error::invalid(what, "***", "text without line breaks and control characters"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The first address that answers; otherwise the last one's error.
+async fn connect(endpoints: &[Endpoint], tls: Option<&Arc<rustls::ClientConfig>>) -> Result<Stream> {
+    let mut last = None;
+    for endpoint in endpoints {
+        let attempt = tokio::time::timeout(CONNECT, net::open(endpoint, tls));
+        let timed_out = || Error::Timeout { what: format!("connecting to {endpoint}"), after: CONNECT };
+        match attempt.await.unwrap_or_else(|_| Err(timed_out())) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => {
+                tracing::debug!(%endpoint, %error, "this address does not answer");
+                last = Some(error);
+            }
+        }
+    }
+    Err(last.unwrap_or(Error::NotConnected))
+}

@@ -1,0 +1,17 @@
+//! gRPC: channels, messages and the services' methods.
+//!
+//! A [`Channel`] moves encoded messages; a [`Method`] says which. Messages that users hold are dynamic
+//! ([`prost_reflect::DynamicMessage`]), because they keep the fields that our definitions do not have: what a newer
+//! server stores survives a read-modify-write. Fixed requests use the generated types in [`proto`].
+
+mod channel;
+mod codec;
+pub mod message;
+mod method;
+pub mod proto;
+mod status;
+mod text;
+
+pub use self::channel::{Authority, CallOptions, Channel, Reply, addresses};
+pub use self::method::Method;
+pub use self::text::to_text;

@@ -1,0 +1,21 @@
+//! The generated code, and the descriptions of all messages.
+
+#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated code")]
+
+/// `discovery.proto`.
+pub mod discovery {
+    tonic::include_proto!("discovery");
+}
+
+/// `handler.proto`.
+pub mod handler {
+    tonic::include_proto!("handler");
+}
+
+/// `lorawan.proto`.
+pub mod lorawan {
+    tonic::include_proto!("lorawan");
+}
+
+/// The compiled definitions.
+pub(super) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

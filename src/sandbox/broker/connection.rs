@@ -1,0 +1,333 @@
+//! One client's connection, from its login to its end.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rumqttc::mqttbytes::v4::{
+    Connect, LastWill, Packet, PubAck, PubComp, PubRec, Publish, SubAck, Subscribe, SubscribeReasonCode, UnsubAck,
+};
+use rumqttc::mqttbytes::{Error as CodecError, Protocol, QoS, valid_filter};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::session::{Delivery, Session};
+use crate::sandbox::journal::Entry;
+use crate::sandbox::listener::turns;
+use crate::sandbox::network::Network;
+
+/// Largest packet taken from a client.
+const MAX_PACKET: usize = 16 << 20;
+/// Bytes encoded ahead of the socket.
+const WRITE_AHEAD: usize = 256 << 10;
+/// How long a client may take to log in.
+const LOGIN_TIME: Duration = Duration::from_secs(10);
+
+/// Serve a connection until it ends or `stop` turns true.
+pub(super) async fn serve<S>(stream: S, network: &Arc<Network>, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Send + 'static,
+{
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut inbound = BytesMut::with_capacity(8 << 10);
+    let login = tokio::select! {
+        () = turns(&mut stop, true) => return,
+        login = tokio::time::timeout(LOGIN_TIME, log_in(&mut reader, &mut writer, &mut inbound, network)) => login,
+    };
+    let Ok(Ok(Some((connect, session)))) = login else { return };
+    let serial = network.router.next_serial();
+    let evict = Arc::new(Notify::new());
+    session.attach(serial, evict.clone());
+    network.journal.write(|| Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
+    let keep_alive = Duration::from_secs(u64::from(connect.keep_alive));
+    let mut connection = Connection {
+        network,
+        session: &session,
+        reader,
+        writer,
+        inbound,
+        outbound: BytesMut::new(),
+        needs_flush: false,
+        unreleased: HashSet::new(),
+        deadline: (!keep_alive.is_zero()).then(|| keep_alive.mul_f64(1.5)),
+        heard: Instant::now(),
+        look_again: None,
+    };
+    let clean = tokio::select! {
+        () = turns(&mut stop, true) => false,
+        () = evict.notified() => false,
+        outcome = connection.run() => match outcome {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::debug!(client_id = %session.client_id, %error, "connection ended");
+                false
+            }
+        },
+    };
+    let served = session.detach(serial);
+    if served && session.clean {
+        network.router.forget(&session);
+    }
+    network.journal.write(|| Entry::Disconnected { client_id: session.client_id.clone(), clean });
+    if let Some(will) = connect.last_will.filter(|_| !clean) {
+        let LastWill { topic, message, qos, retain } = will;
+        network.published(Some(&session), &topic, &message, qos, retain);
+    }
+}
+
+/// Read CONNECT and answer it. `None` when the login is refused.
+async fn log_in<S: AsyncRead + AsyncWrite>(
+    reader: &mut ReadHalf<S>,
+    writer: &mut WriteHalf<S>,
+    inbound: &mut BytesMut,
+    network: &Arc<Network>,
+) -> io::Result<Option<(Connect, Arc<Session>)>> {
+    let packet = loop {
+        match Packet::read(inbound, MAX_PACKET) {
+            Err(CodecError::InsufficientBytes(_)) => {
+                if reader.read_buf(inbound).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            outcome => break outcome,
+        }
+    };
+    let mut silence = network.faults.silence();
+    turns(&mut silence, false).await;
+    let (code, accepted) = match packet {
+        Ok(Packet::Connect(connect)) => judge(connect, network),
+        Err(CodecError::InvalidProtocol | CodecError::InvalidProtocolLevel(_)) => (1, None),
+        Ok(_) | Err(_) => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    let present = accepted.as_ref().is_some_and(|(_, _, present)| *present);
+    writer.write_all(&[0x20, 2, u8::from(present), code]).await?;
+    writer.flush().await?;
+    if code != 0 {
+        writer.shutdown().await?;
+    }
+    Ok(accepted.map(|(connect, session, _)| (connect, session)))
+}
+
+fn judge(mut connect: Connect, network: &Arc<Network>) -> (u8, Option<(Connect, Arc<Session>, bool)>) {
+    let login =
+        connect.login.take().unwrap_or_else(|| rumqttc::Login { username: String::new(), password: String::new() });
+    let refuse = |code: u8| {
+        network.journal.write(|| Entry::Refused { app_id: login.username.clone(), code });
+        (code, None)
+    };
+    let fault = network.faults.login_code();
+    if fault != 0 {
+        return refuse(fault);
+    }
+    if connect.protocol != Protocol::V4 {
+        return refuse(1);
+    }
+    if connect.client_id.is_empty() {
+        if !connect.clean_session {
+            return refuse(2);
+        }
+        connect.client_id = format!("sandbox-{}", network.router.next_serial());
+    }
+    let Some(rights) = network.registry().rights(&login.username, &login.password) else { return refuse(4) };
+    let (session, present) = network.router.open(&login.username, &connect.client_id, connect.clean_session, rights);
+    (0, Some((connect, session, present)))
+}
+
+struct Connection<'c, S> {
+    network: &'c Arc<Network>,
+    session: &'c Arc<Session>,
+    reader: ReadHalf<S>,
+    writer: WriteHalf<S>,
+    inbound: BytesMut,
+    outbound: BytesMut,
+    needs_flush: bool,
+    /// QoS 2 messages that were taken and not released.
+    unreleased: HashSet<u16>,
+    /// Longest silence of the client.
+    deadline: Option<Duration>,
+    heard: Instant,
+    /// When a message that is held back is due.
+    look_again: Option<Instant>,
+}
+
+impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
+    /// Until DISCONNECT (`Ok`) or anything else (`Err`).
+    async fn run(&mut self) -> io::Result<()> {
+        let mut silence = self.network.faults.silence();
+        loop {
+            if *silence.borrow_and_update() {
+                turns(&mut silence, false).await;
+                self.heard = Instant::now();
+            }
+            if self.decode()? {
+                return Ok(());
+            }
+            self.fill()?;
+            let far = Instant::now() + Duration::from_secs(86_400);
+            let quiet_until = self.deadline.map_or(far, |deadline| self.heard + deadline);
+            let wants_write = !self.outbound.is_empty() || self.needs_flush;
+            tokio::select! {
+                () = turns(&mut silence, true) => {}
+                count = self.reader.read_buf(&mut self.inbound) => {
+                    if count? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                    self.heard = Instant::now();
+                }
+                result = write_some(&mut self.writer, &mut self.outbound), if wants_write => self.needs_flush = result?,
+                () = self.session.wake.notified() => {}
+                () = tokio::time::sleep_until(self.look_again.unwrap_or(far)) => self.look_again = None,
+                () = tokio::time::sleep_until(quiet_until) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+    }
+
+    fn encode(&mut self, packet: &Packet) -> io::Result<()> {
+        packet.write(&mut self.outbound, usize::MAX).map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(())
+    }
+
+    /// Handle all packets that are complete; tells whether the client has said goodbye.
+    fn decode(&mut self) -> io::Result<bool> {
+        loop {
+            match Packet::read(&mut self.inbound, MAX_PACKET) {
+                Ok(Packet::Disconnect) => return Ok(true),
+                Ok(packet) => self.handle(packet)?,
+                Err(CodecError::InsufficientBytes(count)) => {
+                    self.inbound.reserve(count.max(8 << 10));
+                    return Ok(false);
+                }
+                Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error.to_string())),
+            }
+        }
+    }
+
+    fn handle(&mut self, packet: Packet) -> io::Result<()> {
+        match packet {
+            Packet::Publish(message) => self.published(message),
+            Packet::PubAck(ack) => {
+                self.session.acknowledged(ack.pkid);
+                Ok(())
+            }
+            Packet::PubRel(release) => {
+                self.unreleased.remove(&release.pkid);
+                self.encode(&Packet::PubComp(PubComp::new(release.pkid)))
+            }
+            Packet::Subscribe(request) => self.subscribe(request),
+            Packet::Unsubscribe(request) => {
+                for filter in &request.topics {
+                    self.network.router.unsubscribe(self.session, filter);
+                }
+                self.encode(&Packet::UnsubAck(UnsubAck::new(request.pkid)))
+            }
+            Packet::PingReq => self.encode(&Packet::PingResp),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn published(&mut self, message: Publish) -> io::Result<()> {
+        let Publish { qos, topic, payload, retain, pkid, .. } = message;
+        if qos == QoS::ExactlyOnce && !self.unreleased.insert(pkid) {
+            return self.encode(&Packet::PubRec(PubRec::new(pkid)));
+        }
+        self.network.published(Some(self.session), &topic, &payload, qos, retain);
+        match qos {
+            QoS::AtMostOnce => Ok(()),
+            QoS::AtLeastOnce if self.network.faults.withholds_ack() => Ok(()),
+            QoS::AtLeastOnce => self.encode(&Packet::PubAck(PubAck::new(pkid))),
+            QoS::ExactlyOnce => self.encode(&Packet::PubRec(PubRec::new(pkid))),
+        }
+    }
+
+    fn subscribe(&mut self, request: Subscribe) -> io::Result<()> {
+        let mut codes = Vec::with_capacity(request.filters.len());
+        let mut granted = Vec::new();
+        for filter in request.filters {
+            let first = filter.path.split('/').next().unwrap_or_default();
+            // A key sees its own application only, so '+' at the first level stands for that one.
+            let allowed = valid_filter(&filter.path) && [self.session.app_id.as_str(), "+", "#"].contains(&first);
+            let qos = if filter.qos == QoS::AtMostOnce { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+            self.network.journal.write(|| Entry::Subscribed {
+                client_id: self.session.client_id.clone(),
+                filter: filter.path.clone(),
+                qos: allowed.then_some(qos as u8),
+            });
+            if allowed {
+                codes.push(SubscribeReasonCode::Success(qos));
+                granted.push((filter.path, qos));
+            } else {
+                codes.push(SubscribeReasonCode::Failure);
+            }
+        }
+        self.encode(&Packet::SubAck(SubAck::new(request.pkid, codes)))?;
+        for (filter, qos) in granted {
+            self.network.router.subscribe(self.session, &filter, qos);
+        }
+        Ok(())
+    }
+
+    /// Encode messages for the client as far as the write buffer goes.
+    fn fill(&mut self) -> io::Result<()> {
+        while self.outbound.len() < WRITE_AHEAD {
+            match self.session.next() {
+                Ok(delivery) => {
+                    if self.network.faults.takes_duplicate() {
+                        self.deliver(&delivery)?;
+                        self.deliver(&Delivery { dup: delivery.qos != QoS::AtMostOnce, ..delivery })?;
+                    } else {
+                        self.deliver(&delivery)?;
+                    }
+                }
+                Err(again) => {
+                    self.look_again = again;
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, delivery: &Delivery) -> io::Result<()> {
+        let message = &delivery.message;
+        let packet = Publish {
+            dup: delivery.dup,
+            qos: delivery.qos,
+            retain: delivery.retain,
+            topic: message.topic.clone(),
+            pkid: delivery.packet_id,
+            payload: message.payload.clone(),
+        };
+        packet.write(&mut self.outbound).map_err(|error| io::Error::other(error.to_string()))?;
+        self.network.faults.garble_tail(&mut self.outbound, message.payload.len());
+        Ok(())
+    }
+}
+
+/// Write some of `outbound`, or flush when there is nothing; tells whether bytes were written. May be cancelled.
+async fn write_some<S: AsyncRead + AsyncWrite>(writer: &mut WriteHalf<S>, outbound: &mut BytesMut) -> io::Result<bool> {
+    if outbound.is_empty() {
+        writer.flush().await?;
+        return Ok(false);
+    }
+    match writer.write_buf(outbound).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        _ => Ok(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode};
+
+    use super::*;
+
+    #[test]
+    fn the_answer_to_a_login_is_what_the_codec_reads() {
+        let mut bytes = BytesMut::from(&[0x20, 2, 1, 0][..]);
+        let expected = ConnAck::new(ConnectReturnCode::Success, true);
+        assert_eq!(Packet::read(&mut bytes, 100).unwrap(), Packet::ConnAck(expected));
+    }
+}

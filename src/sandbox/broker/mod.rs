@@ -1,0 +1,30 @@
+//! A small MQTT 3.1.1 broker, on the transport crate's packet codec and on nothing of our own client.
+
+mod connection;
+mod router;
+mod session;
+mod tree;
+
+pub(super) use router::Router;
+pub(super) use rumqttc::mqttbytes::QoS;
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use super::listener::Service;
+use super::network::Network;
+
+impl Service for Network {
+    fn refuses_connections(&self) -> bool {
+        self.faults.refuses_connections()
+    }
+
+    async fn serve<S>(self: Arc<Self>, stream: S, _shown: Option<Vec<u8>>, stop: watch::Receiver<bool>)
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static,
+    {
+        connection::serve(stream, &self, stop).await;
+    }
+}

@@ -1,0 +1,13 @@
+//! The gRPC side: discovery, the handler's application manager and device addresses, on the store that MQTT uses, too.
+
+mod access;
+mod addresses;
+mod discovery;
+mod manager;
+mod record;
+mod server;
+
+pub(super) use self::access::RateLimit;
+pub(super) use self::discovery::Announced;
+pub(super) use self::record::from_wire;
+pub(super) use self::server::GrpcServer;

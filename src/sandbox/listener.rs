@@ -1,0 +1,127 @@
+//! Accepts connections until it is told to stop, and then waits for all of them to end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::error::{Error, Result};
+
+/// What is behind a listener.
+pub(super) trait Service: Send + Sync + 'static {
+    /// Whether connections are closed as soon as they are accepted.
+    fn refuses_connections(&self) -> bool;
+
+    /// Serve a connection until it ends or `stop` turns true. `shown` is the certificate of a TLS client.
+    fn serve<S>(
+        self: Arc<Self>,
+        stream: S,
+        shown: Option<Vec<u8>>,
+        stop: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send
+    where
+        S: AsyncRead + AsyncWrite + Send + 'static;
+}
+
+/// Wait until a switch stands so. Switches live longer than those who wait for them.
+pub(super) async fn turns(switch: &mut watch::Receiver<bool>, to: bool) {
+    drop(switch.wait_for(|now| *now == to).await);
+}
+
+/// A listening socket and everything that came through it.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Listen on `host:port`; port 0 takes a free one.
+    pub(super) async fn bind(
+        host: &str,
+        port: u16,
+        tls: Option<Arc<ServerConfig>>,
+        service: Arc<impl Service>,
+    ) -> Result<Self> {
+        let fail =
+            |error: std::io::Error| Error::Sandbox { reason: format!("cannot listen on {host}:{port}: {error}") };
+        let socket = TcpListener::bind((host, port)).await.map_err(fail)?;
+        let address = socket.local_addr().map_err(fail)?;
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(accept(socket, tls.map(TlsAcceptor::from), service, stopped));
+        Ok(Self { address, stop, task })
+    }
+
+    /// Close the socket and all its connections.
+    pub(super) async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "sandbox listener failed");
+        }
+    }
+}
+
+async fn accept(
+    socket: TcpListener,
+    tls: Option<TlsAcceptor>,
+    service: Arc<impl Service>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    let stopping = stop.clone();
+    loop {
+        tokio::select! {
+            () = turns(&mut stop, true) => break,
+            // Collected as they end, so that the set does not grow.
+            Some(_) = connections.join_next() => {}
+            accepted = socket.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    connections.spawn(converse(stream, peer, tls.clone(), service.clone(), stopping.clone()));
+                }
+                Err(error) => {
+                    // Out of file descriptors, mostly: time for open ones to end, and no busy loop meanwhile.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+    drop(socket);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    service: Arc<impl Service>,
+    mut stop: watch::Receiver<bool>,
+) {
+    if service.refuses_connections() {
+        return;
+    }
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "connection ended at once");
+        return;
+    }
+    let Some(tls) = tls else { return service.serve(stream, None, stop).await };
+    let handshake = tokio::select! {
+        () = turns(&mut stop, true) => return,
+        handshake = tls.accept(stream) => handshake,
+    };
+    match handshake {
+        Ok(stream) => {
+            let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+            let shown = shown.map(|certificate| certificate.to_vec());
+            service.serve(stream, shown, stop).await;
+        }
+        Err(error) => tracing::info!(%peer, %error, "TLS handshake failed"),
+    }
+}

@@ -1,0 +1,207 @@
+//! Packets of both levels of MQTT, as the server reads and writes them.
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use rumqttc::mqttbytes::{Error as Error3, v4};
+use rumqttc::v5::mqttbytes::{Error as Error5, v5};
+
+/// A level of MQTT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    V3,
+    V5,
+}
+
+/// What a client sends.
+#[derive(Debug)]
+pub(super) enum Request {
+    Connect(Login),
+    /// A login of a level that nobody speaks.
+    UnknownLevel,
+    Publish {
+        topic: String,
+        payload: Bytes,
+        qos: u8,
+        mid: u16,
+    },
+    Acknowledged,
+    Subscribe {
+        mid: u16,
+        filters: Vec<(String, u8)>,
+    },
+    Unsubscribe {
+        mid: u16,
+        filters: Vec<String>,
+    },
+    Ping,
+    Disconnect,
+}
+
+#[derive(Debug)]
+pub(super) struct Login {
+    pub(super) level: Level,
+    pub(super) client_id: String,
+    pub(super) username: String,
+    pub(super) password: String,
+    pub(super) keep_alive: u16,
+}
+
+/// Take a packet off the front of a stream; `None` when it is not whole yet.
+pub(super) fn read(level: Option<Level>, stream: &mut BytesMut, max: usize) -> Result<Option<Request>, String> {
+    let level = match level.or_else(|| announced(stream)) {
+        Some(level) => level,
+        None if stream.len() > 16 => return Ok(Some(Request::UnknownLevel)),
+        None => return Ok(None),
+    };
+    match level {
+        Level::V3 => read_3(stream, max),
+        Level::V5 => read_5(stream, max),
+    }
+}
+
+/// The level that a CONNECT names: the byte behind the protocol's name.
+fn announced(stream: &BytesMut) -> Option<Level> {
+    let header = 1 + stream.get(1..)?.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
+    match stream.get(header..header + 7)? {
+        [0, 4, b'M', b'Q', b'T', b'T', 4] => Some(Level::V3),
+        [0, 4, b'M', b'Q', b'T', b'T', 5] => Some(Level::V5),
+        _ => None,
+    }
+}
+
+fn read_3(stream: &mut BytesMut, max: usize) -> Result<Option<Request>, String> {
+    Ok(Some(match v4::Packet::read(stream, max) {
+        Ok(v4::Packet::Connect(connect)) => {
+            let login = connect.login.map(|login| (login.username, login.password)).unwrap_or_default();
+            Request::Connect(Login {
+                level: Level::V3,
+                client_id: connect.client_id,
+                username: login.0,
+                password: login.1,
+                keep_alive: connect.keep_alive,
+            })
+        }
+        Ok(v4::Packet::Publish(message)) => {
+            let v4::Publish { topic, payload, qos, pkid, .. } = message;
+            Request::Publish { topic, payload, qos: qos as u8, mid: pkid }
+        }
+        Ok(v4::Packet::PubAck(_)) => Request::Acknowledged,
+        Ok(v4::Packet::Subscribe(request)) => Request::Subscribe {
+            mid: request.pkid,
+            filters: request.filters.into_iter().map(|filter| (filter.path, filter.qos as u8)).collect(),
+        },
+        Ok(v4::Packet::Unsubscribe(request)) => Request::Unsubscribe { mid: request.pkid, filters: request.topics },
+        Ok(v4::Packet::PingReq) => Request::Ping,
+        Ok(v4::Packet::Disconnect) => Request::Disconnect,
+        Ok(other) => return Err(format!("a client does not send {other:?}")),
+        Err(Error3::InsufficientBytes(_)) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    }))
+}
+
+fn read_5(stream: &mut BytesMut, max: usize) -> Result<Option<Request>, String> {
+    if stream.starts_with(&[0xE0, 0]) {
+        // The codec takes no farewell without a reason.
+        stream.advance(2);
+        return Ok(Some(Request::Disconnect));
+    }
+    Ok(Some(match v5::Packet::read(stream, Some(u32::try_from(max).unwrap_or(u32::MAX))) {
+        Ok(v5::Packet::Connect(connect, _, login)) => {
+            let login = login.map(|login| (login.username, login.password)).unwrap_or_default();
+            Request::Connect(Login {
+                level: Level::V5,
+                client_id: connect.client_id,
+                username: login.0,
+                password: login.1,
+                keep_alive: connect.keep_alive,
+            })
+        }
+        Ok(v5::Packet::Publish(message)) => Request::Publish {
+            topic: String::from_utf8(message.topic.to_vec()).map_err(|error| error.to_string())?,
+            payload: message.payload,
+            qos: message.qos as u8,
+            mid: message.pkid,
+        },
+        Ok(v5::Packet::PubAck(_)) => Request::Acknowledged,
+        Ok(v5::Packet::Subscribe(request)) => Request::Subscribe {
+            mid: request.pkid,
+            filters: request.filters.into_iter().map(|filter| (filter.path, filter.qos as u8)).collect(),
+        },
+        Ok(v5::Packet::Unsubscribe(request)) => Request::Unsubscribe { mid: request.pkid, filters: request.filters },
+        Ok(v5::Packet::PingReq(_)) => Request::Ping,
+        Ok(v5::Packet::Disconnect(_)) => Request::Disconnect,
+        Ok(other) => return Err(format!("a client does not send {other:?}")),
+        Err(Error5::InsufficientBytes(_)) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    }))
+}
+
+/// Packets to a client.
+impl Level {
+    /// The answer to a login. Without a level that is known, the form of MQTT 3.1.1.
+    pub(super) fn login(level: Option<Self>, code: u8, out: &mut BytesMut) {
+        match level {
+            Some(Self::V5) => out.put_slice(&[0x20, 3, 0, code, 0]),
+            _ => out.put_slice(&[0x20, 2, 0, code]),
+        }
+    }
+
+    pub(super) fn acknowledge(self, mid: u16, reason: u8, out: &mut BytesMut) {
+        let [high, low] = mid.to_be_bytes();
+        match (self, reason) {
+            (Self::V5, 1..) => out.put_slice(&[0x40, 3, high, low, reason]),
+            _ => out.put_slice(&[0x40, 2, high, low]),
+        }
+    }
+
+    pub(super) fn subscribed(self, mid: u16, codes: &[u8], out: &mut BytesMut) {
+        let properties: &[u8] = if self == Self::V5 { &[0] } else { &[] };
+        // Requests are cut to far fewer filters than a length of one byte can tell.
+        let length = u8::try_from(2 + properties.len() + codes.len()).unwrap_or(0x7F);
+        out.put_slice(&[0x90, length]);
+        out.put_u16(mid);
+        out.put_slice(properties);
+        out.put_slice(codes);
+    }
+
+    pub(super) fn unsubscribed(self, mid: u16, count: usize, out: &mut BytesMut) {
+        let codes = if self == Self::V5 { vec![0; 1 + count] } else { Vec::new() };
+        out.put_slice(&[0xB0, u8::try_from(2 + codes.len()).unwrap_or(0x7F)]);
+        out.put_u16(mid);
+        out.put_slice(&codes);
+    }
+
+    pub(super) fn pong(out: &mut BytesMut) {
+        out.put_slice(&[0xD0, 0]);
+    }
+
+    /// A farewell, which only MQTT 5 has.
+    pub(super) fn disconnect(self, reason: u8, out: &mut BytesMut) {
+        if self == Self::V5 {
+            out.put_slice(&[0xE0, 1, reason]);
+        }
+    }
+
+    pub(super) fn publish(
+        self,
+        topic: &str,
+        payload: &Bytes,
+        mid: Option<u16>,
+        out: &mut BytesMut,
+    ) -> Result<(), String> {
+        match self {
+            Self::V3 => {
+                let qos = if mid.is_some() { rumqttc::QoS::AtLeastOnce } else { rumqttc::QoS::AtMostOnce };
+                let mut message = v4::Publish::from_bytes(topic, qos, payload.clone());
+                message.pkid = mid.unwrap_or(0);
+                message.write(out).map(drop).map_err(|error| error.to_string())
+            }
+            Self::V5 => {
+                use rumqttc::v5::mqttbytes::QoS;
+                let qos = if mid.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce };
+                let mut message = v5::Publish::new(topic, qos, payload.clone(), None);
+                message.pkid = mid.unwrap_or(0);
+                message.write(out).map(drop).map_err(|error| error.to_string())
+            }
+        }
+    }
+}

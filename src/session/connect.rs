@@ -1,0 +1,95 @@
+//! From an address to a logged-in connection.
+
+use std::io;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::Options;
+use super::packet::{Answer, Level, Login, Packet, Unreadable};
+use crate::error::{Error, Result};
+use crate::net::{self, Stream};
+
+/// A login that the server has accepted.
+#[derive(Debug)]
+pub(super) struct LoggedIn {
+    pub(super) stream: Stream,
+    pub(super) level: Level,
+    pub(super) answer: Answer,
+    /// What came behind the answer.
+    pub(super) rest: BytesMut,
+}
+
+/// What one attempt is made with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    pub(super) level: Level,
+    /// Whether the server is to begin afresh.
+    pub(super) clean: bool,
+}
+
+/// Connect and log in, within the time that the options give. `opened` is called between the two.
+pub(super) async fn connect(options: &Options, attempt: Attempt, opened: impl FnOnce()) -> Result<LoggedIn> {
+    let steps = async {
+        let stream = net::open_through(options.proxy.as_ref(), &options.endpoint, options.tls.as_ref()).await?;
+        opened();
+        log_in(options, attempt, stream).await
+    };
+    match tokio::time::timeout(options.connect_timeout, steps).await {
+        Ok(result) => result,
+        Err(_) => {
+            Err(Error::Timeout { what: format!("connecting to {}", options.endpoint), after: options.connect_timeout })
+        }
+    }
+}
+
+async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Result<LoggedIn> {
+    let Attempt { level, clean } = attempt;
+    let endpoint = &options.endpoint;
+    let lost = |error: io::Error| Error::Lost { address: endpoint.to_string(), reason: error.to_string() };
+    let broken = |reason: String| Error::Protocol { address: endpoint.to_string(), reason };
+    let mut out = BytesMut::new();
+    let login = Login {
+        client_id: &options.client_id,
+        username: &options.username,
+        password: options.password.reveal(),
+        clean,
+        keep_alive: u16::try_from(options.keep_alive.as_secs()).unwrap_or(u16::MAX),
+        will: options.will.as_ref(),
+    };
+    level.login(&login, &mut out).map_err(broken)?;
+    stream.write_all(&out).await.map_err(lost)?;
+    stream.flush().await.map_err(lost)?;
+
+    // The answer is short; behind it a kept session's messages may follow at once.
+    let mut rest = BytesMut::with_capacity(1024);
+    loop {
+        match level.read(&mut rest, options.max_incoming_bytes) {
+            Ok(Packet::Login(answer)) => {
+                return match answer.code {
+                    0 => Ok(LoggedIn { stream, level, answer, rest }),
+                    code => Err(Error::Refused { code }),
+                };
+            }
+            Err(Unreadable::Incomplete(_)) => {
+                if stream.read_buf(&mut rest).await.map_err(lost)? == 0 {
+                    return Err(Error::Lost { address: endpoint.to_string(), reason: UNANSWERED.to_owned() });
+                }
+            }
+            Ok(_) => return Err(broken("another packet came instead of the answer to the login".to_owned())),
+            Err(Unreadable::Broken(reason)) => return Err(broken(reason)),
+            Err(Unreadable::TooLarge(size)) => return Err(broken(format!("an answer to the login of {size} bytes"))),
+        }
+    }
+}
+
+const UNANSWERED: &str = "the server closed it without answering the login";
+
+/// Whether a server of MQTT 3.1.1 may have refused level 5 in this way: by its code, or by closing without a word.
+pub(super) fn speaks_no_level_5(error: &Error) -> bool {
+    match error {
+        Error::Refused { code } => matches!(code, 1 | 132),
+        Error::Lost { reason, .. } => reason == UNANSWERED,
+        _ => false,
+    }
+}

@@ -1,0 +1,184 @@
+//! The one task that owns a session's socket.
+//!
+//! The life of a session is here (connect, serve, lose, wait, connect anew); what one connection does is in [`Link`].
+//! Nothing in the serving loop waits for a consumer: a consumer that sends while both directions are full would wait
+//! for itself.
+
+mod link;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use self::link::{End, Link};
+use super::connect::{Attempt, LoggedIn, connect, speaks_no_level_5};
+use super::outbox::Outbox;
+use super::packet::Level;
+use super::receipts::Pending;
+use super::subscriptions::Subscriptions;
+use super::{Control, Event, Options, Ready, Sink};
+use crate::backoff::Backoff;
+use crate::error::{Error, Result};
+
+/// What outlives a single connection.
+pub(super) struct Driver {
+    options: Options,
+    outbox: Arc<Outbox>,
+    subscriptions: Arc<Subscriptions>,
+    sink: Arc<dyn Sink>,
+    orders: mpsc::UnboundedReceiver<Control>,
+    /// Answer to whoever started the session, until it is given.
+    first: Option<oneshot::Sender<Result<()>>>,
+    pending: Pending,
+    backoff: Backoff,
+    /// The level that the server is known or hoped to speak.
+    level: Level,
+}
+
+/// Reason codes by which a server asks for a longer pause: quota exceeded, connection rate exceeded.
+const ASKS_FOR_PAUSE: [u8; 2] = [151, 159];
+
+/// What waiting for something else led to.
+enum Interrupt {
+    /// The handle is gone.
+    Abandoned,
+    /// An order came.
+    Order(Control),
+}
+
+impl Interrupt {
+    /// There is no connection to part with: tell whoever ordered it.
+    fn answer(self) {
+        if let Self::Order(Control::Close { done, .. }) = self {
+            let _nobody_waits = done.send(());
+        }
+    }
+}
+
+impl Driver {
+    pub(super) fn new(
+        options: Options,
+        outbox: Arc<Outbox>,
+        subscriptions: Arc<Subscriptions>,
+        sink: Arc<dyn Sink>,
+        orders: mpsc::UnboundedReceiver<Control>,
+        first: oneshot::Sender<Result<()>>,
+    ) -> Self {
+        let backoff = Backoff::new(options.pace.clone(), fastrand::Rng::new());
+        let level = options.level;
+        let pending = Pending::default();
+        Self { options, outbox, subscriptions, sink, orders, first: Some(first), pending, backoff, level }
+    }
+
+    fn tell(&self, event: Event) {
+        self.sink.deliver(&mut vec![event]);
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut again = false;
+        loop {
+            let error = match self.connect(!again).await {
+                Err(interrupt) => return interrupt.answer(),
+                Ok(Ok(login)) => match self.serve(login, again).await {
+                    End::Closed(done) => {
+                        let _nobody_waits = done.send(());
+                        return;
+                    }
+                    End::Abandoned => return,
+                    End::Lost(error) => {
+                        if let Some(first) = self.first.take() {
+                            // Lost before the subscriptions were answered: the start has failed.
+                            let _nobody_waits = first.send(Err(error));
+                            return;
+                        }
+                        tracing::warn!(%error, reconnect = self.options.reconnect, "connection lost");
+                        self.tell(Event::Lost { error });
+                        None
+                    }
+                },
+                Ok(Err(error)) => Some(error),
+            };
+            let mut pause = Duration::ZERO;
+            if let Some(error) = error {
+                if let Some(first) = self.first.take() {
+                    let _nobody_waits = first.send(Err(error));
+                    return;
+                }
+                tracing::info!(%error, "reconnecting failed");
+                self.tell(match error {
+                    Error::Refused { code } => {
+                        if ASKS_FOR_PAUSE.contains(&code) {
+                            pause = Duration::from_secs(1);
+                        }
+                        Event::LoginRefused { code }
+                    }
+                    error => Event::AttemptFailed { error },
+                });
+            }
+            if !self.options.reconnect {
+                return self.tell(Event::Ended);
+            }
+            again = true;
+            let delay = self.backoff.next().unwrap_or_default() + pause;
+            tokio::select! {
+                interrupt = interrupt(&mut self.orders) => return interrupt.answer(),
+                () = tokio::time::sleep(delay) => {}
+            }
+        }
+    }
+
+    /// One attempt; or two, when the server turns out to speak no level 5.
+    async fn connect(&mut self, first: bool) -> Result<Result<LoggedIn>, Interrupt> {
+        // On level 5 the flag is for this connection alone, on 3.1.1 for the session.
+        let clean = |level| self.options.clean_session && (first || level == Level::V3);
+        let attempt = Attempt { level: self.level, clean: clean(self.level) };
+        let outcome = self.attempt(attempt).await?;
+        let (Err(error), Level::V5, true) = (&outcome, self.level, self.options.fallback) else { return Ok(outcome) };
+        if !speaks_no_level_5(error) {
+            return Ok(outcome);
+        }
+        tracing::info!(%error, "the server may speak no MQTT 5: trying 3.1.1");
+        let attempt = Attempt { level: Level::V3, clean: self.options.clean_session };
+        match self.attempt(attempt).await? {
+            Ok(login) => {
+                self.level = Level::V3;
+                Ok(Ok(login))
+            }
+            // Refused for another reason, that is the one to tell: level 3.1.1 was understood.
+            Err(second @ Error::Refused { .. }) => Ok(Err(second)),
+            Err(_) => Ok(outcome),
+        }
+    }
+
+    async fn attempt(&mut self, attempt: Attempt) -> Result<Result<LoggedIn>, Interrupt> {
+        let first = &mut self.first;
+        let opened = || {
+            if self.options.ready == Ready::Open
+                && let Some(first) = first.take()
+            {
+                let _nobody_waits = first.send(Ok(()));
+            }
+        };
+        tokio::select! {
+            interrupt = interrupt(&mut self.orders) => Err(interrupt),
+            outcome = connect(&self.options, attempt, opened) => Ok(outcome),
+        }
+    }
+
+    async fn serve(&mut self, login: LoggedIn, again: bool) -> End {
+        let session_present = login.answer.session_present;
+        self.outbox.rewind();
+        self.pending.connected(session_present);
+        tracing::info!(address = %self.options.endpoint, session_present, level = ?login.level, "connected");
+        let mut link = Link::new(login, again, self);
+        link.serve().await
+    }
+}
+
+async fn interrupt(orders: &mut mpsc::UnboundedReceiver<Control>) -> Interrupt {
+    match orders.recv().await {
+        Some(order) => Interrupt::Order(order),
+        None => Interrupt::Abandoned,
+    }
+}

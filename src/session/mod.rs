@@ -1,0 +1,251 @@
+//! One MQTT connection that stays alive, of level 3.1.1 or 5.
+//!
+//! A [`Session`] is a handle; one task, the driver, owns the socket. The session moves topics and bytes and knows no
+//! dialect. Why the driver is ours and only the packet codec is rumqttc's: `docs/dev/session.md`.
+
+mod connect;
+mod driver;
+mod frame;
+mod keep_alive;
+mod outbox;
+mod packet;
+mod queue;
+mod receipts;
+mod subscriptions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+pub use self::outbox::{Limits, Outbox, Ticket};
+pub use self::packet::{Level, QoS, Will};
+pub use self::queue::{Item, Mailbox, MailboxLimits, Overflow, QueueStats};
+pub use self::receipts::Receipt;
+pub use self::subscriptions::{Subscriptions, covers};
+use crate::backoff::{Bounds, Pace};
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::ids::AccessKey;
+use crate::net::Proxy;
+
+/// How to connect and how to stay connected.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server.
+    pub endpoint: Endpoint,
+    /// TLS settings; needed when the endpoint speaks TLS.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// The proxy on the way to the server.
+    pub proxy: Option<Proxy>,
+    /// Client identifier; empty lets the server choose, which needs `clean_session`.
+    pub client_id: String,
+    /// User name of the login; empty for none.
+    pub username: String,
+    /// Password of the login; empty for none.
+    pub password: AccessKey,
+    /// What the server publishes when the client is lost.
+    pub will: Option<Will>,
+    /// The level of MQTT to speak.
+    pub level: Level,
+    /// Whether to speak 3.1.1 with a server that refuses level 5.
+    pub fallback: bool,
+    /// What [`Session::start`] waits for.
+    pub ready: Ready,
+    /// Whether the server forgets subscriptions and undelivered messages when the connection ends.
+    pub clean_session: bool,
+    /// Longest silence before the connection is probed: whole seconds up to 65,535, zero for never.
+    pub keep_alive: Duration,
+    /// Bound on name lookup, connection, TLS and login together, for each attempt.
+    pub connect_timeout: Duration,
+    /// Whether to connect anew after a loss.
+    pub reconnect: bool,
+    /// Delays between attempts.
+    pub pace: Pace,
+    /// Largest packet taken in, in bytes; larger ones are skipped and reported.
+    pub max_incoming_bytes: usize,
+}
+
+/// When a session counts as started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// The connection is open; a refused login is told as an event, and tried again.
+    Open,
+    /// Login and subscriptions are answered.
+    Subscribed,
+}
+
+impl Options {
+    /// Check what the protocol cannot express.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the option.
+    pub fn validate(&self) -> Result<()> {
+        if self.client_id.len() > 65_535 {
+            return Err(Error::invalid("client_id", self.client_id.as_str(), "at most 65535 bytes"));
+        }
+        if !self.clean_session && self.client_id.is_empty() {
+            return Err(Error::invalid("client_id", "", "an identifier, since clean_session is False"));
+        }
+        if self.password.reveal().len() > 65_535 {
+            return Err(Error::invalid("access_key", "***", "at most 65535 bytes"));
+        }
+        if self.keep_alive.as_secs() > 65_535 || self.keep_alive.subsec_nanos() != 0 {
+            let given = self.keep_alive.as_secs_f64().to_string();
+            return Err(Error::invalid("keep_alive", given, "whole seconds from 0 (off) to 65535"));
+        }
+        let Bounds { min, max } = self.pace.bounds();
+        if min.is_zero() || min > max {
+            let given = format!("{min:?} to {max:?}");
+            return Err(Error::invalid("reconnect delay", given, "a minimum above 0 and not above the maximum"));
+        }
+        if self.max_incoming_bytes == 0 {
+            return Err(Error::invalid("max_incoming_bytes", "0", "at least 1"));
+        }
+        Ok(())
+    }
+}
+
+/// A message that arrived.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Topic it was published to.
+    pub topic: String,
+    /// Its bytes.
+    pub payload: Bytes,
+    /// Level of delivery.
+    pub qos: QoS,
+    /// Whether the server had kept it.
+    pub retain: bool,
+    /// To be given to [`Outbox::acknowledge`] once the message is dealt with; QoS 1 only.
+    pub receipt: Option<Receipt>,
+}
+
+/// What happens on a session, in order.
+#[derive(Debug)]
+pub enum Event {
+    /// Logged in and subscribed.
+    Connected {
+        /// Whether this follows a loss.
+        again: bool,
+        /// Whether the server has kept the session.
+        session_present: bool,
+    },
+    /// A message arrived.
+    Message(Message),
+    /// A published message was written (QoS 0) or acknowledged (QoS 1).
+    Sent {
+        /// Its message ID.
+        mid: u16,
+    },
+    /// The server acknowledged a message with a refusal (MQTT 5).
+    Rejected {
+        /// Its message ID.
+        mid: u16,
+        /// Its topic.
+        topic: String,
+        /// The reason code, 128 or more.
+        reason: u8,
+    },
+    /// A packet over the limit was skipped.
+    Skipped {
+        /// Its topic.
+        topic: String,
+        /// Size of the packet in bytes.
+        size: usize,
+    },
+    /// The server refused a subscription.
+    SubscriptionRefused {
+        /// The filter.
+        filter: String,
+    },
+    /// An attempt to connect failed at the login, and that was not told by [`Session::start`].
+    LoginRefused {
+        /// CONNACK code: up to 5 by MQTT 3.1.1, from 128 on by MQTT 5.
+        code: u8,
+    },
+    /// An attempt to connect failed before the login was answered, and that was not told by [`Session::start`].
+    AttemptFailed {
+        /// Why.
+        error: Error,
+    },
+    /// The connection was lost.
+    Lost {
+        /// Why.
+        error: Error,
+    },
+    /// The connection was lost without leave to connect anew: the session is over. Not told of a session that is closed.
+    Ended,
+}
+
+/// Where a session's events go. Called from the driver's task: must not block.
+pub trait Sink: Send + Sync + 'static {
+    /// Take all events out of `batch`.
+    fn deliver(&self, batch: &mut Vec<Event>);
+    /// Whether more messages may come; while not, nothing is read from the network.
+    fn has_room(&self) -> bool;
+    /// Notified when there is room again.
+    fn room(&self) -> &Notify;
+}
+
+/// Orders to the driver.
+#[derive(Debug)]
+enum Control {
+    /// Write and wait for what is accepted, at most this long; then part in the way of the protocol.
+    Close { within: Duration, done: oneshot::Sender<()> },
+}
+
+/// Handle of a running session. Dropping it cuts the connection.
+#[derive(Debug)]
+pub struct Session {
+    control: mpsc::UnboundedSender<Control>,
+    driver: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Session {
+    /// Connect, log in and subscribe; returns when the options' [`Ready`] is reached.
+    ///
+    /// Messages in `outbox` from an earlier session go out first.
+    ///
+    /// # Errors
+    /// What kept the connection or the login from succeeding. No driver is left behind.
+    pub async fn start(
+        options: Options,
+        outbox: Arc<Outbox>,
+        subscriptions: Arc<Subscriptions>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Self> {
+        options.validate()?;
+        let (control, orders) = mpsc::unbounded_channel();
+        let (first, answer) = oneshot::channel();
+        let address = options.endpoint.to_string();
+        let driver = driver::Driver::new(options, outbox, subscriptions, sink, orders, first);
+        let session = Self { control, driver: Some(tokio::spawn(driver.run())) };
+        match answer.await {
+            Ok(Ok(())) => Ok(session),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::Lost { address, reason: "the session ended while connecting".into() }),
+        }
+    }
+
+    /// Send what was accepted, wait for acknowledgements at most `within`, part in the way of the protocol, and return
+    /// when the driver is gone.
+    pub async fn close(mut self, within: Duration) {
+        let (done, finished) = oneshot::channel();
+        // A driver that is gone already has nothing left to close.
+        if self.control.send(Control::Close { within, done }).is_ok() {
+            let _gone = finished.await;
+        }
+        self.join().await;
+    }
+
+    async fn join(&mut self) {
+        if let Some(driver) = self.driver.take()
+            && let Err(error) = driver.await
+            && error.is_panic()
+        {
+            tracing::error!(%error, "session driver panicked");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Messages that the server waits to have acknowledged.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+
+use bytes::Bytes;
+
+/// Right to acknowledge one incoming message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    packet_id: u16,
+    /// Tells apart messages that used the same packet ID.
+    serial: u64,
+}
+
+impl Receipt {
+    /// The packet ID that the server gave the message.
+    #[must_use]
+    pub fn packet_id(self) -> u16 {
+        self.packet_id
+    }
+}
+
+/// What to do with an incoming message.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// Deliver it.
+    New(Receipt),
+    /// A repetition of one that is being dealt with: nothing yet.
+    InHand,
+    /// A repetition of one that was dealt with while there was no connection: acknowledge it.
+    Done,
+}
+
+/// Incoming QoS 1 messages that are not acknowledged.
+///
+/// After a reconnect the server sends them again. Those that were delivered already are recognised and not delivered
+/// twice. That it really is the same message is decided by a hash of topic and payload, since servers may renumber.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    by_packet_id: HashMap<u16, Entry>,
+    serial: u64,
+    connection: u64,
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Entry {
+    serial: u64,
+    hash: u64,
+    /// The connection it last arrived on: only there may it be acknowledged.
+    connection: u64,
+    done: bool,
+}
+
+impl Pending {
+    /// A new connection; without `session_present` the server neither repeats nor awaits anything.
+    pub(super) fn connected(&mut self, session_present: bool) {
+        self.connection += 1;
+        if !session_present {
+            self.by_packet_id.clear();
+        }
+    }
+
+    /// Note an arrival.
+    pub(super) fn arrived(&mut self, packet_id: u16, dup: bool, topic: &str, payload: &Bytes) -> Arrival {
+        let hash = self.hasher.hash_one((topic, payload));
+        if dup
+            && let Some(known) = self.by_packet_id.get_mut(&packet_id)
+            && known.hash == hash
+        {
+            if known.done {
+                self.by_packet_id.remove(&packet_id);
+                return Arrival::Done;
+            }
+            known.connection = self.connection;
+            return Arrival::InHand;
+        }
+        self.serial += 1;
+        let entry = Entry { serial: self.serial, hash, connection: self.connection, done: false };
+        self.by_packet_id.insert(packet_id, entry);
+        Arrival::New(Receipt { packet_id, serial: self.serial })
+    }
+
+    /// The packet ID to acknowledge now, if there is one.
+    pub(super) fn settle(&mut self, receipt: Receipt) -> Option<u16> {
+        let entry = self.by_packet_id.get_mut(&receipt.packet_id)?;
+        if entry.serial != receipt.serial {
+            return None;
+        }
+        if entry.connection != self.connection {
+            entry.done = true;
+            return None;
+        }
+        self.by_packet_id.remove(&receipt.packet_id);
+        Some(receipt.packet_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: Bytes = Bytes::from_static(b"1");
+
+    fn new(arrival: Arrival) -> Receipt {
+        match arrival {
+            Arrival::New(receipt) => receipt,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_repetition_is_recognised_while_its_message_is_in_hand() {
+        let mut pending = Pending::default();
+        pending.connected(false);
+        let receipt = new(pending.arrived(7, false, "t", &BODY));
+        pending.connected(true);
+        assert_eq!(pending.arrived(7, true, "t", &BODY), Arrival::InHand);
+        assert_eq!(pending.settle(receipt), Some(7));
+        new(pending.arrived(7, true, "t", &BODY));
+    }
+
+    #[test]
+    fn what_was_dealt_with_offline_is_acknowledged_when_it_comes_again() {
+        let mut pending = Pending::default();
+        let receipt = new(pending.arrived(7, false, "t", &BODY));
+        pending.connected(true);
+        assert_eq!(pending.settle(receipt), None);
+        assert_eq!(pending.arrived(7, true, "t", &BODY), Arrival::Done);
+    }
+
+    #[test]
+    fn a_renumbered_message_is_not_taken_for_a_repetition() {
+        let mut pending = Pending::default();
+        let old = new(pending.arrived(7, false, "t", &BODY));
+        let fresh = new(pending.arrived(7, true, "t", &Bytes::from_static(b"2")));
+        assert_eq!(pending.settle(old), None);
+        assert_eq!(pending.settle(fresh), Some(7));
+        assert_eq!(pending.settle(fresh), None);
+    }
+
+    #[test]
+    fn a_forgotten_session_awaits_nothing() {
+        let mut pending = Pending::default();
+        let receipt = new(pending.arrived(7, false, "t", &BODY));
+        pending.connected(false);
+        assert_eq!(pending.settle(receipt), None);
+        new(pending.arrived(7, true, "t", &BODY));
+    }
+}

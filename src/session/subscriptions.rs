@@ -1,0 +1,136 @@
+//! What should be subscribed to.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::QoS;
+
+/// The filters that are wanted. The driver makes the server agree, after every connect and after every change.
+#[derive(Debug)]
+pub struct Subscriptions {
+    /// Level of delivery for [`Subscriptions::set`].
+    qos: QoS,
+    /// Filters in one request.
+    pub(super) batch: usize,
+    wanted: Mutex<Vec<(String, QoS)>>,
+    pub(super) changed: Notify,
+}
+
+impl Subscriptions {
+    /// Nothing wanted yet; everything will be asked for at `qos`.
+    #[must_use]
+    pub fn new(qos: QoS) -> Self {
+        Self { qos, batch: 50, wanted: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// These in this order, each asked for in a request of its own: for servers that look at the order.
+    #[must_use]
+    pub fn one_by_one(filters: Vec<(String, QoS)>) -> Self {
+        Self { qos: QoS::AtLeastOnce, batch: 1, wanted: Mutex::new(filters), changed: Notify::new() }
+    }
+
+    /// Want one more.
+    pub fn add(&self, filter: &str, qos: QoS) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if wanted.iter().all(|(known, _)| known != filter) {
+            wanted.push((filter.to_owned(), qos));
+            drop(wanted);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Want one less.
+    pub fn remove(&self, filter: &str) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = wanted.len();
+        wanted.retain(|(known, _)| known != filter);
+        if wanted.len() != before {
+            drop(wanted);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Want these filters and no others. Filters that another one covers are left out, so that the server sends each
+    /// message once.
+    pub fn set(&self, filters: impl IntoIterator<Item = String>) {
+        let all: BTreeSet<String> = filters.into_iter().collect();
+        let needed: Vec<_> = all
+            .iter()
+            .filter(|one| !all.iter().any(|other| other != *one && covers(other, one)))
+            .map(|filter| (filter.clone(), self.qos))
+            .collect();
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        if *wanted != needed {
+            *wanted = needed;
+            drop(wanted);
+            self.changed.notify_one();
+        }
+    }
+
+    /// The filters wanted now.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<(String, QoS)> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Whether every topic that `narrow` matches, or the topic `narrow` itself, is matched by `wide`, too.
+#[must_use]
+pub fn covers(wide: &str, narrow: &str) -> bool {
+    let mut narrow = narrow.split('/');
+    for wide in wide.split('/') {
+        match (wide, narrow.next()) {
+            ("#", _) => return true,
+            (_, None) | ("+", Some("#")) => return false,
+            ("+", Some(_)) => {}
+            (level, Some(other)) if level == other => {}
+            _ => return false,
+        }
+    }
+    narrow.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn covered_filters_are_left_out() {
+        let subscriptions = Subscriptions::new(QoS::AtMostOnce);
+        subscriptions.set(
+            ["a/+/up", "a/x/up", "a/x/events/#", "a/x/events/down/sent", "a/+/events/down/sent"].map(String::from),
+        );
+        assert_eq!(
+            subscriptions.wanted().into_iter().map(|(filter, _)| filter).collect::<Vec<_>>(),
+            ["a/+/events/down/sent", "a/+/up", "a/x/events/#"]
+        );
+    }
+
+    #[test]
+    fn an_order_that_matters_is_kept() {
+        let filters = ["b", "a/+"].map(|filter| (filter.to_owned(), QoS::AtLeastOnce)).to_vec();
+        let subscriptions = Subscriptions::one_by_one(filters);
+        subscriptions.add("a/1", QoS::AtMostOnce);
+        subscriptions.add("b", QoS::AtMostOnce);
+        subscriptions.remove("a/+");
+        assert_eq!(subscriptions.wanted(), [("b".into(), QoS::AtLeastOnce), ("a/1".into(), QoS::AtMostOnce)]);
+    }
+
+    #[test]
+    fn covering_follows_the_matching_rules() {
+        for (wide, narrow, expected) in [
+            ("a/#", "a/b/c", true),
+            ("a/#", "a", true),
+            ("a/+", "a/b", true),
+            ("a/+", "a/#", false),
+            ("a/+", "a/+", true),
+            ("a/b", "a/+", false),
+            ("a/+", "a/b/c", false),
+            ("a/b/c", "a/b", false),
+        ] {
+            assert_eq!(covers(wide, narrow), expected, "{wide} {narrow}");
+        }
+    }
+}
