@@ -1,0 +1,80 @@
+# Every target creates what it needs. PYTHON chooses the interpreter for .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export CARGO_TERM_COLOR ?= auto
+
+.DEFAULT_GOAL := all
+.PHONY: all help setup dev demo test test-rust test-python test-interpreters lint format bench wheel clean originals mosquitto
+
+all: format dev lint test ## format, build, lint, test
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+
+$(VENV)/installed: pyproject.toml tools/dev-requirements
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python tools/dev-requirements pyproject.toml | xargs -d '\n' $(BIN)/python -m pip install --quiet --upgrade pip
+	touch $@
+
+setup: $(VENV)/installed ## create .venv with the tools
+
+dev: setup ## build the extension into .venv
+	. $(BIN)/activate && maturin develop --quiet >/dev/null
+
+demo: setup ## build, and run the main job end to end against the sandbox
+	. $(BIN)/activate && maturin develop --quiet --release >/dev/null
+	$(BIN)/python examples/demo.py
+
+test: test-rust test-python test-interpreters ## run all tests
+
+test-rust:
+	cargo test
+
+test-python: dev mosquitto originals
+	$(BIN)/python -m pytest
+
+test-interpreters: wheel ## smoke the wheel on every CPython >= 3.10 of this machine
+	$(BIN)/python tools/smoke-interpreters dist
+
+mosquitto: # the real broker of the tests; where it cannot be had they are skipped with that reason
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || \
+	{ test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq mosquitto mosquitto-clients >/dev/null; } || \
+	echo "mosquitto is not installed: its tests will be skipped"
+
+# The original packages, for the parity tests and the benchmarks; skipped with a reason where they cannot be had.
+originals: .venvs/ttn/installed .venvs/ttnmqtt-0.8.4/installed .venvs/ttnmqtt-0.9.4/installed \
+	.venvs/tb-mqtt-client/installed
+
+.venvs/ttn/installed: PACKAGES := 'ttn==2.1.5' 'paho-mqtt<2' 'protobuf<=3.20.3'
+.venvs/ttnmqtt-0.8.4/installed: PACKAGES := 'ttnmqtt==0.8.4' 'paho-mqtt<2' PyDispatcher
+.venvs/ttnmqtt-0.9.4/installed: PACKAGES := 'ttnmqtt==0.9.4' 'paho-mqtt<2'
+# mmh3 is what it would install by itself when it is first imported.
+.venvs/tb-mqtt-client/installed: PACKAGES := 'tb-mqtt-client==1.13.14' 'mmh3<6' setuptools
+.venvs/%/installed:
+	@{ $(PYTHON) -m venv $(@D) && $(@D)/bin/python -m pip install --quiet $(PACKAGES) && touch $@; } || \
+	echo "the original package $* cannot be installed: parity tests will be skipped"
+
+lint: dev ## all linters, warnings are errors
+	cargo fmt --check
+	cargo clippy --all-targets --quiet -- -D warnings
+	cargo clippy --all-targets --features python --quiet -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd python && ../$(BIN)/python -m mypy.stubtest thingslink --ignore-disjoint-bases --allowlist ../tests/stubtest-allowlist.txt
+
+format: setup ## format everything
+	cargo fmt
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet .
+
+bench: setup originals ## measure beside the originals; prints the tables of benches/README.md
+	. $(BIN)/activate && maturin develop --quiet --release >/dev/null
+	$(BIN)/python benches/run.py
+
+wheel: setup ## build the wheel into dist/
+	$(BIN)/maturin build --quiet --release --out dist
+
+clean: ## remove everything that was built
+	rm -rf target dist $(VENV) .venvs python/thingslink/*.so

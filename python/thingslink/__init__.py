@@ -1,0 +1,85 @@
+"""Clients for "Things" platforms behind the API that existing programs know.
+
+``import thingslink as ttn`` (or ``from thingslink import ttn``) replaces ``import ttn``.
+"""
+
+from __future__ import annotations
+
+from thingslink import ttn
+from thingslink._install import install_as
+from thingslink._native import (
+    ConnectionLostError,
+    DecodeError,
+    LoginRefusedError,
+    MessageTooLargeError,
+    NotConnectedError,
+    QueueFullError,
+    SandboxError,
+    SubscriptionRefusedError,
+    ThingsError,
+    ThingsTimeoutError,
+    TlsError,
+    __version__,
+)
+from thingslink.ttn import (
+    ApplicationClient,
+    DiscoveryClient,
+    HandlerClient,
+    MQTTClient,
+    UplinkMessage,
+    application,
+    discovery,
+    handler,
+    utils,
+)
+
+# Not imported: it would be a third of the time that our own import takes. Type checkers know the name.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thingslink._rpc import ApplicationError, RpcError, StatusCode
+    from thingslink.sandbox import Sandbox
+
+__all__ = [
+    "ApplicationClient",
+    "ApplicationError",
+    "ConnectionLostError",
+    "DecodeError",
+    "DiscoveryClient",
+    "HandlerClient",
+    "LoginRefusedError",
+    "MQTTClient",
+    "MessageTooLargeError",
+    "NotConnectedError",
+    "QueueFullError",
+    "RpcError",
+    "Sandbox",
+    "SandboxError",
+    "StatusCode",
+    "SubscriptionRefusedError",
+    "ThingsError",
+    "ThingsTimeoutError",
+    "TlsError",
+    "UplinkMessage",
+    "__version__",
+    "application",
+    "discovery",
+    "handler",
+    "install_as",
+    "ttn",
+    "utils",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Only programs that use them pay for them.
+    if name == "Sandbox":
+        from thingslink.sandbox import Sandbox  # noqa: PLC0415
+
+        return Sandbox
+    if name in {"ApplicationError", "RpcError", "StatusCode"}:
+        from thingslink import _rpc  # noqa: PLC0415
+
+        return getattr(_rpc, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

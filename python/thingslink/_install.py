@@ -1,0 +1,37 @@
+"""Our modules under the names of the originals, for programs that cannot be edited."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+#: Original module name -> the module of ours that replaces it, with its submodules.
+_REPLACEMENTS = {
+    "ttn": ("thingslink.ttn", ("utils", "utils.stubs", "ttnmqtt", "application", "handler", "discovery")),
+    "ttnmqtt": ("thingslink.ttnmqtt", ()),
+    "tb_device_mqtt": ("thingslink.tb_device_mqtt", ()),
+    "tb_gateway_mqtt": ("thingslink.tb_gateway_mqtt", ()),
+}
+
+
+def install_as(*names: str) -> None:
+    """Make ``import <name>`` give this library's module of that name.
+
+    Call it before the program imports the original; with the original imported already it stays in the hands of those
+    who have it. Affects the whole process.
+
+    Args:
+        names: Names of original packages: ``"ttn"``, ``"ttnmqtt"``, ``"tb_device_mqtt"``, ``"tb_gateway_mqtt"``. None
+            means all of them.
+
+    Raises:
+        ValueError: A name that this library replaces nothing of.
+    """
+    for name in names or tuple(_REPLACEMENTS):
+        if name not in _REPLACEMENTS:
+            known = ", ".join(repr(known) for known in _REPLACEMENTS)
+            raise ValueError(f"nothing to install as {name!r}: expected one of {known}")
+        ours, submodules = _REPLACEMENTS[name]
+        sys.modules[name] = importlib.import_module(ours)
+        for submodule in submodules:
+            sys.modules[f"{name}.{submodule}"] = importlib.import_module(f"{ours}.{submodule}")

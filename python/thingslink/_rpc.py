@@ -1,0 +1,82 @@
+"""Errors of remote calls, in the form that programs over the original know from gRPC's own package."""
+
+from __future__ import annotations
+
+import enum
+
+from thingslink._native import ThingsError
+
+
+class StatusCode(enum.Enum):
+    """Status codes of gRPC. Equal to the members of ``grpc.StatusCode`` with the same name."""
+
+    OK = (0, "ok")
+    CANCELLED = (1, "cancelled")
+    UNKNOWN = (2, "unknown")
+    INVALID_ARGUMENT = (3, "invalid argument")
+    DEADLINE_EXCEEDED = (4, "deadline exceeded")
+    NOT_FOUND = (5, "not found")
+    ALREADY_EXISTS = (6, "already exists")
+    PERMISSION_DENIED = (7, "permission denied")
+    RESOURCE_EXHAUSTED = (8, "resource exhausted")
+    FAILED_PRECONDITION = (9, "failed precondition")
+    ABORTED = (10, "aborted")
+    OUT_OF_RANGE = (11, "out of range")
+    UNIMPLEMENTED = (12, "unimplemented")
+    INTERNAL = (13, "internal")
+    UNAVAILABLE = (14, "unavailable")
+    DATA_LOSS = (15, "data loss")
+    UNAUTHENTICATED = (16, "unauthenticated")
+
+    def __eq__(self, other: object) -> bool:
+        if type(other).__name__ == "StatusCode":
+            return self.name == getattr(other, "name", None)
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+class RpcError(ThingsError):
+    """A remote call failed, as discovery tells it: what the server said, or what went wrong on the way to it."""
+
+    def __init__(self, code: str, details: str = "") -> None:
+        super().__init__(code, details)
+        self._code = StatusCode[code]
+        self._details = details
+
+    def code(self) -> StatusCode:
+        """Give the status code."""
+        return self._code
+
+    def details(self) -> str:
+        """Give the server's words, or the reason why it was not reached."""
+        return self._details
+
+    def __str__(self) -> str:
+        return f"{self._code.name}: {self._details}"
+
+
+class ApplicationError(ThingsError):
+    """A call of an ``ApplicationClient`` failed.
+
+    ``args`` are the original's two texts, such as ``("Error while getting the", " device: NOT_FOUND")``. The failed
+    call's own error is its ``__cause__``.
+
+    Attributes:
+        code: The status code.
+        details: The server's words, or the reason why it was not reached.
+    """
+
+    def __init__(self, doing: str, what: str, code: str = "UNKNOWN", details: str | None = None) -> None:
+        self.code = StatusCode[code]
+        self.details = details or ""
+        super().__init__(doing, f" {what}: {self.code.name}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        doing, rest = self.args
+        return type(self), (doing, rest[1:].rpartition(":")[0], self.code.name, self.details)
+
+    def __str__(self) -> str:
+        # The tuple's text: what programs over the original print and match.
+        return str(self.args)

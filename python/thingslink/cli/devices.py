@@ -1,0 +1,208 @@
+"""``thingslink devices``: list, show, register, update, delete, export, import."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from thingslink import ApplicationError
+from thingslink.cli import connection, device_file, output
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from thingslink.ttn import ApplicationClient
+
+_COLUMNS = ("dev_id", "dev_eui", "app_eui", "dev_addr", "description")
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    group = commands.add_parser("devices", help="manage the devices of an application").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+
+    def action(name: str, function: Any, words: str) -> argparse.ArgumentParser:
+        command: argparse.ArgumentParser = group.add_parser(
+            name, help=words, description=f"{words[0].upper()}{words[1:]}."
+        )
+        connection.add_to(command)
+        command.set_defaults(main=function)
+        return command
+
+    output.add_format(action("list", list_, "list the devices"))
+    show_ = action("show", show, "show one device with everything that the handler knows of it, keys included")
+    show_.add_argument("dev_id")
+    show_.add_argument("--json", action="store_true", help="as JSON")
+    for name, function, words in (
+        ("register", register, "register a device, or replace one"),
+        ("update", update, "change a device; what is not mentioned stays"),
+    ):
+        command = action(name, function, words)
+        command.add_argument("dev_id")
+        command.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="dev_eui, app_eui, app_key, latitude, …, attributes.NAME; repeatable",
+        )
+        command.add_argument(
+            "--file", metavar="FILE", help="a JSON object with the device's keys; - for standard input"
+        )
+    delete_ = action("delete", delete, "delete devices")
+    delete_.add_argument("dev_id", nargs="+")
+    delete_.add_argument("--yes", action="store_true", help="do not ask")
+    export_ = action("export", export, "write all devices to a file, keys included")
+    export_.add_argument("--format", choices=("json", "csv"), help="default: by the file's name, else JSON")
+    export_.add_argument("--output", metavar="FILE", default="-", help="default: standard output")
+    import_ = action("import", import_devices, "register the devices of a file")
+    import_.add_argument("file", help="JSON (a list, or an object a line) or CSV; - for standard input")
+    import_.add_argument("--format", choices=("json", "csv"), help="default: by the file's name, else JSON")
+    import_.add_argument("--jobs", type=int, default=16, help="calls at the same time (default %(default)s)")
+    import_.add_argument("--skip-existing", action="store_true", help="leave devices alone that are registered already")
+
+
+def list_(options: argparse.Namespace) -> int:
+    """List the devices."""
+    with connection.application(options) as client:
+        rows = [device_file.flat(device.to_dict()) for device in client.devices()]
+    output.table(rows, _COLUMNS, output.chosen(options))
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Show one device."""
+    with connection.application(options) as client:
+        device = client.device(options.dev_id)
+    print(json.dumps(device.to_dict(), indent=2, ensure_ascii=False) if options.json else str(device).rstrip())
+    return 0
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    device: dict[str, Any] = {}
+    if options.file:
+        with _reading(options.file) as file:
+            loaded = json.load(file)
+        if not isinstance(loaded, dict):
+            raise ValueError(f"{options.file}: expected one JSON object")
+        device = loaded
+    texts: dict[str, str] = {}
+    for pair in options.set:
+        key, separator, value = pair.partition("=")
+        if not separator:
+            raise ValueError(f"--set {pair!r} is not valid: expected KEY=VALUE")
+        texts[key] = value
+    changes = device_file.from_texts(texts)
+    if "attributes" in changes:
+        changes["attributes"] = {**device.get("attributes", {}), **changes["attributes"]}
+    return {**device, **changes}
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[TextIO]:
+    if path == "-":
+        yield sys.stdin
+    else:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            yield file
+
+
+def register(options: argparse.Namespace) -> int:
+    """Register one device."""
+    device = _given(options)
+    with connection.application(options) as client:
+        client.register_device(options.dev_id, device)
+    print(f"registered {options.dev_id}", file=sys.stderr)
+    return 0
+
+
+def update(options: argparse.Namespace) -> int:
+    """Change one device."""
+    updates = _given(options)
+    if not updates:
+        raise ValueError("nothing to change: give --set or --file")
+    with connection.application(options) as client:
+        client.update_device(options.dev_id, updates)
+    print(f"updated {options.dev_id}", file=sys.stderr)
+    return 0
+
+
+def delete(options: argparse.Namespace) -> int:
+    """Delete devices."""
+    if not options.yes:
+        if not sys.stdin.isatty():
+            raise ValueError("deleting needs --yes where nobody can be asked")
+        if input(f"delete {', '.join(options.dev_id)}? [y/N] ").strip().lower() not in {"y", "yes"}:
+            print("nothing deleted", file=sys.stderr)
+            return 1
+    with connection.application(options) as client:
+        for dev_id in options.dev_id:
+            client.delete_device(dev_id)
+            print(f"deleted {dev_id}", file=sys.stderr)
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write all devices to a file."""
+    form = device_file.form_of(options.output, options.format)
+    with connection.application(options) as client:
+        devices = [device.to_dict() for device in client.iter_devices()]
+    if options.output == "-":
+        device_file.write(sys.stdout, devices, form)
+        return 0
+    path = Path(options.output)
+    # Keys of devices are in it: for the owner alone from its first moment.
+    path.touch(mode=0o600)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        count = device_file.write(file, devices, form)
+    print(f"{count} devices in {options.output}", file=sys.stderr)
+    return 0
+
+
+def import_devices(options: argparse.Namespace) -> int:
+    """Register the devices of a file."""
+    if options.jobs < 1:
+        raise ValueError(f"--jobs {options.jobs} is not valid: expected 1 or more")
+    with _reading(options.file) as file:
+        devices = device_file.read(file, device_file.form_of(options.file, options.format))
+    with connection.application(options) as client:
+        if options.skip_existing:
+            known = {device.dev_id for device in client.iter_devices()}
+            devices = [(dev_id, device) for dev_id, device in devices if dev_id not in known]
+        failed = _register_all(client, devices, options.jobs)
+    print(f"{len(devices) - len(failed)} of {len(devices)} devices registered", file=sys.stderr)
+    for dev_id, why in failed:
+        print(f"{dev_id}: {why}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _register_all(
+    client: ApplicationClient, devices: list[tuple[str, dict[str, Any]]], jobs: int
+) -> list[tuple[str, str]]:
+    failed: list[tuple[str, str]] = []
+
+    def one(item: tuple[str, dict[str, Any]]) -> tuple[str, str] | None:
+        dev_id, device = item
+        try:
+            client.register_device(dev_id, device)
+        except ApplicationError as error:
+            return dev_id, f"{error.code.value[1]}: {error.details}"
+        except (ValueError, TypeError) as error:
+            return dev_id, str(error)
+        return None
+
+    with (
+        output.progress("registering", len(devices)) as step,
+        concurrent.futures.ThreadPoolExecutor(max_workers=jobs) as pool,
+    ):
+        for outcome in pool.map(one, devices):
+            step()
+            if outcome is not None:
+                failed.append(outcome)
+    return failed

@@ -1,0 +1,198 @@
+"""``thingslink sandbox``: the offline network, showing what passes through."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from thingslink.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+#: Colours for those who look on.
+_COLOURS = {"up": "32", "down": "36", "event": "33", "client": "35"}
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "sandbox",
+        help="serve an offline network: broker, discovery, handler and simulated devices",
+        description="Serve an offline network until Ctrl-C, and show what passes through.",
+    )
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    command.add_argument("--mqtt-port", type=int, default=1883, help="port of MQTT; 0 for a free one (default 1883)")
+    command.add_argument("--mqtts-port", type=int, help="port of MQTT over TLS; 0 for a free one (default: none)")
+    command.add_argument(
+        "--discovery-port", type=int, default=1900, help="port of discovery; 0 for a free one (default 1900)"
+    )
+    command.add_argument(
+        "--handler-port", type=int, default=1904, help="port of the handler; 0 for a free one (default 1904)"
+    )
+    command.add_argument("--insecure", action="store_true", help="discovery and handler in plain text in place of TLS")
+    command.add_argument("--ca-file", help="write the certificate that TLS clients must trust to this file")
+    command.add_argument("--state", metavar="FILE", help="keep applications and devices in this file")
+    command.add_argument("--app-id", default="demo-app", help="application (default %(default)s)")
+    command.add_argument("--access-key", default="ttn-account-v2.demo", help="its key (default %(default)s)")
+    command.add_argument(
+        "--device", action="append", default=[], metavar="DEV_ID", help="register a device; repeatable"
+    )
+    command.add_argument("--devices", type=int, default=0, help="simulate so many sending devices (default none)")
+    command.add_argument("--rate", type=float, default=1.0, help="their uplinks per second, all together (default 1)")
+    command.add_argument("--count", type=int, help="their uplinks in all (default: no end)")
+    command.add_argument("--seed", type=int, default=0, help="makes them repeatable (default 0)")
+    command.add_argument(
+        "--thingsboard",
+        type=int,
+        nargs="?",
+        const=1884,
+        metavar="PORT",
+        help="serve ThingsBoard's MQTT, too, on this port; 0 for a free one (default 1884)",
+    )
+    command.add_argument(
+        "--tb-device", action="append", default=[], metavar="NAME=TOKEN", help="a device of it; repeatable"
+    )
+    command.add_argument(
+        "--tb-gateway", action="append", default=[], metavar="NAME=TOKEN", help="a gateway of it; repeatable"
+    )
+    command.add_argument("--json", action="store_true", help="show entries as JSON lines")
+    command.add_argument("--quiet", action="store_true", help="show nothing but the address")
+    command.set_defaults(
+        main=main, hint="is a port taken? --mqtt-port 0, --discovery-port 0 and --handler-port 0 take free ones"
+    )
+
+
+def describe(entry: dict[str, Any]) -> tuple[str, str]:
+    """Give the kind of an entry, for its colour, and its line."""
+    who = entry.get("client_id") or "network"
+    if entry["kind"] == "connected":
+        return "client", f"{who} logged in as {entry['app_id']}"
+    if entry["kind"] == "refused":
+        name = f"login as {entry['app_id']!r}" if entry["app_id"] else "login"
+        return "client", f"{name} refused with code {entry['code']}"
+    if entry["kind"] == "disconnected":
+        return "client", f"{who} {'said goodbye' if entry['clean'] else 'is gone'}"
+    if entry["kind"] == "subscribed":
+        answer = "refused" if entry["qos"] is None else f"QoS {entry['qos']}"
+        return "client", f"{who} subscribed to {entry['filter']} ({answer})"
+    topic = entry["topic"]
+    kind = "event" if "/events/" in topic else "down" if topic.endswith("/down") else "up"
+    refused = "" if entry["allowed"] else " (not allowed, dropped)"
+    return kind, f"{topic} {summary(entry['payload'])}{refused}"
+
+
+def summary(payload: bytes) -> str:
+    """Give what matters of a message in one line."""
+    try:
+        body = json.loads(payload)
+    except ValueError:
+        return repr(payload)
+    if isinstance(body, dict) and "metadata" in body and "payload_raw" in body:
+        raw = base64.b64decode(body["payload_raw"] or "").hex() or "no payload"
+        fields = f" {json.dumps(body['payload_fields'])}" if "payload_fields" in body else ""
+        return f"#{body['counter']} port {body['port']} {raw}{fields}"
+    return json.dumps(body)
+
+
+def show(entry: dict[str, Any], *, as_json: bool, coloured: bool) -> None:
+    """Print an entry."""
+    if as_json:
+        payload = entry.get("payload")
+        plain = entry if payload is None else {**entry, "payload": payload.decode("utf-8", "backslashreplace")}
+        print(json.dumps(plain), flush=True)
+        return
+    kind, line = describe(entry)
+    clock = time.strftime("%H:%M:%S")
+    mark = {"up": "↑", "down": "↓", "event": "•", "client": "○"}[kind]
+    text = f"{mark} {line}"
+    print(f"{clock} \x1b[{_COLOURS[kind]}m{text}\x1b[0m" if coloured else f"{clock} {text}", flush=True)
+
+
+@contextlib.contextmanager
+def serve_thingsboard(sandbox: Sandbox, options: argparse.Namespace) -> Iterator[None]:
+    """Serve ThingsBoard with the devices that were asked for, and show what passes through it."""
+    if options.thingsboard is None:
+        yield
+        return
+    server = sandbox.thingsboard
+    for given, gateway in [(text, False) for text in options.tb_device] + [(text, True) for text in options.tb_gateway]:
+        name, _, token = given.rpartition("=")
+        if not name or not token:
+            raise ValueError(f"{given!r} is not valid: expected NAME=TOKEN")
+        server.add_device(name, token, gateway=gateway)
+    print(f"ThingsBoard on {server.host}:{server.port}", file=sys.stderr, flush=True)
+    follower = server.follow()
+    over = threading.Event()
+
+    def follow() -> None:
+        while not over.is_set():
+            entry = follower.next(0.2)
+            if entry is not None and not options.quiet:
+                show(entry, as_json=options.json, coloured=is_coloured())
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def is_coloured() -> bool:
+    """Whether somebody looks on who likes colours."""
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def main(options: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    # A service manager ends programs so: as clean as Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sandbox = Sandbox(
+        options.app_id,
+        options.access_key,
+        host=options.host,
+        mqtt_port=options.mqtt_port,
+        mqtts_port=options.mqtts_port,
+        discovery_port=options.discovery_port,
+        handler_port=options.handler_port,
+        insecure=options.insecure,
+        state=options.state,
+        seed=options.seed,
+        thingsboard_port=options.thingsboard or 0,
+    )
+    with sandbox:
+        if options.ca_file:
+            with open(options.ca_file, "w", encoding="utf-8") as file:  # noqa: PTH123 - a user's own path, as it is
+                file.write(sandbox.ca_certs)
+        print(f"listening on {sandbox.mqtt_address}", file=sys.stderr)
+        if sandbox.mqtts_address:
+            print(f"listening on {sandbox.mqtts_address}", file=sys.stderr)
+        grpc = "gRPC in plain text" if options.insecure else "gRPC over TLS"
+        print(
+            f"discovery on {sandbox.discovery_address}, handler on {sandbox.handler_address} ({grpc})", file=sys.stderr
+        )
+        print(f"application {options.app_id}, access key {options.access_key}", file=sys.stderr, flush=True)
+        for dev_id in options.device:
+            sandbox.device(dev_id)
+        follower = sandbox.follow()
+        if options.devices:
+            sandbox.stream(rate=options.rate, devices=options.devices, count=options.count, seed=options.seed)
+        try:
+            with serve_thingsboard(sandbox, options):
+                print("ready", file=sys.stderr, flush=True)
+                for entry in follower:
+                    if not options.quiet:
+                        show(entry, as_json=options.json, coloured=is_coloured())
+        except KeyboardInterrupt:
+            print("stopping", file=sys.stderr)
+    return 0

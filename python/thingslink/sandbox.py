@@ -1,0 +1,236 @@
+r"""An offline network in this process: broker, discovery and handler, applications with keys, simulated devices.
+
+```python
+with Sandbox() as sandbox:
+    device = sandbox.device("node-1")
+    client = MQTTClient(sandbox.app_id, sandbox.access_key, sandbox.mqtt_address)
+    ...
+    device.uplink(b"\x01")
+```
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from thingslink._native import Follower, Stream, _Sandbox
+from thingslink.sandbox_thingsboard import ThingsBoard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from os import PathLike
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["Follower", "Sandbox", "SandboxDevice", "Stream", "ThingsBoard"]
+
+
+class Sandbox(_Sandbox):
+    """A network of one's own. Any MQTT 3.1.1 client and any gRPC client can use it.
+
+    A context manager: serves from enter to exit. It can be entered again and then serves on the same ports, with the
+    applications, devices and sessions that it had.
+
+    Args:
+        app_id: ID of the application that exists from the start.
+        access_key: Its key.
+        host: Address to listen on.
+        mqtt_port: Port of plain MQTT; 0 takes a free one.
+        mqtts_port: Port of MQTT over TLS; 0 takes a free one, ``None`` serves none.
+        discovery_port: Port of the discovery service (gRPC); 0 takes a free one.
+        handler_port: Port of the handler (gRPC); 0 takes a free one.
+        insecure: Whether discovery and handler speak plain text in place of TLS.
+        state: File that keeps applications and devices, so that a sandbox started again with it knows them. Access keys
+            are not in it.
+        seed: Makes radio conditions (``rssi``, ``data_rate``, …) repeatable.
+        thingsboard_port: Port of ThingsBoard's MQTT, served as soon as `thingsboard` is looked at; 0 takes a free one.
+        thingsboard_tls_port: Its port over TLS; 0 takes a free one, ``None`` serves none.
+    """
+
+    app_id: str
+    access_key: str
+    _thingsboard: ThingsBoard
+
+    def __new__(
+        cls,
+        app_id: str = "demo-app",
+        access_key: str = "ttn-account-v2.demo",
+        *,
+        host: str = "127.0.0.1",
+        mqtt_port: int = 0,
+        mqtts_port: int | None = None,
+        discovery_port: int = 0,
+        handler_port: int = 0,
+        insecure: bool = False,
+        state: str | PathLike[str] | None = None,
+        seed: int | None = None,
+        thingsboard_port: int = 0,
+        thingsboard_tls_port: int | None = None,
+    ) -> Self:
+        """Describe a sandbox; `start` or entering it as a context serves."""
+        self = super().__new__(cls, host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed)
+        self.app_id = app_id
+        self.access_key = access_key
+        self._thingsboard = ThingsBoard(host=host, port=thingsboard_port, tls_port=thingsboard_tls_port)
+        return self
+
+    @property
+    def thingsboard(self) -> ThingsBoard:
+        """The sandbox's ThingsBoard; serves from the first look at it until the sandbox stops."""
+        self._thingsboard.start()
+        return self._thingsboard
+
+    def start(self) -> None:
+        """Serve; again on the same ports after a stop.
+
+        Raises:
+            SandboxError: An address cannot be listened on.
+        """
+        self._start()
+        if self.app_id:
+            self.add_application(self.app_id, self.access_key)
+
+    def stop(self) -> None:
+        """Cut all connections and serve no longer. Returns when everything has ended."""
+        self._thingsboard.stop()
+        self._stop()
+
+    def restart(self, *, keep_state: bool = True) -> None:
+        """Stop and serve again on the same ports.
+
+        Args:
+            keep_state: Whether sessions, retained messages and downlink queues survive, as in a broker that stores
+                them. Applications and devices survive in any case.
+        """
+        self._stop()
+        if not keep_state:
+            self._forget(False)
+        self._start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def add_application(
+        self,
+        app_id: str,
+        access_key: str,
+        rights: Iterable[str] = ("settings", "devices", "delete", "messages:up:r", "messages:down:w"),
+    ) -> None:
+        """Register an application, or give a known one another key.
+
+        Args:
+            app_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them.
+            access_key: The password of its login.
+            rights: ``settings`` to change the application, ``devices`` for its devices, ``delete`` to delete it,
+                ``messages:up:r`` to receive, ``messages:down:w`` to send. ``messages:up:w``, which no real key has,
+                permits to publish what only the network does.
+        """
+        self._add_application(app_id, access_key, list(rights))
+
+    def device(self, dev_id: str, app_id: str | None = None) -> SandboxDevice:
+        """Give a simulated device, registered now if it is new.
+
+        Args:
+            dev_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them.
+            app_id: Its application; by default the first one.
+        """
+        app_id = app_id or self.app_id
+        self._register(app_id, dev_id)
+        return SandboxDevice(self, app_id, dev_id)
+
+    def devices(self, app_id: str | None = None) -> list[str]:
+        """Give the IDs of an application's devices, sorted."""
+        return self._devices(app_id or self.app_id)
+
+    def stream(
+        self,
+        *,
+        rate: float,
+        devices: int = 1,
+        count: int | None = None,
+        seed: int = 0,
+        app_id: str | None = None,
+    ) -> Stream:
+        """Let many devices send temperature and humidity, in the background.
+
+        Args:
+            rate: Uplinks per second, all devices together.
+            devices: Number of devices, 1 to 100,000, called ``sim-00001`` and so on.
+            count: Uplinks in all; ``None`` goes on until stopped.
+            seed: Makes the payloads and the order of the devices repeatable.
+            app_id: Their application; by default the first one.
+        """
+        return self._stream(app_id or self.app_id, devices, rate, count, seed)
+
+    def __repr__(self) -> str:
+        return f"<Sandbox app_id={self.app_id!r}>"
+
+
+class SandboxDevice:
+    """A simulated device of class A: downlinks reach it after its uplinks."""
+
+    def __init__(self, sandbox: Sandbox, app_id: str, dev_id: str) -> None:
+        self._sandbox = sandbox
+        self.app_id = app_id
+        self.dev_id = dev_id
+
+    def uplink(
+        self,
+        payload: bytes | str | None = b"\x00",
+        *,
+        fields: Mapping[str, Any] | None = None,
+        port: int = 1,
+        confirmed: bool = False,
+        is_retry: bool = False,
+    ) -> int:
+        """Send an uplink; then the next downlink goes out.
+
+        Args:
+            payload: Bytes, or hex text; ``None`` for a frame without application payload.
+            fields: Decoded payload, as the application's payload functions would give it.
+            port: LoRaWAN FPort, 0 to 255.
+            confirmed: Whether the device asks for an acknowledgement.
+            is_retry: Whether it repeats the frame before, with the same counter.
+
+        Returns:
+            The frame counter.
+        """
+        return self._sandbox._uplink(  # noqa: SLF001 - the sandbox's other half
+            self.app_id, self.dev_id, payload, fields, port, confirmed, is_retry
+        )
+
+    def join(self) -> None:
+        """Join anew: another address, counters at zero, an ``activations`` event."""
+        self._sandbox._join(self.app_id, self.dev_id)  # noqa: SLF001
+
+    def locate(self, latitude: float, longitude: float, altitude: int = 0) -> None:
+        """Place the device, in degrees and metres; an ``update`` event."""
+        self._sandbox._locate(self.app_id, self.dev_id, latitude, longitude, altitude)  # noqa: SLF001
+
+    def configure(self, *, attributes: Mapping[str, str] | None = None, acknowledges: bool | None = None) -> None:
+        """Set attributes, and whether the device acknowledges confirmed downlinks (it does from the start)."""
+        given = None if attributes is None else dict(attributes)
+        self._sandbox._configure(self.app_id, self.dev_id, given, acknowledges)  # noqa: SLF001
+
+    def delete(self) -> None:
+        """Remove the device; a ``delete`` event."""
+        self._sandbox._delete(self.app_id, self.dev_id)  # noqa: SLF001
+
+    @property
+    def downlinks(self) -> list[bytes]:
+        """Payloads of the downlinks that wait for the device, first to go first."""
+        return [base64.b64decode(text) for text in self._sandbox._downlinks(self.app_id, self.dev_id)]  # noqa: SLF001
+
+    def __repr__(self) -> str:
+        return f"<SandboxDevice {self.app_id}/{self.dev_id}>"

@@ -1,0 +1,178 @@
+r"""An offline ThingsBoard in this process: its MQTT device and gateway API, for tries and tests.
+
+```python
+with ThingsBoard() as server:
+    server.add_device("Pump 1", token="A1_TEST_TOKEN")
+    client = TBDeviceMqttClient(server.host, server.port, "A1_TEST_TOKEN")
+    client.connect()
+    client.send_telemetry({"temperature": 21.5}).get()
+    server.telemetry_of("Pump 1")
+```
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from thingslink._native import _ThingsBoard
+from thingslink.thingsboard.checksum import checksum as firmware_checksum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["ThingsBoard"]
+
+
+class ThingsBoard(_ThingsBoard):
+    """A ThingsBoard of one's own, without rule chains: what devices send is kept, what tests ask for is sent.
+
+    A context manager: serves from enter to exit. It can be entered again and then serves on the same ports, with the
+    devices that it had. Any MQTT client of level 3.1.1 or 5 can use it.
+
+    Args:
+        host: Address to listen on.
+        port: Port of plain MQTT; 0 takes a free one.
+        tls_port: Port of MQTT over TLS, where clients may show a certificate; 0 takes a free one, ``None`` serves none.
+    """
+
+    def __new__(cls, *, host: str = "127.0.0.1", port: int = 0, tls_port: int | None = None) -> Self:
+        """Describe a server; `start` or entering it as a context serves."""
+        return super().__new__(cls, host, port, tls_port)
+
+    def start(self) -> None:
+        """Serve; again on the same ports after a stop.
+
+        Raises:
+            SandboxError: An address cannot be listened on.
+        """
+        self._start()
+
+    def stop(self) -> None:
+        """Cut all connections and serve no longer. Returns when everything has ended."""
+        self._stop()
+
+    def restart(self) -> None:
+        """Stop and serve again on the same ports, with the same devices."""
+        self._stop()
+        self._start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def add_device(
+        self,
+        name: str,
+        token: str | None = None,
+        *,
+        client_id: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        certificate: str | bytes | None = None,
+        gateway: bool = False,
+        profile: str = "default",
+    ) -> None:
+        """Register a device, or give a known one other credentials.
+
+        Args:
+            name: Its name.
+            token: Access token; one of the ways to log in.
+            client_id: Part of basic credentials, any combination of which is another way.
+            username: Part of basic credentials.
+            password: Part of basic credentials.
+            certificate: PEM certificate, the third way.
+            gateway: Whether it may speak for other devices.
+            profile: Name of its device profile.
+        """
+        pem = certificate.encode() if isinstance(certificate, str) else certificate
+        self._add_device(name, profile, gateway, token, client_id, username, password, pem)
+
+    def device(self, name: str) -> dict[str, Any] | None:
+        """Give what is known of a device: name, profile, gateway, credentials, claim; ``None`` if it does not exist."""
+        text = self._device(name)
+        return None if text is None else json.loads(text)
+
+    def telemetry_of(self, device: str) -> list[dict[str, Any]]:
+        """Give the telemetry of a device as it came: ``{"ts": ms, "values": {...}}`` each."""
+        found: list[dict[str, Any]] = json.loads(self._telemetry(device))
+        return found
+
+    def attributes_of(self, device: str, scope: str = "client") -> dict[str, Any]:
+        """Give the attributes of a device, of the scope ``client`` or ``shared``."""
+        found: dict[str, Any] = json.loads(self._attributes(device, scope))
+        return found
+
+    def set_client(self, device: str, values: Mapping[str, Any]) -> None:
+        """Set client attributes of a device, as if it had sent them."""
+        self._set_attributes(device, "client", json.dumps(values))
+
+    def set_shared(self, device: str, values: Mapping[str, Any]) -> None:
+        """Set shared attributes of a device, which are pushed to it."""
+        self._set_attributes(device, "shared", json.dumps(values))
+
+    def delete_shared(self, device: str, keys: Iterable[str]) -> None:
+        """Delete shared attributes of a device, which is told."""
+        self._delete_shared(device, list(keys))
+
+    def rpc(self, device: str, method: str, params: Any = None, *, timeout: float = 5) -> Any:
+        """Call a device and give its answer.
+
+        Raises:
+            ValueError: The device is unknown, or not connected.
+            ThingsTimeoutError: It has not answered within ``timeout`` seconds.
+        """
+        return json.loads(self._call(device, method, json.dumps(params), timeout))
+
+    def script(self, method: str, answer: Any) -> None:
+        """Answer calls of clients to this method so; other methods are answered with an error."""
+        self._script(method, json.dumps(answer))
+
+    def leave_unanswered(self, method: str) -> None:
+        """Do not answer calls of clients to this method."""
+        self._script(method, None)
+
+    def offer_firmware(
+        self,
+        device: str,
+        title: str,
+        version: str,
+        data: bytes,
+        *,
+        algorithm: str = "SHA256",
+        checksum: str | None = None,
+    ) -> None:
+        """Offer a firmware package to a device, through its shared attributes.
+
+        Args:
+            device: Its name.
+            title: ``fw_title``.
+            version: ``fw_version``.
+            data: The package.
+            algorithm: One of those that ThingsBoard has.
+            checksum: ``fw_checksum``; computed if it is not given.
+        """
+        if checksum is None:
+            checksum = firmware_checksum(data, algorithm)
+        attributes = {
+            "fw_title": title,
+            "fw_version": version,
+            "fw_size": len(data),
+            "fw_checksum": checksum,
+            "fw_checksum_algorithm": algorithm,
+        }
+        self._offer_firmware(device, json.dumps(attributes), data)
+
+    def __repr__(self) -> str:
+        return f"<ThingsBoard host={self.host!r}>"

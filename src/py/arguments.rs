@@ -1,0 +1,84 @@
+//! Keyword arguments with several accepted spellings.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// An argument that may be missing, where `None` is a value like any other.
+pub(super) struct Given<'py>(pub(super) Option<Bound<'py, PyAny>>);
+
+impl<'py> FromPyObject<'_, 'py> for Given<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        Ok(Self(Some(object.to_owned())))
+    }
+}
+
+/// The arguments of one call that were not taken by their first spelling.
+pub(super) struct Aliases<'a, 'py> {
+    function: &'static str,
+    rest: Option<&'a Bound<'py, PyDict>>,
+    used: Vec<&'static str>,
+}
+
+impl<'a, 'py> Aliases<'a, 'py> {
+    pub(super) fn new(function: &'static str, rest: Option<&'a Bound<'py, PyDict>>) -> Self {
+        Self { function, rest, used: Vec::new() }
+    }
+
+    /// The argument, under whichever spelling it came. Several spellings must agree.
+    pub(super) fn find(
+        &mut self,
+        name: &'static str,
+        given: Given<'py>,
+        others: &[&'static str],
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut found = given.0;
+        let Some(rest) = self.rest else { return Ok(found) };
+        for other in others {
+            let Some(value) = rest.get_item(other)? else { continue };
+            self.used.push(other);
+            match &found {
+                Some(first) if !first.eq(&value)? => {
+                    return Err(PyTypeError::new_err(format!(
+                        "{}() got two values for '{name}': another one as '{other}'",
+                        self.function
+                    )));
+                }
+                _ => found = Some(value),
+            }
+        }
+        Ok(found)
+    }
+
+    /// As [`Aliases::find`], for an argument that must be there.
+    pub(super) fn require(
+        &mut self,
+        name: &'static str,
+        given: Given<'py>,
+        others: &[&'static str],
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let function = self.function;
+        self.find(name, given, others)?
+            .ok_or_else(|| PyTypeError::new_err(format!("{function}() missing required argument: '{name}'")))
+    }
+
+    /// Refuse what nobody asked for.
+    pub(super) fn finish(self) -> PyResult<()> {
+        let names: Vec<String> = self.rest.map(|rest| rest.keys().extract()).transpose()?.unwrap_or_default();
+        let Some(name) = names.iter().find(|name| !self.used.contains(&name.as_str())) else { return Ok(()) };
+        Err(PyTypeError::new_err(format!("{}() got an unexpected keyword argument '{name}'", self.function)))
+    }
+}
+
+/// A text argument.
+pub(super) fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    value.extract::<String>().map_err(|_| wrong_type(name, "str", value))
+}
+
+/// The error for an argument of the wrong type.
+pub(super) fn wrong_type(name: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    let given = value.get_type().name().map_or_else(|_| "another type".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!("{name} must be {expected}, not {given}"))
+}

@@ -1,0 +1,190 @@
+//! Errors of the core as Python exceptions: one table.
+
+use std::io;
+
+use pyo3::exceptions::{PyConnectionError, PyOSError, PyRuntimeError, PyTimeoutError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple, PyType};
+
+use crate::error::{Error, RpcCode};
+
+/// The exception classes, in the order of [`CLASSES`].
+static MADE: PyOnceLock<Vec<Py<PyType>>> = PyOnceLock::new();
+
+/// Which builtin a class is beside `ThingsError`.
+enum Also {
+    Nothing,
+    Connection,
+    Timeout,
+    Value,
+}
+
+const NOT_CONNECTED: usize = 1;
+const REFUSED: usize = 2;
+const LOST: usize = 3;
+const TLS: usize = 4;
+const TIMEOUT: usize = 5;
+const SUBSCRIPTION: usize = 6;
+const QUEUE_FULL: usize = 7;
+const DECODE: usize = 8;
+const SANDBOX: usize = 9;
+const TOO_LARGE: usize = 10;
+
+const CLASSES: [(&str, Also, &str); 11] = [
+    ("ThingsError", Also::Nothing, "Base of the errors of this library."),
+    ("NotConnectedError", Also::Nothing, "There is no session; nothing was queued."),
+    (
+        "LoginRefusedError",
+        Also::Connection,
+        "The server refused the login.\n\nAttributes:\n    code: MQTT 3.1.1 CONNACK return code, 1-255; 4 and 5 mean a wrong ID or key.",
+    ),
+    ("ConnectionLostError", Also::Connection, "A connection ended, or the server broke the protocol."),
+    ("TlsError", Also::Connection, "The TLS handshake failed, or a certificate cannot be used."),
+    ("ThingsTimeoutError", Also::Timeout, "Something did not happen in time."),
+    ("SubscriptionRefusedError", Also::Nothing, "The server refused a subscription; its messages will not arrive."),
+    ("QueueFullError", Also::Nothing, "The bounded queue of unsent messages has no room."),
+    ("DecodeError", Also::Value, "A message or a payload cannot be decoded."),
+    ("SandboxError", Also::Nothing, "The sandbox cannot do what was asked."),
+    ("MessageTooLargeError", Also::Value, "A message is larger than a limit."),
+];
+
+/// Make the classes and export them.
+pub(super) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let classes = MADE.get_or_try_init(py, || make(py))?;
+    for ((name, _, _), class) in CLASSES.iter().zip(classes) {
+        module.add(*name, class)?;
+    }
+    Ok(())
+}
+
+fn make(py: Python<'_>) -> PyResult<Vec<Py<PyType>>> {
+    let mut made: Vec<Py<PyType>> = Vec::with_capacity(CLASSES.len());
+    for (name, also, doc) in CLASSES {
+        let mut bases: Vec<Bound<'_, PyType>> = Vec::with_capacity(2);
+        match made.first() {
+            Some(things) => bases.push(things.bind(py).clone()),
+            None => bases.push(py.get_type::<PyRuntimeError>()),
+        }
+        match also {
+            Also::Nothing => {}
+            Also::Connection => bases.push(py.get_type::<PyConnectionError>()),
+            Also::Timeout => bases.push(py.get_type::<PyTimeoutError>()),
+            Also::Value => bases.push(py.get_type::<PyValueError>()),
+        }
+        let body = PyDict::new(py);
+        body.set_item("__module__", "thingslink")?;
+        body.set_item("__doc__", doc)?;
+        let class = py.get_type::<PyType>().call1((name, PyTuple::new(py, bases)?, body))?;
+        made.push(class.cast_into::<PyType>()?.unbind());
+    }
+    Ok(made)
+}
+
+fn raise(py: Python<'_>, class: usize, text: String) -> PyErr {
+    match MADE.get(py).and_then(|classes| classes.get(class)) {
+        Some(class) => PyErr::from_type(class.bind(py).clone(), (text,)),
+        None => PyRuntimeError::new_err(text),
+    }
+}
+
+/// An error of the core as the exception that users catch.
+pub(super) fn to_py(py: Python<'_>, error: Error) -> PyErr {
+    let text = error.to_string();
+    match error {
+        Error::Invalid { .. } | Error::Address { .. } => PyValueError::new_err(text),
+        Error::Unresolved { host, reason } => gaierror(py, &host, &reason),
+        Error::Unreachable { address, source } => os_error(&address, &source),
+        Error::Tls { .. } => raise(py, TLS, text),
+        Error::Refused { code } => {
+            let error = raise(py, REFUSED, text);
+            match error.value(py).setattr("code", code) {
+                Ok(()) => error,
+                Err(failure) => failure,
+            }
+        }
+        Error::SubscriptionRefused { .. } => raise(py, SUBSCRIPTION, text),
+        Error::Timeout { .. } => raise(py, TIMEOUT, text),
+        Error::NotConnected => raise(py, NOT_CONNECTED, text),
+        Error::Lost { .. } | Error::Protocol { .. } => raise(py, LOST, text),
+        Error::TooLarge { .. } => raise(py, TOO_LARGE, text),
+        Error::Full { .. } => raise(py, QUEUE_FULL, text),
+        Error::Decode { .. } => raise(py, DECODE, text),
+        Error::Rpc { code, details } => rpc_error(py, code, details),
+        Error::Sandbox { .. } => raise(py, SANDBOX, text),
+    }
+}
+
+/// What gRPC's own Python package raises, as far as users see it: `thingslink._rpc.RpcError`.
+fn rpc_error(py: Python<'_>, code: RpcCode, details: String) -> PyErr {
+    let made =
+        py.import("thingslink._rpc").and_then(|module| module.getattr("RpcError")?.call1((code.name(), details)));
+    match made {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(failure) => failure,
+    }
+}
+
+/// A failed call as the original told it: `thingslink._rpc.ApplicationError`, with the call's own error as its cause.
+/// Errors that are none of a call stay as they are.
+pub(super) fn application_error(py: Python<'_>, error: PyErr, words: (&str, &str)) -> PyErr {
+    let value = error.value(py);
+    // Ours, or those of whatever a program has put in the stub's place.
+    let Ok(code) = value.call_method0("code").and_then(|code| code.getattr("name")) else { return error };
+    let details = value.call_method0("details").ok();
+    let made = py
+        .import("thingslink._rpc")
+        .and_then(|module| module.getattr("ApplicationError")?.call1((words.0, words.1, code, details)));
+    match made {
+        Ok(exception) => {
+            let exception = PyErr::from_value(exception);
+            exception.set_cause(py, Some(error));
+            exception
+        }
+        Err(failure) => failure,
+    }
+}
+
+/// The operating system's errors keep their number, by which Python chooses the class: `ConnectionRefusedError` and so on.
+fn os_error(address: &str, source: &io::Error) -> PyErr {
+    let text = source.to_string();
+    let reason = text.split(" (os error").next().unwrap_or(&text);
+    match source.raw_os_error() {
+        Some(number) => PyOSError::new_err((number, format!("{reason} (connecting to {address})"))),
+        None => PyConnectionError::new_err(format!("{reason} (connecting to {address})")),
+    }
+}
+
+fn gaierror(py: Python<'_>, host: &str, reason: &str) -> PyErr {
+    let name = match reason {
+        "Temporary failure in name resolution" => "EAI_AGAIN",
+        "No address associated with hostname" => "EAI_NODATA",
+        _ => "EAI_NONAME",
+    };
+    let exception = py.import("socket").and_then(|socket| {
+        let number = socket.getattr(name)?;
+        socket.getattr("gaierror")?.call1((number, format!("{reason}: {host:?}")))
+    });
+    match exception {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(failure) => failure,
+    }
+}
+
+/// Shorthand for results of the core.
+pub(super) trait OrRaise<T> {
+    /// The value, or the exception.
+    fn or_raise(self, py: Python<'_>) -> PyResult<T>;
+}
+
+impl<T> OrRaise<T> for Result<T, Error> {
+    fn or_raise(self, py: Python<'_>) -> PyResult<T> {
+        self.map_err(|error| to_py(py, error))
+    }
+}
+
+/// A decoding error with its own text.
+pub(super) fn decode_error(py: Python<'_>, text: String) -> PyErr {
+    raise(py, DECODE, text)
+}

@@ -1,0 +1,76 @@
+//! The classes of the messages that users hold.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::descriptor::PyDescriptor;
+use super::message::PyMessage;
+use super::place::Place;
+use crate::rpc::message::descriptor;
+
+macro_rules! message_classes {
+    ($($(#[doc = $doc:literal])* $class:ident = $name:literal, $full_name:literal;)*) => {
+        $(
+            $(#[doc = $doc])*
+            #[pyclass(frozen, extends = PyMessage, name = $name, module = "thingslink.ttn")]
+            pub(in crate::py) struct $class;
+
+            #[pymethods]
+            impl $class {
+                #[new]
+                #[pyo3(signature = (**fields))]
+                fn new(fields: Option<&Bound<'_, PyDict>>) -> PyResult<PyClassInitializer<Self>> {
+                    Ok(PyClassInitializer::from(PyMessage::with($full_name, fields)?).add_subclass(Self))
+                }
+            }
+        )*
+
+        /// A message as an object of its class.
+        pub(in crate::py) fn wrap(py: Python<'_>, place: Place) -> PyResult<Bound<'_, PyAny>> {
+            match place.descriptor().full_name() {
+                $($full_name => {
+                    let message = PyClassInitializer::from(PyMessage::at(place)).add_subclass($class);
+                    Ok(Bound::new(py, message)?.into_any())
+                })*
+                // Requests: only those see them who put a stub of their own in a client's place.
+                _ => Ok(Bound::new(py, PyMessage::at(place))?.into_any()),
+            }
+        }
+
+        /// Give the classes what protobuf's have: `DESCRIPTOR` and the fields' numbers.
+        pub(in crate::py) fn complete(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            $({
+                let class = module.py().get_type::<$class>();
+                let descriptor = descriptor($full_name);
+                for field in descriptor.fields() {
+                    class.setattr(format!("{}_FIELD_NUMBER", field.name().to_uppercase()), field.number())?;
+                }
+                class.setattr("DESCRIPTOR", PyDescriptor(descriptor))?;
+            })*
+            Ok(())
+        }
+    };
+}
+
+message_classes! {
+    /// An application as its handler knows it.
+    PyApplication = "Application", "handler.Application";
+    /// A device as the handler knows it.
+    PyDevice = "Device", "handler.Device";
+    /// The LoRaWAN properties of a device.
+    PyLorawanDevice = "LorawanDevice", "lorawan.Device";
+    /// A component of the network, as it announces itself.
+    PyAnnouncement = "Announcement", "discovery.Announcement";
+    /// What a component is responsible for: one of its fields is set.
+    PyServiceMetadata = "ServiceMetadata", "discovery.Metadata";
+    /// What the payload functions make of an uplink.
+    PyDryUplinkResult = "DryUplinkResult", "handler.DryUplinkResult";
+    /// What the payload functions make of a downlink.
+    PyDryDownlinkResult = "DryDownlinkResult", "handler.DryDownlinkResult";
+    /// What a payload function printed.
+    PyLogEntry = "LogEntry", "handler.LogEntry";
+    /// A block of device addresses.
+    PyPrefixMapping = "PrefixMapping", "lorawan.PrefixesResponse.PrefixMapping";
+    /// A message without content.
+    PyEmpty = "Empty", "google.protobuf.Empty";
+}

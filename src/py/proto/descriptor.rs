@@ -1,0 +1,92 @@
+//! What programs ask about the types of messages and fields.
+
+use std::collections::BTreeMap;
+
+use prost_reflect::{FieldDescriptor, MessageDescriptor};
+use pyo3::prelude::*;
+
+/// The description of a message type.
+#[pyclass(frozen, name = "Descriptor", module = "thingslink._native", eq, hash)]
+#[derive(PartialEq)]
+pub(in crate::py) struct PyDescriptor(pub(super) MessageDescriptor);
+
+impl std::hash::Hash for PyDescriptor {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.full_name().hash(state);
+    }
+}
+
+#[pymethods]
+impl PyDescriptor {
+    /// Its name, such as ``Device``.
+    #[getter]
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Its name with the package, such as ``handler.Device``.
+    #[getter]
+    fn full_name(&self) -> &str {
+        self.0.full_name()
+    }
+
+    /// Its fields, in the order of their numbers.
+    #[getter]
+    fn fields(&self) -> Vec<PyFieldDescriptor> {
+        let mut fields: Vec<_> = self.0.fields().collect();
+        fields.sort_by_key(FieldDescriptor::number);
+        fields.into_iter().map(PyFieldDescriptor).collect()
+    }
+
+    /// Its fields by their names.
+    #[getter]
+    fn fields_by_name(&self) -> BTreeMap<String, PyFieldDescriptor> {
+        self.0.fields().map(|field| (field.name().to_owned(), PyFieldDescriptor(field))).collect()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Descriptor {}>", self.0.full_name())
+    }
+}
+
+/// The description of a field.
+#[pyclass(frozen, name = "FieldDescriptor", module = "thingslink._native", eq, hash)]
+#[derive(PartialEq)]
+pub(in crate::py) struct PyFieldDescriptor(pub(super) FieldDescriptor);
+
+impl std::hash::Hash for PyFieldDescriptor {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.full_name().hash(state);
+    }
+}
+
+#[pymethods]
+impl PyFieldDescriptor {
+    /// Its name, such as ``dev_id``.
+    #[getter]
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    /// Its name with the message's, such as ``handler.Device.dev_id``.
+    #[getter]
+    fn full_name(&self) -> &str {
+        self.0.full_name()
+    }
+
+    /// Its name in JSON, such as ``devId``.
+    #[getter]
+    fn json_name(&self) -> &str {
+        self.0.json_name()
+    }
+
+    /// Its number on the wire.
+    #[getter]
+    fn number(&self) -> u32 {
+        self.0.number()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<FieldDescriptor {}>", self.0.full_name())
+    }
+}

@@ -1,0 +1,133 @@
+//! Where a message is kept: a whole one, or a part of another one that changes with it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
+
+use crate::rpc::message::decode;
+
+/// A whole message. What came from a server stays encoded until somebody looks at it.
+struct Root {
+    descriptor: MessageDescriptor,
+    state: Mutex<State>,
+}
+
+enum State {
+    Encoded(Bytes),
+    Decoded(Box<DynamicMessage>),
+}
+
+/// One step from a message to a part of it.
+#[derive(Clone)]
+struct Step {
+    field: FieldDescriptor,
+    index: Option<usize>,
+}
+
+/// A message, or a part of one.
+#[derive(Clone)]
+pub(in crate::py) struct Place {
+    root: Arc<Root>,
+    path: Vec<Step>,
+}
+
+impl Place {
+    /// A new message.
+    pub(in crate::py) fn new(message: DynamicMessage) -> Self {
+        let root = Root { descriptor: message.descriptor(), state: Mutex::new(State::Decoded(Box::new(message))) };
+        Self { root: Arc::new(root), path: Vec::new() }
+    }
+
+    /// A message that has been checked and is still encoded.
+    pub(in crate::py) fn encoded(descriptor: MessageDescriptor, bytes: Bytes) -> Self {
+        Self { root: Arc::new(Root { descriptor, state: Mutex::new(State::Encoded(bytes)) }), path: Vec::new() }
+    }
+
+    /// The part in a field, or at an index of it.
+    pub(super) fn part(&self, field: FieldDescriptor, index: Option<usize>) -> Self {
+        let mut path = self.path.clone();
+        path.push(Step { field, index });
+        Self { root: self.root.clone(), path }
+    }
+
+    /// The type of the message.
+    pub(in crate::py) fn descriptor(&self) -> MessageDescriptor {
+        self.path.last().map_or_else(|| self.root.descriptor.clone(), |step| message_type(&step.field))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.root.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Decode what was checked when it came in: a message that cannot be read does not get here.
+    fn decoded(&self, bytes: &Bytes) -> DynamicMessage {
+        decode(&self.root.descriptor, bytes.clone())
+            .unwrap_or_else(|_| DynamicMessage::new(self.root.descriptor.clone()))
+    }
+
+    /// Look at the message; an unset part is an empty one. `action` must not run Python code.
+    pub(in crate::py) fn read<R>(&self, action: impl FnOnce(&DynamicMessage) -> R) -> R {
+        fn descend<R>(message: &DynamicMessage, path: &[Step], action: impl FnOnce(&DynamicMessage) -> R) -> R {
+            let Some((step, rest)) = path.split_first() else { return action(message) };
+            let value = message.get_field(&step.field);
+            let part = match (&*value, step.index) {
+                (Value::Message(part), None) => Some(part),
+                (Value::List(parts), Some(index)) => parts.get(index).and_then(Value::as_message),
+                _ => None,
+            };
+            match part {
+                Some(part) => descend(part, rest, action),
+                None => descend(&DynamicMessage::new(message_type(&step.field)), rest, action),
+            }
+        }
+        // Not kept decoded: in a list of thousands that would take ten times the memory, and reading is quick.
+        match &*self.state() {
+            State::Decoded(message) => descend(message, &self.path, action),
+            State::Encoded(bytes) => descend(&self.decoded(bytes), &self.path, action),
+        }
+    }
+
+    /// Change the message; an unset part is set by this. `action` must not run Python code.
+    pub(in crate::py) fn write<R>(&self, action: impl FnOnce(&mut DynamicMessage) -> R) -> R {
+        let mut state = self.state();
+        if let State::Encoded(bytes) = &*state {
+            *state = State::Decoded(Box::new(self.decoded(bytes)));
+        }
+        let State::Decoded(message) = &mut *state else { unreachable!("decoded above") };
+        let mut message = &mut **message;
+        for step in &self.path {
+            let value = message.get_field_mut(&step.field);
+            let part = match (value, step.index) {
+                (Value::Message(part), None) => Some(part),
+                (Value::List(parts), Some(index)) => parts.get_mut(index).and_then(Value::as_message_mut),
+                _ => None,
+            };
+            match part {
+                Some(part) => message = part,
+                // An element that somebody has removed: the change goes nowhere, as with any removed object.
+                None => return action(&mut DynamicMessage::new(message_type(&step.field))),
+            }
+        }
+        action(message)
+    }
+
+    /// A copy of the message.
+    pub(in crate::py) fn copy(&self) -> DynamicMessage {
+        self.read(Clone::clone)
+    }
+
+    /// The value of a field.
+    pub(super) fn value(&self, field: &FieldDescriptor) -> Value {
+        self.read(|message| message.get_field(field).into_owned())
+    }
+}
+
+/// The type of the messages in a field.
+pub(super) fn message_type(field: &FieldDescriptor) -> MessageDescriptor {
+    match field.kind() {
+        Kind::Message(descriptor) => descriptor,
+        // Steps are only made through fields of messages.
+        _ => field.parent_message().clone(),
+    }
+}

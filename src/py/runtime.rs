@@ -1,0 +1,196 @@
+//! One tokio runtime and one dispatch pool for each process, made on first use.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use super::dispatch::Pool;
+
+/// How long a blocking call may be deaf to Ctrl-C.
+const SLICE: Duration = Duration::from_millis(100);
+/// How long the exit of the interpreter waits for callbacks, then for the network, then for the runtime.
+const EXIT: Duration = Duration::from_secs(2);
+
+/// The process's runtime. `None` before first use, after the shutdown, and in a forked child until it makes its own.
+static CURRENT: Mutex<Slot> = Mutex::new(Slot { process: None, closed: false });
+
+struct Slot {
+    process: Option<Arc<Process>>,
+    closed: bool,
+}
+
+/// What belongs to one process.
+pub(super) struct Process {
+    pid: u32,
+    runtime: Mutex<Option<Runtime>>,
+    pub(super) handle: Handle,
+    pub(super) pool: Arc<Pool>,
+    /// What must be closed before the interpreter ends.
+    open: Mutex<Vec<Weak<dyn Closable>>>,
+}
+
+/// Something with connections.
+pub(super) trait Closable: Send + Sync {
+    /// Part with the network quickly; no callbacks any more.
+    fn close_at_exit(self: Arc<Self>, handle: &Handle) -> tokio::task::JoinHandle<()>;
+}
+
+fn current() -> MutexGuard<'static, Slot> {
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The process's runtime, made now if need be.
+pub(super) fn process() -> PyResult<Arc<Process>> {
+    let mut slot = current();
+    if slot.closed {
+        return Err(PyRuntimeError::new_err("thingslink is shut down: the interpreter is exiting"));
+    }
+    if let Some(process) = &slot.process {
+        return Ok(process.clone());
+    }
+    // Two workers carry a city's connections; the callbacks have threads of their own.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2)))
+        .max_blocking_threads(4096)
+        .thread_name("thingslink")
+        .thread_keep_alive(Duration::from_secs(10))
+        .enable_all()
+        .build()
+        .map_err(|error| PyRuntimeError::new_err(format!("cannot start the runtime: {error}")))?;
+    let handle = runtime.handle().clone();
+    let process = Arc::new(Process {
+        pid: std::process::id(),
+        pool: Pool::new(handle.clone()),
+        handle,
+        runtime: Mutex::new(Some(runtime)),
+        open: Mutex::default(),
+    });
+    slot.process = Some(process.clone());
+    Ok(process)
+}
+
+/// The process's runtime if there is one.
+pub(super) fn existing() -> Option<Arc<Process>> {
+    current().process.clone()
+}
+
+impl Process {
+    /// Whether this is still the process that it was made in.
+    pub(super) fn check(&self) -> PyResult<()> {
+        if self.pid == std::process::id() {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(
+            "this object was made before fork() and belongs to the parent process: make a new one in the child",
+        ))
+    }
+
+    /// Have it closed before the interpreter ends.
+    pub(super) fn close_at_exit(&self, closable: &Arc<impl Closable + 'static>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|known| known.strong_count() > 0);
+        let closable: Arc<dyn Closable> = closable.clone();
+        if !open.iter().any(|known| std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(&closable))) {
+            open.push(Arc::downgrade(&closable));
+        }
+    }
+
+    /// Run a future to its end, without the interpreter lock and open to Ctrl-C, which drops the future.
+    pub(super) fn wait<T: Send + 'static>(
+        &self,
+        py: Python<'_>,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> PyResult<T> {
+        self.check()?;
+        let result = Arc::new((Mutex::new(None), Condvar::new()));
+        let answer = result.clone();
+        let task = self.handle.spawn(async move {
+            let value = future.await;
+            *answer.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            answer.1.notify_one();
+        });
+        loop {
+            let outcome = py.detach(|| {
+                let value = result.0.lock().unwrap_or_else(PoisonError::into_inner);
+                let (mut value, _) = result
+                    .1
+                    .wait_timeout_while(value, SLICE, |value| value.is_none())
+                    .unwrap_or_else(PoisonError::into_inner);
+                value.take()
+            });
+            if let Some(value) = outcome {
+                return Ok(value);
+            }
+            if let Err(interrupt) = py.check_signals() {
+                task.abort();
+                return Err(interrupt);
+            }
+            if task.is_finished() && result.0.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+                return Err(PyRuntimeError::new_err("thingslink is shutting down"));
+            }
+        }
+    }
+}
+
+/// Register what must happen at the interpreter's exit and in forked children.
+pub(super) fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    // Whoever imports `threading` first is its main thread, for which the interpreter waits at exit: not one of ours.
+    py.import("threading")?;
+    py.import("atexit")?.call_method1("register", (module.getattr("_shut_down")?,))?;
+    let os = py.import("os")?;
+    if os.hasattr("register_at_fork")? {
+        let hooks = pyo3::types::PyDict::new(py);
+        hooks.set_item("after_in_child", module.getattr("_after_fork")?)?;
+        os.call_method("register_at_fork", (), Some(&hooks))?;
+    }
+    Ok(())
+}
+
+/// In a forked child: forget the parent's runtime without touching it, since its threads do not exist here.
+#[pyfunction]
+#[pyo3(name = "_after_fork")]
+pub(super) fn after_fork() {
+    let mut slot = current();
+    if let Some(process) = slot.process.take() {
+        std::mem::forget(process);
+    }
+}
+
+/// At exit: let callbacks end, part with the network, join the threads. All of it bounded in time.
+#[pyfunction]
+#[pyo3(name = "_shut_down")]
+pub(super) fn shut_down(py: Python<'_>) -> PyResult<()> {
+    let process = {
+        let mut slot = current();
+        slot.closed = true;
+        slot.process.take()
+    };
+    let Some(process) = process.filter(|process| process.check().is_ok()) else { return Ok(()) };
+    process.pool.stop();
+    if !py.detach(|| process.pool.wait_stopped(Instant::now() + EXIT)) {
+        // A callback that never returns would be torn down in the middle of Rust: end it with an exception instead.
+        process.pool.interrupt(py, Instant::now() + EXIT / 2)?;
+    }
+    py.detach(|| {
+        let open: Vec<_> = process.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        let closing: Vec<_> =
+            open.iter().filter_map(Weak::upgrade).map(|closable| closable.close_at_exit(&process.handle)).collect();
+        let runtime = process.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(runtime) = runtime else { return };
+        let everything = async {
+            for task in closing {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "closing at exit failed");
+                }
+            }
+        };
+        // Bounded by the timeout alone: what does not close by then is cut.
+        drop(runtime.block_on(async { tokio::time::timeout(EXIT, everything).await }));
+        runtime.shutdown_timeout(EXIT / 4);
+    });
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Attributes asked for, and changes of them.
+
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::{ANSWER, PyDeviceClient};
+use crate::client::thingsboard::{Request, Traffic};
+use crate::dialect::thingsboard::names;
+use crate::py::arguments::wrong_type;
+use crate::py::shared::lock;
+use crate::py::thingsboard::callback::Callback;
+use crate::py::thingsboard::publish_info::PyPublishInfo;
+use crate::py::thingsboard::registry::Subscription;
+
+/// Attribute names, joined; a text is taken as its letters, as in the original.
+fn joined(name: &str, keys: Option<Bound<'_, PyAny>>) -> PyResult<Option<String>> {
+    let Some(keys) = keys.filter(|keys| keys.is_truthy().unwrap_or(true)) else { return Ok(None) };
+    let mut names = Vec::new();
+    for key in keys.try_iter().map_err(|_| wrong_type(name, "a list of texts", &keys))? {
+        let key = key?;
+        names
+            .push(key.cast::<PyString>().map_err(|_| wrong_type(name, "a list of texts", &keys))?.to_str()?.to_owned());
+    }
+    Ok(Some(names.join(",")))
+}
+
+#[pymethods]
+impl PyDeviceClient {
+    /// Ask for attributes; ``callback(result, exception)`` gets the answer, or a ``TBTimeoutException`` after 20 s.
+    #[pyo3(signature = (client_keys=None, shared_keys=None, callback=None))]
+    fn request_attributes(
+        slf: &Bound<'_, Self>,
+        client_keys: Option<Bound<'_, PyAny>>,
+        shared_keys: Option<Bound<'_, PyAny>>,
+        callback: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<PyPublishInfo> {
+        let py = slf.py();
+        let shared = slf.get().shared()?;
+        let qos = Self::qos(slf, None)?;
+        let message = PyDict::new(py);
+        for (name, argument, keys) in
+            [("clientKeys", "client_keys", client_keys), ("sharedKeys", "shared_keys", shared_keys)]
+        {
+            if let Some(keys) = joined(argument, keys)? {
+                message.set_item(name, keys)?;
+            }
+        }
+        let body = Self::body("the request", message.as_any())?;
+        let callback = callback.map(|callback| Callback::with_userdata(&callback, 2, &[1, 3])).transpose()?;
+        let number = shared
+            .client
+            .next_attribute_request(|number| lock(&shared.registry).attribute_requests.contains_key(&number));
+        if let Some(callback) = callback {
+            shared.await_answer(Request::Attributes(number), callback, Some(ANSWER))?;
+        }
+        let topic = format!("{}{number}", names::ATTRIBUTES_REQUEST);
+        let info = shared.publish(py, &topic, qos, Traffic::Messages, vec![(body, 0)], None);
+        if info.is_err() {
+            drop(shared.take(Request::Attributes(number)));
+        }
+        info
+    }
+
+    /// Have ``callback(result, exception)`` called when a shared attribute changes; gives a number.
+    fn subscribe_to_attribute(&self, key: String, callback: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let py = callback.py();
+        let shared = self.shared()?;
+        let made = Callback::new(callback, 2, &[1, 3])?;
+        // Compared outside the lock, since that runs Python code.
+        let same: Vec<_> = {
+            let registry = lock(&shared.registry);
+            let of_key = registry.subscriptions.iter().filter(|one| one.key == key);
+            of_key.map(|one| (one.id, one.callback.callable.clone_ref(py))).collect()
+        };
+        for (id, known) in same {
+            if known.bind(py).eq(callback)? {
+                return Ok(id);
+            }
+        }
+        let mut registry = lock(&shared.registry);
+        registry.last_subscription += 1;
+        let id = registry.last_subscription;
+        registry.subscriptions.push(Subscription { id, key, callback: made });
+        Ok(id)
+    }
+
+    /// Have ``callback(result, exception)`` called when any shared attribute changes; gives a number.
+    fn subscribe_to_all_attributes(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        Ok(slf.call_method1("subscribe_to_attribute", ("*", callback))?.unbind())
+    }
+
+    /// End a subscription by its number, or all with ``"*"``.
+    fn unsubscribe_from_attribute(&self, subscription_id: &Bound<'_, PyAny>) -> PyResult<()> {
+        let shared = self.shared()?;
+        let all = subscription_id.extract::<String>().is_ok_and(|text| text == "*");
+        let number: Option<u64> = subscription_id.extract().ok();
+        let mut registry = lock(&shared.registry);
+        let before = std::mem::take(&mut registry.subscriptions);
+        let (gone, kept): (Vec<_>, Vec<_>) = before.into_iter().partition(|one| all || Some(one.id) == number);
+        registry.subscriptions = kept;
+        drop(registry);
+        // Dropped outside the lock: this may run Python code.
+        drop(gone);
+        Ok(())
+    }
+
+    /// End all subscriptions to attributes.
+    fn clean_device_sub_dict(&self) -> PyResult<()> {
+        let gone = std::mem::take(&mut lock(&self.shared()?.registry).subscriptions);
+        drop(gone);
+        Ok(())
+    }
+
+    /// Take a callback for an attribute request; gives the number of the request.
+    fn _add_attr_request_callback(&self, callback: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let shared = self.shared()?;
+        let callback = Callback::with_userdata(callback, 2, &[1, 3])?;
+        let number = shared
+            .client
+            .next_attribute_request(|number| lock(&shared.registry).attribute_requests.contains_key(&number));
+        shared.await_answer(Request::Attributes(number), callback, None)?;
+        Ok(number)
+    }
+
+    /// Give up waiting for the answer to an attribute request at this time of ``time.monotonic()``.
+    fn add_attrs_request_timeout(&self, py: Python<'_>, attr_request_number: u64, timeout: f64) -> PyResult<()> {
+        let shared = self.shared()?;
+        let request = Request::Attributes(attr_request_number);
+        let now: f64 = py.import("time")?.call_method0("monotonic")?.extract()?;
+        let Some(pending) = shared.take(request) else { return Ok(()) };
+        let left = Duration::try_from_secs_f64(timeout - now).unwrap_or_default();
+        shared.await_answer(request, pending.callback.clone_ref(py), Some(left))
+    }
+}

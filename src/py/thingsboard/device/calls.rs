@@ -1,0 +1,81 @@
+//! Calls of the server, and calls to it.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::PyDeviceClient;
+use crate::client::thingsboard::{Request, Traffic};
+use crate::dialect::thingsboard::names;
+use crate::py::shared::lock;
+use crate::py::thingsboard::callback::Callback;
+use crate::py::thingsboard::json::{self};
+
+#[pymethods]
+impl PyDeviceClient {
+    /// Set what answers calls of the server: ``handler([client,] request_id, body)``.
+    fn set_server_side_rpc_request_handler(&self, handler: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let made = handler.map(|handler| Callback::new(&handler, 2, &[3])).transpose()?;
+        let old = std::mem::replace(&mut lock(&self.shared()?.registry).rpc, made);
+        drop(old);
+        Ok(())
+    }
+
+    /// Answer a call from the server with anything that JSON can express.
+    #[pyo3(signature = (req_id, resp, quality_of_service=None, wait_for_publish=false))]
+    fn send_rpc_reply(
+        slf: &Bound<'_, Self>,
+        req_id: &Bound<'_, PyAny>,
+        resp: &Bound<'_, PyAny>,
+        quality_of_service: Option<Bound<'_, PyAny>>,
+        wait_for_publish: bool,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let Some(qos) = Self::qos_or_log(slf, quality_of_service) else { return Ok(()) };
+        let number = req_id.str()?.to_str()?.to_owned();
+        if number.is_empty() || number.contains(['+', '#', '\0']) {
+            return Err(PyValueError::new_err(format!(
+                "req_id {number:?} is not valid: expected the number of a request"
+            )));
+        }
+        // As the original: a text that holds JSON stands for its value.
+        let parsed = if resp.is_instance_of::<PyString>() { json::parse(py, resp).ok() } else { None };
+        let body = Self::body("the reply", parsed.as_ref().unwrap_or(resp))?;
+        let topic = format!("{}{number}", names::RPC_RESPONSE);
+        let info = slf.get().shared()?.publish(py, &topic, qos, Traffic::Messages, vec![(body, 0)], None)?;
+        if wait_for_publish {
+            Bound::new(py, info)?.call_method0("get")?;
+        }
+        Ok(())
+    }
+
+    /// Call the server; ``callback(id, result, exception)`` gets the answer, or why there is none.
+    #[pyo3(signature = (method, params, callback, timeout=None))]
+    fn send_rpc_call(
+        slf: &Bound<'_, Self>,
+        method: &Bound<'_, PyAny>,
+        params: &Bound<'_, PyAny>,
+        callback: Option<Bound<'_, PyAny>>,
+        timeout: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let shared = slf.get().shared()?;
+        let qos = Self::qos(slf, None)?;
+        let message = PyDict::new(py);
+        message.set_item("method", method)?;
+        message.set_item("params", params)?;
+        let body = Self::body("the call", message.as_any())?;
+        let patience = Self::patience(timeout)?;
+        let callback = callback.map(|callback| Callback::new(&callback, 3, &[4])).transpose()?;
+        let number = shared.client.next_call(|number| lock(&shared.registry).calls.contains_key(&number));
+        if let Some(callback) = callback {
+            shared.await_answer(Request::Call(number), callback, patience)?;
+        }
+        let topic = format!("{}{number}", names::RPC_REQUEST);
+        let outcome = shared.publish(py, &topic, qos, Traffic::Messages, vec![(body, 0)], patience);
+        if outcome.is_err() {
+            drop(shared.take(Request::Call(number)));
+        }
+        outcome.map(drop)
+    }
+}

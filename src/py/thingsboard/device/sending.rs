@@ -1,0 +1,106 @@
+//! Telemetry, attributes and claims on their way to the server.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyTuple};
+
+use super::{PyDeviceClient, Values};
+use crate::client::thingsboard::Traffic;
+use crate::dialect::thingsboard::names;
+use crate::py::thingsboard::publish_info::PyPublishInfo;
+
+#[pymethods]
+impl PyDeviceClient {
+    /// Send telemetry: a dict of values, ``{"ts": ms, "values": {...}}``, or a list of these.
+    #[pyo3(
+        signature = (telemetry, quality_of_service=None, timeout=None, *_old, **_older),
+        text_signature = "($self, telemetry, quality_of_service=None, timeout=5)"
+    )]
+    fn send_telemetry(
+        slf: &Bound<'_, Self>,
+        telemetry: &Bound<'_, PyAny>,
+        quality_of_service: Option<Bound<'_, PyAny>>,
+        timeout: Option<Bound<'_, PyAny>>,
+        _old: &Bound<'_, PyTuple>,
+        _older: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<PyPublishInfo> {
+        // Older generations had `wait_for_publish` in the place of `timeout`, and `high_priority` behind it.
+        let timeout = timeout.filter(|timeout| !timeout.is_instance_of::<PyBool>());
+        let qos = Self::qos(slf, quality_of_service)?;
+        Self::send_values(slf, Values::Telemetry, None, telemetry, qos, timeout)
+    }
+
+    /// Send client attributes: a dict, or a list of dicts.
+    #[pyo3(
+        signature = (attributes, quality_of_service=None, timeout=None, *_old, **_older),
+        text_signature = "($self, attributes, quality_of_service=None, timeout=5)"
+    )]
+    fn send_attributes(
+        slf: &Bound<'_, Self>,
+        attributes: &Bound<'_, PyAny>,
+        quality_of_service: Option<Bound<'_, PyAny>>,
+        timeout: Option<Bound<'_, PyAny>>,
+        _old: &Bound<'_, PyTuple>,
+        _older: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<PyPublishInfo> {
+        let timeout = timeout.filter(|timeout| !timeout.is_instance_of::<PyBool>());
+        let qos = Self::qos(slf, quality_of_service)?;
+        Self::send_values(slf, Values::Attributes, None, attributes, qos, timeout)
+    }
+
+    /// Let a user claim the device with this key within ``duration`` milliseconds.
+    #[pyo3(signature = (secret_key, duration=None), text_signature = "($self, secret_key, duration=30000)")]
+    fn claim(
+        slf: &Bound<'_, Self>,
+        secret_key: &Bound<'_, PyAny>,
+        duration: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<PyPublishInfo> {
+        let py = slf.py();
+        let message = PyDict::new(py);
+        message.set_item("secretKey", secret_key)?;
+        match duration {
+            Some(duration) => message.set_item("durationMs", duration)?,
+            None => message.set_item("durationMs", 30_000)?,
+        }
+        let body = Self::body("the claim", message.as_any())?;
+        let qos = Self::qos(slf, None)?;
+        slf.get().shared()?.publish(py, names::CLAIM, qos, Traffic::Messages, vec![(body, 0)], None)
+    }
+
+    /// Publish to any topic of the API, split and limited as it asks for.
+    #[pyo3(
+        signature = (data, topic, qos, timeout=None, device=None, msg_rate_limit=None, dp_rate_limit=None),
+        text_signature = "($self, data, topic, qos, timeout=5, device=None, msg_rate_limit=None, dp_rate_limit=None)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
+    fn _publish_data(
+        slf: &Bound<'_, Self>,
+        data: &Bound<'_, PyAny>,
+        topic: &str,
+        qos: Option<Bound<'_, PyAny>>,
+        timeout: Option<Bound<'_, PyAny>>,
+        device: Option<String>,
+        msg_rate_limit: Option<Bound<'_, PyAny>>,
+        dp_rate_limit: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<PyPublishInfo> {
+        // The limits are the client's own, whatever is given: they are the same objects.
+        drop((msg_rate_limit, dp_rate_limit));
+        let qos = Self::qos(slf, qos)?;
+        let kind = match topic {
+            names::TELEMETRY | names::GATEWAY_TELEMETRY => Some(Values::Telemetry),
+            names::ATTRIBUTES | names::GATEWAY_ATTRIBUTES => Some(Values::Attributes),
+            _ => None,
+        };
+        match (kind, &device) {
+            (Some(kind), None) => Self::send_values(slf, kind, None, data, qos, timeout),
+            (Some(kind), Some(device)) => {
+                let values = data.get_item(device)?;
+                Self::send_values(slf, kind, Some(device), &values, qos, timeout)
+            }
+            (None, device) => {
+                let traffic = if device.is_some() { Traffic::DeviceMessages } else { Traffic::Messages };
+                let parts = vec![(Self::body("the message", data)?, 0)];
+                slf.get().shared()?.publish(slf.py(), topic, qos, traffic, parts, Self::patience(timeout)?)
+            }
+        }
+    }
+}

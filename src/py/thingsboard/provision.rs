@@ -1,0 +1,35 @@
+//! Provisioning: the exchange itself. What is asked and what is made of the answer is written in Python.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::json::to_json;
+use crate::client::thingsboard;
+use crate::endpoint::{Endpoint, MQTTS_PORT, Trust};
+use crate::net;
+use crate::py::convert::seconds;
+use crate::py::error::OrRaise as _;
+use crate::py::{log, runtime};
+
+/// Send a provisioning request and give the answer's bytes.
+#[pyfunction]
+#[pyo3(name = "_provision")]
+pub(in crate::py) fn request_credentials<'py>(
+    py: Python<'py>,
+    host: &str,
+    port: u16,
+    request: &Bound<'py, PyAny>,
+    timeout: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let timeout: Duration = seconds("timeout", timeout)?;
+    let request = Bytes::from(to_json(request)?);
+    let endpoint = Endpoint { host: host.to_owned(), port, tls: port == MQTTS_PORT };
+    // As the original: a device that has no credentials yet has no certificates either.
+    let tls = endpoint.tls.then(|| net::client_config(&Trust::Anyone)).transpose().or_raise(py)?;
+    log::prepare(py)?;
+    let answer = runtime::process()?.wait(py, thingsboard::provision(endpoint, tls, request, timeout))?.or_raise(py)?;
+    Ok(PyBytes::new(py, &answer))
+}

@@ -1,0 +1,250 @@
+"""Device management from the command line, in child processes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import PATIENCE
+from thingslink.cli import device_file
+from thingslink.cli import main as run_here
+from thingslink.sandbox import Sandbox
+from thingslink.ttn import ApplicationClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def ca_file(sandbox: Sandbox, tmp_path: Path) -> str:
+    (tmp_path / "ca.pem").write_text(sandbox.ca_certs)
+    return str(tmp_path / "ca.pem")
+
+
+def environment(sandbox: Sandbox, ca_file: str) -> dict[str, str]:
+    return {
+        "THINGSLINK_APP_ID": sandbox.app_id,
+        "THINGSLINK_ACCESS_KEY": sandbox.access_key,
+        "THINGSLINK_DISCOVERY": sandbox.discovery_address,
+        "THINGSLINK_CA_FILE": ca_file,
+    }
+
+
+@pytest.fixture
+def run(sandbox: Sandbox, ca_file: str) -> Run:
+    def run(*arguments: str, stdin: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
+        settings = {**os.environ, **environment(sandbox, ca_file), **changes}
+        command = [sys.executable, "-m", "thingslink", *arguments]
+        return subprocess.run(
+            command, input=stdin, capture_output=True, text=True, timeout=PATIENCE, check=False, env=settings
+        )
+
+    return run
+
+
+REGISTER = ["--set", "dev_eui=0004A30B00AABBCC", "--set", "latitude=52.25", "--set", "attributes.floor=2"]
+
+
+def test_a_device_from_cradle_to_grave(run: Run, application: ApplicationClient) -> None:
+    outcome = run("devices", "register", "node-1", *REGISTER)
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "registered node-1\n")
+    assert run("devices", "list").stdout.splitlines() == [
+        "dev_id,dev_eui,app_eui,dev_addr,description",
+        "node-1,0004A30B00AABBCC,,,",
+    ]
+    assert "node-1" in run("devices", "list", "--format", "table").stdout
+    assert json.loads(run("devices", "list", "--format", "json").stdout)["dev_eui"] == "0004A30B00AABBCC"
+    assert run("devices", "show", "node-1").stdout == str(application.device("node-1"))
+    assert json.loads(run("devices", "show", "node-1", "--json").stdout)["latitude"] == 52.25
+    assert run("devices", "update", "node-1", "--file", "-", stdin='{"description": "é"}').returncode == 0
+    changed = application.device("node-1")
+    assert changed.description == "é" and changed.attributes == {"floor": "2"}
+    refused = run("devices", "delete", "node-1")
+    assert refused.returncode == 2 and "--yes" in refused.stderr
+    assert run("devices", "delete", "node-1", "--yes").returncode == 0 and not application.devices()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "code", "words"),
+    [
+        (["devices", "show", "none-1"], {}, 5, 'not found: Device "none-1" not found'),
+        (["devices", "update", "node-1", "--set", "descripton=x"], {}, 2, "did you mean 'description'?"),
+        (["devices", "update", "node-1"], {}, 2, "nothing to change"),
+        (["devices", "update", "node-1", "--set", "description"], {}, 2, "expected KEY=VALUE"),
+        (["devices", "register", "node-1", "--set", "altitude=high"], {}, 2, "altitude 'high' is not valid"),
+        (["devices", "list"], {"THINGSLINK_ACCESS_KEY": "5ec7e7"}, 4, "permission denied"),
+        (["devices", "list"], {"THINGSLINK_ACCESS_KEY": ""}, 2, "no access key"),
+        (["devices", "list"], {"THINGSLINK_APP_ID": ""}, 2, "which application?"),
+        (["devices", "list"], {"THINGSLINK_DISCOVERY": "127.0.0.1:1"}, 3, "Connection refused"),
+        (["devices", "list", "--access-key-file", "/no/such/file"], {}, 1, "No such file"),
+        (["devices", "import", "/no/such/file"], {}, 1, "No such file"),
+        (["app", "set"], {}, 2, "nothing to change"),
+        (["send", "node-1", "xyz"], {}, 2, "hexadecimal"),
+        (["send", "node-1", "01"], {"THINGSLINK_MQTT": "127.0.0.1:1"}, 3, "Connection refused"),
+        (["uplinks"], {"THINGSLINK_ACCESS_KEY": "5ec7e7"}, 4, "bad app_id or access_key"),
+        (["simulate", "none-1", "01"], {}, 5, "not found"),
+    ],
+)
+def test_failures_have_codes_and_words(
+    arguments: list[str], changes: dict[str, str], code: int, words: str, run: Run
+) -> None:
+    outcome = run(*arguments, **changes)
+    assert outcome.returncode == code and words in outcome.stderr, outcome
+    assert "Traceback" not in outcome.stderr and "5ec7e7" not in outcome.stderr and outcome.stdout == ""
+
+
+def test_the_key_comes_from_a_file_and_never_from_the_command_line(run: Run, sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(sandbox.access_key + "\n")
+    key_file = str(tmp_path / "key")
+    assert run("app", "show", "--access-key-file", key_file, THINGSLINK_ACCESS_KEY="").returncode == 0
+    assert run("app", "show", THINGSLINK_ACCESS_KEY="", THINGSLINK_ACCESS_KEY_FILE=key_file).returncode == 0
+    refused = run("app", "show", "--access-key", sandbox.access_key)
+    assert (
+        refused.returncode == 2 and "--access-key-file" in refused.stderr and sandbox.access_key not in refused.stderr
+    )
+    (tmp_path / "key").write_text("")
+    assert "has no access key" in run("app", "show", "--access-key-file", key_file).stderr
+
+
+def test_the_handler_can_be_given_in_place_of_discovery(run: Run, sandbox: Sandbox) -> None:
+    outcome = run("app", "show", "--handler", sandbox.handler_address, THINGSLINK_DISCOVERY="127.0.0.1:1")
+    assert (outcome.returncode, outcome.stdout) == (0, "app_id: demo-app\n")
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_what_is_exported_can_be_imported(form: str, run: Run, application: ApplicationClient, tmp_path: Path) -> None:
+    for number in range(20):
+        given = {"dev_eui": f"{number:016X}", "app_key": "AB" * 16, "uses32_bit_f_cnt": number % 2 == 0}
+        extra: dict[str, Any] = {"description": 'a "comma", é', "altitude": -3, "attributes": {"a b": "c,d"}}
+        application.register_device(f"node-{number:02}", {**given, **(extra if number % 3 else {})})
+    before: list[dict[str, Any]] = [device.to_dict() for device in application.devices()]
+    path = str(tmp_path / f"devices.{form}")
+    assert "20 devices" in run("devices", "export", "--output", path).stderr
+    assert os.stat(path).st_mode & 0o077 == 0
+    assert run("devices", "export", "--format", form).stdout == Path(path).read_text(encoding="utf-8")
+    for device in before:
+        application.delete_device(device["dev_id"])
+    assert "20 of 20 devices registered" in run("devices", "import", path).stderr
+    assert [device.to_dict() for device in application.devices()] == before
+    again = run(
+        "devices", "import", "-", "--format", form, "--skip-existing", stdin=Path(path).read_text(encoding="utf-8")
+    )
+    assert "0 of 0" in again.stderr
+
+
+def test_an_import_tells_what_failed_and_goes_on(run: Run, application: ApplicationClient, tmp_path: Path) -> None:
+    lines = [
+        '{"dev_id": "node-1", "dev_eui": "0004A30B00AABBCC"}',
+        '{"dev_id": "Node 2"}',
+        '{"dev_id": "node-3", "x": 1}',
+    ]
+    (tmp_path / "devices.json").write_text("\n".join(lines))
+    outcome = run("devices", "import", str(tmp_path / "devices.json"))
+    assert outcome.returncode == 1 and "1 of 3 devices registered" in outcome.stderr
+    assert "Node 2: dev_id" in outcome.stderr and 'node-3: unknown key "x"' in outcome.stderr
+    assert [device.dev_id for device in application.devices()] == ["node-1"]
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "words"),
+    [
+        ("json", "[1]", "device 1 of the file has no dev_id"),
+        ("json", "{", "no JSON list and no JSON lines"),
+        ("csv", "dev_id,altitude\nnode-1,high\n", "line 2 of the file: altitude 'high'"),
+        ("csv", "dev_id\nnode-1,1\n", "line 2 of the file has more cells than the head"),
+        ("csv", "dev_id,uses32_bit_f_cnt\nnode-1,maybe\n", "expected true or false"),
+        ("csv", "description\nx\n", "device 1 of the file has no dev_id"),
+    ],
+)
+def test_a_bad_file_is_told_with_the_place(form: str, text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        device_file.read(io.StringIO(text), form)
+
+
+def test_the_application_is_shown_and_set(run: Run, application: ApplicationClient, tmp_path: Path) -> None:
+    decoder = "function Decoder(bytes) { return {n: bytes[0]}; }"
+    (tmp_path / "decoder.js").write_text(decoder)
+    assert run("app", "set", "--decoder", str(tmp_path / "decoder.js")).returncode == 0
+    application.set_register_on_join_access_key("5ec7e7")
+    shown = run("app", "show").stdout
+    assert decoder in shown and "payload_format: custom" in shown and "5ec7e7" not in shown
+    assert json.loads(run("app", "show", "--json").stdout)["decoder"] == decoder
+    assert run("app", "set", "--clear", "decoder", "--payload-format", "none").returncode == 0
+    assert application.get().decoder == "" and application.get().payload_format == ""
+
+
+def test_uplinks_are_followed(sandbox: Sandbox, ca_file: str) -> None:
+    settings = {**os.environ, **environment(sandbox, ca_file)}
+    command = [sys.executable, "-m", "thingslink", "uplinks", "--count", "2", "--device", "node-1", "--format"]
+    for form in ("csv", "json", "table"):
+        child = subprocess.Popen(
+            [*command, form], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=settings
+        )
+        assert child.stderr and child.stderr.readline() == "following\n"
+        sandbox.device("node-2").uplink(b"\x09")
+        sandbox.device("node-1").uplink(b"\x01", fields={"led": True})
+        sandbox.device("node-1").uplink(b"\x02")
+        output, _ = child.communicate(timeout=PATIENCE)
+        assert child.returncode == 0 and "node-2" not in output
+        if form == "csv":
+            first, second = csv.DictReader(io.StringIO(output))
+            assert (first["payload"], json.loads(first["fields"]), second["payload"]) == ("01", {"led": True}, "02")
+        elif form == "json":
+            assert [json.loads(line)["dev_id"] for line in output.splitlines()] == ["node-1", "node-1"]
+        else:
+            assert output.splitlines()[0].split()[:3] == ["time", "dev_id", "counter"]
+
+
+def test_messages_go_to_devices_and_come_as_if_from_them(run: Run, sandbox: Sandbox) -> None:
+    node = sandbox.device("node-1")
+    assert run("send", "node-1", "0102", "--port", "3", "--confirmed").returncode == 0
+    assert node.downlinks == [b"\x01\x02"]
+    assert run("send", "node-1", '{"value_1": 1}', "--schedule", "last").returncode == 0 and len(node.downlinks) == 2
+    follower = sandbox.follow()
+    assert run("simulate", "node-1", "0a0b", "--port", "5").returncode == 0
+    while (entry := follower.next(PATIENCE)) is not None and not entry.get("topic", "").endswith("/up"):
+        pass
+    assert entry is not None
+    body = json.loads(entry["payload"])
+    assert (body["payload_raw"], body["port"]) == ("Cgs=", 5)
+
+
+def test_a_reader_that_goes_away_is_no_error(
+    run: Run, application: ApplicationClient, sandbox: Sandbox, ca_file: str
+) -> None:
+    for number in range(300):
+        application.register_device(f"node-{number}", {"dev_eui": f"{number:016X}", "description": "x" * 300})
+    settings = {**os.environ, **environment(sandbox, ca_file)}
+    piped = ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m thingslink devices list | head -1"]
+    outcome = subprocess.run(
+        piped,
+        capture_output=True,
+        text=True,
+        env=settings,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert (outcome.returncode, outcome.stderr) == (0, "") and outcome.stdout.startswith("dev_id")
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (
+        ["devices", "import"],
+        ["app", "set"],
+        ["uplinks"],
+        ["send"],
+        ["simulate"],
+        ["devices", "register"],
+    ):
+        with pytest.raises(SystemExit) as caught:
+            run_here([*command, "--help"])
+        assert caught.value.code == 0 and "THINGSLINK_ACCESS_KEY" in capsys.readouterr().out

@@ -1,0 +1,116 @@
+"""Fixtures: the sandbox, a recorder of callbacks, a raw server, a real Mosquitto, the original package."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import PATIENCE, Mosquitto, RawServer, Recorder
+from peers import Generated, PeerServer
+from thingslink.sandbox import Sandbox
+from thingslink.ttn import ApplicationClient, MQTTClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parent.parent.parent
+
+# A shell starts background jobs deaf to Ctrl-C, and they hand that on: the programs that the tests interrupt must hear.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(mqtts_port=0, seed=0) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def client_for() -> Iterator[Callable[..., MQTTClient]]:
+    """Make clients that reconnect quickly and are closed at the end."""
+    made: list[MQTTClient] = []
+
+    def make(sandbox: Sandbox, **options: Any) -> MQTTClient:
+        options = {"reconnect_min_delay": 0.02, "reconnect_max_delay": 0.2, **options}
+        client = MQTTClient(sandbox.app_id, sandbox.access_key, options.pop("address", sandbox.mqtt_address), **options)
+        made.append(client)
+        return client
+
+    yield make
+    for client in made:
+        client.close(timeout=2)
+
+
+@pytest.fixture
+def raw_server() -> Iterator[RawServer]:
+    with RawServer() as server:
+        yield server
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+    if not Path(binary).exists():
+        pytest.skip("mosquitto is not installed")
+    with Mosquitto(binary, tmp_path) as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def original() -> Path:
+    """The interpreter that has the ttn package."""
+    python = ROOT / ".venvs" / "ttn" / "bin" / "python"
+    probe = [str(python), "-c", "import ttn"]
+    if not python.exists() or subprocess.run(probe, capture_output=True, check=False).returncode != 0:
+        pytest.skip("the ttn package 2.1.5 is not installed in .venvs/ttn (make originals)")
+    return python
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Wait until something holds that nothing tells of."""
+
+    def wait(holds: Callable[[], object]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < deadline, "it never came true"
+            time.sleep(0.005)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    return Generated(tmp_path_factory.mktemp("generated"))
+
+
+@pytest.fixture
+def application(sandbox: Sandbox) -> Iterator[ApplicationClient]:
+    with ApplicationClient(sandbox.app_id, sandbox.access_key, sandbox.handler_address, sandbox.ca_certs) as client:
+        yield client
+
+
+@pytest.fixture
+def peer() -> Iterator[PeerServer]:
+    server = PeerServer()
+    yield server
+    server.stop()

@@ -1,0 +1,256 @@
+"""What tests stand on: a recorder of callbacks, a raw MQTT server, a real broker."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import struct
+import subprocess
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from thingslink.ttn import MQTTClient
+    from typing_extensions import Self
+
+#: No test waits longer than this for anything.
+PATIENCE = 20.0
+
+
+class Recorder:
+    """Callbacks that hand what they get to the test's thread."""
+
+    def __init__(self) -> None:
+        self.entries: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self.skipped: list[tuple[str, Any]] = []
+
+    def on(self, kind: str) -> Any:
+        """Give a callback that records under this name."""
+
+        def callback(value: Any, client: Any) -> None:
+            self.entries.put((kind, value))
+
+        return callback
+
+    def watch(self, client: MQTTClient) -> MQTTClient:
+        """Record everything that the original can tell."""
+        client.set_connect_callback(self.on("connect"))
+        client.set_close_callback(self.on("close"))
+        client.set_uplink_callback(self.on("uplink"))
+        client.set_downlink_callback(self.on("downlink"))
+        client.set_error_callback(self.on("error"))
+        return client
+
+    def expect(self, kind: str) -> Any:
+        """Wait for the next entry of this name; others are set aside."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                came, value = self.entries.get(timeout=max(deadline - time.monotonic(), 0))
+            except queue.Empty:
+                raise AssertionError(f"no {kind} came; there were {self.skipped}") from None
+            if came == kind:
+                return value
+            self.skipped.append((came, value))
+
+    def drain(self) -> list[tuple[str, Any]]:
+        """Give what has come and was not expected."""
+        while not self.entries.empty():
+            self.skipped.append(self.entries.get())
+        return self.skipped
+
+
+class RawServer:
+    """An MQTT server of a few lines that keeps every byte it gets and sends what the test says."""
+
+    def __init__(self, connack: bytes = b"\x20\x02\x00\x00") -> None:
+        self.connack = connack
+        self.packets: queue.Queue[bytes] = queue.Queue()
+        self.connections: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        #: Whether subscriptions, pings and QoS 1 messages are answered.
+        self.answers = True
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(PATIENCE)
+        for connection in self.connections:
+            connection.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            while packet := read_packet(connection):
+                self.packets.put(packet)
+                if packet[0] == 0x10:
+                    connection.sendall(self.connack)
+                elif not self.answers:
+                    continue
+                elif packet[0] == 0x82:
+                    filters = packet[4:].count(b"/devices/") or 1
+                    connection.sendall(bytes([0x90, 2 + filters]) + packet[2:4] + b"\x00" * filters)
+                elif packet[0] == 0xA2:
+                    connection.sendall(b"\xb0\x02" + packet[2:4])
+                elif packet[0] == 0xC0:
+                    connection.sendall(b"\xd0\x00")
+                elif packet[0] & 0xF6 == 0x32:
+                    connection.sendall(b"\x40\x02" + packet_id(packet))
+                elif packet[0] == 0xE0:
+                    connection.close()
+                    return
+        except OSError:
+            return
+
+    def next(self) -> bytes:
+        """Wait for the next packet of any client."""
+        return self.packets.get(timeout=PATIENCE)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the newest client."""
+        self.connections[-1].sendall(data)
+
+
+def read_packet(connection: socket.socket) -> bytes:
+    """Read one packet, as it is; empty at the end."""
+    head = connection.recv(1)
+    if not head:
+        return b""
+    length = shift = 0
+    while True:
+        byte = connection.recv(1)
+        head += byte
+        length |= (byte[0] & 0x7F) << shift
+        shift += 7
+        if byte[0] < 0x80:
+            break
+    body = b""
+    while len(body) < length:
+        body += connection.recv(length - len(body))
+    return head + body
+
+
+def packet_id(publish: bytes) -> bytes:
+    """Give the packet ID of a message at QoS 1."""
+    at = 1
+    while publish[at] & 0x80:
+        at += 1
+    at += 1
+    (topic,) = struct.unpack(">H", publish[at : at + 2])
+    return publish[at + 2 + topic : at + 4 + topic]
+
+
+def publish(topic: str, payload: bytes, *, qos: int = 0, mid: int = 1, flags: int = 0) -> bytes:
+    """Frame a message."""
+    body = struct.pack(">H", len(topic)) + topic.encode() + (struct.pack(">H", mid) if qos else b"") + payload
+    length, rest = b"", len(body)
+    while True:
+        rest, low = divmod(rest, 128)
+        length += bytes([low | (0x80 if rest else 0)])
+        if not rest:
+            return bytes([0x30 | qos << 1 | flags]) + length + body
+
+
+class Mosquitto:
+    """A real broker on ports of its own, with a user for the application."""
+
+    app_id = "demo-app"
+    access_key = "ttn-account-v2.demo"
+
+    def __init__(self, binary: str, folder: Path) -> None:
+        self.binary = binary
+        self.folder = folder
+        self.port = _free_port()
+        self.tls_port = _free_port()
+        self.ports = [self.port]
+        self.address = f"127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        (folder / "passwords").write_text("")
+        subprocess.run(
+            ["mosquitto_passwd", "-b", str(folder / "passwords"), self.app_id, self.access_key],
+            check=True,
+            capture_output=True,
+        )
+        (folder / "mosquitto.conf").write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous false\npassword_file {folder}/passwords\n"
+            # Its default limits drop messages of a flood.
+            "max_queued_messages 0\nmax_inflight_messages 0\nset_tcp_nodelay true\n"
+            f"persistence true\npersistence_location {folder}/\nuser root\nlog_dest file {folder}/log\n"
+        )
+
+    def with_tls(self, certificate: str, key: str) -> None:
+        """Serve TLS, too, with PEM texts; before the start."""
+        (self.folder / "cert.pem").write_text(certificate)
+        (self.folder / "key.pem").write_text(key)
+        self.ports.append(self.tls_port)
+        with (self.folder / "mosquitto.conf").open("a") as config:
+            config.write(
+                f"listener {self.tls_port} 127.0.0.1\ncertfile {self.folder}/cert.pem\nkeyfile {self.folder}/key.pem\n"
+            )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start, and wait until it listens."""
+        self.process = subprocess.Popen(
+            [self.binary, "-c", str(self.folder / "mosquitto.conf")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                for port in self.ports:
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            except OSError:
+                assert time.monotonic() < deadline, "mosquitto does not listen"
+                assert self.process.poll() is None, (self.folder / "log").read_text()
+                time.sleep(0.01)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Stop in good order: what it keeps is written to disk."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+            self.process = None
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,90 @@
+"""A ThingsBoard of the sandbox, clients that are closed at the end, and callbacks that record."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import pytest
+from harness import PATIENCE
+from thingslink.sandbox import ThingsBoard
+from thingslink.tb_device_mqtt import TBDeviceMqttClient
+from thingslink.tb_gateway_mqtt import TBGatewayMqttClient
+
+TOKEN = "A1_TEST_TOKEN"
+GATEWAY_TOKEN = "GATEWAY_TEST_TOKEN"
+
+Maker: TypeAlias = Callable[..., Any]
+Eventually: TypeAlias = Callable[[Callable[[], object]], None]
+
+
+class Calls:
+    """Callbacks that hand what they get to the test's thread."""
+
+    def __init__(self) -> None:
+        self._entries: queue.Queue[tuple[Any, ...]] = queue.Queue()
+
+    def __call__(self, *arguments: Any) -> None:
+        self._entries.put(arguments)
+
+    def next(self) -> tuple[Any, ...]:
+        return self._entries.get(timeout=PATIENCE)
+
+    @property
+    def empty(self) -> bool:
+        return self._entries.empty()
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+@pytest.fixture
+def server() -> Iterator[ThingsBoard]:
+    with ThingsBoard() as server:
+        server.add_device("Device 1", TOKEN)
+        server.add_device("Gateway 1", GATEWAY_TOKEN, gateway=True)
+        yield server
+
+
+@pytest.fixture
+def connected(eventually: Eventually) -> Iterator[Maker]:
+    """Connect a client and wait until it is, and until its question for the session's limits is answered."""
+    made: list[TBDeviceMqttClient] = []
+
+    def connect(client: TBDeviceMqttClient, *, limits: bool = True, **options: Any) -> TBDeviceMqttClient:
+        client.rate_limits_received = False
+        made.append(client)
+        answer: queue.Queue[int] = queue.Queue()
+        client.connect(lambda _c, _u, _f, code: answer.put(int(code)), min_reconnect_delay=0.02, **options)
+        assert answer.get(timeout=PATIENCE) == 0
+        if limits:
+            eventually(lambda: client.rate_limits_received)
+        return client
+
+    yield connect
+    for client in made:
+        client.stop()
+        client.disconnect(timeout=0.5)
+
+
+@pytest.fixture
+def device(server: ThingsBoard, connected: Maker) -> TBDeviceMqttClient:
+    client: TBDeviceMqttClient = connected(TBDeviceMqttClient(server.host, server.port, TOKEN))
+    return client
+
+
+@pytest.fixture
+def gateway(server: ThingsBoard, connected: Maker) -> TBGatewayMqttClient:
+    client: TBGatewayMqttClient = connected(TBGatewayMqttClient(server.host, server.port, GATEWAY_TOKEN))
+    return client
+
+
+def published(follower: Any, beginning: str) -> Iterator[tuple[str, bytes, int]]:
+    """What clients publish on topics that begin so: topic, payload, QoS."""
+    while (entry := follower.next(PATIENCE)) is not None:
+        if entry["kind"] == "published" and entry["topic"].startswith(beginning):
+            yield entry["topic"], entry["payload"], entry["qos"]
+    raise AssertionError(f"nothing came on {beginning}")

@@ -1,0 +1,180 @@
+"""Callbacks of every generation, and callbacks that fail (TB 0)."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from thingslink.sandbox import ThingsBoard
+from thingslink.tb_device_mqtt import TBDeviceMqttClient
+from thingslink.tb_gateway_mqtt import TBGatewayMqttClient
+
+from .conftest import Calls, Maker
+
+
+def test_attribute_callbacks_of_every_arity(device: TBDeviceMqttClient, server: ThingsBoard, calls: Calls) -> None:
+    class Method:
+        def both(self, body: Any, exception: Any) -> None:
+            calls(body, exception)
+
+    callbacks: list[Callable[..., object]] = [
+        lambda body: calls(body),
+        lambda body, exception: calls(body, exception),
+        lambda client, body, exception: calls(client, body, exception),
+        lambda *everything: calls(*everything),
+        lambda body, exception=None: calls(body, exception),
+        Method().both,
+        functools.partial(lambda mark, body, exception: calls(mark, body, exception), "mark"),
+    ]
+    body = {"a": 1}
+    expected = [
+        (body,),
+        (body, None),
+        (device, body, None),
+        (body, None),
+        (body, None),
+        (body, None),
+        ("mark", body, None),
+    ]
+    for callback in callbacks:
+        device.subscribe_to_attribute("a", callback)
+    server.set_shared("Device 1", body)
+    assert [calls.next() for _ in callbacks] == expected
+
+
+def test_answers_of_every_arity(device: TBDeviceMqttClient, server: ThingsBoard, calls: Calls) -> None:
+    server.set_shared("Device 1", {"a": 1})
+    server.script("m", 5)
+    for callback in (lambda body: calls(body), lambda client, body, exception: calls(client, body, exception)):
+        device.request_attributes(shared_keys=["a"], callback=callback)
+    device.send_rpc_call("m", {}, lambda client, number, body, exception: calls(client, number, body, exception))
+    body = {"shared": {"a": 1}}
+    assert [calls.next() for _ in range(3)] == [(body,), (device, body, None), (device, 2, 5, None)]
+
+
+def test_handlers_of_calls_of_every_arity(
+    device: TBDeviceMqttClient, gateway: TBGatewayMqttClient, server: ThingsBoard
+) -> None:
+    def native(request_id: str, body: Any) -> None:
+        device.send_rpc_reply(request_id, ["native", body["method"]])
+
+    def older(client: TBDeviceMqttClient, request_id: str, body: Any) -> None:
+        client.send_rpc_reply(request_id, ["older", body["method"]])
+
+    for handler, name in ((native, "native"), (older, "older")):
+        device.set_server_side_rpc_request_handler(handler)
+        assert server.rpc("Device 1", "m") == [name, "m"]
+
+    def gw_native(client: TBGatewayMqttClient, content: Any) -> None:
+        client.gw_send_rpc_reply(content["device"], content["data"]["id"], ["native", content["data"]["method"]])
+
+    def gw_older(client: TBGatewayMqttClient, request_id: int, content: Any) -> None:
+        client.gw_send_rpc_reply(content["device"], request_id, ["older", content["data"]["method"]])
+
+    gateway.gw_connect_device("Pump 1").get()
+    for gw_handler, name in ((gw_native, "native"), (gw_older, "older")):
+        gateway.gw_set_server_side_rpc_request_handler(gw_handler)
+        assert gateway.devices_server_side_rpc_request_handler is gw_handler
+        assert server.rpc("Pump 1", "m") == [name, "m"]
+
+
+def test_gateway_subscriptions_of_every_arity(gateway: TBGatewayMqttClient, server: ThingsBoard, calls: Calls) -> None:
+    gateway.gw_connect_device("Pump 1").get()
+    gateway.gw_subscribe_to_all_attributes(lambda content: calls(content))
+    gateway.gw_subscribe_to_all_device_attributes("Pump 1", lambda client, data: calls(client, data))
+    server.set_shared("Pump 1", {"a": 1})
+    assert calls.next() == ({"device": "Pump 1", "data": {"a": 1}},)
+    assert calls.next() == (gateway, {"a": 1})
+
+
+def test_connect_callbacks_with_and_without_the_client(server: ThingsBoard, connected: Maker, calls: Calls) -> None:
+    client = TBDeviceMqttClient(server.host, server.port, "A1_TEST_TOKEN")
+
+    def callback(mqtt: Any, userdata: Any, flags: Any, code: Any, properties: Any, *, tb_client: Any) -> None:
+        calls(mqtt, userdata, flags, code, properties, tb_client)
+
+    client.connect(callback)
+    mqtt, userdata, flags, code, properties, tb_client = calls.next()
+    assert tb_client is client and mqtt is client._client and userdata is properties is None
+    assert flags.session_present is False and code == 0 and not code.is_failure
+    assert (code.value, code.getName(), str(code), int(code)) == (0, "Success", "Success", 0)
+    client.disconnect()
+    connected(client)
+
+
+def test_a_callback_that_fails_stops_nothing(
+    device: TBDeviceMqttClient, server: ThingsBoard, calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*arguments: Any) -> None:
+        raise KeyError("mine")
+
+    device.subscribe_to_attribute("a", fails)
+    device.subscribe_to_attribute("a", calls)
+    device.set_server_side_rpc_request_handler(fails)
+    server.script("m", 1)
+    with caplog.at_level(logging.ERROR, logger="tb_connection"):
+        device.send_rpc_call("m", {}, fails)
+        device.request_attributes(callback=fails)
+        server.set_shared("Device 1", {"a": 1})
+        assert calls.next() == ({"a": 1}, None)
+    assert "exception in a callback" in caplog.text and "KeyError: 'mine'" in caplog.text
+    assert device.send_telemetry({"a": 1}).get() == 0
+
+
+def test_everything_may_be_called_from_inside_callbacks(
+    device: TBDeviceMqttClient, server: ThingsBoard, calls: Calls
+) -> None:
+    def callback(body: Any, exception: Any) -> None:
+        calls(device.send_telemetry({"inside": 1}).get(), device.send_attributes({"a": 1}).get())
+        device.subscribe_to_attribute("b", calls)
+        calls(device.disconnect())
+
+    device.subscribe_to_attribute("a", callback)
+    begun = time.monotonic()
+    server.set_shared("Device 1", {"a": 1})
+    assert calls.next() == (0, 0) and calls.next() == (0,)
+    # The original burned a second in each get().
+    assert time.monotonic() - begun < 10
+    assert not device.is_connected()
+
+
+def test_what_has_arrived_is_handled_before_the_end(device: TBDeviceMqttClient, server: ThingsBoard) -> None:
+    numbers: list[int] = []
+    begun = threading.Event()
+
+    def slow(body: dict[str, int], _exception: Any) -> None:
+        begun.set()
+        time.sleep(0.01)
+        numbers.append(body["n"])
+        device.send_telemetry({"handled": body["n"]})
+
+    device.subscribe_to_attribute("n", slow)
+    for number in range(20):
+        server.set_shared("Device 1", {"n": number})
+    # Long before twenty more messages are answered they have all arrived.
+    for _ in range(20):
+        assert device.send_telemetry({"end": 1}).get() == 0
+    assert begun.wait(20)
+    device.disconnect()
+    assert numbers == list(range(20))
+    assert sum("handled" in entry["values"] for entry in server.telemetry_of("Device 1")) == 20
+
+
+def test_what_is_no_callable_is_refused(device: TBDeviceMqttClient, gateway: TBGatewayMqttClient) -> None:
+    takers: tuple[Callable[[Any], object], ...] = (
+        device.set_server_side_rpc_request_handler,
+        device.subscribe_to_all_attributes,
+        device.set_on_firmware_received_callback,
+        gateway.gw_subscribe_to_all_attributes,
+    )
+    for take in takers:
+        with pytest.raises(TypeError, match="callable"):
+            take(5)
+    for wrong in (5, ("a", "b"), (print,)):
+        with pytest.raises(TypeError, match="callable"):
+            device.request_attributes(["a"], callback=wrong)  # type: ignore[arg-type]

@@ -1,0 +1,79 @@
+"""Provisioning (TB 1.6, 3.9)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from thingslink.sandbox import ThingsBoard
+from thingslink.tb_device_mqtt import ProvisionClient, TBDeviceMqttClient
+
+from .conftest import Maker, published
+
+
+@pytest.fixture
+def provisioning(server: ThingsBoard) -> ThingsBoard:
+    server.allow_provisioning("K", "S")
+    return server
+
+
+@pytest.mark.parametrize(
+    ("options", "request_part", "answer_part"),
+    [
+        ({}, {}, {"credentialsType": "ACCESS_TOKEN"}),
+        (
+            {"access_token": "T"},
+            {"token": "T", "credentialsType": "ACCESS_TOKEN"},
+            {"credentialsType": "ACCESS_TOKEN", "credentialsValue": "T"},
+        ),
+        # The original sent nulls for what was missing, which the server fails on.
+        (
+            {"username": "u", "password": "p"},
+            {"username": "u", "password": "p", "credentialsType": "MQTT_BASIC"},
+            {
+                "credentialsType": "MQTT_BASIC",
+                "credentialsValue": {"clientId": None, "userName": "u", "password": "p"},
+            },
+        ),
+        (
+            {"hash": "cert"},
+            {"hash": "cert", "credentialsType": "X509_CERTIFICATE"},
+            {"credentialsType": "X509_CERTIFICATE", "credentialsValue": "cert"},
+        ),
+        ({"gateway": True}, {"gateway": True}, {}),
+    ],
+)
+def test_every_kind_of_credentials(
+    provisioning: ThingsBoard, options: dict[str, Any], request_part: dict[str, Any], answer_part: dict[str, Any]
+) -> None:
+    follower = provisioning.follow()
+    answer = TBDeviceMqttClient.provision(provisioning.host, "K", "S", provisioning.port, device_name="D-7", **options)
+    assert answer is not None and answer["status"] == "SUCCESS" and answer_part.items() <= answer.items()
+    sent = json.loads(next(published(follower, "/provision/request"))[1])
+    expected = {"provisionDeviceKey": "K", "provisionDeviceSecret": "S", "deviceName": "D-7"}
+    assert sent == {**expected, **request_part}
+    assert provisioning.device("D-7")["gateway"] is bool(options.get("gateway"))  # type: ignore[index]
+
+
+def test_the_new_device_can_log_in(provisioning: ThingsBoard, connected: Maker) -> None:
+    answer = TBDeviceMqttClient.provision(provisioning.host, "K", "S", provisioning.port)
+    assert answer is not None
+    client = connected(TBDeviceMqttClient(provisioning.host, provisioning.port, answer["credentialsValue"]))
+    assert client.send_telemetry({"a": 1}).get() == 0
+
+
+def test_a_refusal_is_none_and_logged(provisioning: ThingsBoard, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR, logger="tb_connection"):
+        assert TBDeviceMqttClient.provision(provisioning.host, "K", "geheim", provisioning.port) is None
+    assert "Provision data was not found!" in caplog.text and "geheim" not in caplog.text
+    client = ProvisionClient(provisioning.host, provisioning.port, {"provisionDeviceKey": "K"})
+    assert client.get_credentials() is None
+    client.provision(timeout=5)
+    assert client.get_credentials() is None
+
+
+def test_a_server_that_is_not_there_is_told(free_port: int) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        TBDeviceMqttClient.provision("127.0.0.1", "K", "S", free_port)
