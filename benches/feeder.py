@@ -1,0 +1,158 @@
+"""A server that answers logins and subscriptions, and then writes pre-encoded uplinks as fast as the socket takes them.
+
+It isolates the client: no broker, no routing. Run as
+``python feeder.py COUNT [--one-by-one PAUSE]``; prints its port.
+
+With ``--one-by-one`` each uplink goes out PAUSE seconds after the client has answered the one before with any PUBLISH,
+and carries the time of sending.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import sys
+import time
+from typing import Any
+
+UPLINK: dict[str, Any] = {
+    "app_id": "orchard-app",
+    "dev_id": "soil-07",
+    "hardware_serial": "0004A30B00AABBCC",
+    "port": 3,
+    "counter": 4711,
+    "payload_raw": "AWcA6wJoXQ==",
+    "payload_fields": {"relative_humidity_2": 46.5, "temperature_1": 23.5},
+    "metadata": {
+        "time": "2019-05-14T06:31:07.482913345Z",
+        "frequency": 867.5,
+        "modulation": "LORA",
+        "data_rate": "SF9BW125",
+        "airtime": 205824000,
+        "coding_rate": "4/5",
+        "gateways": [
+            {
+                "gtw_id": "eui-b827ebfffe0a0b0c",
+                "gtw_trusted": True,
+                "timestamp": 2883310868,
+                "time": "2019-05-14T06:31:07.44Z",
+                "channel": 5,
+                "rssi": -103,
+                "snr": 6.25,
+                "rf_chain": 0,
+                "latitude": 51.9812,
+                "longitude": 5.6623,
+                "altitude": 31,
+                "location_source": "registry",
+            },
+            {
+                "gtw_id": "barn-roof",
+                "timestamp": 1190217764,
+                "time": "",
+                "channel": 5,
+                "rssi": -117,
+                "snr": -4.8,
+                "rf_chain": 0,
+            },
+        ],
+        "latitude": 51.9801,
+        "longitude": 5.6611,
+        "altitude": 9,
+        "location_source": "registry",
+    },
+}
+TOPIC = b"orchard-app/devices/soil-07/up"
+
+
+def packet(kind: int, body: bytes) -> bytes:
+    """Frame a packet."""
+    length, rest = b"", len(body)
+    while True:
+        rest, low = divmod(rest, 128)
+        length += bytes([low | (0x80 if rest else 0)])
+        if not rest:
+            return bytes([kind]) + length + body
+
+
+def publish(text: bytes, topic: bytes = TOPIC) -> bytes:
+    """Frame a message at QoS 0."""
+    return packet(0x30, struct.pack(">H", len(topic)) + topic + text)
+
+
+def encode(uplink: dict[str, Any]) -> bytes:
+    """Write JSON as the network does."""
+    return json.dumps(uplink, separators=(",", ":")).encode()
+
+
+def read_packet(connection: socket.socket) -> tuple[int, bytes]:
+    """Read one packet; ``(0, b"")`` at the end."""
+    first = connection.recv(1)
+    if not first:
+        return 0, b""
+    length = shift = 0
+    while True:
+        byte = connection.recv(1)[0]
+        length |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    body = b""
+    while len(body) < length:
+        body += connection.recv(length - len(body))
+    return first[0], body
+
+
+def welcome(connection: socket.socket) -> None:
+    """Answer the login and the subscription."""
+    while True:
+        kind, body = read_packet(connection)
+        if kind == 0x10:
+            connection.sendall(b"\x20\x02\x00\x00")
+        elif kind == 0x82:
+            connection.sendall(b"\x90\x03" + body[:2] + b"\x00")
+            return
+
+
+def flood(connection: socket.socket, count: int) -> None:
+    """Send ``count`` uplinks; the last one carries port 9, which tells the client to stop."""
+    chunk = 1000
+    block = publish(encode(UPLINK)) * chunk
+    last = publish(encode({**UPLINK, "port": 9}))
+    for _ in range(count // chunk):
+        connection.sendall(block)
+    connection.sendall(last)
+
+
+def one_by_one(connection: socket.socket, count: int, pause: float) -> None:
+    """Send an uplink whenever the client has answered, and a pause later."""
+    for number in range(count):
+        port = 9 if number == count - 1 else 3
+        connection.sendall(publish(encode({**UPLINK, "port": port, "sent_ns": time.monotonic_ns()})))
+        while read_packet(connection)[0] & 0xF0 != 0x30:
+            pass
+        # Sensors do not send back to back: a pause lets the client go to sleep, as it does between their messages.
+        if pause:
+            time.sleep(pause)
+
+
+def main() -> None:
+    """Serve one client."""
+    count = int(sys.argv[1])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        print(server.getsockname()[1], flush=True)
+        connection, _ = server.accept()
+        with connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            welcome(connection)
+            if "--one-by-one" in sys.argv:
+                one_by_one(connection, count, float(sys.argv[3]))
+            else:
+                flood(connection, count)
+            # Until the client has closed: a reset would cost it what it has not read.
+            while connection.recv(65536):
+                pass
+
+
+if __name__ == "__main__":
+    main()

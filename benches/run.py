@@ -1,0 +1,260 @@
+"""All measurements, side by side in one run: every figure is the median of several, the subjects taking turns.
+
+``make bench`` runs it. Prints Markdown tables for README.md. Numbers of other machines cannot be compared; ratios can.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import thingsboard_device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Self
+
+HERE = Path(__file__).parent
+OURS = sys.executable
+ORIGINAL = str(HERE.parent / ".venvs" / "ttn" / "bin" / "python")
+ROUNDS = 3
+#: No subject takes longer.
+LIMIT = 120
+#: The certificate of the sandbox that is measured against.
+CERTIFICATE = Path(tempfile.gettempdir()) / f"thingslink-bench-{os.getpid()}.pem"
+
+
+def subject(python: str, script: str, *arguments: str) -> dict[str, float]:
+    """Run one subject and read its figures."""
+    command = [python, "-W", "ignore", str(HERE / "subjects" / script), *arguments]
+    outcome = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LIMIT, check=True)
+    figures: dict[str, float] = json.loads(outcome.stdout.splitlines()[-1])
+    return figures
+
+
+def fed(count: int, *options: str) -> tuple[subprocess.Popen[str], str]:
+    """Start the feeder; gives it and its port."""
+    feeder = subprocess.Popen(
+        [OURS, str(HERE / "feeder.py"), str(count), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert feeder.stdout
+    return feeder, feeder.stdout.readline().strip()
+
+
+def flood(count: int, python: str, script: str, what: str, *options: str) -> dict[str, float]:
+    """Run a subject against the feeder."""
+    feeder, port = fed(count, *options)
+    try:
+        arguments = [port, str(count)] if script == "socket_only.py" else [what, port]
+        return subject(python, script, *arguments)
+    finally:
+        feeder.kill()
+        feeder.communicate()
+
+
+def rounds(subjects: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Let the subjects take turns, and give the median of each figure."""
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in subjects}
+    for _ in range(ROUNDS):
+        for name, run in subjects.items():
+            results[name].append(run())
+            print(f"  {name}: {results[name][-1]}", file=sys.stderr, flush=True)
+    return {
+        name: {key: statistics.median(result[key] for result in found) for key in found[0]}
+        for name, found in results.items()
+    }
+
+
+def table(title: str, rows: list[tuple[str, ...]]) -> None:
+    """Print a Markdown table; its first row is the head."""
+    print(f"\n### {title}\n")
+    head, *body = rows
+    print("| " + " | ".join(head) + " |")
+    print("|" + "---|" * len(head))
+    for row in body:
+        print("| " + " | ".join(row) + " |")
+
+
+def receiving() -> None:
+    """Measure uplinks into callbacks."""
+    found = rounds(
+        {
+            "thingslink": lambda: flood(2_000_000, OURS, "ours.py", "receive"),
+            "thingslink, main thread busy": lambda: flood(1_000_000, OURS, "ours.py", "busy"),
+            "ttn 2.1.5": lambda: flood(6_000, ORIGINAL, "original.py", "receive"),
+            "paho-mqtt 1.6 + json.loads": lambda: flood(100_000, OURS, "paho_json.py", "receive"),
+            "socket alone": lambda: flood(3_000_000, OURS, "socket_only.py", ""),
+        }
+    )
+    ours = found["thingslink"]["per_s"]
+    rows: list[tuple[str, ...]] = [("subject", "uplinks/s", "CPU µs each", "thingslink is")]
+    for name, figures in found.items():
+        rows.append((name, f"{figures['per_s']:,.0f}", f"{figures['cpu_us']:.2f}", f"{ours / figures['per_s']:.3g} x"))
+    table("Uplinks into the callback", rows)
+
+
+def latency() -> None:
+    """Measure from the sending of one uplink to its callback."""
+    for title, pause in (("back to back", "0"), ("every 2 ms, the machine asleep in between", "0.002")):
+        found = rounds(
+            {
+                "thingslink": lambda: flood(3000, OURS, "ours.py", "latency", "--one-by-one", pause),  # noqa: B023
+                "paho-mqtt 1.6, nodelay": lambda: flood(3000, OURS, "paho_json.py", "latency", "--one-by-one", pause),  # noqa: B023
+            }
+        )
+        rows: list[tuple[str, ...]] = [("subject", "p50 µs", "p99 µs")]
+        rows += [(name, f"{figures['p50_us']:.0f}", f"{figures['p99_us']:.0f}") for name, figures in found.items()]
+        table(f"Latency from broker to callback, {title}", rows)
+
+
+class Broker:
+    """The sandbox in a process of its own."""
+
+    port: str
+    handler: str
+
+    def __enter__(self) -> Self:
+        command = [OURS, "-m", "thingslink", "sandbox", "--quiet", "--mqtt-port", "0"]
+        command += ["--discovery-port", "0", "--handler-port", "0", "--ca-file", str(CERTIFICATE)]
+        options = ["--app-id", "orchard-app", "--access-key", "key"]
+        self.process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True)
+        assert self.process.stderr
+        self.port = self.process.stderr.readline().rsplit(":", 1)[1].strip()
+        self.handler = self.process.stderr.readline().split()[5].replace("127.0.0.1", "localhost")
+        self.process.stderr.readline()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.communicate()
+
+
+def sending() -> None:
+    """Measure downlinks."""
+    with Broker() as broker:
+        port = broker.port
+        found = rounds(
+            {
+                "thingslink, QoS 0 until written": lambda: subject(OURS, "ours.py", "send0", port, "200000"),
+                "ttn 2.1.5, QoS 0 until written": lambda: subject(ORIGINAL, "original.py", "send0", port, "10000"),
+                "paho-mqtt 1.6, QoS 0 until written": lambda: subject(OURS, "paho_json.py", "send0", port, "10000"),
+                "thingslink, QoS 1 until acknowledged": lambda: subject(OURS, "ours.py", "send1", port, "100000"),
+                "paho-mqtt 1.6, QoS 1 until acknowledged": lambda: subject(
+                    OURS, "paho_json.py", "send1", port, "10000"
+                ),
+            }
+        )
+    rows: list[tuple[str, ...]] = [("subject", "send()/s", "CPU µs each", "thingslink is")]
+    for name, figures in found.items():
+        ours = found[next(key for key in found if key.split(", ")[1] == name.split(", ")[1])]["per_s"]
+        rows.append((name, f"{figures['per_s']:,.0f}", f"{figures['cpu_us']:.1f}", f"{ours / figures['per_s']:.3g} x"))
+    table("Downlinks", rows)
+
+
+def resources() -> None:
+    """Measure what clients cost when nothing happens."""
+    with Broker() as broker:
+        port = broker.port
+        idle = rounds({"thingslink": lambda: subject(OURS, "ours.py", "idle", port, "1000")})["thingslink"]
+        start = rounds(
+            {
+                "thingslink": lambda: subject(OURS, "start.py", "thingslink", f"127.0.0.1:{port}"),
+                "ttn 2.1.5": lambda: subject(ORIGINAL, "start.py", "ttn", f"127.0.0.1:{port}"),
+            }
+        )
+    rows: list[tuple[str, ...]] = [("1,000 idle clients in one process", "figure")]
+    rows.append(("threads in all", f"{idle['threads']:.0f}"))
+    rows.append(("memory each", f"{idle['kib_each']:.1f} KiB"))
+    table("Idle clients", rows)
+    rows = [("subject", "import ms", "resident MB, connected")]
+    rows += [(name, f"{figures['import_ms']:.1f}", f"{figures['resident_mb']:.1f}") for name, figures in start.items()]
+    table("Start", rows)
+
+
+def managing() -> None:
+    """Measure device management."""
+    with tempfile.TemporaryDirectory() as folder, Broker() as broker:
+        path = Path(folder) / "devices.csv"
+        lines = [
+            f"node-{number:05},{number:016X},{'AB' * 16},device {number},{number % 90}" for number in range(10_000)
+        ]
+        path.write_text("\n".join(["dev_id,dev_eui,app_key,description,latitude", *lines]), encoding="utf-8")
+        registered = importing(broker, path)
+        parts = {}
+        for what in ("listing", "fetching", "single", "threads", "start"):
+            script, chosen = ("start.py", []) if what == "start" else ("management.py", [what])
+            arguments = [*chosen, broker.handler, str(CERTIFICATE)]
+            parts[what] = rounds(
+                {
+                    "thingslink": lambda: subject(OURS, script, "thingslink", *arguments),  # noqa: B023
+                    "ttn 2.1.5": lambda: subject(ORIGINAL, script, "ttn", *arguments),  # noqa: B023
+                }
+            )
+    table(
+        "Registering 10,000 devices with `thingslink devices import`",
+        [
+            ("figure", "value"),
+            ("devices/s", f"{registered['per_s']:,.0f}"),
+            ("CPU of the command, s", f"{registered['cpu_s']:.1f}"),
+        ],
+    )
+    for what, title in (
+        ("listing", "devices() with 10,000 devices, each looked at"),
+        ("fetching", "devices() with 10,000 devices, none looked at"),
+        ("single", "device(), one after the other"),
+        ("threads", "device() from 50 threads"),
+        ("start", "A program that only manages devices"),
+    ):
+        found = parts[what]
+        figures = list(found["thingslink"])
+        body: list[tuple[str, ...]] = [("subject", *figures)]
+        body += [(name, *(f"{values[figure]:,.1f}" for figure in figures)) for name, values in found.items()]
+        body.append(("ttn / thingslink", *(f"{found['ttn 2.1.5'][f] / found['thingslink'][f]:.2f}" for f in figures)))
+        table(title, body)
+
+
+def importing(broker: Broker, path: Path) -> dict[str, float]:
+    """Register the devices of a file through the command line."""
+    settings = {
+        **os.environ,
+        "THINGSLINK_APP_ID": "orchard-app",
+        "THINGSLINK_ACCESS_KEY": "key",
+        "THINGSLINK_HANDLER": broker.handler,
+        "THINGSLINK_CA_FILE": str(CERTIFICATE),
+    }
+    start, cpu = time.perf_counter(), os.times()
+    subprocess.run([OURS, "-m", "thingslink", "devices", "import", str(path)], env=settings, check=True, timeout=LIMIT)
+    spent = os.times()
+    used = spent.children_user + spent.children_system - cpu.children_user - cpu.children_system
+    return {"per_s": 10_000 / (time.perf_counter() - start), "cpu_s": used}
+
+
+def main() -> None:
+    """Measure everything, or what is named."""
+    parts: dict[str, Callable[[], None]] = {
+        "receiving": receiving,
+        "latency": latency,
+        "sending": sending,
+        "resources": resources,
+        "managing": managing,
+        "thingsboard": lambda: thingsboard_device.tables(rounds, table),
+    }
+    print(f"{os.cpu_count()} cores, CPython {platform.python_version()}, median of {ROUNDS} rounds")
+    for name in sys.argv[1:] or parts:
+        parts[name]()
+
+
+if __name__ == "__main__":
+    main()

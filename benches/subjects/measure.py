@@ -1,0 +1,76 @@
+"""Counting and timing inside a subject; each report is one JSON line."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def report(**figures: float) -> None:
+    """Print figures."""
+    print(json.dumps(figures), flush=True)
+
+
+class Meter:
+    """Messages and the time from the first to the last."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.begin = self.end = self.cpu = 0.0
+
+    def tick(self) -> bool:
+        """Count a message; true only sometimes, so that the subject does not look at every message for its end."""
+        if self.count == 0:
+            self.begin = time.perf_counter()
+            self.cpu = time.process_time()
+        self.count += 1
+        return self.count % 1000 == 1
+
+    def stop(self) -> None:
+        """Note the end."""
+        self.end = time.perf_counter()
+        self.cpu = time.process_time() - self.cpu
+
+    def report(self, **more: float) -> None:
+        """Print the figures."""
+        seconds = self.end - self.begin
+        count = self.count - 1
+        report(per_s=count / seconds, cpu_us=self.cpu / count * 1e6, **more)
+
+
+@contextlib.contextmanager
+def timed(count: int) -> Iterator[None]:
+    """Report the rate of what happens inside."""
+    begin, cpu = time.perf_counter(), time.process_time()
+    yield
+    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    report(per_s=count / seconds, cpu_us=cpu / count * 1e6)
+
+
+def report_latency(times: list[int]) -> None:
+    """Print quantiles in microseconds, without the first tenth."""
+    kept = sorted(times[len(times) // 10 :])
+    report(p50_us=kept[len(kept) // 2] / 1e3, p99_us=kept[len(kept) * 99 // 100] / 1e3)
+
+
+def _status(name: str) -> int:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(name):
+            return int(line.split()[1])
+    raise KeyError(name)
+
+
+def resident_kib() -> int:
+    """Resident memory."""
+    return _status("VmRSS:")
+
+
+def threads() -> int:
+    """Threads of the process."""
+    return _status("Threads:")

@@ -1,0 +1,106 @@
+"""thingslink under test. ``python ours.py receive|busy|latency|send0|send1|idle PORT [COUNT]``."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import measure
+
+if TYPE_CHECKING:
+    from thingslink.ttn import MQTTClient
+
+
+def client_for(port: str, **options: Any) -> MQTTClient:
+    """Make a client."""
+    from thingslink import ttn
+
+    return ttn.MQTTClient("orchard-app", "key", f"127.0.0.1:{port}", **options)
+
+
+def receive(port: str, *, busy: bool) -> None:
+    """Read three fields of each uplink, while the main thread waits or counts."""
+    meter = measure.Meter()
+    done = threading.Event()
+
+    def uplink(msg: Any, client: MQTTClient) -> None:
+        _ = (msg.dev_id, msg.payload_raw, msg.metadata.gateways[0].rssi)
+        if meter.tick() and msg.port == 9:
+            meter.stop()
+            done.set()
+
+    client = client_for(port, overflow="stop_reading")
+    client.set_uplink_callback(uplink)
+    client.connect()
+    number = 0
+    while busy and not done.is_set():
+        number += 1
+    done.wait()
+    stats = client.stats()
+    meter.report(dropped=stats["dropped"])
+    client.close(timeout=1)
+
+
+def latency(port: str) -> None:
+    """Answer each uplink at once."""
+    times: list[int] = []
+    done = threading.Event()
+
+    def uplink(msg: Any, client: MQTTClient) -> None:
+        times.append(time.monotonic_ns() - msg.sent_ns)
+        client.send("soil-07", b"\x01")
+        if msg.port == 9:
+            done.set()
+
+    client = client_for(port)
+    client.set_uplink_callback(uplink)
+    client.connect()
+    done.wait()
+    measure.report_latency(times)
+    client.close(timeout=1)
+
+
+def send(port: str, count: int, qos: int) -> None:
+    """Send downlinks until they are written (QoS 0) or acknowledged (QoS 1)."""
+    client = client_for(port, qos=qos)
+    client.connect()
+    with measure.timed(count):
+        for _ in range(count):
+            client.send("soil-07", "AQ==")
+        client.flush(60)
+    client.close()
+
+
+def idle(port: str, count: int) -> None:
+    """Hold many connections."""
+    before = measure.resident_kib(), measure.threads()
+    clients = []
+    for _ in range(count):
+        client = client_for(port)
+        client.set_uplink_callback(print)
+        client.connect()
+        clients.append(client)
+    measure.report(
+        kib_each=(measure.resident_kib() - before[0]) / count,
+        threads=measure.threads(),
+        resident_mb=measure.resident_kib() / 1024,
+    )
+
+
+def main() -> None:
+    """Run what the command line says."""
+    what, port, *rest = sys.argv[1:]
+    if what == "latency":
+        latency(port)
+    elif what in {"send0", "send1"}:
+        send(port, int(rest[0]), int(what[-1]))
+    elif what == "idle":
+        idle(port, int(rest[0]))
+    else:
+        receive(port, busy=what == "busy")
+
+
+if __name__ == "__main__":
+    main()

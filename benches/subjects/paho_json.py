@@ -1,0 +1,77 @@
+"""paho-mqtt with ``json.loads`` in the callback. ``python paho_json.py receive|latency|send0|send1 PORT [COUNT]``."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+import measure
+import paho.mqtt.client as mqtt
+
+
+def client_for(port: str) -> mqtt.Client:
+    """Connect, with Nagle's algorithm off."""
+    client = mqtt.Client()
+    client.username_pw_set("orchard-app", "key")
+    client.on_socket_open = lambda _c, _u, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.connect("127.0.0.1", int(port))
+    return client
+
+
+def receive(port: str, *, latency: bool) -> None:
+    """Receive until the last uplink; answer each if it is for latency."""
+    meter = measure.Meter()
+    times: list[int] = []
+    done = threading.Event()
+
+    def on_message(client: mqtt.Client, _userdata: Any, message: Any) -> None:
+        msg = json.loads(message.payload)
+        if latency:
+            times.append(time.monotonic_ns() - msg["sent_ns"])
+            client.publish("orchard-app/devices/soil-07/down", b"x")
+            if msg["port"] == 9:
+                done.set()
+            return
+        _ = (msg["dev_id"], msg["payload_raw"], msg["metadata"]["gateways"][0]["rssi"])
+        if meter.tick() and msg["port"] == 9:
+            meter.stop()
+            done.set()
+
+    client = client_for(port)
+    client.on_connect = lambda client, *_: client.subscribe("orchard-app/devices/+/up")
+    client.on_message = on_message
+    client.loop_start()
+    done.wait()
+    if latency:
+        measure.report_latency(times)
+    else:
+        meter.report()
+
+
+def send(port: str, count: int, qos: int) -> None:
+    """Publish what a downlink is, until written or acknowledged."""
+    client = client_for(port)
+    out = threading.Semaphore(0)
+    connected = threading.Event()
+    client.max_inflight_messages_set(1000)
+    client.on_publish = lambda *_: out.release()
+    client.on_connect = lambda *_: connected.set()
+    client.loop_start()
+    connected.wait()
+    body = {"port": 1, "confirmed": False, "schedule": "replace", "payload_raw": "AQ=="}
+    with measure.timed(count):
+        for _ in range(count):
+            client.publish("orchard-app/devices/soil-07/down", json.dumps(body), qos)
+        for _ in range(count):
+            out.acquire()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] in {"send0", "send1"}:
+        send(sys.argv[2], int(sys.argv[3]), int(sys.argv[1][-1]))
+    else:
+        receive(sys.argv[2], latency=sys.argv[1] == "latency")
