@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from thingslink._blocking import take_from
 from thingslink.cli import connection, output
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def main(options: argparse.Namespace) -> int:
     count = 0
     try:
         while options.count is None or count < options.count:
-            rows.write(row(waiting.get()))
+            rows.write(row(take_from(waiting)))
             sys.stdout.flush()
             count += 1
     finally:

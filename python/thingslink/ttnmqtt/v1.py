@@ -8,6 +8,7 @@ import threading
 from collections import deque
 
 from thingslink import ttn, ttnmqtt
+from thingslink._blocking import wait_for
 from thingslink._native import NotConnectedError
 from thingslink.ttnmqtt.paho import PahoClient, encoded
 
@@ -112,7 +113,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
         """Handle messages until ``disconnect``. Ctrl-C ends it."""
         print("LOOP STARTED")
         self._loop()
-        self._over.wait()
+        wait_for(self._over)
 
     def startBackground(self) -> None:
         """Handle messages in the background."""

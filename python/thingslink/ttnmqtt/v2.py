@@ -9,6 +9,7 @@ import logging
 import threading
 
 from thingslink import ttn, ttnmqtt
+from thingslink._blocking import wait_for
 from thingslink._native import LoginRefusedError, ThingsError
 
 TYPE_CHECKING = False
@@ -101,7 +102,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
     def startForever(self) -> None:
         """Wait until the client is closed. Ctrl-C ends it."""
         print("Loop Started Forever")
-        self._over.wait()
+        wait_for(self._over)
 
     def stop(self) -> None:
         """Part with the server."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import logging
 import queue
-import subprocess
+import signal
 import sys
 import textwrap
+import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import thingslink
-from harness import PATIENCE, RawServer
+from harness import PATIENCE, RawServer, running
 from thingslink import ttnmqtt
 from thingslink.sandbox import Sandbox
 from thingslink.ttnmqtt import v1, v2
@@ -372,21 +375,54 @@ except KeyboardInterrupt:
     print("interrupted")
     {leave}
 """
-    child = subprocess.Popen(
-        [sys.executable, "-u", "-c", "import thingslink; thingslink.install_as()\n" + textwrap.dedent(code)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout
-    with child:
+    program = "import thingslink; thingslink.install_as()\n" + textwrap.dedent(code)
+    with running([sys.executable, "-u", "-c", program]) as child:
+        assert child.stdout
         while "tarted" not in (line := child.stdout.readline()) and "STARTED" not in line:
             assert line
         if end == "callback":
             sandbox.device("node-1").uplink()
         else:
-            child.send_signal(2)
-        assert ("ended" if end == "callback" else "interrupted") in child.stdout.read()
-    assert child.returncode == 0
+            child.send_signal(signal.SIGINT)
+        output, _ = child.communicate(timeout=PATIENCE)
+        assert ("ended" if end == "callback" else "interrupted") in output
+        assert child.returncode == 0
+
+
+@pytest.mark.parametrize("generation", ["v1", "v2"])
+def test_ctrl_c_that_wakes_nobody_ends_the_blocking_too(
+    generation: str, sandbox: Sandbox, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    client: Any
+    block: Any
+    if generation == "v1":
+        client = mqtt(sandbox.app_id, EUI, sandbox.access_key)
+        client.connect(*port_of(sandbox))
+        block = client.start
+    else:
+        client = mqtt(sandbox.app_id, sandbox.access_key, sandbox.mqtt_address)
+        block = client.startForever
+    main = threading.get_ident()
+
+    def sleeps() -> bool:
+        stack = [frame.f_code for frame, _ in traceback.walk_stack(sys._current_frames()[main])]
+        return block.__func__.__code__ in stack and stack[0] is threading.Condition.wait.__code__
+
+    def interrupt() -> None:
+        # As a signal that comes just before the thread sleeps: noted, and no system call is broken off.
+        eventually(sleeps)
+        _thread.interrupt_main()
+
+    given_up = threading.Timer(PATIENCE, client._over.set)
+    given_up.start()
+    interrupting = threading.Thread(target=interrupt)
+    interrupting.start()
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert not client._over.is_set(), "it ended because the client was closed"
+    given_up.cancel()
+    interrupting.join(PATIENCE)
+    (client.close if generation == "v2" else client.disconnect)()
 
 
 def test_a_message_that_is_no_json_stops_nothing(sandbox: Sandbox, events: Events) -> None:
