@@ -6,6 +6,7 @@ import _thread
 import queue
 import sys
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,28 +17,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@pytest.mark.parametrize("wait", ["wait_for", "take_from"])
+WAITS: dict[str, tuple[Any, Any]] = {
+    # The wait, and the function that the thread sleeps in.
+    "wait_for": (_blocking.wait_for, threading.Condition.wait),
+    "take_from": (_blocking.take_from, _blocking.take_from),
+}
+
+
+@pytest.mark.parametrize("name", WAITS)
 def test_a_signal_that_breaks_off_no_system_call_is_noticed(
-    wait: str, eventually: Callable[[Callable[[], object]], None]
+    name: str, eventually: Callable[[Callable[[], object]], None]
 ) -> None:
+    wait, sleeping = WAITS[name]
     event = threading.Event()
     items: queue.SimpleQueue[None] = queue.SimpleQueue()
     main = threading.get_ident()
-    asleep: Any = {"wait_for": threading.Condition.wait, "take_from": _blocking.take_from}[wait]
-    begun = threading.Event()
+
+    def asleep() -> bool:
+        stack = [frame.f_code for frame, _ in traceback.walk_stack(sys._current_frames()[main])]
+        return wait.__code__ in stack and stack[0] is sleeping.__code__
 
     def interrupt() -> None:
-        begun.wait(PATIENCE)
-        eventually(lambda: sys._current_frames()[main].f_code is asleep.__code__)
+        eventually(asleep)
         _thread.interrupt_main()
 
-    given_up = threading.Timer(PATIENCE, lambda: (event.set(), items.put(None)))
+    def give_up() -> None:
+        event.set()
+        items.put(None)
+
+    given_up = threading.Timer(PATIENCE, give_up)
     given_up.start()
     interrupting = threading.Thread(target=interrupt)
     interrupting.start()
     with pytest.raises(KeyboardInterrupt):
-        begun.set()
-        _blocking.wait_for(event) if wait == "wait_for" else _blocking.take_from(items)
+        wait(event if name == "wait_for" else items)
     assert not event.is_set(), "it ended because somebody gave up"
     given_up.cancel()
     interrupting.join(PATIENCE)
@@ -45,5 +58,10 @@ def test_a_signal_that_breaks_off_no_system_call_is_noticed(
 
 def test_what_comes_is_taken_in_order() -> None:
     items: queue.SimpleQueue[int] = queue.SimpleQueue()
-    threading.Timer(0.3, lambda: (items.put(1), items.put(2))).start()
+
+    def put() -> None:
+        for number in (1, 2):
+            items.put(number)
+
+    threading.Timer(0.3, put).start()
     assert [_blocking.take_from(items), _blocking.take_from(items)] == [1, 2]

@@ -42,10 +42,16 @@ class Served:
     def end(self, how: int = signal.SIGINT) -> int:
         self.process.send_signal(how)
         assert self.process.stdout and self.process.stderr
-        with self.process:
+        try:
+            # Not with communicate(), which misses what readline() has read ahead.
             for _ in self.process.stdout:
                 pass
             errors = self.process.stderr.read()
+            self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
+            self.process.stderr.close()
         assert "Traceback" not in errors, errors
         return self.process.returncode
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import thingslink
-from harness import PATIENCE, RawServer, Recorder
+from harness import PATIENCE, RawServer, Recorder, running
 from thingslink import ttn
 from thingslink.ttn import MQTTClient
 
@@ -272,11 +271,11 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 """
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert raw_server.next()[0] == 0x10
-    child.send_signal(signal.SIGINT)
-    output, _ = child.communicate(timeout=PATIENCE)
-    assert output == "interrupted\n" and child.returncode == 0
+    with running([sys.executable, "-c", code]) as child:
+        assert raw_server.next()[0] == 0x10
+        child.send_signal(signal.SIGINT)
+        output, _ = child.communicate(timeout=PATIENCE)
+        assert output == "interrupted\n" and child.returncode == 0
 
 
 def test_many_threads_may_share_a_client(sandbox: Sandbox, client_for: Maker) -> None:

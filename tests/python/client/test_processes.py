@@ -9,7 +9,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
-from harness import PATIENCE
+from harness import PATIENCE, running
 
 if TYPE_CHECKING:
     from thingslink.sandbox import Sandbox
@@ -211,11 +211,11 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+    with running([sys.executable, "-c", code]) as child:
         assert child.stdout and child.stdout.readline() == "waiting\n"
         child.send_signal(signal.SIGINT)
-        assert child.stdout.read() == "interrupted\n"
-        assert child.wait(PATIENCE) == 0
+        output, _ = child.communicate(timeout=PATIENCE)
+        assert output == "interrupted\n" and child.returncode == 0
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="older interpreters refuse nothing by themselves")
