@@ -1,6 +1,7 @@
 //! What a user holds, in Rust.
 
 mod delivery;
+mod inlet;
 mod stats;
 pub mod thingsboard;
 pub mod ttn;

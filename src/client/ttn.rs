@@ -1,7 +1,7 @@
 //! A client of The Things Network's MQTT side.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::inlet::{Inlet, Receiver};
 use super::stats::{Counters, add, read};
 use super::{Body, Delivery, Incoming, Stats};
 use crate::backoff::Bounds;
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
 use crate::net;
 use crate::session::{
-    Event, Level, Limits, Mailbox, MailboxLimits, Options, Outbox, Overflow, QoS, Ready, Session, Sink, Subscriptions,
+    Event, Level, Limits, Mailbox, MailboxLimits, Options, Outbox, Overflow, QoS, Ready, Session, Subscriptions,
 };
 
 /// Largest LoRaWAN application payload in bytes, at the fastest data rates.
@@ -107,13 +108,6 @@ struct Parting {
     task: JoinHandle<()>,
     /// Do not wait for the callback that asked for it.
     hurry: Arc<Notify>,
-}
-
-/// The end of the session that leads into the client.
-struct Inlet {
-    /// Weak, so that dropping the client ends its session.
-    client: Weak<Inner>,
-    room: Arc<Notify>,
 }
 
 impl Client {
@@ -243,8 +237,8 @@ impl Client {
             tls: endpoint.tls.then(|| net::client_config(&self.inner.config.trust)).transpose()?,
             ..options(&self.inner.config, endpoint, timeout)
         };
-        let inlet = Inlet { client: Arc::downgrade(&self.inner), room: self.inner.mailbox.room().clone() };
-        Session::start(options, self.inner.outbox.clone(), self.inner.subscriptions.clone(), Arc::new(inlet)).await
+        let (outbox, subscriptions) = (self.inner.outbox.clone(), self.inner.subscriptions.clone());
+        Session::start(options, outbox, subscriptions, Inlet::into(&self.inner)).await
     }
 
     /// Deliver what has arrived, send what was accepted, part with the server and tell the consumer: all of it at most
@@ -261,13 +255,13 @@ impl Client {
         let Some(session) = link.take() else { return };
         let deadline = Instant::now() + within;
         self.inner.muted.store(true, Ordering::Release);
-        if !self.idle_until(deadline).await {
+        if !self.inner.mailbox.idle_until(deadline).await {
             self.discard_messages();
         }
         // The queue has had its time; acknowledgements that are under way get a little more.
         let rest = deadline.saturating_duration_since(Instant::now()).max(Duration::from_secs(1).min(within));
         self.part(session, rest).await;
-        self.idle_until(deadline.max(Instant::now() + Duration::from_secs(1).min(within))).await;
+        self.inner.mailbox.idle_until(deadline.max(Instant::now() + Duration::from_secs(1).min(within))).await;
     }
 
     /// Send what was accepted and part with the server, at most `within`, without a thought for the consumer.
@@ -293,7 +287,7 @@ impl Client {
         let hurried = hurry.clone();
         let task = tokio::spawn(async move {
             tokio::select! {
-                _ = client.idle_until(Instant::now() + within) => {}
+                _ = client.inner.mailbox.idle_until(Instant::now() + within) => {}
                 () = hurried.notified() => {}
             }
             client.part(session, within).await;
@@ -317,18 +311,6 @@ impl Client {
         if let Some(parting) = self.take_parting() {
             parting.hurry.notify_one();
             finish(parting.task).await;
-        }
-    }
-
-    async fn idle_until(&self, deadline: Instant) -> bool {
-        loop {
-            let idle = self.inner.mailbox.idle();
-            if self.inner.mailbox.is_idle() {
-                return true;
-            }
-            if tokio::time::timeout_at(deadline, idle).await.is_err() {
-                return self.inner.mailbox.is_idle();
-            }
         }
     }
 
@@ -483,6 +465,14 @@ impl Inner {
         self.open.store(false, Ordering::Release);
         self.mailbox.poke();
     }
+}
+
+impl Receiver for Inner {
+    type Delivery = Delivery;
+
+    fn mailbox(&self) -> &Mailbox<Delivery> {
+        &self.mailbox
+    }
 
     fn translate(&self, event: Event) -> Option<Delivery> {
         match event {
@@ -528,25 +518,8 @@ impl Inner {
             Event::AttemptFailed { .. } | Event::Ended => None,
         }
     }
-}
 
-impl Sink for Inlet {
-    fn deliver(&self, batch: &mut Vec<Event>) {
-        let Some(inner) = self.client.upgrade() else { return batch.clear() };
-        let ended = batch.iter().any(|event| matches!(event, Event::Ended));
-        // Decoded before the mailbox is locked.
-        let deliveries: Vec<_> = batch.drain(..).filter_map(|event| inner.translate(event)).collect();
-        inner.mailbox.push(deliveries);
-        if ended {
-            inner.over();
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.client.upgrade().is_none_or(|inner| inner.mailbox.has_room())
-    }
-
-    fn room(&self) -> &Notify {
-        &self.room
+    fn ended(&self) {
+        self.over();
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// What a [`Mailbox`] holds.
 pub trait Item: Send + 'static {
@@ -206,6 +207,19 @@ impl<T: Item> Mailbox<T> {
     /// Resolves when the mailbox becomes idle. Take it before asking [`Mailbox::is_idle`].
     pub fn idle(&self) -> tokio::sync::futures::Notified<'_> {
         self.idle.notified()
+    }
+
+    /// Wait until no consumer is at work or due; tells whether it came to that before `deadline`.
+    pub async fn idle_until(&self, deadline: Instant) -> bool {
+        loop {
+            let idle = self.idle();
+            if self.is_idle() {
+                return true;
+            }
+            if tokio::time::timeout_at(deadline, idle).await.is_err() {
+                return self.is_idle();
+            }
+        }
     }
 
     /// Wake a consumer if none is due, even with nothing to take.

@@ -1,13 +1,16 @@
 //! A client of ThingsBoard's MQTT side: a device, or a gateway with devices behind it.
 
 mod delivery;
+mod events;
+mod limits;
 mod meters;
+mod numbers;
 mod provision;
 mod sending;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,18 +22,18 @@ use tokio::time::Instant;
 pub use self::delivery::{Delivery, Request};
 use self::meters::Toll;
 pub use self::meters::{Meter, Meters, Traffic};
+use self::numbers::Numbers;
 pub use self::provision::provision;
 pub use self::sending::{Sending, Sent};
-use super::Incoming;
+use super::inlet::Inlet;
 use crate::backoff::Pace;
-use crate::dialect::thingsboard::{Address, Limits as Texts, RateLimit, SessionLimits, names};
+use crate::dialect::thingsboard::names;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
 use crate::net::Proxy;
 use crate::session::{
-    Event, Level, Limits, Mailbox, MailboxLimits, Options, Outbox, Overflow, QoS, Ready, Receipt, Session, Sink,
-    Subscriptions, Will,
+    Level, Limits, Mailbox, MailboxLimits, Options, Outbox, Overflow, QoS, Ready, Receipt, Session, Subscriptions, Will,
 };
 
 /// Everything that a client is told when it is made.
@@ -100,15 +103,6 @@ struct Inner {
     cancel: Notify,
 }
 
-/// Numbers of requests, counted from 1 for each `connect`.
-#[derive(Debug, Default)]
-struct Numbers {
-    attributes: AtomicU64,
-    calls: AtomicU64,
-    /// The call that asked for the session's limits; 0 for none.
-    limits: AtomicU64,
-}
-
 /// What [`Client::online`] gives.
 #[derive(Clone, Debug)]
 pub struct Online(watch::Receiver<bool>);
@@ -119,13 +113,6 @@ impl Online {
         // An error tells that the client is gone: then nobody waits either.
         let _gone = self.0.wait_for(|online| *online).await;
     }
-}
-
-/// The end of the session that leads into the client.
-struct Inlet {
-    /// Weak, so that dropping the client ends its session.
-    client: Weak<Inner>,
-    room: Arc<Notify>,
 }
 
 /// Largest packet taken in: a firmware package may come in one piece.
@@ -295,22 +282,6 @@ impl Client {
         self.announced().contains_key(device)
     }
 
-    /// A number for an attribute request; those that `taken` are left out.
-    pub fn next_attribute_request(&self, taken: impl Fn(u64) -> bool) -> u64 {
-        next(&self.inner.numbers.attributes, taken)
-    }
-
-    /// A number for a call; those that `taken` are left out.
-    pub fn next_call(&self, taken: impl Fn(u64) -> bool) -> u64 {
-        next(&self.inner.numbers.calls, taken)
-    }
-
-    /// Whether this call was the client's own, for the session's limits; true once.
-    #[must_use]
-    pub fn asked_for_limits(&self, call: u64) -> bool {
-        self.inner.numbers.limits.compare_exchange(call, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
     /// Tell the consumer that a request has expired, after `patience`, unless the task is aborted.
     pub async fn expire(self, request: Request, patience: Duration) {
         tokio::time::sleep(patience).await;
@@ -337,10 +308,9 @@ impl Client {
         }
         let address = how.endpoint.to_string();
         let options = self.options(how);
-        let inlet = Inlet { client: Arc::downgrade(&self.inner), room: self.inner.mailbox.room().clone() };
-        let outbox = self.inner.outbox.clone();
+        let (outbox, subscriptions) = (self.inner.outbox.clone(), self.inner.subscriptions.clone());
         let outcome = tokio::select! {
-            outcome = Session::start(options, outbox, self.inner.subscriptions.clone(), Arc::new(inlet)) => outcome,
+            outcome = Session::start(options, outbox, subscriptions, Inlet::into(&self.inner)) => outcome,
             () = self.inner.cancel.notified() => Err(Error::Lost { address, reason: "closed while connecting".into() }),
         };
         match outcome {
@@ -390,7 +360,7 @@ impl Client {
         let deadline = Instant::now() + within;
         self.inner.muted.store(true, Ordering::Release);
         // Still online: callbacks may answer what they handle.
-        if self.is_connected() && !self.idle_until(deadline).await {
+        if self.is_connected() && !self.inner.mailbox.idle_until(deadline).await {
             self.discard_messages();
         }
         let rest = self.go_offline(deadline.saturating_duration_since(Instant::now()));
@@ -415,18 +385,6 @@ impl Client {
     /// Go offline at once; gives how long to wait for acknowledgements: not at all for what cannot even be sent.
     fn go_offline(&self, within: Duration) -> Duration {
         if self.inner.online.send_replace(false) { within } else { Duration::ZERO }
-    }
-
-    async fn idle_until(&self, deadline: Instant) -> bool {
-        loop {
-            let idle = self.inner.mailbox.idle();
-            if self.inner.mailbox.is_idle() {
-                return true;
-            }
-            if tokio::time::timeout_at(deadline, idle).await.is_err() {
-                return self.inner.mailbox.is_idle();
-            }
-        }
     }
 
     async fn part(&self, session: Session, within: Duration) {
@@ -454,90 +412,9 @@ impl Client {
         }
     }
 
-    /// Charge what arrived to the limits, as the server does.
-    pub fn charge(&self, address: Address<'_>) {
-        let count = match address {
-            Address::RpcRequest(_) | Address::RpcResponse(_) => 1.0,
-            Address::Attributes | Address::AttributesResponse(_) => 2.0,
-            _ => 0.0,
-        };
-        let devices = match address {
-            Address::GatewayAttributes | Address::GatewayAttributesResponse | Address::GatewayRpc => 1.0,
-            _ => 0.0,
-        };
-        let now = std::time::Instant::now();
-        for (meter, count) in [(&self.inner.own.messages, count), (&self.inner.devices.messages, devices)] {
-            if count > 0.0 {
-                meter.limit().deduct(count, now);
-            }
-        }
-    }
-
-    /// The server dropped devices because of their rate: wait for new tokens before the next message.
-    pub fn device_limits_reached(&self) {
-        let now = std::time::Instant::now();
-        for meter in self.inner.devices.all() {
-            if let Some(seconds) = meter.limit().reach(now) {
-                tracing::info!(seconds, "the server reports a rate limit: waiting for new tokens");
-            }
-        }
-    }
-
-    /// Keep to what the server says of the session; `percentage` is the part of it that is used. Gives the size that a
-    /// message may have, if the server says one.
-    pub fn apply(&self, limits: &SessionLimits, percentage: u64) -> Option<usize> {
-        let set = |meters: &Meters, texts: &Texts| {
-            let texts = [&texts.messages, &texts.telemetry_messages, &texts.telemetry_points];
-            for (meter, text) in meters.all().into_iter().zip(texts) {
-                let now = std::time::Instant::now();
-                let (limit, invalid) = RateLimit::parse(text, percentage, now);
-                for part in invalid {
-                    tracing::warn!(part, "the server's rate limit cannot be read");
-                }
-                meter.limit().replace(limit, now);
-            }
-        };
-        if let Some(own) = &limits.own {
-            set(&self.inner.own, own);
-        }
-        if self.inner.config.gateway {
-            set(&self.inner.devices, limits.devices.as_ref().unwrap_or(&Texts::default()));
-        }
-        let (messages, telemetry) = (self.inner.own.messages.limit().clone(), self.inner.own.telemetry.limit().clone());
-        if let Some(window) = limits.window(&[&messages, &telemetry], percentage) {
-            let meters = self.inner.own.all().into_iter().chain(self.inner.devices.all());
-            let limited = meters.into_iter().any(Meter::is_set);
-            let known = self.inner.outbox.limits();
-            let messages = if limited { window } else { 50_000 };
-            self.inner.outbox.set_limits(Limits { messages, in_flight: window, ..known });
-        }
-        if let Some(packet_bytes) = usize::try_from(limits.payload_bytes).ok().filter(|bytes| *bytes > 0) {
-            let known = self.inner.outbox.limits();
-            self.inner.outbox.set_limits(Limits { packet_bytes, ..known });
-        }
-        limits.payload(percentage)
-    }
-
     /// A message has been dealt with: let the server forget it.
     pub fn acknowledge(&self, receipt: Receipt) {
         self.inner.outbox.acknowledge(receipt);
-    }
-}
-
-fn next(number: &AtomicU64, taken: impl Fn(u64) -> bool) -> u64 {
-    loop {
-        let candidate = number.fetch_add(1, Ordering::AcqRel) + 1;
-        if !taken(candidate) {
-            return candidate;
-        }
-    }
-}
-
-impl Numbers {
-    fn restart(&self) {
-        for number in [&self.attributes, &self.calls, &self.limits] {
-            number.store(0, Ordering::Release);
-        }
     }
 }
 
@@ -547,70 +424,5 @@ impl Inner {
     fn over(&self) {
         self.open.store(false, Ordering::Release);
         self.mailbox.poke();
-    }
-
-    /// What every connection begins with: the devices behind the gateway, and the question for the session's limits.
-    fn introduce(&self, again: bool) {
-        let call = next(&self.numbers.calls, |_| false);
-        self.numbers.limits.store(call, Ordering::Release);
-        let question = (
-            format!("{}{call}", names::RPC_REQUEST),
-            Bytes::from_static(br#"{"method":"getSessionLimits","params":{"timeout":5000}}"#),
-        );
-        let mut messages = Vec::new();
-        if again {
-            let announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-            messages.extend(announced.values().map(|text| (names::GATEWAY_CONNECT.to_owned(), text.clone())));
-        }
-        messages.push(question);
-        self.outbox.publish_first(messages, self.config.qos);
-    }
-
-    fn translate(&self, event: Event) -> Option<Delivery> {
-        match event {
-            Event::Connected { again, session_present } => {
-                self.introduce(again);
-                self.online.send_replace(true);
-                Some(Delivery::Connected { session_present })
-            }
-            Event::Message(message) => {
-                if self.muted.load(Ordering::Acquire) {
-                    return None;
-                }
-                Some(Delivery::Message(Incoming::from(message)))
-            }
-            Event::Sent { .. } | Event::Ended => None,
-            Event::Rejected { topic, reason, .. } => Some(Delivery::Rejected { topic, reason }),
-            Event::Skipped { topic, size } => {
-                tracing::warn!(%topic, size, "skipped a message over the limit");
-                None
-            }
-            Event::SubscriptionRefused { filter } => Some(Delivery::Unsubscribed { filter }),
-            Event::LoginRefused { code } => Some(Delivery::Refused { code }),
-            Event::AttemptFailed { error } => Some(Delivery::Failed { reason: error.to_string() }),
-            Event::Lost { error } => {
-                self.online.send_replace(false);
-                Some(Delivery::Lost { reason: error.to_string() })
-            }
-        }
-    }
-}
-
-impl Sink for Inlet {
-    fn deliver(&self, batch: &mut Vec<Event>) {
-        let Some(inner) = self.client.upgrade() else { return batch.clear() };
-        // Decoded before the mailbox is locked.
-        let deliveries: Vec<_> = batch.drain(..).filter_map(|event| inner.translate(event)).collect();
-        if !deliveries.is_empty() {
-            inner.mailbox.push(deliveries);
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.client.upgrade().is_none_or(|inner| inner.mailbox.has_room())
-    }
-
-    fn room(&self) -> &Notify {
-        &self.room
     }
 }

@@ -1,0 +1,73 @@
+//! The server's limits: what uses them up, and how they change.
+
+use std::time::Instant;
+
+use super::{Client, Meter, Meters};
+use crate::dialect::thingsboard::{Address, Limits as Texts, RateLimit, SessionLimits};
+use crate::session::Limits;
+
+impl Client {
+    /// Charge what arrived to the limits, as the server does.
+    pub fn charge(&self, address: Address<'_>) {
+        let count = match address {
+            Address::RpcRequest(_) | Address::RpcResponse(_) => 1.0,
+            Address::Attributes | Address::AttributesResponse(_) => 2.0,
+            _ => 0.0,
+        };
+        let devices = match address {
+            Address::GatewayAttributes | Address::GatewayAttributesResponse | Address::GatewayRpc => 1.0,
+            _ => 0.0,
+        };
+        let now = Instant::now();
+        for (meter, count) in [(&self.inner.own.messages, count), (&self.inner.devices.messages, devices)] {
+            if count > 0.0 {
+                meter.limit().deduct(count, now);
+            }
+        }
+    }
+
+    /// The server dropped devices because of their rate: wait for new tokens before the next message.
+    pub fn device_limits_reached(&self) {
+        let now = Instant::now();
+        for meter in self.inner.devices.all() {
+            if let Some(seconds) = meter.limit().reach(now) {
+                tracing::info!(seconds, "the server reports a rate limit: waiting for new tokens");
+            }
+        }
+    }
+
+    /// Keep to what the server says of the session; `percentage` is the part of it that is used. Gives the size that a
+    /// message may have, if the server says one.
+    pub fn apply(&self, limits: &SessionLimits, percentage: u64) -> Option<usize> {
+        let set = |meters: &Meters, texts: &Texts| {
+            let texts = [&texts.messages, &texts.telemetry_messages, &texts.telemetry_points];
+            for (meter, text) in meters.all().into_iter().zip(texts) {
+                let now = Instant::now();
+                let (limit, invalid) = RateLimit::parse(text, percentage, now);
+                for part in invalid {
+                    tracing::warn!(part, "the server's rate limit cannot be read");
+                }
+                meter.limit().replace(limit, now);
+            }
+        };
+        if let Some(own) = &limits.own {
+            set(&self.inner.own, own);
+        }
+        if self.inner.config.gateway {
+            set(&self.inner.devices, limits.devices.as_ref().unwrap_or(&Texts::default()));
+        }
+        let (messages, telemetry) = (self.inner.own.messages.limit().clone(), self.inner.own.telemetry.limit().clone());
+        if let Some(window) = limits.window(&[&messages, &telemetry], percentage) {
+            let meters = self.inner.own.all().into_iter().chain(self.inner.devices.all());
+            let limited = meters.into_iter().any(Meter::is_set);
+            let known = self.inner.outbox.limits();
+            let messages = if limited { window } else { 50_000 };
+            self.inner.outbox.set_limits(Limits { messages, in_flight: window, ..known });
+        }
+        if let Some(packet_bytes) = usize::try_from(limits.payload_bytes).ok().filter(|bytes| *bytes > 0) {
+            let known = self.inner.outbox.limits();
+            self.inner.outbox.set_limits(Limits { packet_bytes, ..known });
+        }
+        limits.payload(percentage)
+    }
+}
