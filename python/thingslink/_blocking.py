@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import threading
     from typing import TypeVar
 
-    T = TypeVar("T")
+    _T = TypeVar("_T")
 
 __all__ = ["take_from", "wait_for"]
 
@@ -28,7 +28,7 @@ def wait_for(event: threading.Event) -> None:
         pass
 
 
-def take_from(waiting: queue.SimpleQueue[T]) -> T:
+def take_from(waiting: queue.SimpleQueue[_T]) -> _T:
     """Take the next item of a queue when there is one."""
     while True:
         with suppress(queue.Empty):
