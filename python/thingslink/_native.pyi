@@ -1362,7 +1362,7 @@ class _Sandbox:
     def clear_faults(self) -> None:
         """Switch all faults off."""
     def _start(self) -> None: ...
-    def _stop(self) -> None: ...
+    def _stop(self, streams: bool) -> None: ...
     def _forget(self, devices: bool) -> None: ...
     def _add_application(self, app_id: str, access_key: str, rights: list[str]) -> None: ...
     def _register(self, app_id: str, dev_id: str) -> None: ...
@@ -1395,7 +1395,11 @@ class Stream:
     """Uplinks of many devices, sent in the background, from ``Sandbox.stream``."""
 
     def wait(self) -> int:
-        """Wait for the end; gives the number of uplinks. Ctrl-C stops the stream."""
+        """Wait for the end; gives the number of uplinks. Ctrl-C stops the stream.
+
+        Raises:
+            RuntimeError: It was stopped, or has been waited for.
+        """
     def stop(self) -> None:
         """Send no more."""
 

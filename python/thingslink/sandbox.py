@@ -93,18 +93,18 @@ class Sandbox(_Sandbox):
             self.add_application(self.app_id, self.access_key)
 
     def stop(self) -> None:
-        """Cut all connections and serve no longer. Returns when everything has ended."""
+        """Cut all connections, end streams and serve no longer. Returns when everything has ended."""
         self._thingsboard.stop()
-        self._stop()
+        self._stop(True)
 
     def restart(self, *, keep_state: bool = True) -> None:
-        """Stop and serve again on the same ports.
+        """Serve no longer, and again on the same ports; streams go on meanwhile.
 
         Args:
             keep_state: Whether sessions, retained messages and downlink queues survive, as in a broker that stores
                 them. Applications and devices survive in any case.
         """
-        self._stop()
+        self._stop(False)
         if not keep_state:
             self._forget(False)
         self._start()

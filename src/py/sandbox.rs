@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -10,12 +10,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::task::AbortHandle;
 
 use super::arguments::wrong_type;
 use super::convert::{frame_bytes, seconds};
 use super::error::OrRaise as _;
 use super::log;
 use super::runtime::{self, Closable, Process};
+use super::shared::lock;
 use crate::error::Error;
 use crate::ids::AccessKey;
 use crate::sandbox::{Entry, Options, Right, Sandbox, StreamOptions, UplinkFrame};
@@ -34,10 +36,21 @@ struct Running {
 
 struct Shared {
     sandbox: Sandbox,
+    /// They end with the sandbox.
+    streams: Mutex<Vec<AbortHandle>>,
+}
+
+impl Shared {
+    fn end_streams(&self) {
+        for stream in lock(&self.streams).drain(..) {
+            stream.abort();
+        }
+    }
 }
 
 impl Closable for Shared {
     fn close_at_exit(self: Arc<Self>, handle: &Handle) -> tokio::task::JoinHandle<()> {
+        self.end_streams();
         handle.spawn(async move { self.sandbox.stop().await })
     }
 }
@@ -84,18 +97,22 @@ impl PySandbox {
         let process = runtime::process()?;
         let options = self.options.clone();
         let sandbox = process.wait(py, async move { Sandbox::start(options).await })?.or_raise(py)?;
-        let shared = Arc::new(Shared { sandbox });
+        let shared = Arc::new(Shared { sandbox, streams: Mutex::default() });
         process.close_at_exit(&shared);
         // Two threads that start the same sandbox: the second one's is dropped again.
         let _first = self.running.set(Running { shared, process });
         Ok(())
     }
 
-    fn _stop(&self, py: Python<'_>) -> PyResult<()> {
+    /// Serve no longer; with `streams`, the devices of streams are silent from then on, too.
+    fn _stop(&self, py: Python<'_>, streams: bool) -> PyResult<()> {
         if self.running.get().is_none() {
             return Ok(());
         }
         let (shared, process) = self.running()?;
+        if streams {
+            shared.end_streams();
+        }
         let shared = shared.clone();
         process.wait(py, async move { shared.sandbox.stop().await })
     }
@@ -262,6 +279,10 @@ impl PySandbox {
         // Registering 100,000 devices takes a while.
         let stream = py.detach(|| shared.sandbox.stream(app_id, options)).or_raise(py)?;
         let task = process.handle.spawn(stream);
+        let mut streams = lock(&shared.streams);
+        streams.retain(|stream| !stream.is_finished());
+        streams.push(task.abort_handle());
+        drop(streams);
         Ok(PyStream { task: Mutex::new(Some(task)), process: process.clone() })
     }
 
@@ -342,7 +363,7 @@ pub(super) struct PyStream {
 impl PyStream {
     /// Wait for the end; gives the number of uplinks. Ctrl-C stops the stream.
     fn wait(&self, py: Python<'_>) -> PyResult<u64> {
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let task = lock(&self.task).take();
         let Some(task) = task else { return Err(PyRuntimeError::new_err("the stream has been waited for or stopped")) };
         match self.process.wait(py, task)? {
             Ok(outcome) => outcome.or_raise(py),
@@ -352,7 +373,7 @@ impl PyStream {
 
     /// Send no more.
     fn stop(&self) {
-        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(task) = lock(&self.task).take() {
             task.abort();
         }
     }

@@ -312,6 +312,18 @@ def test_mosquitto_s_own_tools_work(sandbox: Sandbox) -> None:
     assert device.downlinks == []
 
 
+def test_streams_live_through_a_restart_and_end_with_the_sandbox(paho: Callable[..., Paho], sandbox: Sandbox) -> None:
+    endless = sandbox.stream(rate=500)
+    sandbox.restart()
+    client = paho()
+    client.connect()
+    client.subscribe("demo-app/devices/+/up", 1)
+    client.message()
+    sandbox.stop()
+    with pytest.raises(RuntimeError, match="stopped"):
+        endless.wait()
+
+
 def test_streams_keep_their_count_and_their_seed(sandbox: Sandbox, paho: Callable[..., Paho]) -> None:
     client = paho()
     client.connect()
@@ -329,6 +341,8 @@ def test_streams_keep_their_count_and_their_seed(sandbox: Sandbox, paho: Callabl
     endless = sandbox.stream(rate=1000)
     client.message()
     endless.stop()
+    with pytest.raises(RuntimeError, match="stopped"):
+        endless.wait()
     for bad in ({"rate": 0}, {"rate": 1, "devices": 0}, {"rate": 1, "devices": 100_001}):
         with pytest.raises(ValueError, match="expected"):
             sandbox.stream(**bad)  # type: ignore[arg-type]
