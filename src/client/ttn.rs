@@ -97,6 +97,8 @@ struct Inner {
     open: AtomicBool,
     /// Messages are not taken any more: the client is closing.
     muted: AtomicBool,
+    /// Whether the consumer wants to hear of messages that went out.
+    tells_sent: AtomicBool,
     /// CONNACK code of the login that was refused last; 0 for none.
     refusal: AtomicU8,
     /// Makes a `connect` that is under way give up.
@@ -148,6 +150,7 @@ impl Client {
             online: AtomicBool::new(false),
             open: AtomicBool::new(false),
             muted: AtomicBool::new(false),
+            tells_sent: AtomicBool::new(true),
             refusal: AtomicU8::new(0),
             cancel: Notify::new(),
             config,
@@ -171,6 +174,11 @@ impl Client {
     pub fn listen(&self, filters: impl IntoIterator<Item = Filter>) {
         let app_id = &self.inner.config.app_id;
         self.inner.subscriptions.set(filters.into_iter().map(|filter| filter.to_topic(app_id)));
+    }
+
+    /// Whether the consumer gets [`Delivery::Sent`]; it does unless told otherwise.
+    pub fn tell_sent(&self, wanted: bool) {
+        self.inner.tells_sent.store(wanted, Ordering::Release);
     }
 
     /// Whether there is a session, be it connected or connecting anew. A loss without leave to reconnect ends it.
@@ -497,7 +505,7 @@ impl Receiver for Inner {
             }
             Event::Sent { mid } => {
                 add(&self.counters.sent, 1);
-                Some(Delivery::Sent(mid))
+                self.tells_sent.load(Ordering::Acquire).then_some(Delivery::Sent(mid))
             }
             Event::Rejected { mid, topic, reason } => {
                 tracing::error!(mid, %topic, reason, "the server refused a downlink");

@@ -63,8 +63,14 @@ impl Shared {
         });
         // Set once, here.
         let _first = this.set(Arc::downgrade(&shared));
-        shared.client.listen(shared.handlers().filters());
+        shared.listen(&shared.handlers());
         Ok(shared)
+    }
+
+    /// Have the client tell what these callbacks are for, and no more: each delivery wakes a thread.
+    fn listen(&self, handlers: &Handlers) {
+        self.client.listen(handlers.filters());
+        self.client.tell_sent(handlers.all.iter().any(|handler| handler.subject == Subject::Downlink));
     }
 
     fn handlers(&self) -> Arc<Handlers> {
@@ -104,7 +110,7 @@ impl Shared {
                 *handlers = after.clone();
                 self.version.fetch_add(1, Ordering::Release);
                 drop(handlers);
-                self.client.listen(after.filters());
+                self.listen(&after);
                 return Ok(());
             }
         }

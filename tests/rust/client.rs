@@ -26,9 +26,12 @@ async fn uplinks_come_in_and_downlinks_go_out() {
     assert_eq!(document.root().get("payload_raw").unwrap().as_str().unwrap(), "AQI=");
     let mid = consumer.client.send(&DevId::new("node-1").unwrap(), &downlink(&[1])).unwrap();
     assert!(matches!(consumer.next().await, Delivery::Sent(sent) if sent == mid));
+    consumer.client.tell_sent(false);
+    consumer.client.send(&DevId::new("node-1").unwrap(), &downlink(&[2])).unwrap();
     consumer.client.close(PATIENCE).await;
     assert!(matches!(consumer.next().await, Delivery::Closed(true)));
-    assert_eq!(sandbox.downlinks("demo-app", "node-1"), ["AQ=="]);
+    assert_eq!(sandbox.downlinks("demo-app", "node-1"), ["AQ==", "Ag=="]);
+    assert_eq!(consumer.client.stats().sent, 2);
     sandbox.stop().await;
 }
 
