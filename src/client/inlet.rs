@@ -35,17 +35,22 @@ impl<R: Receiver> Inlet<R> {
 }
 
 impl<R: Receiver> Sink for Inlet<R> {
-    fn deliver(&self, batch: &mut Vec<Event>) {
-        let Some(receiver) = self.receiver.upgrade() else { return batch.clear() };
+    fn deliver(&self, batch: &mut Vec<Event>) -> bool {
+        let Some(receiver) = self.receiver.upgrade() else {
+            batch.clear();
+            return false;
+        };
         let ended = batch.iter().any(|event| matches!(event, Event::Ended));
         // Decoded before the mailbox is locked.
         let deliveries: Vec<_> = batch.drain(..).filter_map(|event| receiver.translate(event)).collect();
-        if !deliveries.is_empty() {
+        let delivered = !deliveries.is_empty();
+        if delivered {
             receiver.mailbox().push(deliveries);
         }
         if ended {
             receiver.ended();
         }
+        delivered
     }
 
     fn has_room(&self) -> bool {

@@ -25,7 +25,7 @@ struct Slot {
 /// What belongs to one process.
 pub(super) struct Process {
     pid: u32,
-    runtime: Mutex<Option<Runtime>>,
+    runtime: Mutex<Option<Arc<Runtime>>>,
     pub(super) handle: Handle,
     pub(super) pool: Arc<Pool>,
     /// What must be closed before the interpreter ends.
@@ -51,20 +51,20 @@ pub(super) fn process() -> PyResult<Arc<Process>> {
     if let Some(process) = &slot.process {
         return Ok(process.clone());
     }
-    // Two workers carry a city's connections; the callbacks have threads of their own.
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2)))
-        .max_blocking_threads(4096)
-        .thread_name("thingslink")
+    let failed = |error| PyRuntimeError::new_err(format!("cannot start the runtime: {error}"));
+    // Driven by the dispatch pool, one thread at a time: that carries a city's connections.
+    let runtime = Builder::new_current_thread()
+        .max_blocking_threads(64)
+        .thread_name("thingslink-io")
         .thread_keep_alive(Duration::from_secs(10))
         .enable_all()
         .build()
-        .map_err(|error| PyRuntimeError::new_err(format!("cannot start the runtime: {error}")))?;
-    let handle = runtime.handle().clone();
+        .map_err(failed)?;
+    let runtime = Arc::new(runtime);
     let process = Arc::new(Process {
         pid: std::process::id(),
-        pool: Pool::new(handle.clone()),
-        handle,
+        pool: Pool::start(&runtime).map_err(failed)?,
+        handle: runtime.handle().clone(),
         runtime: Mutex::new(Some(runtime)),
         open: Mutex::default(),
     });
@@ -112,6 +112,7 @@ impl Process {
             *answer.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
             answer.1.notify_one();
         });
+        self.pool.relieve();
         loop {
             let outcome = py.detach(|| {
                 let value = result.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,7 +191,11 @@ pub(super) fn shut_down(py: Python<'_>) -> PyResult<()> {
         };
         // Bounded by the timeout alone: what does not close by then is cut.
         drop(runtime.block_on(async { tokio::time::timeout(EXIT, everything).await }));
-        runtime.shutdown_timeout(EXIT / 4);
+        match Arc::try_unwrap(runtime) {
+            Ok(runtime) => runtime.shutdown_timeout(EXIT / 4),
+            // A thread is in a callback that not even an exception ends: it goes with the process.
+            Err(runtime) => std::mem::forget(runtime),
+        }
     });
     Ok(())
 }

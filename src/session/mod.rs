@@ -181,8 +181,8 @@ pub enum Event {
 
 /// Where a session's events go. Called from the driver's task: must not block.
 pub trait Sink: Send + Sync + 'static {
-    /// Take all events out of `batch`.
-    fn deliver(&self, batch: &mut Vec<Event>);
+    /// Take all events out of `batch`. Tells whether somebody is to handle them now, who may share the driver's thread.
+    fn deliver(&self, batch: &mut Vec<Event>) -> bool;
     /// Whether more messages may come; while not, nothing is read from the network.
     fn has_room(&self) -> bool;
     /// Notified when there is room again.

@@ -32,7 +32,7 @@ impl Inlet {
 }
 
 impl Sink for Inlet {
-    fn deliver(&self, batch: &mut Vec<Event>) {
+    fn deliver(&self, batch: &mut Vec<Event>) -> bool {
         for event in batch.drain(..) {
             match event {
                 Event::Message(message) if message.topic == names::PROVISION_RESPONSE => {
@@ -47,6 +47,7 @@ impl Sink for Inlet {
                 _ => {}
             }
         }
+        false
     }
 
     fn has_room(&self) -> bool {

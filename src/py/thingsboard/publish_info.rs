@@ -11,6 +11,7 @@ use super::words;
 use crate::client::thingsboard::{Client, Sent};
 use crate::dialect::thingsboard::PublishCode;
 use crate::py::convert::seconds;
+use crate::py::runtime;
 use crate::session::Ticket;
 
 /// How long a wait may be deaf to Ctrl-C.
@@ -20,6 +21,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Wait for tickets, without the interpreter lock and open to Ctrl-C; tells whether all are settled.
 fn wait(py: Python<'_>, client: &Client, tickets: &[Arc<Ticket>], until: Instant) -> PyResult<bool> {
+    if let Some(process) = runtime::existing() {
+        // The waiting thread may be the one that the network lacks.
+        process.pool.relieve();
+    }
     for ticket in tickets {
         loop {
             let slice = until.min(Instant::now() + SLICE);

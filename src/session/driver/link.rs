@@ -144,7 +144,10 @@ impl<'d> Link<'d> {
         self.ask()?;
         self.decode()?;
         loop {
-            self.settle_deliveries();
+            if self.settle_deliveries() {
+                // By a thread that this task may share.
+                tokio::task::yield_now().await;
+            }
             self.fill()?;
             if self.is_done() {
                 return self.part().await;
@@ -180,11 +183,10 @@ impl<'d> Link<'d> {
         }
     }
 
-    /// Hand over what was decoded, and stop or resume reading as the consumer has room.
-    fn settle_deliveries(&mut self) {
-        if !self.events.is_empty() {
-            self.driver.sink.deliver(&mut self.events);
-        }
+    /// Hand over what was decoded, and stop or resume reading as the consumer has room. Tells whether somebody is to handle
+    /// something now.
+    fn settle_deliveries(&mut self) -> bool {
+        let delivered = !self.events.is_empty() && self.driver.sink.deliver(&mut self.events);
         // Until the start is answered reading goes on: the consumer itself may be waiting for it.
         let deaf = self.closing.is_none() && self.driver.first.is_none() && !self.driver.sink.has_room();
         if self.deaf && !deaf {
@@ -195,6 +197,7 @@ impl<'d> Link<'d> {
         if self.inbound.capacity() - self.inbound.len() < self.read_size / 2 {
             self.inbound.reserve(self.read_size);
         }
+        delivered
     }
 
     fn read(&mut self, count: usize) -> Result<(), Error> {

@@ -94,6 +94,32 @@ def test_a_thousand_clients_need_no_thousand_threads(sandbox: Sandbox) -> None:
         client.close()
 
 
+def test_threads_come_while_callbacks_block_and_go_again(
+    sandbox: Sandbox, client_for: Callable[..., MQTTClient], eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    device = sandbox.device("node-1")
+    arrived, release = threading.Semaphore(0), threading.Event()
+
+    def uplink(msg: Any, client: Any) -> None:
+        arrived.release()
+        release.wait(PATIENCE)
+
+    before = status("Threads")
+    for _ in range(20):
+        client = client_for(sandbox)
+        client.set_uplink_callback(uplink)
+        client.connect()
+    device.uplink()
+    for _ in range(20):
+        assert arrived.acquire(timeout=PATIENCE)
+    assert status("Threads") >= before + 18
+    release.set()
+    eventually(lambda: status("Threads") <= before + 3)
+    device.uplink()
+    for _ in range(20):
+        assert arrived.acquire(timeout=PATIENCE)
+
+
 def test_messages_are_freed(sandbox: Sandbox, client_for: Callable[..., MQTTClient], recorder: Recorder) -> None:
     topic = f"{sandbox.app_id}/devices/node-1/up"
     body = b'{"port": 1, "filler": "' + b"x" * 100_000 + b'"}'
