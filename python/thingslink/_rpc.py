@@ -6,9 +6,14 @@ import enum
 
 from thingslink._native import ThingsError
 
+#: Where users find these, and what tracebacks show.
+_PUBLIC = "thingslink"
+
 
 class StatusCode(enum.Enum):
     """Status codes of gRPC. Equal to the members of ``grpc.StatusCode`` with the same name."""
+
+    __module__ = _PUBLIC
 
     OK = (0, "ok")
     CANCELLED = (1, "cancelled")
@@ -40,6 +45,8 @@ class StatusCode(enum.Enum):
 class RpcError(ThingsError):
     """A remote call failed, as discovery tells it: what the server said, or what went wrong on the way to it."""
 
+    __module__ = _PUBLIC
+
     def __init__(self, code: str, details: str = "") -> None:
         super().__init__(code, details)
         self._code = StatusCode[code]
@@ -67,6 +74,8 @@ class ApplicationError(ThingsError):
         code: The status code.
         details: The server's words, or the reason why it was not reached.
     """
+
+    __module__ = _PUBLIC
 
     def __init__(self, doing: str, what: str, code: str = "UNKNOWN", details: str | None = None) -> None:
         self.code = StatusCode[code]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import subprocess
 import sys
@@ -213,3 +214,15 @@ assert MQTTClient is thingslink.MQTTClient
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(ValueError, match="'nothing'"):
         thingslink.install_as("nothing")
+
+
+@pytest.mark.parametrize("module", ["thingslink", "ttn", "ttnmqtt", "tb_device_mqtt", "tb_gateway_mqtt", "sandbox"])
+def test_public_classes_say_where_users_find_them(module: str) -> None:
+    name = module if module == "thingslink" else f"thingslink.{module}"
+    public = importlib.import_module(name)
+    classes = [found for found in (getattr(public, name) for name in public.__all__) if isinstance(found, type)]
+    assert classes
+    for found in classes:
+        assert "._" not in found.__module__
+        home = importlib.import_module(found.__module__)
+        assert getattr(home, found.__name__) is found
