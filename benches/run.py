@@ -57,8 +57,7 @@ def flood(count: int, python: str, script: str, what: str, *options: str) -> dic
     """Run a subject against the feeder."""
     feeder, port = fed(count, *options)
     try:
-        arguments = [port, str(count)] if script == "socket_only.py" else [what, port]
-        return subject(python, script, *arguments)
+        return subject(python, script, what, port, str(count))
     finally:
         feeder.kill()
         feeder.communicate()
@@ -95,7 +94,7 @@ def receiving() -> None:
             "thingslink, main thread busy": lambda: flood(1_000_000, OURS, "ours.py", "busy"),
             "ttn 2.1.5": lambda: flood(6_000, ORIGINAL, "original.py", "receive"),
             "paho-mqtt 1.6 + json.loads": lambda: flood(100_000, OURS, "paho_json.py", "receive"),
-            "socket alone": lambda: flood(3_000_000, OURS, "socket_only.py", ""),
+            "socket alone": lambda: flood(3_000_000, OURS, "socket_only.py", "flood"),
         }
     )
     ours = found["thingslink"]["per_s"]
@@ -112,10 +111,20 @@ def latency() -> None:
             {
                 "thingslink": lambda: flood(3000, OURS, "ours.py", "latency", "--one-by-one", pause),  # noqa: B023
                 "paho-mqtt 1.6, nodelay": lambda: flood(3000, OURS, "paho_json.py", "latency", "--one-by-one", pause),  # noqa: B023
+                "socket alone": lambda: flood(3000, OURS, "socket_only.py", "latency", "--one-by-one", pause),  # noqa: B023
             }
         )
-        rows: list[tuple[str, ...]] = [("subject", "p50 µs", "p99 µs")]
-        rows += [(name, f"{figures['p50_us']:.0f}", f"{figures['p99_us']:.0f}") for name, figures in found.items()]
+        rows: list[tuple[str, ...]] = [("subject", "p50 µs", "p99 µs", "CPU µs each", "switches of threads each")]
+        for name, figures in found.items():
+            rows.append(
+                (
+                    name,
+                    f"{figures['p50_us']:.0f}",
+                    f"{figures['p99_us']:.0f}",
+                    f"{figures['cpu_us']:.0f}",
+                    f"{figures['switches']:.1f}",
+                )
+            )
         table(f"Latency from broker to callback, {title}", rows)
 
 

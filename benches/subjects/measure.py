@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,10 +54,28 @@ def timed(count: int) -> Iterator[None]:
     report(per_s=count / seconds, cpu_us=cpu / count * 1e6)
 
 
-def report_latency(times: list[int]) -> None:
-    """Print quantiles in microseconds, without the first tenth."""
-    kept = sorted(times[len(times) // 10 :])
-    report(p50_us=kept[len(kept) // 2] / 1e3, p99_us=kept[len(kept) * 99 // 100] / 1e3)
+class Latency:
+    """Times from sending to callback, and what each message costs."""
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+        self.cpu = 0.0
+        self.switches = 0
+
+    def note(self, sent_ns: int) -> None:
+        """Note a message that was sent at that time."""
+        self.times.append(time.monotonic_ns() - sent_ns)
+        if len(self.times) == 1:
+            self.cpu, self.switches = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+
+    def report(self) -> None:
+        """Print quantiles in microseconds, without the first tenth, and the cost of a message."""
+        count = len(self.times) - 1
+        cpu = (time.process_time() - self.cpu) / count * 1e6
+        switches = (resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - self.switches) / count
+        kept = sorted(self.times[count // 10 :])
+        p50, p99 = kept[len(kept) // 2] / 1e3, kept[len(kept) * 99 // 100] / 1e3
+        report(p50_us=p50, p99_us=p99, cpu_us=cpu, switches=switches)
 
 
 def _status(name: str) -> int:

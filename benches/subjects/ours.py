@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import measure
@@ -45,11 +44,11 @@ def receive(port: str, *, busy: bool) -> None:
 
 def latency(port: str) -> None:
     """Answer each uplink at once."""
-    times: list[int] = []
+    meter = measure.Latency()
     done = threading.Event()
 
     def uplink(msg: Any, client: MQTTClient) -> None:
-        times.append(time.monotonic_ns() - msg.sent_ns)
+        meter.note(msg.sent_ns)
         client.send("soil-07", b"\x01")
         if msg.port == 9:
             done.set()
@@ -58,7 +57,7 @@ def latency(port: str) -> None:
     client.set_uplink_callback(uplink)
     client.connect()
     done.wait()
-    measure.report_latency(times)
+    meter.report()
     client.close(timeout=1)
 
 

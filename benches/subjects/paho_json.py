@@ -6,7 +6,6 @@ import json
 import socket
 import sys
 import threading
-import time
 from typing import Any
 
 import measure
@@ -25,13 +24,13 @@ def client_for(port: str) -> mqtt.Client:
 def receive(port: str, *, latency: bool) -> None:
     """Receive until the last uplink; answer each if it is for latency."""
     meter = measure.Meter()
-    times: list[int] = []
+    times = measure.Latency()
     done = threading.Event()
 
     def on_message(client: mqtt.Client, _userdata: Any, message: Any) -> None:
         msg = json.loads(message.payload)
         if latency:
-            times.append(time.monotonic_ns() - msg["sent_ns"])
+            times.note(msg["sent_ns"])
             client.publish("orchard-app/devices/soil-07/down", b"x")
             if msg["port"] == 9:
                 done.set()
@@ -47,7 +46,7 @@ def receive(port: str, *, latency: bool) -> None:
     client.loop_start()
     done.wait()
     if latency:
-        measure.report_latency(times)
+        times.report()
     else:
         meter.report()
 
