@@ -96,6 +96,8 @@ enum Standby {
     Asleep,
     /// The alarm is set.
     Alarmed,
+    /// It is to take work, and on its way.
+    Called,
 }
 
 /// Whether somebody watches for a lack of progress.
@@ -111,7 +113,24 @@ enum Watch {
 impl State {
     /// Whether the leader may take what is ready.
     fn is_due(&self) -> bool {
-        !self.stopping && !self.ready.is_empty() && (self.active == 0 || self.watch == Watch::Stuck)
+        let free = self.active == 0 && self.standby != Standby::Called;
+        !self.stopping && !self.ready.is_empty() && (free || self.watch == Watch::Stuck)
+    }
+
+    /// Whether a thread stands by that nobody has called yet.
+    fn sleeps(&self) -> bool {
+        matches!(self.standby, Standby::Asleep | Standby::Alarmed)
+    }
+
+    /// The work that is next, for a thread that is active from now on.
+    fn begin(&mut self) -> Option<Arc<dyn Work>> {
+        let work = self.ready.pop_front()?;
+        if self.watch == Watch::Stuck {
+            self.watch = Watch::Watching;
+        }
+        self.active += 1;
+        self.entering += 1;
+        Some(work)
     }
 
     /// Whether work waits for active threads and nobody watches them: from now on somebody does.
@@ -158,9 +177,17 @@ impl Pool {
             return;
         }
         state.ready.push_back(work);
+        let mut outcome = Ok(());
+        let free = state.led && state.active == 0 && state.sleeps();
+        if free && self.flooded.load(Ordering::Relaxed) {
+            // In a flood the leader goes on with the network, and the other thread with the callbacks.
+            outcome = self.alarm.set(Duration::ZERO);
+            state.standby = if outcome.is_ok() { Standby::Called } else { Standby::Asleep };
+        }
         let due = state.is_due();
         let watch = state.begins_watch();
         drop(state);
+        report(outcome);
         if due {
             self.due.notify_one();
         }
@@ -298,24 +325,38 @@ impl Pool {
                 report(outcome);
                 return self.lead(runtime);
             }
-            state = match state.standby {
-                Standby::Nobody => self.stand_by(state)?,
-                Standby::Asleep | Standby::Alarmed => self.spare(state)?,
-            };
+            if state.standby != Standby::Nobody {
+                state = self.spare(state)?;
+                continue;
+            }
+            let called;
+            (state, called) = self.stand_by(state)?;
+            if called
+                && state.led
+                && !state.stopping
+                && let Some(work) = self.begin(&mut state)
+            {
+                return Some(work);
+            }
         }
     }
 
-    /// Sleep until the alarm.
-    fn stand_by<'p>(&'p self, mut state: MutexGuard<'p, State>) -> Option<MutexGuard<'p, State>> {
+    /// Sleep until the alarm; tells whether it calls for work.
+    fn stand_by<'p>(&'p self, mut state: MutexGuard<'p, State>) -> Option<(MutexGuard<'p, State>, bool)> {
         state.standby = Standby::Asleep;
         drop(state);
         let woken = report(self.alarm.sleep());
         state = self.state();
-        state.standby = Standby::Nobody;
+        let called = std::mem::take(&mut state.standby) == Standby::Called;
         if state.spare > 0 {
             self.needed.notify_one();
         }
-        woken.then_some(state)
+        if !woken {
+            // The work that it was called for is the leader's now.
+            self.due.notify_one();
+            return None;
+        }
+        Some((state, called))
     }
 
     /// Sleep until the lead or the place of the one who stands by is free; nothing when that does not come.
@@ -353,7 +394,7 @@ impl Pool {
             }
             Standby::Nobody if state.spare > 0 => self.needed.notify_one(),
             Standby::Nobody if state.threads < MANY => self.start_thread(&mut state, runtime)?,
-            Standby::Nobody => {}
+            Standby::Nobody | Standby::Called => {}
         }
         Ok(())
     }
@@ -361,7 +402,7 @@ impl Pool {
     /// Somebody waits for the network, or will be busy for a while: let it have a thread at once.
     pub(super) fn relieve(&self) {
         let mut state = self.state();
-        if !state.led && state.standby != Standby::Nobody {
+        if !state.led && state.sleeps() {
             state.standby = Standby::Alarmed;
             let outcome = self.alarm.set(Duration::ZERO);
             drop(state);
@@ -378,20 +419,19 @@ impl Pool {
                     return None;
                 }
                 if state.is_due() {
-                    if state.watch == Watch::Stuck {
-                        state.watch = Watch::Watching;
-                    }
-                    state.active += 1;
-                    state.entering += 1;
-                    let work = state.ready.pop_front();
-                    if state.begins_watch() {
-                        self.handle.spawn(self.clone().watch());
-                    }
-                    return work;
+                    return self.begin(&mut state);
                 }
             }
             self.due.notified().await;
         }
+    }
+
+    fn begin(self: &Arc<Self>, state: &mut State) -> Option<Arc<dyn Work>> {
+        let work = state.begin();
+        if state.begins_watch() {
+            self.handle.spawn(self.clone().watch());
+        }
+        work
     }
 
     /// Begin no more work, nor another delivery of the work under way.
