@@ -21,14 +21,17 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Wait for tickets, without the interpreter lock and open to Ctrl-C; tells whether all are settled.
 fn wait(py: Python<'_>, client: &Client, tickets: &[Arc<Ticket>], until: Instant) -> PyResult<bool> {
-    if let Some(process) = runtime::existing() {
-        // The waiting thread may be the one that the network lacks.
-        process.pool.relieve();
-    }
     for ticket in tickets {
+        if ticket.outcome().is_some() {
+            continue;
+        }
+        if let Some(process) = runtime::existing() {
+            // The waiting thread may be the one that the network lacks.
+            process.pool.relieve();
+        }
         loop {
             let slice = until.min(Instant::now() + SLICE);
-            if ticket.outcome().is_some() || py.detach(|| client.outbox().wait(ticket, slice)) {
+            if py.detach(|| client.outbox().wait(ticket, slice)) {
                 break;
             }
             py.check_signals()?;
