@@ -3,9 +3,9 @@
 //! One thread at a time leads: it drives the tokio runtime while it waits for work. When work comes it lets go of the lead
 //! and handles the work itself, so that a message in quiet times is read, decoded and handed to its callback by one
 //! thread and waits for no second one to wake up. Soon it is back in the lead; if it is not back in time, an alarm wakes a
-//! thread that stands by and leads from then on. While a thread is at work, more work waits for it; the leader takes some
-//! only when nothing moves, that is while callbacks block. So the pool grows and shrinks again, and the network always has
-//! a thread.
+//! thread that stands by and leads from then on. In a flood the leader stays with the network and calls that thread for the
+//! work. While a thread is at work, more work waits for it; the leader takes some only when nothing moves, that is while
+//! callbacks block. So the pool grows and shrinks again, and the network always has a thread.
 //!
 //! Each thread keeps its Python thread state for life: a fresh state for each message costs about 10 µs from Python 3.11
 //! on. A client that has deliveries is served by one thread at a time, so its callbacks come in order. While there is
