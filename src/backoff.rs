@@ -1,6 +1,7 @@
 //! Delays between attempts: doubling, capped, with jitter so that a city's clients do not come back at once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Bounds of the delays.
@@ -26,12 +27,12 @@ impl Pace {
     /// The bounds now.
     #[must_use]
     pub fn bounds(&self) -> Bounds {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 
     /// Other bounds, from the next delay on.
     pub fn set(&self, bounds: Bounds) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bounds;
+        *self.0.lock() = bounds;
     }
 }
 

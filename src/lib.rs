@@ -2,7 +2,7 @@
 //!
 //! The crate root is the core and knows no Python; the extension module is `py`, behind the feature `python`.
 //!
-//! - [`error`], [`ids`], [`endpoint`], [`backoff`], [`net`]: leaves, used by everything
+//! - [`error`], [`ids`], [`endpoint`], [`backoff`], [`net`], [`sync`]: leaves, used by everything
 //! - [`session`]: one MQTT connection that stays alive; moves topics and bytes
 //! - [`rpc`]: gRPC channels and messages
 //! - [`dialect`]: bytes and topics in, values out; pure
@@ -21,6 +21,7 @@ pub mod net;
 pub mod rpc;
 pub mod sandbox;
 pub mod session;
+pub mod sync;
 
 #[cfg(feature = "python")]
 mod py;

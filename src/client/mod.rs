@@ -2,9 +2,9 @@
 
 mod delivery;
 mod inlet;
+pub mod lorawan;
 mod stats;
 pub mod thingsboard;
-pub mod ttn;
 
 pub use delivery::{Body, Delivery, Incoming};
 pub use stats::Stats;

@@ -1,5 +1,5 @@
 //! What the networks say: topics and bytes in, values out. Pure: no sockets, no clock, no runtime.
 
 pub mod json;
+pub mod lorawan;
 pub mod thingsboard;
-pub mod ttn_v2;

@@ -59,8 +59,10 @@ mod kind {
 #[cfg(not(target_os = "linux"))]
 mod kind {
     use std::io;
-    use std::sync::{Condvar, Mutex, PoisonError};
+
     use std::time::{Duration, Instant};
+
+    use crate::sync::{Condvar, Mutex};
 
     #[derive(Debug, Default)]
     pub(in crate::py) struct Alarm {
@@ -75,28 +77,28 @@ mod kind {
 
         /// Wake the sleeper after this time, whatever was set before.
         pub(in crate::py) fn set(&self, after: Duration) -> io::Result<()> {
-            *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + after);
+            *self.at.lock() = Some(Instant::now() + after);
             self.changed.notify_one();
             Ok(())
         }
 
         /// Do not wake the sleeper, if that has not happened yet.
         pub(in crate::py) fn call_off(&self) -> io::Result<()> {
-            *self.at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *self.at.lock() = None;
             Ok(())
         }
 
         /// Sleep until the alarm.
         pub(in crate::py) fn sleep(&self) -> io::Result<()> {
-            let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut at = self.at.lock();
             loop {
                 at = match at.map(|at| at.saturating_duration_since(Instant::now())) {
-                    None => self.changed.wait(at).unwrap_or_else(PoisonError::into_inner),
+                    None => self.changed.wait(at),
                     Some(Duration::ZERO) => {
                         *at = None;
                         return Ok(());
                     }
-                    Some(left) => self.changed.wait_timeout(at, left).unwrap_or_else(PoisonError::into_inner).0,
+                    Some(left) => self.changed.wait_timeout(at, left).0,
                 };
             }
         }

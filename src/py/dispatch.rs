@@ -12,9 +12,10 @@
 //! work nobody detaches: getting the interpreter lock back from a busy main thread costs up to 5 ms. More in
 //! `docs/dev/dispatch.md`.
 
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -167,7 +168,7 @@ impl Pool {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Have work done soon. Never blocks, needs no interpreter lock.
@@ -363,8 +364,7 @@ impl Pool {
     fn spare<'p>(&'p self, mut state: MutexGuard<'p, State>) -> Option<MutexGuard<'p, State>> {
         state.spare += 1;
         let kept = |state: &mut State| state.led && state.standby != Standby::Nobody && !state.stopping;
-        let (mut state, timeout) =
-            self.needed.wait_timeout_while(state, KEEP, kept).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, timeout) = self.needed.wait_timeout_while(state, KEEP, kept);
         state.spare -= 1;
         (!timeout.timed_out()).then_some(state)
     }
@@ -455,7 +455,7 @@ impl Pool {
         let state = self.state();
         let left = until.saturating_duration_since(Instant::now());
         let busy = |state: &mut State| state.threads > 0;
-        let (state, timeout) = self.gone.wait_timeout_while(state, left, busy).unwrap_or_else(PoisonError::into_inner);
+        let (state, timeout) = self.gone.wait_timeout_while(state, left, busy);
         drop(state);
         !timeout.timed_out()
     }

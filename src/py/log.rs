@@ -1,9 +1,10 @@
 //! What the core logs, handed to Python's `logging` by the dispatch pool: a log call never waits for the interpreter.
 
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use tracing::field::{Field, Visit};
@@ -44,7 +45,7 @@ pub(super) fn install() {
 
 impl Queue {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock()
     }
 }
 

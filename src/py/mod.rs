@@ -9,23 +9,16 @@
 
 mod alarm;
 mod arguments;
-mod client;
-mod consumer;
 mod convert;
-mod device;
 mod dispatch;
 mod error;
-mod event;
-mod handlers;
 mod log;
-mod message;
+mod lorawan;
+mod manage;
+mod owner;
 mod proto;
-mod raw;
-mod rpc;
 mod runtime;
 mod sandbox;
-mod sandbox_thingsboard;
-mod shared;
 mod signature;
 mod thingsboard;
 mod value;
@@ -40,13 +33,12 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::client::{PyMqttClient, PyPublisher};
+    use super::lorawan::{
+        PyActivationEvent, PyDeviceEvent, PyDeviceHandle, PyDownlinkEvent, PyFieldValue, PyMqttClient, PyPublisher,
+        PyRawMessage, PyRegistrationEvent, PyUplinkMessage, parse_message,
+    };
     #[pymodule_export]
-    use super::device::PyDeviceHandle;
-    #[pymodule_export]
-    use super::event::{PyActivationEvent, PyDeviceEvent, PyDownlinkEvent, PyFieldValue, PyRegistrationEvent};
-    #[pymodule_export]
-    use super::message::{PyUplinkMessage, parse_message};
+    use super::manage::{PyApplicationClient, PyDevicePages, PyDiscoveryClient, PyHandlerClient, PyMethod, PyStub};
     #[pymodule_export]
     use super::proto::{
         PyAnnouncement, PyApplication, PyDescriptor, PyDevice, PyDryDownlinkResult, PyDryUplinkResult, PyEmpty,
@@ -54,15 +46,9 @@ mod _native {
         PyServiceMetadata, parse_proto,
     };
     #[pymodule_export]
-    use super::raw::PyRawMessage;
-    #[pymodule_export]
-    use super::rpc::{PyApplicationClient, PyDevicePages, PyDiscoveryClient, PyHandlerClient, PyMethod, PyStub};
-    #[pymodule_export]
     use super::runtime::{after_fork, shut_down};
     #[pymodule_export]
-    use super::sandbox::{PyFollower, PySandbox, PyStream};
-    #[pymodule_export]
-    use super::sandbox_thingsboard::PyThingsBoard;
+    use super::sandbox::{PyFollower, PySandbox, PyStream, PyThingsBoard};
     #[pymodule_export]
     use super::thingsboard::{
         PyDeviceClient, PyGatewayClient, PyMessageInfo, PyMqtt, PyPublishInfo, PyRateLimit, PyTokenBucket, murmur3_32,

@@ -1,6 +1,7 @@
 //! One tokio runtime and one dispatch pool for each process, made on first use.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
@@ -39,7 +40,7 @@ pub(super) trait Closable: Send + Sync {
 }
 
 fn current() -> MutexGuard<'static, Slot> {
-    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+    CURRENT.lock()
 }
 
 /// The process's runtime, made now if need be.
@@ -90,7 +91,7 @@ impl Process {
 
     /// Have it closed before the interpreter ends.
     pub(super) fn close_at_exit(&self, closable: &Arc<impl Closable + 'static>) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         open.retain(|known| known.strong_count() > 0);
         let closable: Arc<dyn Closable> = closable.clone();
         if !open.iter().any(|known| std::ptr::addr_eq(known.as_ptr(), Arc::as_ptr(&closable))) {
@@ -109,17 +110,14 @@ impl Process {
         let answer = result.clone();
         let task = self.handle.spawn(async move {
             let value = future.await;
-            *answer.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            *answer.0.lock() = Some(value);
             answer.1.notify_one();
         });
         self.pool.relieve();
         loop {
             let outcome = py.detach(|| {
-                let value = result.0.lock().unwrap_or_else(PoisonError::into_inner);
-                let (mut value, _) = result
-                    .1
-                    .wait_timeout_while(value, SLICE, |value| value.is_none())
-                    .unwrap_or_else(PoisonError::into_inner);
+                let value = result.0.lock();
+                let (mut value, _) = result.1.wait_timeout_while(value, SLICE, |value| value.is_none());
                 value.take()
             });
             if let Some(value) = outcome {
@@ -129,7 +127,7 @@ impl Process {
                 task.abort();
                 return Err(interrupt);
             }
-            if task.is_finished() && result.0.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            if task.is_finished() && result.0.lock().is_none() {
                 return Err(PyRuntimeError::new_err("thingslink is shutting down"));
             }
         }
@@ -177,10 +175,10 @@ pub(super) fn shut_down(py: Python<'_>) -> PyResult<()> {
         process.pool.interrupt(py, Instant::now() + EXIT / 2)?;
     }
     py.detach(|| {
-        let open: Vec<_> = process.open.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        let open: Vec<_> = process.open.lock().drain(..).collect();
         let closing: Vec<_> =
             open.iter().filter_map(Weak::upgrade).map(|closable| closable.close_at_exit(&process.handle)).collect();
-        let runtime = process.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let runtime = process.runtime.lock().take();
         let Some(runtime) = runtime else { return };
         let everything = async {
             for task in closing {

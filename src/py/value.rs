@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-use super::message::PyUplinkMessage;
+use super::lorawan::PyUplinkMessage;
 use crate::dialect::json::{Document, Kind, Value};
 
 /// What objects become.

@@ -9,14 +9,9 @@ mod fault;
 mod grpc;
 mod journal;
 mod listener;
-mod network;
+mod lorawan;
 mod payload;
-mod radio;
-mod registry;
-mod state;
-mod stream;
 pub mod thingsboard;
-mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -31,11 +26,8 @@ pub use self::fault::Faults;
 use self::grpc::{Announced, GrpcServer};
 pub use self::journal::Entry;
 use self::listener::Listener;
-use self::network::Network;
-pub use self::radio::UplinkFrame;
-pub use self::registry::Right;
-use self::state::StateFile;
-pub use self::stream::{StreamOptions, device_id};
+use self::lorawan::{Network, StateFile};
+pub use self::lorawan::{Right, StreamOptions, UplinkFrame, device_id};
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
 
@@ -355,8 +347,8 @@ impl Sandbox {
         app_id: &str,
         options: StreamOptions,
     ) -> Result<impl Future<Output = Result<u64>> + Send + use<>> {
-        stream::register(&self.network, app_id, &options)?;
-        Ok(stream::run(self.network.clone(), app_id.to_owned(), options))
+        lorawan::register(&self.network, app_id, &options)?;
+        Ok(lorawan::run(self.network.clone(), app_id.to_owned(), options))
     }
 
     /// The faults that can be switched on.

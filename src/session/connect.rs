@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::Options;
-use super::packet::{Answer, Level, Login, Packet, Unreadable};
+use super::packet::{Answer, Login, Packet, Unreadable, Version};
 use crate::error::{Error, Result};
 use crate::net::{self, Stream};
 
@@ -14,16 +14,16 @@ use crate::net::{self, Stream};
 #[derive(Debug)]
 pub(super) struct LoggedIn {
     pub(super) stream: Stream,
-    pub(super) level: Level,
+    pub(super) version: Version,
     pub(super) answer: Answer,
-    /// What came behind the answer.
+    /// What came after the answer.
     pub(super) rest: BytesMut,
 }
 
 /// What one attempt is made with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
-    pub(super) level: Level,
+    pub(super) version: Version,
     /// Whether the server is to begin afresh.
     pub(super) clean: bool,
 }
@@ -44,7 +44,7 @@ pub(super) async fn connect(options: &Options, attempt: Attempt, opened: impl Fn
 }
 
 async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Result<LoggedIn> {
-    let Attempt { level, clean } = attempt;
+    let Attempt { version, clean } = attempt;
     let endpoint = &options.endpoint;
     let lost = |error: io::Error| Error::Lost { address: endpoint.to_string(), reason: error.to_string() };
     let broken = |reason: String| Error::Protocol { address: endpoint.to_string(), reason };
@@ -57,17 +57,17 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
         keep_alive: u16::try_from(options.keep_alive.as_secs()).unwrap_or(u16::MAX),
         will: options.will.as_ref(),
     };
-    level.login(&login, &mut out).map_err(broken)?;
+    version.login(&login, &mut out).map_err(broken)?;
     stream.write_all(&out).await.map_err(lost)?;
     stream.flush().await.map_err(lost)?;
 
-    // The answer is short; behind it a kept session's messages may follow at once.
+    // The answer is short; after it a kept session's messages may follow at once.
     let mut rest = BytesMut::with_capacity(1024);
     loop {
-        match level.read(&mut rest, options.max_incoming_bytes) {
+        match version.read(&mut rest, options.max_incoming_bytes) {
             Ok(Packet::Login(answer)) => {
                 return match answer.code {
-                    0 => Ok(LoggedIn { stream, level, answer, rest }),
+                    0 => Ok(LoggedIn { stream, version, answer, rest }),
                     code => Err(Error::Refused { code }),
                 };
             }
@@ -85,7 +85,7 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
 
 const UNANSWERED: &str = "the server closed it without answering the login";
 
-/// Whether a server of MQTT 3.1.1 may have refused level 5 in this way: by its code, or by closing without a word.
+/// Whether a server of MQTT 3.1.1 may have refused version 5 in this way: by its code, or by closing without a word.
 pub(super) fn speaks_no_level_5(error: &Error) -> bool {
     match error {
         Error::Refused { code } => matches!(code, 1 | 132),

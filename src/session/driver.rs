@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use self::link::{End, Link};
 use super::connect::{Attempt, LoggedIn, connect, speaks_no_level_5};
 use super::outbox::Outbox;
-use super::packet::Level;
+use super::packet::Version;
 use super::receipts::Pending;
 use super::subscriptions::Subscriptions;
 use super::{Control, Event, Options, Ready, Sink};
@@ -32,8 +32,8 @@ pub(super) struct Driver {
     first: Option<oneshot::Sender<Result<()>>>,
     pending: Pending,
     backoff: Backoff,
-    /// The level that the server is known or hoped to speak.
-    level: Level,
+    /// The version that the server is known or hoped to speak.
+    version: Version,
 }
 
 /// Reason codes by which a server asks for a longer pause: quota exceeded, connection rate exceeded.
@@ -66,9 +66,9 @@ impl Driver {
         first: oneshot::Sender<Result<()>>,
     ) -> Self {
         let backoff = Backoff::new(options.pace.clone(), fastrand::Rng::new());
-        let level = options.level;
+        let version = options.version;
         let pending = Pending::default();
-        Self { options, outbox, subscriptions, sink, orders, first: Some(first), pending, backoff, level }
+        Self { options, outbox, subscriptions, sink, orders, first: Some(first), pending, backoff, version }
     }
 
     fn tell(&self, event: Event) {
@@ -128,24 +128,26 @@ impl Driver {
         }
     }
 
-    /// One attempt; or two, when the server turns out to speak no level 5.
+    /// One attempt; or two, when the server turns out to speak no version 5.
     async fn connect(&mut self, first: bool) -> Result<Result<LoggedIn>, Interrupt> {
-        // On level 5 the flag is for this connection alone, on 3.1.1 for the session.
-        let clean = |level| self.options.clean_session && (first || level == Level::V3);
-        let attempt = Attempt { level: self.level, clean: clean(self.level) };
+        // On version 5 the flag is for this connection alone, on 3.1.1 for the session.
+        let clean = |version| self.options.clean_session && (first || version == Version::V311);
+        let attempt = Attempt { version: self.version, clean: clean(self.version) };
         let outcome = self.attempt(attempt).await?;
-        let (Err(error), Level::V5, true) = (&outcome, self.level, self.options.fallback) else { return Ok(outcome) };
+        let (Err(error), Version::V5, true) = (&outcome, self.version, self.options.fallback) else {
+            return Ok(outcome);
+        };
         if !speaks_no_level_5(error) {
             return Ok(outcome);
         }
         tracing::info!(%error, "the server may speak no MQTT 5: trying 3.1.1");
-        let attempt = Attempt { level: Level::V3, clean: self.options.clean_session };
+        let attempt = Attempt { version: Version::V311, clean: self.options.clean_session };
         match self.attempt(attempt).await? {
             Ok(login) => {
-                self.level = Level::V3;
+                self.version = Version::V311;
                 Ok(Ok(login))
             }
-            // Refused for another reason, that is the one to tell: level 3.1.1 was understood.
+            // Refused for another reason, that is the one to tell: version 3.1.1 was understood.
             Err(second @ Error::Refused { .. }) => Ok(Err(second)),
             Err(_) => Ok(outcome),
         }
@@ -170,7 +172,7 @@ impl Driver {
         let session_present = login.answer.session_present;
         self.outbox.rewind();
         self.pending.connected(session_present);
-        tracing::info!(address = %self.options.endpoint, session_present, level = ?login.level, "connected");
+        tracing::info!(address = %self.options.endpoint, session_present, version = ?login.version, "connected");
         let mut link = Link::new(login, again, self);
         link.serve().await
     }

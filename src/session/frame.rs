@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::packet::{Level, Packet, Unreadable};
+use super::packet::{Packet, Unreadable, Version};
 
 /// What the stream holds next.
 #[derive(Debug)]
@@ -18,15 +18,15 @@ pub(super) enum Frame {
 /// Reader of frames.
 #[derive(Debug)]
 pub(super) struct Frames {
-    level: Level,
+    version: Version,
     max_bytes: usize,
     /// Bytes of an oversize packet that are still to come.
     skip: usize,
 }
 
 impl Frames {
-    pub(super) fn new(level: Level, max_bytes: usize) -> Self {
-        Self { level, max_bytes, skip: 0 }
+    pub(super) fn new(version: Version, max_bytes: usize) -> Self {
+        Self { version, max_bytes, skip: 0 }
     }
 
     /// Take the next frame off the front of `stream`.
@@ -42,7 +42,7 @@ impl Frames {
                 return Ok(Frame::Incomplete(1));
             }
         }
-        match self.level.read(stream, self.max_bytes) {
+        match self.version.read(stream, self.max_bytes) {
             Ok(packet) => Ok(Frame::Packet(packet)),
             Err(Unreadable::Incomplete(count)) => Ok(Frame::Incomplete(count)),
             Err(Unreadable::TooLarge(size)) => self.oversize(stream, size),
@@ -83,25 +83,25 @@ mod tests {
     use crate::session::packet::Publish;
     use proptest::prelude::*;
 
-    fn publish(level: Level, size: usize, qos: QoS) -> BytesMut {
+    fn publish(version: Version, size: usize, qos: QoS) -> BytesMut {
         let mut stream = BytesMut::new();
         let payload = vec![b'x'; size].into();
         let message = Publish { topic: "a/b".into(), payload, qos, retain: false, dup: false, mid: 9 };
-        level.publish(message, &mut stream).unwrap();
+        version.publish(message, &mut stream).unwrap();
         stream
     }
 
     #[test]
     fn an_oversize_message_is_passed_over_byte_by_byte() {
-        for (level, expected) in [(Level::V3, 1007), (Level::V5, 1008)] {
-            pass_over(level, expected);
+        for (version, expected) in [(Version::V311, 1007), (Version::V5, 1008)] {
+            pass_over(version, expected);
         }
     }
 
-    fn pass_over(level: Level, expected: usize) {
-        let mut bytes = publish(level, 1000, QoS::AtLeastOnce);
-        bytes.extend_from_slice(&publish(level, 3, QoS::AtMostOnce));
-        let mut frames = Frames::new(level, 100);
+    fn pass_over(version: Version, expected: usize) {
+        let mut bytes = publish(version, 1000, QoS::AtLeastOnce);
+        bytes.extend_from_slice(&publish(version, 3, QoS::AtMostOnce));
+        let mut frames = Frames::new(version, 100);
         let mut stream = BytesMut::new();
         let (mut skipped, mut read) = (0, 0);
         for byte in bytes {
@@ -129,9 +129,9 @@ mod tests {
         fn random_bytes_never_panic(
             bytes in prop::collection::vec(any::<u8>(), 0..300), max in 1usize..200, new in any::<bool>(),
         ) {
-            let level = if new { Level::V5 } else { Level::V3 };
+            let version = if new { Version::V5 } else { Version::V311 };
             let mut stream = BytesMut::from(&bytes[..]);
-            let mut frames = Frames::new(level, max);
+            let mut frames = Frames::new(version, max);
             while let Ok(Frame::Packet(_) | Frame::Oversize { .. }) = frames.next(&mut stream) {}
         }
     }

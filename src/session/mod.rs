@@ -1,4 +1,4 @@
-//! One MQTT connection that stays alive, of level 3.1.1 or 5.
+//! One MQTT connection that stays alive, of version 3.1.1 or 5.
 //!
 //! A [`Session`] is a handle; one task, the driver, owns the socket. The session moves topics and bytes and knows no
 //! dialect. Why the driver is ours and only the packet codec is rumqttc's: `docs/dev/session.md`.
@@ -19,8 +19,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub use self::outbox::{Limits, Outbox, Ticket};
-pub use self::packet::{Level, QoS, Will};
+pub use self::outbox::{Outbox, OutboxLimits, Ticket};
+pub use self::packet::{QoS, Version, Will};
 pub use self::queue::{Item, Mailbox, MailboxLimits, Overflow, QueueStats};
 pub use self::receipts::Receipt;
 pub use self::subscriptions::{Subscriptions, covers};
@@ -47,9 +47,9 @@ pub struct Options {
     pub password: AccessKey,
     /// What the server publishes when the client is lost.
     pub will: Option<Will>,
-    /// The level of MQTT to speak.
-    pub level: Level,
-    /// Whether to speak 3.1.1 with a server that refuses level 5.
+    /// The version of MQTT to speak.
+    pub version: Version,
+    /// Whether to speak 3.1.1 with a server that refuses version 5.
     pub fallback: bool,
     /// What [`Session::start`] waits for.
     pub ready: Ready,
@@ -114,7 +114,7 @@ pub struct Message {
     pub topic: String,
     /// Its bytes.
     pub payload: Bytes,
-    /// Level of delivery.
+    /// Version of delivery.
     pub qos: QoS,
     /// Whether the server had kept it.
     pub retain: bool,

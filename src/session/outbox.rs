@@ -1,8 +1,8 @@
 //! Messages on their way out, and acknowledgements for messages that came in.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,10 +12,11 @@ use super::QoS;
 use super::packet::Publish;
 use super::receipts::Receipt;
 use crate::error::{Error, Result};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Bounds of an [`Outbox`].
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct OutboxLimits {
     /// Messages that are neither written nor acknowledged.
     pub messages: usize,
     /// Their bytes.
@@ -29,13 +30,13 @@ pub struct Limits {
 /// More messages are never accepted: their IDs would run out.
 const MOST: usize = 60_000;
 
-impl Default for Limits {
+impl Default for OutboxLimits {
     fn default() -> Self {
         Self { messages: 50_000, bytes: 64 << 20, in_flight: 1000, packet_bytes: usize::MAX }
     }
 }
 
-impl Limits {
+impl OutboxLimits {
     /// Check the window, which the protocol bounds.
     ///
     /// # Errors
@@ -124,7 +125,7 @@ impl Kept {
 
 #[derive(Debug, Default)]
 struct State {
-    limits: Limits,
+    limits: OutboxLimits,
     last_mid: u16,
     /// IDs that the protocol still uses: unacknowledged messages and subscriptions.
     used: HashSet<u16>,
@@ -146,7 +147,7 @@ impl State {
     fn next_mid(&mut self) -> u16 {
         loop {
             self.last_mid = self.last_mid.checked_add(1).unwrap_or(1);
-            // Ends: `Limits` and the in-flight window keep far fewer than 65,535 IDs in use.
+            // Ends: `OutboxLimits` and the in-flight window keep far fewer than 65,535 IDs in use.
             if !self.used.contains(&self.last_mid) {
                 return self.last_mid;
             }
@@ -170,7 +171,7 @@ impl State {
     }
 
     /// Give up what the server most probably closes the connection for: a large message that was among the first `given`
-    /// each time. It would hold back everything behind it for ever.
+    /// each time. It would hold back everything after it for ever.
     fn give_up(&mut self, given: usize) {
         for at in (0..given).rev() {
             let Some(kept) = self.unacknowledged.get_mut(at) else { continue };
@@ -196,8 +197,8 @@ impl State {
 impl Outbox {
     /// An empty outbox. More than 60,000 messages are never accepted, since their IDs would run out.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        let limits = Limits { messages: limits.messages.min(MOST), ..limits };
+    pub fn new(limits: OutboxLimits) -> Self {
+        let limits = OutboxLimits { messages: limits.messages.min(MOST), ..limits };
         Self {
             state: Mutex::new(State { limits, ..State::default() }),
             wake: Notify::new(),
@@ -209,14 +210,14 @@ impl Outbox {
 
     /// The bounds now.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> OutboxLimits {
         self.state().limits
     }
 
     /// Change the bounds; what is in already stays.
-    pub fn set_limits(&self, limits: Limits) {
+    pub fn set_limits(&self, limits: OutboxLimits) {
         let mut state = self.state();
-        state.limits = Limits { messages: limits.messages.min(MOST), ..limits };
+        state.limits = OutboxLimits { messages: limits.messages.min(MOST), ..limits };
         state.saturated = false;
         drop(state);
         self.wake.notify_one();
@@ -224,7 +225,7 @@ impl Outbox {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Accept a message and return its ID, 1–65535.
@@ -288,7 +289,7 @@ impl Outbox {
         let left = until.saturating_duration_since(Instant::now());
         let state = self.state();
         let waited = self.settled.wait_timeout_while(state, left, |_| ticket.outcome().is_none());
-        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        drop(waited);
         self.watchers.fetch_sub(1, Ordering::SeqCst);
         ticket.outcome().is_some()
     }
@@ -464,7 +465,7 @@ mod tests {
     use super::*;
 
     fn outbox(messages: usize) -> Outbox {
-        Outbox::new(Limits { messages, bytes: 1000, ..Limits::default() })
+        Outbox::new(OutboxLimits { messages, bytes: 1000, ..OutboxLimits::default() })
     }
 
     fn window(in_flight: usize) -> ServerLimits {
@@ -576,7 +577,7 @@ mod tests {
 
     #[test]
     fn a_large_message_that_costs_one_connection_after_the_other_is_given_up() {
-        let outbox = Outbox::new(Limits::default());
+        let outbox = Outbox::new(OutboxLimits::default());
         let large = outbox.track("t".into(), vec![0; 70_000].into(), QoS::AtLeastOnce).unwrap();
         let small = outbox.track("t".into(), Bytes::new(), QoS::AtLeastOnce).unwrap();
         for _ in 0..LOSSES {

@@ -1,7 +1,7 @@
 //! What should be subscribed to.
 
+use crate::sync::Mutex;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -10,7 +10,7 @@ use super::QoS;
 /// The filters that are wanted. The driver makes the server agree, after every connect and after every change.
 #[derive(Debug)]
 pub struct Subscriptions {
-    /// Level of delivery for [`Subscriptions::set`].
+    /// QoS for [`Subscriptions::set`].
     qos: QoS,
     /// Filters in one request.
     pub(super) batch: usize,
@@ -33,7 +33,7 @@ impl Subscriptions {
 
     /// Want one more.
     pub fn add(&self, filter: &str, qos: QoS) {
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = self.wanted.lock();
         if wanted.iter().all(|(known, _)| known != filter) {
             wanted.push((filter.to_owned(), qos));
             drop(wanted);
@@ -43,7 +43,7 @@ impl Subscriptions {
 
     /// Want one less.
     pub fn remove(&self, filter: &str) {
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = self.wanted.lock();
         let before = wanted.len();
         wanted.retain(|(known, _)| known != filter);
         if wanted.len() != before {
@@ -61,7 +61,7 @@ impl Subscriptions {
             .filter(|one| !all.iter().any(|other| other != *one && covers(other, one)))
             .map(|filter| (filter.clone(), self.qos))
             .collect();
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = self.wanted.lock();
         if *wanted != needed {
             *wanted = needed;
             drop(wanted);
@@ -72,7 +72,7 @@ impl Subscriptions {
     /// The filters wanted now.
     #[must_use]
     pub fn wanted(&self) -> Vec<(String, QoS)> {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.wanted.lock().clone()
     }
 }
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may name behind `crate::`, beside itself.
-const LEAVES: [&str; 5] = ["error", "ids", "endpoint", "backoff", "net"];
-const MAY_USE: [(&str, &[&str]); 11] = [
+const LEAVES: [&str; 6] = ["error", "ids", "endpoint", "backoff", "net", "sync"];
+const MAY_USE: [(&str, &[&str]); 12] = [
+    ("sync", &[]),
     ("error", &[]),
     ("ids", &[]),
     ("endpoint", &[]),

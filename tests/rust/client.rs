@@ -2,7 +2,7 @@
 
 use thingslink::Error;
 use thingslink::client::{Body, Delivery};
-use thingslink::dialect::ttn_v2::{Downlink, Payload, Schedule};
+use thingslink::dialect::lorawan::{Downlink, Payload, Schedule};
 use thingslink::endpoint::Trust;
 use thingslink::ids::{AccessKey, DevId};
 use thingslink::sandbox::UplinkFrame;

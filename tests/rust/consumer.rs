@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use thingslink::client::ttn::{Client, Config};
+use thingslink::client::lorawan::{Client, Config};
 use thingslink::client::{Delivery, Incoming};
-use thingslink::dialect::ttn_v2::Filter;
+use thingslink::dialect::lorawan::Filter;
 use thingslink::endpoint::Endpoint;
 use thingslink::ids::{AccessKey, AppId};
 use thingslink::sandbox::{Options, Right, Sandbox};

@@ -1,6 +1,5 @@
 //! What a session tells, as the consumer gets it.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -20,7 +19,7 @@ impl Inner {
         );
         let mut messages = Vec::new();
         if again {
-            let announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+            let announced = self.announced.lock();
             messages.extend(announced.values().map(|text| (names::GATEWAY_CONNECT.to_owned(), text.clone())));
         }
         messages.push(question);

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Client, Meter, Meters};
 use crate::dialect::thingsboard::{Address, Limits as Texts, RateLimit, SessionLimits};
-use crate::session::Limits;
+use crate::session::OutboxLimits;
 
 impl Client {
     /// Charge what arrived to the limits, as the server does.
@@ -62,11 +62,11 @@ impl Client {
             let limited = meters.into_iter().any(Meter::is_set);
             let known = self.inner.outbox.limits();
             let messages = if limited { window } else { 50_000 };
-            self.inner.outbox.set_limits(Limits { messages, in_flight: window, ..known });
+            self.inner.outbox.set_limits(OutboxLimits { messages, in_flight: window, ..known });
         }
         if let Some(packet_bytes) = usize::try_from(limits.payload_bytes).ok().filter(|bytes| *bytes > 0) {
             let known = self.inner.outbox.limits();
-            self.inner.outbox.set_limits(Limits { packet_bytes, ..known });
+            self.inner.outbox.set_limits(OutboxLimits { packet_bytes, ..known });
         }
         limits.payload(percentage)
     }

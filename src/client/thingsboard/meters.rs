@@ -1,9 +1,10 @@
 //! The rate limits of a client, shared with whoever looks at them or changes them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::dialect::thingsboard::RateLimit;
+use crate::sync::{Mutex, MutexGuard};
 
 /// One limit.
 #[derive(Clone, Debug)]
@@ -24,7 +25,7 @@ impl Meter {
 
     /// The limit, to look at or to change.
     pub fn limit(&self) -> MutexGuard<'_, RateLimit> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Whether there is one.

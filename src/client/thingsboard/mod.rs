@@ -9,8 +9,8 @@ mod provision;
 mod sending;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,8 +33,10 @@ use crate::error::{Error, Result};
 use crate::ids::AccessKey;
 use crate::net::Proxy;
 use crate::session::{
-    Level, Limits, Mailbox, MailboxLimits, Options, Outbox, Overflow, QoS, Ready, Receipt, Session, Subscriptions, Will,
+    Mailbox, MailboxLimits, Options, Outbox, OutboxLimits, Overflow, QoS, Ready, Receipt, Session, Subscriptions,
+    Version, Will,
 };
+use crate::sync::{Mutex, MutexGuard};
 
 /// Everything that a client is told when it is made.
 #[derive(Clone, Debug)]
@@ -45,12 +47,12 @@ pub struct Config {
     pub password: AccessKey,
     /// Client identifier; empty lets the server choose.
     pub client_id: String,
-    /// Level of delivery of the device's own subscriptions.
+    /// Version of delivery of the device's own subscriptions.
     pub qos: QoS,
     /// Whether it is a gateway.
     pub gateway: bool,
-    /// The level of MQTT to try first.
-    pub level: Level,
+    /// The version of MQTT to try first.
+    pub version: Version,
 }
 
 /// How to connect.
@@ -150,11 +152,11 @@ impl Client {
         }
         let queue = MailboxLimits { messages: 100_000, bytes: 128 << 20, overflow: Overflow::StopReading };
         let inner = Inner {
-            outbox: Arc::new(Outbox::new(Limits {
+            outbox: Arc::new(Outbox::new(OutboxLimits {
                 messages: usize::MAX,
                 bytes: 1 << 30,
                 in_flight: 60_000,
-                ..Limits::default()
+                ..OutboxLimits::default()
             })),
             subscriptions: Arc::new(subscriptions(&config)),
             mailbox: Mailbox::new(queue, wake),
@@ -264,7 +266,7 @@ impl Client {
     }
 
     fn announced(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
-        self.inner.announced.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.announced.lock()
     }
 
     /// Remember a device's announcement, to be repeated after every reconnect; or forget it.
@@ -336,8 +338,8 @@ impl Client {
             password: config.password.clone(),
             will,
             proxy,
-            level: config.level,
-            fallback: config.level == Level::V5,
+            version: config.version,
+            fallback: config.version == Version::V5,
             ready: Ready::Open,
             clean_session: true,
             keep_alive,
@@ -369,17 +371,16 @@ impl Client {
     }
 
     /// As [`Client::disconnect`], returning at once: for the consumer's own use while it handles a delivery.
-    pub fn disconnect_soon(&self, within: Duration) -> bool {
+    pub fn disconnect_soon(&self, within: Duration) {
         self.inner.cancel.notify_waiters();
-        let Ok(mut link) = self.inner.link.try_lock() else { return false };
-        let Some(session) = link.take() else { return false };
+        let Ok(mut link) = self.inner.link.try_lock() else { return };
+        let Some(session) = link.take() else { return };
         self.inner.muted.store(true, Ordering::Release);
         self.discard_messages();
         let within = self.go_offline(within);
         let client = self.clone();
         let task = tokio::spawn(async move { client.part(session, within).await });
-        *self.inner.parting.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
-        true
+        *self.inner.parting.lock() = Some(task);
     }
 
     /// Go offline at once; gives how long to wait for acknowledgements: not at all for what cannot even be sent.
@@ -396,7 +397,7 @@ impl Client {
     }
 
     async fn await_parting(&self) {
-        let parting = self.inner.parting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let parting = self.inner.parting.lock().take();
         if let Some(parting) = parting
             && let Err(error) = parting.await
         {

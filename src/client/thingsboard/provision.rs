@@ -1,6 +1,6 @@
 //! Asking a server for credentials of a new device (TB 1.6).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +13,8 @@ use crate::dialect::thingsboard::names;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
-use crate::session::{Event, Level, Limits, Options, Outbox, QoS, Ready, Session, Sink, Subscriptions};
+use crate::session::{Event, Options, Outbox, OutboxLimits, QoS, Ready, Session, Sink, Subscriptions, Version};
+use crate::sync::Mutex;
 
 /// Takes the first answer.
 struct Inlet {
@@ -24,7 +25,7 @@ struct Inlet {
 
 impl Inlet {
     fn give(&self, answer: Result<Bytes>) {
-        let waiting = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waiting = self.answer.lock().take();
         if let Some(waiting) = waiting {
             let _nobody_waits = waiting.send(answer);
         }
@@ -81,7 +82,7 @@ pub async fn provision(
         password: AccessKey::new(""),
         will: None,
         proxy: None,
-        level: Level::V3,
+        version: Version::V311,
         fallback: false,
         ready: Ready::Subscribed,
         clean_session: true,
@@ -91,7 +92,7 @@ pub async fn provision(
         pace: Pace::default(),
         max_incoming_bytes: 1 << 20,
     };
-    let outbox = Arc::new(Outbox::new(Limits::default()));
+    let outbox = Arc::new(Outbox::new(OutboxLimits::default()));
     let filters = vec![(names::PROVISION_RESPONSE.to_owned(), QoS::AtMostOnce)];
     let subscriptions = Arc::new(Subscriptions::one_by_one(filters));
     let late = || Error::Timeout { what: format!("provisioning at {address}"), after: timeout };

@@ -1,11 +1,12 @@
 //! Where a message is kept: a whole one, or a part of another one that changes with it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
 
 use crate::rpc::message::decode;
+use crate::sync::{Mutex, MutexGuard};
 
 /// A whole message. What came from a server stays encoded until somebody looks at it.
 struct Root {
@@ -57,7 +58,7 @@ impl Place {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.root.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.root.state.lock()
     }
 
     /// Decode what was checked when it came in: a message that cannot be read does not get here.

@@ -1,7 +1,7 @@
 //! Lists of messages or values as Python sees them: a message's field, or what a server has listed.
 
+use crate::sync::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
@@ -27,7 +27,7 @@ enum Source {
 }
 
 fn lock(elements: &Mutex<Vec<Place>>) -> MutexGuard<'_, Vec<Place>> {
-    elements.lock().unwrap_or_else(PoisonError::into_inner)
+    elements.lock()
 }
 
 impl PyRepeated {

@@ -6,7 +6,7 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyString, PyTuple};
 
 use super::words;
 use crate::py::arguments::wrong_type;
-use crate::session::Level;
+use crate::session::Version;
 
 const DEVICE: [&str; 11] = [
     "port",
@@ -155,12 +155,12 @@ impl<'py> Arguments<'py> {
         Ok(self.text(name)?.or(old).unwrap_or_else(|| default.to_owned()))
     }
 
-    /// The level of MQTT to try first: 5 and "5", or 4 and "3.1.1".
-    pub(super) fn level(&self) -> PyResult<Level> {
-        let Some(value) = self.get("protocol")? else { return Ok(Level::V5) };
+    /// The version of MQTT to try first: 5 and "5", or 4 and "3.1.1".
+    pub(super) fn version(&self) -> PyResult<Version> {
+        let Some(value) = self.get("protocol")? else { return Ok(Version::V5) };
         match value.str()?.to_str()? {
-            "5" | "5.0" => Ok(Level::V5),
-            "4" | "3.1.1" => Ok(Level::V3),
+            "5" | "5.0" => Ok(Version::V5),
+            "4" | "3.1.1" => Ok(Version::V311),
             _ => {
                 let text = format!("protocol {} is not valid: expected 5 or \"3.1.1\"", value.repr()?);
                 Err(PyValueError::new_err(text))

@@ -4,11 +4,11 @@ mod attributes;
 mod calls;
 mod limits;
 mod packages;
-mod seams;
+mod private;
 mod sending;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,11 +19,11 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::connection::{TlsArguments, backoff, seconds_or};
 use super::constructor::Arguments;
+use super::deliver::Shared;
 use super::json::{named, to_json};
 use super::mqtt::set_in_flight;
 use super::publish_info::PyPublishInfo;
 use super::rate_limit::{messages_by_host, parse, percentage, points_by_host};
-use super::shared::Shared;
 use super::telemetry::{self, Bounds};
 use super::words;
 use crate::client::thingsboard::{Config, Connection, Meter, Meters, Traffic};
@@ -34,8 +34,8 @@ use crate::py::arguments::wrong_type;
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::log;
-use crate::py::shared::lock;
 use crate::session::QoS;
+use crate::sync::Mutex;
 
 /// How long an attribute request waits for its answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(20);
@@ -71,7 +71,7 @@ impl PyDeviceClient {
     }
 
     pub(super) fn made(&self) -> PyResult<Made> {
-        lock(&self.made).clone().ok_or_else(|| PyRuntimeError::new_err("the constructor of the base was not called"))
+        self.made.lock().clone().ok_or_else(|| PyRuntimeError::new_err("the constructor of the base was not called"))
     }
 
     pub(super) fn shared(&self) -> PyResult<Arc<Shared>> {
@@ -119,7 +119,7 @@ impl PyDeviceClient {
                 QoS::AtLeastOnce
             },
             gateway,
-            level: arguments.level()?,
+            version: arguments.version()?,
         };
         let in_flight = own.telemetry.limit().smallest();
         let max_payload_size = arguments.number("max_payload_size")?.unwrap_or(MAX_PAYLOAD_SIZE);
@@ -130,7 +130,7 @@ impl PyDeviceClient {
         }
         let port = arguments.port()?;
         shared.client.pace().set(backoff(None, None)?);
-        *lock(&slf.get().made) = Some(Made { shared, host: host.into(), port });
+        *slf.get().made.lock() = Some(Made { shared, host: host.into(), port });
         let firmware = PyDict::new(py);
         for (key, value) in
             [("current_fw_title", "Initial"), ("current_fw_version", "v0"), ("fw_state", "IDLE"), ("fw_error", "")]
@@ -256,7 +256,7 @@ impl PyDeviceClient {
             let text = format!("keepalive {keep_alive:?} is not valid: expected whole seconds from 0 (off) to 65535");
             return Err(PyValueError::new_err(text));
         }
-        let set_before = lock(&shared.reach_in).tls(py);
+        let set_before = shared.reach_in.lock().tls(py);
         let config = match set_before {
             // As the original: what was set first holds.
             Some(setting) => Some(setting.load(py)?),
@@ -268,7 +268,7 @@ impl PyDeviceClient {
             shared.client.pace().set(delays);
         }
         let (will, proxy) = {
-            let reach_in = lock(&shared.reach_in);
+            let reach_in = shared.reach_in.lock();
             (reach_in.will.clone(), reach_in.proxy.clone())
         };
         let how = Connection {
@@ -279,7 +279,7 @@ impl PyDeviceClient {
             proxy,
             timeout: OPENING,
         };
-        let old = std::mem::replace(&mut lock(&shared.registry).connect, callback.map(Bound::unbind));
+        let old = std::mem::replace(&mut shared.registry.lock().connect, callback.map(Bound::unbind));
         drop(old);
         let process = shared.consumer.process()?.clone();
         process.close_at_exit(&shared);
@@ -368,14 +368,14 @@ impl PyDeviceClient {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // While somebody holds the lock the client is in use, and not garbage.
-        let Ok(made) = self.made.try_lock() else { return Ok(()) };
+        let Some(made) = self.made.try_lock() else { return Ok(()) };
         let Some(made) = made.as_ref() else { return Ok(()) };
-        if let Ok(registry) = made.shared.registry.try_lock() {
+        if let Some(registry) = made.shared.registry.try_lock() {
             for object in registry.objects() {
                 visit.call(object)?;
             }
         }
-        if let Ok(reach_in) = made.shared.reach_in.try_lock() {
+        if let Some(reach_in) = made.shared.reach_in.try_lock() {
             for callback in reach_in.on_connect.iter().chain(&reach_in.on_disconnect) {
                 visit.call(callback)?;
             }
@@ -384,10 +384,10 @@ impl PyDeviceClient {
     }
 
     fn __clear__(&self) {
-        let made = lock(&self.made).take();
+        let made = self.made.lock().take();
         if let Some(made) = made {
-            let registry = std::mem::take(&mut *lock(&made.shared.registry));
-            let reach_in = std::mem::take(&mut *lock(&made.shared.reach_in));
+            let registry = std::mem::take(&mut *made.shared.registry.lock());
+            let reach_in = std::mem::take(&mut *made.shared.reach_in.lock());
             drop((registry, reach_in));
         }
     }

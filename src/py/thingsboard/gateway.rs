@@ -13,7 +13,6 @@ use super::registry::GatewaySubscription;
 use super::words;
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
-use crate::py::shared::lock;
 use crate::session::QoS;
 
 /// A gateway of a ThingsBoard server, with devices behind it, over MQTT.
@@ -64,7 +63,7 @@ fn request(
     let shared = base(slf).get().shared()?;
     let callback = callback.map(|callback| Callback::with_userdata(&callback, 2, &[1, 3])).transpose()?;
     let number =
-        shared.client.next_attribute_request(|number| lock(&shared.registry).attribute_requests.contains_key(&number));
+        shared.client.next_attribute_request(|number| shared.registry.lock().attribute_requests.contains_key(&number));
     let message = PyDict::new(py);
     message.set_item("keys", keys)?;
     message.set_item("device", device)?;
@@ -214,7 +213,7 @@ impl PyGatewayClient {
             return Ok(false.into_pyobject(py)?.to_owned().into_any().unbind());
         }
         let callback = Callback::new(callback, 1, &[2])?;
-        let mut registry = lock(&shared.registry);
+        let mut registry = shared.registry.lock();
         registry.last_gateway_subscription += 1;
         let id = registry.last_gateway_subscription;
         let new = GatewaySubscription { id, device, attribute, callback };
@@ -236,7 +235,7 @@ impl PyGatewayClient {
         let shared = base(slf).get().shared()?;
         let name: Option<String> = subscription_id.extract().ok();
         let number: Option<u64> = subscription_id.extract().ok();
-        let mut registry = lock(&shared.registry);
+        let mut registry = shared.registry.lock();
         let before = std::mem::take(&mut registry.gateway_subscriptions);
         let (gone, kept): (Vec<_>, Vec<_>) = before.into_iter().partition(|one| {
             name.as_ref().is_some_and(|name| name == "*" || *name == one.device) || Some(one.id) == number
@@ -254,7 +253,7 @@ impl PyGatewayClient {
         handler: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let made = handler.map(|handler| Callback::new(&handler, 2, &[3])).transpose()?;
-        let old = std::mem::replace(&mut lock(&base(slf).get().shared()?.registry).gateway_rpc, made);
+        let old = std::mem::replace(&mut base(slf).get().shared()?.registry.lock().gateway_rpc, made);
         drop(old);
         Ok(())
     }
@@ -263,7 +262,7 @@ impl PyGatewayClient {
     #[getter]
     fn devices_server_side_rpc_request_handler(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
         let shared = base(slf).get().shared()?;
-        let registry = lock(&shared.registry);
+        let registry = shared.registry.lock();
         Ok(registry.gateway_rpc.as_ref().map(|handler| handler.callable.clone_ref(slf.py())))
     }
 
@@ -279,13 +278,13 @@ impl PyGatewayClient {
     #[getter]
     fn device_disconnect_callback(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
         let shared = base(slf).get().shared()?;
-        let registry = lock(&shared.registry);
+        let registry = shared.registry.lock();
         Ok(registry.device_disconnect.as_ref().map(|callback| callback.clone_ref(slf.py())))
     }
 
     #[setter]
     fn set_device_disconnect_callback(slf: &Bound<'_, Self>, callback: Option<Py<PyAny>>) -> PyResult<()> {
-        let old = std::mem::replace(&mut lock(&base(slf).get().shared()?.registry).device_disconnect, callback);
+        let old = std::mem::replace(&mut base(slf).get().shared()?.registry.lock().device_disconnect, callback);
         drop(old);
         Ok(())
     }

@@ -4,6 +4,7 @@ mod callback;
 mod checksum;
 mod connection;
 mod constructor;
+mod deliver;
 mod device;
 mod gateway;
 mod json;
@@ -12,7 +13,6 @@ mod provision;
 mod publish_info;
 mod rate_limit;
 mod registry;
-mod shared;
 mod telemetry;
 mod words;
 

@@ -9,14 +9,13 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyString, PyTuple};
 use rustls::ClientConfig;
 
 use super::connection::TlsArguments;
+use super::deliver::Shared;
 use super::publish_info::{PATIENCE, PyPublishInfo};
-use super::shared::Shared;
 use crate::client::thingsboard::Traffic;
 use crate::ids::AccessKey;
 use crate::net::{Proxy, ProxyKind};
 use crate::py::arguments::wrong_type;
 use crate::py::convert;
-use crate::py::shared::lock;
 use crate::session::Will;
 
 /// What was set there.
@@ -138,7 +137,7 @@ impl PyMqtt {
     fn will_set(&self, topic: String, payload: Option<Bound<'_, PyAny>>, qos: i64, retain: bool) -> PyResult<()> {
         topic_of(&topic)?;
         let will = Will { topic, payload: bytes(payload.as_ref())?, qos: convert::qos(qos)?, retain };
-        lock(&self.shared.reach_in).will = Some(will);
+        self.shared.reach_in.lock().will = Some(will);
         Ok(())
     }
 
@@ -170,13 +169,13 @@ impl PyMqtt {
             insecure: cert_reqs == Some(CERT_NONE),
         };
         setting.load(py)?;
-        lock(&self.shared.reach_in).tls = Some(setting);
+        self.shared.reach_in.lock().tls = Some(setting);
         Ok(())
     }
 
     /// Accept any certificate, or check it again: with ``True`` there is no protection against an impostor.
     fn tls_insecure_set(&self, value: bool) -> PyResult<()> {
-        match &mut lock(&self.shared.reach_in).tls {
+        match &mut self.shared.reach_in.lock().tls {
             Some(tls) => {
                 tls.insecure = value;
                 Ok(())
@@ -199,7 +198,7 @@ impl PyMqtt {
         // The proxy resolves names in any case.
         drop(proxy_rdns);
         let Some(host) = proxy_addr else {
-            lock(&self.shared.reach_in).proxy = None;
+            self.shared.reach_in.lock().proxy = None;
             return Ok(());
         };
         // PySocks' numbers.
@@ -213,7 +212,7 @@ impl PyMqtt {
         };
         let login = proxy_username.map(|user| (user, AccessKey::new(proxy_password.unwrap_or_default())));
         let proxy = Proxy { kind, host, port: proxy_port.unwrap_or(1080), login };
-        lock(&self.shared.reach_in).proxy = Some(proxy);
+        self.shared.reach_in.lock().proxy = Some(proxy);
         Ok(())
     }
 
@@ -256,7 +255,7 @@ impl PyMqtt {
 
     #[getter]
     fn _on_connect(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        lock(&self.shared.reach_in).on_connect.as_ref().map(|callback| callback.clone_ref(py))
+        self.shared.reach_in.lock().on_connect.as_ref().map(|callback| callback.clone_ref(py))
     }
 
     #[setter(_on_connect)]
@@ -266,7 +265,7 @@ impl PyMqtt {
 
     #[getter]
     fn _on_disconnect(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        lock(&self.shared.reach_in).on_disconnect.as_ref().map(|callback| callback.clone_ref(py))
+        self.shared.reach_in.lock().on_disconnect.as_ref().map(|callback| callback.clone_ref(py))
     }
 
     #[setter(_on_disconnect)]
@@ -282,14 +281,14 @@ const MOST_IN_FLIGHT: usize = 60_000;
 pub(super) fn set_in_flight(shared: &Shared, count: usize) {
     let outbox = shared.client.outbox();
     let in_flight = if count == 0 { MOST_IN_FLIGHT } else { count.min(MOST_IN_FLIGHT) };
-    outbox.set_limits(crate::session::Limits { in_flight, ..outbox.limits() });
+    outbox.set_limits(crate::session::OutboxLimits { in_flight, ..outbox.limits() });
 }
 
 /// Bound the waiting messages; 0 for any number.
 pub(super) fn set_queued(shared: &Shared, count: usize) {
     let outbox = shared.client.outbox();
     let messages = if count == 0 { MOST_IN_FLIGHT } else { count };
-    outbox.set_limits(crate::session::Limits { messages, ..outbox.limits() });
+    outbox.set_limits(crate::session::OutboxLimits { messages, ..outbox.limits() });
 }
 
 fn set_callback(
@@ -302,7 +301,7 @@ fn set_callback(
     {
         return Err(wrong_type("callback", "callable", callback));
     }
-    let mut reach_in = lock(&shared.reach_in);
+    let mut reach_in = shared.reach_in.lock();
     let old = std::mem::replace(place(&mut reach_in), callback.map(Bound::unbind));
     drop(reach_in);
     // Dropped outside the lock: this may run Python code.

@@ -1,6 +1,5 @@
 //! `RateLimit` and `GreedyTokenBucket`, as the original has them.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
@@ -11,7 +10,7 @@ use super::words;
 use crate::client::thingsboard::Meter;
 use crate::dialect::thingsboard::{RateLimit, TokenBucket};
 use crate::py::arguments::wrong_type;
-use crate::py::shared::lock;
+use crate::sync::Mutex;
 
 /// The part of every limit that is used, in percent: `DEFAULT_RATE_LIMIT_PERCENTAGE`.
 pub(super) fn percentage(py: Python<'_>) -> PyResult<u64> {
@@ -56,53 +55,53 @@ impl PyTokenBucket {
     /// Tokens when full.
     #[getter]
     fn capacity(&self) -> f64 {
-        lock(&self.bucket).capacity
+        self.bucket.lock().capacity
     }
 
     /// Seconds from empty to full.
     #[getter]
     fn duration(&self) -> f64 {
-        lock(&self.bucket).duration.as_secs_f64()
+        self.bucket.lock().duration.as_secs_f64()
     }
 
     /// Tokens when they were counted last.
     #[getter]
     fn tokens(&self) -> f64 {
-        lock(&self.bucket).tokens
+        self.bucket.lock().tokens
     }
 
     #[setter]
     fn set_tokens(&self, tokens: f64) {
-        lock(&self.bucket).tokens = tokens;
+        self.bucket.lock().tokens = tokens;
     }
 
     /// When the tokens were counted last, by ``time.monotonic()``.
     #[getter]
     fn last_updated(&self, py: Python<'_>) -> PyResult<f64> {
-        let updated = lock(&self.bucket).updated;
+        let updated = self.bucket.lock().updated;
         monotonic(py, updated)
     }
 
     /// Count the tokens.
     fn refill(&self) {
-        lock(&self.bucket).refill(Instant::now());
+        self.bucket.lock().refill(Instant::now());
     }
 
     /// Whether there are so many tokens.
     #[pyo3(signature = (amount=1.0))]
     fn can_consume(&self, amount: f64) -> bool {
-        lock(&self.bucket).can_consume(amount, Instant::now())
+        self.bucket.lock().can_consume(amount, Instant::now())
     }
 
     /// Take so many tokens if there are that many; tells whether.
     #[pyo3(signature = (amount=1.0))]
     fn consume(&self, amount: f64) -> bool {
-        lock(&self.bucket).consume(amount, Instant::now())
+        self.bucket.lock().consume(amount, Instant::now())
     }
 
     /// Count the tokens and give their number.
     fn get_remaining_tokens(&self) -> f64 {
-        let mut bucket = lock(&self.bucket);
+        let mut bucket = self.bucket.lock();
         bucket.refill(Instant::now());
         bucket.tokens
     }
@@ -186,7 +185,7 @@ impl PyRateLimit {
     /// The part of each count that is used, in percent.
     #[getter]
     fn percentage(&self) -> u64 {
-        *lock(&self.percentage)
+        *self.percentage.lock()
     }
 
     #[getter(_no_limit)]
@@ -233,7 +232,7 @@ impl PyRateLimit {
     fn set_limit(&self, py: Python<'_>, rate_limit: &str, percentage: Option<u64>) -> PyResult<()> {
         let percentage = percentage.map_or_else(|| self::percentage(py), Ok)?;
         let percentage = if percentage > 0 { percentage } else { self.percentage() };
-        *self.percentage.lock().unwrap_or_else(PoisonError::into_inner) = percentage;
+        *self.percentage.lock() = percentage;
         let new = parse(py, rate_limit, percentage);
         self.meter.limit().replace(new, Instant::now());
         Ok(())

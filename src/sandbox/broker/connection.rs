@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::session::{Delivery, Session};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::turns;
-use crate::sandbox::network::Network;
+use crate::sandbox::lorawan::Network;
 
 /// Largest packet taken from a client.
 const MAX_PACKET: usize = 16 << 20;

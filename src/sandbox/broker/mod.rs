@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::listener::Service;
-use super::network::Network;
+use super::lorawan::Network;
 
 impl Service for Network {
     fn refuses_connections(&self) -> bool {

@@ -1,8 +1,8 @@
 //! Sessions, subscriptions, retained messages: from a published message to everyone who should get it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +10,8 @@ use rumqttc::mqttbytes::{QoS, matches};
 
 use super::session::{Published, Session};
 use super::tree::Tree;
-use crate::sandbox::registry::Right;
+use crate::sandbox::lorawan::Right;
+use crate::sync::{Mutex, MutexGuard};
 
 /// The state of a broker that survives its connections.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ impl PartialEq for Subscriber {
 
 impl Router {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// A number that no connection had before.

@@ -1,7 +1,7 @@
 //! What the broker keeps for one client, connected or not.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,8 +9,9 @@ use rumqttc::mqttbytes::QoS;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::sandbox::network::Publisher;
-use crate::sandbox::registry::Right;
+use crate::sandbox::lorawan::Publisher;
+use crate::sandbox::lorawan::Right;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Messages kept for a client that is not connected.
 pub(super) const OFFLINE_MESSAGES: usize = 100_000;
@@ -70,7 +71,7 @@ impl Session {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Whether messages on this topic may be delivered to the client.

@@ -1,15 +1,16 @@
 //! Who may call what: keys, rights and the rate limit (V2 2.1).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
-use crate::sandbox::network::Network;
-use crate::sandbox::registry::Right;
+use crate::sandbox::lorawan::Network;
+use crate::sandbox::lorawan::Right;
+use crate::sync::Mutex;
 
 /// How long a call may be held back before it is refused.
 const HOLD: Duration = Duration::from_millis(500);
@@ -24,16 +25,16 @@ pub(in crate::sandbox) struct RateLimit {
 impl RateLimit {
     /// Limit the calls, or no longer.
     pub(in crate::sandbox) fn set(&self, per_second: Option<f64>) {
-        *self.per_second.lock().unwrap_or_else(PoisonError::into_inner) = per_second;
-        self.next.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.per_second.lock() = per_second;
+        self.next.lock().clear();
     }
 
     /// How long a call has to wait; `None` if it is refused.
     fn delay(&self, app_id: &str) -> Option<Duration> {
-        let Some(per_second) = *self.per_second.lock().unwrap_or_else(PoisonError::into_inner) else {
+        let Some(per_second) = *self.per_second.lock() else {
             return Some(Duration::ZERO);
         };
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.next.lock();
         let now = Instant::now();
         let turn = next.get(app_id).copied().unwrap_or(now).max(now);
         let delay = turn - now;

@@ -11,8 +11,8 @@ use crate::rpc::proto::discovery::{
     Announcement, AnnouncementsResponse, GetByAppEuiRequest, GetByAppIdRequest, GetByGatewayIdRequest, GetRequest,
     GetServiceRequest, Metadata, MetadataRequest,
 };
-use crate::sandbox::network::Network;
-use crate::sandbox::radio::gateway_ids;
+use crate::sandbox::lorawan::Network;
+use crate::sandbox::lorawan::gateway_ids;
 
 /// What the sandbox announces of itself.
 #[derive(Clone, Debug)]

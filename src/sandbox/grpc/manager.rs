@@ -13,10 +13,10 @@ use crate::rpc::proto::handler::{
     Application, ApplicationIdentifier, Device, DeviceIdentifier, DeviceList, DryDownlinkMessage, DryDownlinkResult,
     DryUplinkMessage, DryUplinkResult, LogEntry, SimulatedUplinkMessage,
 };
-use crate::sandbox::network::Network;
+use crate::sandbox::lorawan::Network;
+use crate::sandbox::lorawan::UplinkFrame;
+use crate::sandbox::lorawan::{Right, Settings};
 use crate::sandbox::payload::{self, Log};
-use crate::sandbox::radio::UplinkFrame;
-use crate::sandbox::registry::{Right, Settings};
 
 /// The service.
 #[derive(Debug)]

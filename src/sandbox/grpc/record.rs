@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use crate::rpc::proto::{handler, lorawan};
-use crate::sandbox::registry::{Device, Settings};
+use crate::sandbox::lorawan::{Device, Settings};
 
 /// A field of a fixed length: absent means `None`, any other length makes the whole request unreadable.
 fn fixed<const LENGTH: usize>(name: &str, bytes: &[u8]) -> Result<Option<[u8; LENGTH]>, Status> {

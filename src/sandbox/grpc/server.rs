@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::rpc::proto::discovery::discovery_server::DiscoveryServer;
 use crate::rpc::proto::handler::application_manager_server::ApplicationManagerServer;
 use crate::rpc::proto::lorawan::dev_addr_manager_server::DevAddrManagerServer;
-use crate::sandbox::network::Network;
+use crate::sandbox::lorawan::Network;
 
 /// A listening socket and everything that came through it.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use rquickjs::{Context, Ctx, Exception, Runtime};
 use serde_json::Value;
 
 use super::Decoded;
-use crate::sandbox::registry::Settings;
+use crate::sandbox::lorawan::Settings;
 
 /// How long one function may run (V2 2.7).
 const LIMIT: Duration = Duration::from_millis(100);

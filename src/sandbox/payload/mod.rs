@@ -6,7 +6,7 @@ mod javascript;
 use serde_json::Value;
 
 pub(super) use self::javascript::Log;
-use super::registry::Settings;
+use super::lorawan::Settings;
 
 /// What payload functions make of an uplink.
 #[derive(Debug)]

@@ -1,8 +1,8 @@
 //! Devices, sessions and what is between them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use crate::dialect::thingsboard::names;
 use crate::error::{Error, Result};
 use crate::sandbox::fault::Faults;
 use crate::sandbox::journal::{Entry, Journal};
+use crate::sync::{Mutex, MutexGuard};
 
 /// What a message leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +156,7 @@ fn push_attributes(state: &State, device: &str, data: &Value) {
 
 impl Hub {
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Judge a login (TB 1.1); a refusal gives the code in the client's level.

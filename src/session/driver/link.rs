@@ -15,7 +15,7 @@ use crate::session::connect::LoggedIn;
 use crate::session::frame::{Frame, Frames};
 use crate::session::keep_alive::{KeepAlive, Verdict};
 use crate::session::outbox::ServerLimits;
-use crate::session::packet::{Level, Packet, Publish};
+use crate::session::packet::{Packet, Publish, Version};
 use crate::session::receipts::Arrival;
 use crate::session::{Control, Event, Message, QoS};
 
@@ -52,7 +52,7 @@ pub(super) struct Link<'d> {
     driver: &'d mut Driver,
     reader: ReadHalf<Stream>,
     writer: WriteHalf<Stream>,
-    level: Level,
+    version: Version,
     server: ServerLimits,
     session_present: bool,
     frames: Frames,
@@ -87,13 +87,13 @@ impl<'d> Link<'d> {
         Self {
             reader,
             writer,
-            level: login.level,
+            version: login.version,
             server: ServerLimits {
                 in_flight: answer.receive_maximum.map_or(usize::MAX, usize::from),
                 packet_bytes: answer.max_packet.map_or(usize::MAX, |bytes| bytes as usize),
             },
             session_present: answer.session_present,
-            frames: Frames::new(login.level, driver.options.max_incoming_bytes),
+            frames: Frames::new(login.version, driver.options.max_incoming_bytes),
             inbound: login.rest,
             outbound: BytesMut::new(),
             written: 0,
@@ -193,7 +193,7 @@ impl<'d> Link<'d> {
             self.keep_alive.listening(Instant::now());
         }
         self.deaf = deaf;
-        // The buffer is free again only now, behind the delivery.
+        // The buffer is free again only now, after the delivery.
         if self.inbound.capacity() - self.inbound.len() < self.read_size / 2 {
             self.inbound.reserve(self.read_size);
         }
@@ -224,7 +224,7 @@ impl<'d> Link<'d> {
                 Frame::Oversize { topic, packet_id, size } => {
                     // It can never be taken in: without an acknowledgement the server would send it for ever.
                     if let Some(mid) = packet_id {
-                        Level::acknowledge(mid, &mut self.outbound);
+                        Version::acknowledge(mid, &mut self.outbound);
                     }
                     self.events.push(Event::Skipped { topic, size });
                 }
@@ -272,7 +272,7 @@ impl<'d> Link<'d> {
                     Arrival::New(receipt) => Some(receipt),
                     Arrival::InHand => return Ok(()),
                     Arrival::Done => {
-                        Level::acknowledge(message.mid, &mut self.outbound);
+                        Version::acknowledge(message.mid, &mut self.outbound);
                         return Ok(());
                     }
                 }
@@ -335,12 +335,12 @@ impl<'d> Link<'d> {
         let batch = self.driver.subscriptions.batch;
         for filters in more.chunks(batch) {
             let mid = self.driver.outbox.reserve();
-            self.level.subscribe(mid, filters, &mut self.outbound).map_err(|reason| self.broken(reason))?;
+            self.version.subscribe(mid, filters, &mut self.outbound).map_err(|reason| self.broken(reason))?;
             self.asked.push_back(Asked { mid, filters: filters.to_vec() });
         }
         for filters in fewer.chunks(batch) {
             let mid = self.driver.outbox.reserve();
-            self.level.unsubscribe(mid, filters, &mut self.outbound).map_err(|reason| self.broken(reason))?;
+            self.version.unsubscribe(mid, filters, &mut self.outbound).map_err(|reason| self.broken(reason))?;
             self.asked.push_back(Asked { mid, filters: filters.to_vec() });
         }
         self.subscribed = wanted;
@@ -354,7 +354,7 @@ impl<'d> Link<'d> {
     fn fill(&mut self) -> Result<(), Error> {
         for receipt in self.driver.outbox.take_receipts() {
             if let Some(mid) = self.driver.pending.settle(receipt) {
-                Level::acknowledge(mid, &mut self.outbound);
+                Version::acknowledge(mid, &mut self.outbound);
             }
         }
         if self.held.is_some_and(|until| Instant::now() >= until) {
@@ -363,7 +363,7 @@ impl<'d> Link<'d> {
         while self.outbound.len() < WRITE_AHEAD {
             let Some(message) = self.driver.outbox.next(&self.server) else { break };
             let qos = message.qos;
-            self.level.publish(message, &mut self.outbound).map_err(|reason| self.broken(reason))?;
+            self.version.publish(message, &mut self.outbound).map_err(|reason| self.broken(reason))?;
             if qos == QoS::AtMostOnce {
                 self.marks.push_back(self.written + self.outbound.len() as u64);
             }
@@ -402,7 +402,7 @@ impl<'d> Link<'d> {
             Verdict::Wait(until) => until,
             Verdict::Dead => return Err(self.lost("no answer to the keep-alive probe")),
             Verdict::Ping => {
-                Level::ping(&mut self.outbound);
+                Version::ping(&mut self.outbound);
                 self.keep_alive.sent(now);
                 self.shrink();
                 match self.keep_alive.check(now, self.deaf) {
@@ -442,7 +442,7 @@ impl<'d> Link<'d> {
         if unsent > 0 {
             tracing::warn!(messages = unsent, "closing before everything was sent");
         }
-        Level::disconnect(&mut self.outbound);
+        Version::disconnect(&mut self.outbound);
         let farewell = async {
             while self.outbound.has_remaining() {
                 self.writer.write_buf(&mut self.outbound).await?;

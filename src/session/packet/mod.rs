@@ -1,17 +1,17 @@
-//! Packets as the session sees them, whatever level of MQTT the connection speaks. rumqttc's codecs do the work.
+//! Packets as the session sees them, whatever version of MQTT the connection speaks. rumqttc's codecs do the work.
 
-mod v3;
+mod v311;
 mod v5;
 
 use bytes::{Bytes, BytesMut};
 pub use rumqttc::mqttbytes::QoS;
 
-/// A level of the MQTT protocol.
+/// A version of the MQTT protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Level {
+pub enum Version {
     /// MQTT 3.1.1.
     #[default]
-    V3,
+    V311,
     /// MQTT 5.
     V5,
 }
@@ -36,7 +36,7 @@ pub(super) enum Packet {
     Publish(Publish),
     /// A message is acknowledged; from 128 on the reason tells why it was refused. MQTT 3.1.1 knows no refusal.
     Acknowledged { mid: u16, reason: u8 },
-    /// Answer to a subscription: for each filter the level granted, or from 128 on why it was refused.
+    /// Answer to a subscription: for each filter the version granted, or from 128 on why it was refused.
     Subscribed { mid: u16, codes: Vec<u8> },
     /// Answer to the end of a subscription.
     Unsubscribed { mid: u16 },
@@ -82,7 +82,7 @@ pub struct Will {
     pub topic: String,
     /// What.
     pub payload: Bytes,
-    /// Level of delivery.
+    /// Version of delivery.
     pub qos: QoS,
     /// Whether the server keeps it.
     pub retain: bool,
@@ -93,17 +93,17 @@ pub struct Will {
 pub(super) enum Unreadable {
     /// At least so many bytes are missing.
     Incomplete(usize),
-    /// The packet is over the limit; its size behind the fixed header.
+    /// The packet is over the limit; its size after the fixed header.
     TooLarge(usize),
     /// The stream cannot be followed any further.
     Broken(String),
 }
 
-impl Level {
+impl Version {
     /// Take a packet off the front of a stream.
     pub(super) fn read(self, stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Unreadable> {
         match self {
-            Self::V3 => v3::read(stream, max_bytes),
+            Self::V311 => v311::read(stream, max_bytes),
             Self::V5 => v5::read(stream, max_bytes),
         }
     }
@@ -111,7 +111,7 @@ impl Level {
     /// Append a login.
     pub(super) fn login(self, login: &Login<'_>, out: &mut BytesMut) -> Result<(), String> {
         match self {
-            Self::V3 => v3::login(login, out),
+            Self::V311 => v311::login(login, out),
             Self::V5 => v5::login(login, out),
         }
     }
@@ -119,7 +119,7 @@ impl Level {
     /// Append a message.
     pub(super) fn publish(self, message: Publish, out: &mut BytesMut) -> Result<(), String> {
         match self {
-            Self::V3 => v3::publish(message, out),
+            Self::V311 => v311::publish(message, out),
             Self::V5 => v5::publish(message, out),
         }
     }
@@ -127,7 +127,7 @@ impl Level {
     /// Append a request for subscriptions.
     pub(super) fn subscribe(self, mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), String> {
         match self {
-            Self::V3 => v3::subscribe(mid, filters, out),
+            Self::V311 => v311::subscribe(mid, filters, out),
             Self::V5 => v5::subscribe(mid, filters, out),
         }
     }
@@ -136,7 +136,7 @@ impl Level {
     pub(super) fn unsubscribe(self, mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), String> {
         let topics = filters.iter().map(|(topic, _)| topic.clone()).collect();
         match self {
-            Self::V3 => v3::unsubscribe(mid, topics, out),
+            Self::V311 => v311::unsubscribe(mid, topics, out),
             Self::V5 => v5::unsubscribe(mid, topics, out),
         }
     }
@@ -162,17 +162,17 @@ impl Level {
 mod tests {
     use super::*;
 
-    const LEVELS: [Level; 2] = [Level::V3, Level::V5];
+    const LEVELS: [Version; 2] = [Version::V311, Version::V5];
 
     #[test]
     fn a_message_is_read_as_it_was_written() {
-        for level in LEVELS {
+        for version in LEVELS {
             let mut stream = BytesMut::new();
             let payload = Bytes::from_static(b"21.5");
             let message =
                 Publish { topic: "a/b".into(), payload, qos: QoS::AtLeastOnce, retain: true, dup: true, mid: 9 };
-            level.publish(message, &mut stream).unwrap();
-            let Ok(Packet::Publish(read)) = level.read(&mut stream, 100) else { panic!("{level:?}") };
+            version.publish(message, &mut stream).unwrap();
+            let Ok(Packet::Publish(read)) = version.read(&mut stream, 100) else { panic!("{version:?}") };
             assert_eq!((read.topic.as_str(), &read.payload[..], read.mid), ("a/b", &b"21.5"[..], 9));
             assert!(read.retain && read.dup && read.qos == QoS::AtLeastOnce && stream.is_empty());
         }
@@ -181,7 +181,7 @@ mod tests {
     /// Bytes from the standard: MQTT 5, sections 3.2, 3.4, 3.9, 3.11 and 3.14.
     #[test]
     fn answers_of_level_5_are_read() {
-        let read = |bytes: &[u8]| Level::V5.read(&mut BytesMut::from(bytes), 100).unwrap();
+        let read = |bytes: &[u8]| Version::V5.read(&mut BytesMut::from(bytes), 100).unwrap();
         let Packet::Login(answer) = read(&[0x20, 11, 1, 0, 8, 0x21, 0, 20, 0x27, 0, 1, 0, 0]) else {
             panic!("CONNACK")
         };
@@ -202,23 +202,23 @@ mod tests {
         // A reason in words, so long that lengths take two bytes.
         let mut long = vec![0x40, 0x89, 1, 0, 7, 151, 0x83, 1, 0x1F, 0, 128];
         long.resize(3 + 137, b'x');
-        let read = Level::V5.read(&mut BytesMut::from(&long[..]), 1000).unwrap();
+        let read = Version::V5.read(&mut BytesMut::from(&long[..]), 1000).unwrap();
         assert!(matches!(read, Packet::Acknowledged { mid: 7, reason: 151 }));
         long.splice(.., [0x90, 0x89, 1, 0, 3, 0x83, 1, 0x1F, 0, 128].into_iter().chain([b'x'; 128]).chain([1, 143]));
-        let read = Level::V5.read(&mut BytesMut::from(&long[..]), 1000).unwrap();
+        let read = Version::V5.read(&mut BytesMut::from(&long[..]), 1000).unwrap();
         assert!(matches!(read, Packet::Subscribed { mid: 3, codes } if codes == [1, 143]));
     }
 
     #[test]
     fn a_server_of_level_3_is_understood_in_its_refusal() {
         let mut stream = BytesMut::from(&[0x20, 2, 0, 1][..]);
-        assert!(matches!(Level::V5.read(&mut stream, 100), Ok(Packet::Login(Answer { code: 1, .. }))));
+        assert!(matches!(Version::V5.read(&mut stream, 100), Ok(Packet::Login(Answer { code: 1, .. }))));
     }
 
     #[test]
     fn unfinished_and_oversize_packets_are_told_apart() {
-        for level in LEVELS {
-            let read = |bytes: &[u8]| level.read(&mut BytesMut::from(bytes), 100).unwrap_err();
+        for version in LEVELS {
+            let read = |bytes: &[u8]| version.read(&mut BytesMut::from(bytes), 100).unwrap_err();
             assert!(matches!(read(&[0x30]), Unreadable::Incomplete(_)));
             assert!(matches!(read(&[0x40, 2, 0]), Unreadable::Incomplete(1)));
             assert_eq!(read(&[0x30, 0x80, 1]), Unreadable::TooLarge(128));

@@ -6,7 +6,7 @@ use rumqttc::v5::mqttbytes::v5::{
     ConnAck, Connect, Filter, LastWill, Login as Credentials, Packet as Wire, Publish as Message, Subscribe,
     Unsubscribe,
 };
-use rumqttc::v5::mqttbytes::{Error, QoS as Level5QoS};
+use rumqttc::v5::mqttbytes::{Error, QoS as V5QoS};
 
 use super::{Answer, Login, Packet, Publish, Unreadable};
 
@@ -21,9 +21,9 @@ pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Un
             let topic = String::from_utf8(topic.to_vec())
                 .map_err(|error| Unreadable::Broken(format!("a topic that is no text: {error}")))?;
             let qos = match qos {
-                Level5QoS::AtMostOnce => QoS::AtMostOnce,
-                Level5QoS::AtLeastOnce => QoS::AtLeastOnce,
-                Level5QoS::ExactlyOnce => {
+                V5QoS::AtMostOnce => QoS::AtMostOnce,
+                V5QoS::AtLeastOnce => QoS::AtLeastOnce,
+                V5QoS::ExactlyOnce => {
                     return Err(Unreadable::Broken("a message at QoS 2, which nobody asked for".into()));
                 }
             };
@@ -104,11 +104,11 @@ fn code(answer: &ConnAck) -> u8 {
     }
 }
 
-fn level(qos: QoS) -> Level5QoS {
+fn v5_qos(qos: QoS) -> V5QoS {
     match qos {
-        QoS::AtMostOnce => Level5QoS::AtMostOnce,
-        QoS::AtLeastOnce => Level5QoS::AtLeastOnce,
-        QoS::ExactlyOnce => Level5QoS::ExactlyOnce,
+        QoS::AtMostOnce => V5QoS::AtMostOnce,
+        QoS::AtLeastOnce => V5QoS::AtLeastOnce,
+        QoS::ExactlyOnce => V5QoS::ExactlyOnce,
     }
 }
 
@@ -128,7 +128,7 @@ pub(super) fn login(login: &Login<'_>, out: &mut BytesMut) -> Result<(), String>
     let will = login.will.map(|will| LastWill {
         topic: Bytes::copy_from_slice(will.topic.as_bytes()),
         message: will.payload.clone(),
-        qos: level(will.qos),
+        qos: v5_qos(will.qos),
         retain: will.retain,
         properties: None,
     });
@@ -137,12 +137,12 @@ pub(super) fn login(login: &Login<'_>, out: &mut BytesMut) -> Result<(), String>
 
 pub(super) fn publish(message: Publish, out: &mut BytesMut) -> Result<(), String> {
     let Publish { topic, payload, qos, retain, dup, mid } = message;
-    let message = Message { dup, qos: level(qos), retain, topic: topic.into(), pkid: mid, payload, properties: None };
+    let message = Message { dup, qos: v5_qos(qos), retain, topic: topic.into(), pkid: mid, payload, properties: None };
     write(&Wire::Publish(message), out)
 }
 
 pub(super) fn subscribe(mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), String> {
-    let filters = filters.iter().map(|(filter, qos)| Filter::new(filter.clone(), level(*qos)));
+    let filters = filters.iter().map(|(filter, qos)| Filter::new(filter.clone(), v5_qos(*qos)));
     let mut packet = Subscribe::new_many(filters, None);
     packet.pkid = mid;
     write(&Wire::Subscribe(packet), out)

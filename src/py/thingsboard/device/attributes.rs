@@ -9,7 +9,6 @@ use super::{ANSWER, PyDeviceClient};
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
 use crate::py::arguments::wrong_type;
-use crate::py::shared::lock;
 use crate::py::thingsboard::callback::Callback;
 use crate::py::thingsboard::publish_info::PyPublishInfo;
 use crate::py::thingsboard::registry::Subscription;
@@ -51,7 +50,7 @@ impl PyDeviceClient {
         let callback = callback.map(|callback| Callback::with_userdata(&callback, 2, &[1, 3])).transpose()?;
         let number = shared
             .client
-            .next_attribute_request(|number| lock(&shared.registry).attribute_requests.contains_key(&number));
+            .next_attribute_request(|number| shared.registry.lock().attribute_requests.contains_key(&number));
         if let Some(callback) = callback {
             shared.await_answer(Request::Attributes(number), callback, Some(ANSWER))?;
         }
@@ -70,7 +69,7 @@ impl PyDeviceClient {
         let made = Callback::new(callback, 2, &[1, 3])?;
         // Compared outside the lock, since that runs Python code.
         let same: Vec<_> = {
-            let registry = lock(&shared.registry);
+            let registry = shared.registry.lock();
             let of_key = registry.subscriptions.iter().filter(|one| one.key == key);
             of_key.map(|one| (one.id, one.callback.callable.clone_ref(py))).collect()
         };
@@ -79,7 +78,7 @@ impl PyDeviceClient {
                 return Ok(id);
             }
         }
-        let mut registry = lock(&shared.registry);
+        let mut registry = shared.registry.lock();
         registry.last_subscription += 1;
         let id = registry.last_subscription;
         registry.subscriptions.push(Subscription { id, key, callback: made });
@@ -96,7 +95,7 @@ impl PyDeviceClient {
         let shared = self.shared()?;
         let all = subscription_id.extract::<String>().is_ok_and(|text| text == "*");
         let number: Option<u64> = subscription_id.extract().ok();
-        let mut registry = lock(&shared.registry);
+        let mut registry = shared.registry.lock();
         let before = std::mem::take(&mut registry.subscriptions);
         let (gone, kept): (Vec<_>, Vec<_>) = before.into_iter().partition(|one| all || Some(one.id) == number);
         registry.subscriptions = kept;
@@ -108,7 +107,7 @@ impl PyDeviceClient {
 
     /// End all subscriptions to attributes.
     fn clean_device_sub_dict(&self) -> PyResult<()> {
-        let gone = std::mem::take(&mut lock(&self.shared()?.registry).subscriptions);
+        let gone = std::mem::take(&mut self.shared()?.registry.lock().subscriptions);
         drop(gone);
         Ok(())
     }
@@ -119,7 +118,7 @@ impl PyDeviceClient {
         let callback = Callback::with_userdata(callback, 2, &[1, 3])?;
         let number = shared
             .client
-            .next_attribute_request(|number| lock(&shared.registry).attribute_requests.contains_key(&number));
+            .next_attribute_request(|number| shared.registry.lock().attribute_requests.contains_key(&number));
         shared.await_answer(Request::Attributes(number), callback, None)?;
         Ok(number)
     }

@@ -7,7 +7,6 @@ use pyo3::types::{PyDict, PyString};
 use super::PyDeviceClient;
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
-use crate::py::shared::lock;
 use crate::py::thingsboard::callback::Callback;
 use crate::py::thingsboard::json::{self};
 
@@ -16,7 +15,7 @@ impl PyDeviceClient {
     /// Set what answers calls of the server: ``handler([client,] request_id, body)``.
     fn set_server_side_rpc_request_handler(&self, handler: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let made = handler.map(|handler| Callback::new(&handler, 2, &[3])).transpose()?;
-        let old = std::mem::replace(&mut lock(&self.shared()?.registry).rpc, made);
+        let old = std::mem::replace(&mut self.shared()?.registry.lock().rpc, made);
         drop(old);
         Ok(())
     }
@@ -67,7 +66,7 @@ impl PyDeviceClient {
         let body = Self::body("the call", message.as_any())?;
         let patience = Self::patience(timeout)?;
         let callback = callback.map(|callback| Callback::new(&callback, 3, &[4])).transpose()?;
-        let number = shared.client.next_call(|number| lock(&shared.registry).calls.contains_key(&number));
+        let number = shared.client.next_call(|number| shared.registry.lock().calls.contains_key(&number));
         if let Some(callback) = callback {
             shared.await_answer(Request::Call(number), callback, patience)?;
         }

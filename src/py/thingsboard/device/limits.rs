@@ -10,7 +10,6 @@ use super::PyDeviceClient;
 use crate::client::thingsboard::Meter;
 use crate::dialect::json::Document;
 use crate::dialect::thingsboard::SessionLimits;
-use crate::py::shared::lock;
 use crate::py::thingsboard::json::to_json;
 use crate::py::thingsboard::mqtt::{set_in_flight, set_queued};
 use crate::py::thingsboard::rate_limit::{PyRateLimit, percentage};
@@ -96,7 +95,7 @@ impl PyDeviceClient {
     fn service_configuration_callback(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
         let assigned = {
             let shared = slf.get().shared()?;
-            let registry = lock(&shared.registry);
+            let registry = shared.registry.lock();
             registry.service_configuration.as_ref().map(|callback| callback.clone_ref(slf.py()))
         };
         match assigned {
@@ -107,7 +106,7 @@ impl PyDeviceClient {
 
     #[setter]
     fn set_service_configuration_callback(&self, callback: Option<Py<PyAny>>) -> PyResult<()> {
-        let old = std::mem::replace(&mut lock(&self.shared()?.registry).service_configuration, callback);
+        let old = std::mem::replace(&mut self.shared()?.registry.lock().service_configuration, callback);
         drop(old);
         Ok(())
     }

@@ -1,0 +1,534 @@
+//! `MQTTClient`: the client of The Things Network as the original's users know it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::PyTraverseError;
+use pyo3::PyVisit;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+
+use super::convert::{device, downlink, event_name, field_path};
+use super::deliver::Shared;
+use super::device::PyDeviceHandle;
+use super::handlers::Subject;
+use crate::client::lorawan::Config;
+use crate::dialect::lorawan::is_filter;
+use crate::endpoint::Endpoint;
+use crate::ids::{AccessKey, AppId, DevId};
+use crate::py::arguments::{Aliases, Given, text, wrong_type};
+use crate::py::convert::{self, seconds, trust};
+use crate::py::error::OrRaise as _;
+use crate::py::log;
+use crate::py::manage::{Discovery, PyDiscoveryClient, pem};
+use crate::session::{MailboxLimits, Overflow, QoS};
+use crate::sync::Mutex;
+
+/// Receives an application's uplinks and sends its downlinks.
+#[pyclass(frozen, subclass, name = "MQTTClient", module = "thingslink.ttn", weakref, dict)]
+pub(in crate::py) struct PyMqttClient {
+    /// Set by `__init__`, so that subclasses may have a constructor of their own.
+    made: Mutex<Option<Made>>,
+}
+
+#[derive(Clone)]
+struct Made {
+    address: Arc<Address>,
+    shared: Arc<Shared>,
+}
+
+/// Where to connect, read when it is needed: the original accepted anything until then.
+struct Address {
+    /// Given, or announced and remembered.
+    mqtt: Mutex<String>,
+    discovery: Discovery,
+    tls: Option<bool>,
+}
+
+impl Address {
+    /// The MQTT address, asked of the discovery server if none was given, and the time that is left.
+    fn resolve(&self, py: Python<'_>, app_id: &str, timeout: Duration) -> PyResult<(String, Duration)> {
+        let known = self.mqtt.lock().clone();
+        if !known.is_empty() {
+            return Ok((known, timeout));
+        }
+        let begun = Instant::now();
+        let left = timeout;
+        let timeout = timeout.as_secs_f64().into_pyobject(py)?.into_any();
+        let announcement = PyDiscoveryClient::announcement(py, app_id, &self.discovery, Some(&timeout))?;
+        let announced = announcement.get_field_by_name("mqtt_address");
+        let announced = announced.and_then(|address| address.as_str().map(str::to_owned)).unwrap_or_default();
+        if announced.is_empty() {
+            let text = format!("the handler of {app_id:?} announces no MQTT address: give one as mqtt_address");
+            return Err(PyRuntimeError::new_err(text));
+        }
+        announced.clone_into(&mut self.mqtt.lock());
+        Ok((announced, left.saturating_sub(begun.elapsed())))
+    }
+}
+
+/// What programs reached for in the original's private client.
+#[pyclass(frozen, name = "_Publisher", module = "thingslink._native")]
+pub(in crate::py) struct PyPublisher {
+    shared: Arc<Shared>,
+}
+
+#[pymethods]
+impl PyPublisher {
+    /// Publish to any topic; gives the message ID.
+    fn publish(&self, py: Python<'_>, topic: &str, payload: &Bound<'_, PyAny>) -> PyResult<u16> {
+        let bytes = match payload.extract::<String>() {
+            Ok(text) => text.into_bytes(),
+            Err(_) => payload
+                .cast::<PyBytes>()
+                .map_err(|_| wrong_type("payload", "str or bytes", payload))?
+                .as_bytes()
+                .to_vec(),
+        };
+        self.shared.consumer.check_process()?;
+        self.shared.client.publish(topic, bytes.into()).or_raise(py)
+    }
+}
+
+impl PyMqttClient {
+    fn made(&self) -> PyResult<Made> {
+        self.made.lock().clone().ok_or_else(|| PyRuntimeError::new_err("MQTTClient.__init__() was not called"))
+    }
+
+    fn add(&self, py: Python<'_>, subject: Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.made()?.shared.add(py, subject, callback)
+    }
+
+    fn remove(&self, py: Python<'_>, subject: &Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.made()?.shared.remove(py, subject, callback)
+    }
+}
+
+#[pymethods]
+impl PyMqttClient {
+    #[new]
+    #[pyo3(
+        signature = (*_args, **_kwargs),
+        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow='drop_oldest', send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, **aliases)"
+    )]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self { made: Mutex::new(None) }
+    }
+
+    #[pyo3(
+        signature = (
+            app_id=Given(None), access_key=Given(None), mqtt_address=None,
+            discovery_address="discovery.thethings.network:1900", reconnect=true, *,
+            keep_alive=None, client_id="", clean_session=true, qos=0, tls=None, ca_certs=None,
+            reconnect_min_delay=None, reconnect_max_delay=None, max_message_bytes=4 << 20, max_inflight=1000,
+            queue_messages=None, queue_bytes=None, overflow="drop_oldest",
+            send_queue_messages=50_000, send_queue_bytes=64 << 20, insecure_channel=false, discovery_certificate=None,
+            **aliases
+        )
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
+    fn __init__<'py>(
+        &self,
+        py: Python<'py>,
+        app_id: Given<'py>,
+        access_key: Given<'py>,
+        mqtt_address: Option<String>,
+        discovery_address: &str,
+        reconnect: bool,
+        keep_alive: Option<Bound<'py, PyAny>>,
+        client_id: &str,
+        clean_session: bool,
+        qos: i64,
+        tls: Option<bool>,
+        ca_certs: Option<Bound<'py, PyAny>>,
+        reconnect_min_delay: Option<Bound<'py, PyAny>>,
+        reconnect_max_delay: Option<Bound<'py, PyAny>>,
+        max_message_bytes: usize,
+        max_inflight: usize,
+        queue_messages: Option<usize>,
+        queue_bytes: Option<usize>,
+        overflow: &str,
+        send_queue_messages: usize,
+        send_queue_bytes: usize,
+        insecure_channel: bool,
+        discovery_certificate: Option<Bound<'py, PyAny>>,
+        aliases: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<()> {
+        let mut aliases = Aliases::new("MQTTClient", aliases);
+        let app_id = aliases.require("app_id", app_id, &["appID"])?;
+        let access_key = aliases.require("access_key", access_key, &["app_access_key", "appAccessKey"])?;
+        let mqtt_address = match aliases.find("mqtt_address", Given(None), &["mqttAddress"])? {
+            Some(_) if mqtt_address.is_some() => {
+                return Err(PyTypeError::new_err("MQTTClient() got two values for 'mqtt_address'"));
+            }
+            Some(value) => text("mqttAddress", &value)?,
+            None => mqtt_address.unwrap_or_default(),
+        };
+        aliases.finish()?;
+        let mut config = Config::new(
+            AppId::new(text("app_id", &app_id)?).or_raise(py)?,
+            AccessKey::new(text("access_key", &access_key)?),
+        );
+        config.reconnect = reconnect;
+        if let Some(keep_alive) = keep_alive {
+            config.keep_alive = seconds("keep_alive", &keep_alive)?;
+        }
+        if let Some(delay) = reconnect_min_delay {
+            config.backoff.min = seconds("reconnect_min_delay", &delay)?;
+            config.backoff.max = config.backoff.max.max(config.backoff.min);
+        }
+        if let Some(delay) = reconnect_max_delay {
+            config.backoff.max = seconds("reconnect_max_delay", &delay)?;
+        }
+        client_id.clone_into(&mut config.client_id);
+        config.clean_session = clean_session;
+        config.qos = convert::qos(qos)?;
+        config.trust = trust(ca_certs.as_ref())?;
+        config.max_incoming_bytes = max_message_bytes;
+        config.queue = MailboxLimits::of(match config.qos {
+            // Nothing that the server waits to have acknowledged is dropped.
+            QoS::AtLeastOnce | QoS::ExactlyOnce => Overflow::StopReading,
+            QoS::AtMostOnce => convert::overflow(overflow)?,
+        });
+        config.queue.messages = queue_messages.unwrap_or(config.queue.messages);
+        config.queue.bytes = queue_bytes.unwrap_or(config.queue.bytes);
+        config.outbox.messages = send_queue_messages;
+        config.outbox.bytes = send_queue_bytes;
+        config.outbox.in_flight = max_inflight;
+        let discovery = Discovery {
+            address: discovery_address.to_owned(),
+            certificate: pem("discovery_certificate", discovery_certificate.as_ref())?,
+            insecure: insecure_channel,
+        };
+        let address = Arc::new(Address { mqtt: Mutex::new(mqtt_address), discovery, tls });
+        *self.made.lock() = Some(Made { address, shared: Shared::new(config).or_raise(py)? });
+        Ok(())
+    }
+
+    /// Connect, log in and subscribe; returns when the server has answered all of it.
+    #[pyo3(signature = (*, timeout=None))]
+    fn connect(slf: &Bound<'_, Self>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let py = slf.py();
+        let timeout = timeout.map_or(Ok(Duration::from_secs(30)), |timeout| seconds("timeout", &timeout))?;
+        let Made { address, shared } = slf.get().made()?;
+        log::prepare(py)?;
+        let process = shared.process()?.clone();
+        let (mqtt, timeout) = address.resolve(py, shared.client.config().app_id.as_str(), timeout)?;
+        let endpoint = Endpoint::parse(&mqtt, address.tls).or_raise(py)?;
+        process.close_at_exit(&shared);
+        shared.consumer.connecting(slf.as_any());
+        let client = shared.client.clone();
+        let outcome = process.wait(py, async move { client.connect(&endpoint, timeout).await });
+        shared.consumer.connected();
+        if shared.client.mailbox().is_idle() {
+            shared.release_owner();
+        }
+        outcome?.or_raise(py)
+    }
+
+    /// Deliver what has arrived, send what was accepted, part with the server, call the close callbacks.
+    #[pyo3(signature = (*, timeout=None))]
+    fn close(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let timeout = timeout.map_or(Ok(Duration::from_secs(10)), |timeout| seconds("timeout", &timeout))?;
+        let Made { shared, .. } = self.made()?;
+        if shared.consumer.known_process().is_none() {
+            return Ok(());
+        }
+        let process = shared.process()?.clone();
+        if shared.consumer.is_served_here(py) {
+            let _runtime = process.handle.enter();
+            shared.client.close_soon(timeout);
+            return Ok(());
+        }
+        let client = shared.client.clone();
+        process.wait(py, async move { client.close(timeout).await })?;
+        if shared.client.mailbox().is_idle() {
+            shared.release_owner();
+        }
+        Ok(())
+    }
+
+    /// As ``close``.
+    #[pyo3(signature = (*, timeout=None))]
+    fn stop(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        self.close(py, timeout)
+    }
+
+    /// Do nothing: receiving begins with ``connect``. Kept for programs that call it.
+    fn start(&self) {}
+
+    /// Queue a downlink for one device and return at once.
+    #[pyo3(
+        signature = (dev_id=Given(None), payload=Given(None), port=None, confirmation=Given(None), schedule=Given(None), **aliases),
+        text_signature = "($self, dev_id, payload, port=1, confirmation=False, schedule='replace', **aliases)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: Given<'py>,
+        payload: Given<'py>,
+        port: Option<Bound<'py, PyAny>>,
+        confirmation: Given<'py>,
+        schedule: Given<'py>,
+        aliases: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<u16> {
+        let mut aliases = Aliases::new("send", aliases);
+        let dev_id = aliases.require("dev_id", dev_id, &["devID", "deviceID"])?;
+        let dev_id = DevId::new(text("dev_id", &dev_id)?).or_raise(py)?;
+        let port = port.map_or_else(|| Ok::<_, PyErr>(1_i64.into_pyobject(py)?.into_any()), Ok)?;
+        let downlink = downlink(py, &mut aliases, payload, &port, confirmation, schedule)?;
+        aliases.finish()?;
+        self.made()?.shared.send(py, &dev_id, downlink)
+    }
+
+    /// Wait until every downlink is written (QoS 0) or acknowledged (QoS 1).
+    #[pyo3(signature = (timeout=None))]
+    fn flush(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let timeout = timeout.map_or(Ok(Duration::from_secs(30)), |timeout| seconds("timeout", &timeout))?;
+        let Made { shared, .. } = self.made()?;
+        let client = shared.client.clone();
+        shared.process()?.wait(py, async move { client.flush(timeout).await })?.or_raise(py)
+    }
+
+    /// Whether the client is logged in now.
+    #[getter]
+    fn is_connected(&self) -> PyResult<bool> {
+        Ok(self.made()?.shared.client.is_connected())
+    }
+
+    #[getter]
+    fn _last_refusal(&self) -> PyResult<u8> {
+        Ok(self.made()?.shared.client.last_refusal())
+    }
+
+    /// Application ID.
+    #[getter]
+    fn app_id(&self) -> PyResult<String> {
+        Ok(self.made()?.shared.client.config().app_id.as_str().to_owned())
+    }
+
+    /// Give the counters.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(pythonize::pythonize(py, &self.made()?.shared.client.stats())?)
+    }
+
+    /// Give a handle for one device: ``send`` and the setters without its ID.
+    fn device(&self, py: Python<'_>, dev_id: String) -> PyResult<PyDeviceHandle> {
+        Ok(PyDeviceHandle::new(self.made()?.shared, DevId::new(dev_id).or_raise(py)?))
+    }
+
+    /// Add ``callback(msg, client)`` for uplinks; ``msg`` is an ``UplinkMessage``.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn set_uplink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, dev_id: Option<String>) -> PyResult<()> {
+        self.add(py, Subject::Uplink(device(py, dev_id)?), callback)
+    }
+
+    /// Take back one ``set_uplink_callback`` with the same arguments.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn remove_uplink_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.remove(py, &Subject::Uplink(device(py, dev_id)?), callback)
+    }
+
+    /// Add ``callback(msg, client)`` for uplinks as they came; ``msg`` is a ``RawMessage``.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn set_uplink_raw_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.add(py, Subject::Raw(device(py, dev_id)?), callback)
+    }
+
+    /// As ``set_uplink_raw_callback``.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn set_uplink_callback_raw(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.add(py, Subject::Raw(device(py, dev_id)?), callback)
+    }
+
+    /// Take back one ``set_uplink_raw_callback`` with the same arguments.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn remove_uplink_raw_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.remove(py, &Subject::Raw(device(py, dev_id)?), callback)
+    }
+
+    /// Add ``callback(value, client)`` for one payload field; ``value`` is a ``FieldValue``.
+    #[pyo3(signature = (callback, field, *, dev_id=None))]
+    fn set_uplink_field_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        field: String,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.add(py, Subject::Field(device(py, dev_id)?, field_path(field)?), callback)
+    }
+
+    /// Take back one ``set_uplink_field_callback`` with the same arguments.
+    #[pyo3(signature = (callback, field, *, dev_id=None))]
+    fn remove_uplink_field_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        field: String,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.remove(py, &Subject::Field(device(py, dev_id)?, field), callback)
+    }
+
+    /// Add ``callback(event, client)`` for events of devices; gets a ``DeviceEvent`` or one of its subclasses.
+    #[pyo3(signature = (callback, event=None, dev_id=None))]
+    fn set_event_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        event: Option<String>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.add(py, Subject::Event(device(py, dev_id)?, event_name(event)?), callback)
+    }
+
+    /// Take back one ``set_event_callback`` with the same arguments.
+    #[pyo3(signature = (callback, event=None, dev_id=None))]
+    fn remove_event_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        event: Option<String>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.remove(py, &Subject::Event(device(py, dev_id)?, event), callback)
+    }
+
+    /// Add ``callback(event, client)`` for joins; gets an ``ActivationEvent``.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn set_activation_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.add(py, Subject::Event(device(py, dev_id)?, Some("activations".into())), callback)
+    }
+
+    /// Take back one ``set_activation_callback`` with the same arguments.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn remove_activation_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.remove(py, &Subject::Event(device(py, dev_id)?, Some("activations".into())), callback)
+    }
+
+    /// Add ``callback(message, client)`` for any MQTT topic filter; ``message`` is a ``RawMessage``.
+    fn _set_topic_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, filter: String) -> PyResult<()> {
+        if !is_filter(&filter) {
+            return Err(PyValueError::new_err(format!(
+                "filter {filter:?} is not valid: expected an MQTT topic filter"
+            )));
+        }
+        self.add(py, Subject::Topic(filter), callback)
+    }
+
+    /// Take back one ``_set_topic_callback`` with the same arguments.
+    fn _remove_topic_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, filter: String) -> PyResult<()> {
+        self.remove(py, &Subject::Topic(filter), callback)
+    }
+
+    /// Add ``callback(res, client)``: ``True`` after each login, ``False`` when one is refused.
+    fn set_connect_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.add(py, Subject::Connect, callback)
+    }
+
+    /// Take back one ``set_connect_callback``.
+    fn remove_connect_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.remove(py, &Subject::Connect, callback)
+    }
+
+    /// Add ``callback(res, client)``: ``True`` after ``close``, ``False`` when the connection is lost.
+    fn set_close_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.add(py, Subject::Close, callback)
+    }
+
+    /// Take back one ``set_close_callback``.
+    fn remove_close_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.remove(py, &Subject::Close, callback)
+    }
+
+    /// Add ``callback(mid, client)``: the downlink with this ID is written (QoS 0) or acknowledged (QoS 1).
+    fn set_downlink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.add(py, Subject::Downlink, callback)
+    }
+
+    /// Take back one ``set_downlink_callback``.
+    fn remove_downlink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.remove(py, &Subject::Downlink, callback)
+    }
+
+    /// Add ``callback(error, client)`` for what stops nothing; ``error`` is the exception.
+    fn set_error_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.add(py, Subject::Error, callback)
+    }
+
+    /// Take back one ``set_error_callback``.
+    fn remove_error_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.remove(py, &Subject::Error, callback)
+    }
+
+    /// Programs and the original's own tests reached for its private MQTT client.
+    #[getter(_MQTTClient__client)]
+    fn private_client(&self) -> PyResult<PyPublisher> {
+        Ok(PyPublisher { shared: self.made()?.shared })
+    }
+
+    fn __enter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        Self::connect(slf, None)?;
+        Ok(slf.clone())
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<bool> {
+        self.close(py, None)?;
+        Ok(false)
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let class = slf.get_type().name()?;
+        let Ok(Made { address, shared }) = slf.get().made() else { return Ok(format!("<{class} without __init__>")) };
+        let app_id = &shared.client.config().app_id;
+        let state = if shared.client.is_connected() { "connected" } else { "not connected" };
+        Ok(format!("<{class} app_id='{app_id}' mqtt_address='{}' {state}>", address.mqtt.lock()))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // A lock that is taken is skipped: the collector comes again.
+        let Some(made) = self.made.try_lock() else { return Ok(()) };
+        let Some(handlers) = made.as_ref().and_then(|made| made.shared.handlers.try_lock()) else { return Ok(()) };
+        handlers.all.iter().try_for_each(|handler| visit.call(&handler.callable))
+    }
+
+    fn __clear__(&self) {
+        if let Some(made) = self.made.lock().take() {
+            drop(std::mem::take(&mut *made.shared.handlers.lock()));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Arguments of the LoRaWAN clients as values of the core: payloads, downlinks, names.
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyMemoryView, PyString};
+
+use super::message::PyUplinkMessage;
+use crate::dialect::lorawan::{Downlink, EventKind, Payload, Schedule, payload_from_text};
+use crate::ids::DevId;
+use crate::py::arguments::{Aliases, Given, text, wrong_type};
+use crate::py::error::OrRaise as _;
+
+/// The payload of a downlink: bytes, text in base64 or hex, or anything that JSON can express.
+pub(super) fn payload(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Payload> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return payload_from_text(text.to_str()?).or_raise(py);
+    }
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return Ok(Payload::from_bytes(bytes.as_bytes()));
+    }
+    if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
+        let bytes = py.get_type::<PyBytes>().call1((value,))?;
+        return Ok(Payload::from_bytes(bytes.cast::<PyBytes>()?.as_bytes()));
+    }
+    if let Ok(message) = value.cast::<PyUplinkMessage>() {
+        return Ok(Payload::Fields(message.get().value().raw().to_owned()));
+    }
+    // Python's own encoder: the text is then, to the letter, what the original would have sent.
+    let options = PyDict::new(py);
+    options.set_item("allow_nan", false)?;
+    options.set_item("default", wrap_default(py)?)?;
+    py.import("json")?
+        .call_method("dumps", (value,), Some(&options))
+        .and_then(|text| text.extract().map(Payload::Fields))
+        .map_err(|error| {
+            let text = format!("payload cannot be sent: {}", error.value(py));
+            let named = if error.is_instance_of::<PyTypeError>(py) {
+                PyTypeError::new_err(text)
+            } else {
+                PyValueError::new_err(text)
+            };
+            named.set_cause(py, Some(error));
+            named
+        })
+}
+
+/// What `json.dumps` calls for objects that it does not know: parts of messages become what they were on the wire.
+fn wrap_default(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    py.import("thingslink._native")?.getattr("UplinkMessage")?.getattr("_json_default")
+}
+
+/// An optional device ID.
+pub(super) fn device(py: Python<'_>, dev_id: Option<String>) -> PyResult<Option<DevId>> {
+    dev_id.map(|dev_id| DevId::new(dev_id).or_raise(py)).transpose()
+}
+
+/// The arguments of `send` in any of their spellings, as a downlink.
+pub(super) fn downlink<'py>(
+    py: Python<'py>,
+    aliases: &mut Aliases<'_, 'py>,
+    payload_argument: Given<'py>,
+    port: &Bound<'py, PyAny>,
+    confirmation: Given<'py>,
+    schedule: Given<'py>,
+) -> PyResult<Downlink> {
+    let data = aliases.require("payload", payload_argument, &["pay"])?;
+    let confirmed = match aliases.find("confirmation", confirmation, &["conf", "confirmed"])? {
+        Some(value) => value.extract::<bool>().map_err(|_| wrong_type("confirmation", "bool", &value))?,
+        None => false,
+    };
+    let schedule = match aliases.find("schedule", schedule, &["sched"])? {
+        Some(value) if !value.is_none() => text("schedule", &value)?.parse().or_raise(py)?,
+        _ => Schedule::Replace,
+    };
+    let number: i64 = if port.is_instance_of::<PyBool>() {
+        return Err(wrong_type("port", "int", port));
+    } else {
+        port.extract().map_err(|_| wrong_type("port", "int", port))?
+    };
+    let port = u8::try_from(number).ok().filter(|port| (1..=223).contains(port)).ok_or_else(|| {
+        PyValueError::new_err(format!("port {number} is not valid: expected a LoRaWAN FPort, 1 to 223"))
+    })?;
+    Ok(Downlink { port, confirmed, schedule, payload: payload(py, &data)? })
+}
+
+/// The name of an event, or `None` for all.
+pub(super) fn event_name(name: Option<String>) -> PyResult<Option<String>> {
+    match name {
+        Some(name) if name.is_empty() || name.contains(['+', '#', '\0']) || name.starts_with('/') => {
+            let known = EventKind::NAMES.join(", ");
+            Err(PyValueError::new_err(format!(
+                "event {name:?} is not valid: expected one such as {known}, or None for all"
+            )))
+        }
+        name => Ok(name),
+    }
+}
+
+/// The path of a payload field.
+pub(super) fn field_path(field: String) -> PyResult<String> {
+    if field.is_empty() || field.contains(['+', '#', '\0']) || field.split('/').any(str::is_empty) {
+        let text = format!(
+            "field {field:?} is not valid: expected a field's name, levels joined by '/', such as \"tank/level\""
+        );
+        return Err(PyValueError::new_err(text));
+    }
+    Ok(field)
+}

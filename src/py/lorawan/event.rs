@@ -1,0 +1,204 @@
+//! Events of devices and single payload fields, typed.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::dialect::json::{Document, Value};
+use crate::dialect::lorawan::EventKind;
+use crate::py::error::decode_error;
+use crate::py::value::{Objects, to_py};
+
+/// Something that happened to a device.
+#[pyclass(frozen, subclass, name = "DeviceEvent", module = "thingslink.ttn")]
+pub(in crate::py) struct PyDeviceEvent {
+    /// Name of the event, such as ``down/sent``.
+    #[pyo3(get)]
+    name: String,
+    /// Application ID.
+    #[pyo3(get)]
+    app_id: String,
+    /// Device ID.
+    #[pyo3(get)]
+    dev_id: String,
+    document: Arc<Document>,
+}
+
+impl PyDeviceEvent {
+    fn member<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.document.root().get(name).map(|value| to_py(py, &self.document, value, Objects::Messages)).transpose()
+    }
+}
+
+#[pymethods]
+impl PyDeviceEvent {
+    /// The body: an ``UplinkMessage``, or ``None`` where the network sends none.
+    #[getter]
+    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_py(py, &self.document, self.document.root(), Objects::Messages)
+    }
+
+    /// The network's words, on events that tell of an error.
+    #[getter]
+    fn error<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.member(py, "error")
+    }
+
+    /// Give the JSON text as it was received.
+    fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.document.text().as_bytes())
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let this = slf.get();
+        let class = slf.get_type().name()?;
+        Ok(format!("{class}(name='{}', dev_id='{}', data={})", this.name, this.dev_id, this.document.text()))
+    }
+}
+
+/// A device joined (``activations``), or failed to (``activations/errors``).
+#[pyclass(frozen, extends = PyDeviceEvent, name = "ActivationEvent", module = "thingslink.ttn")]
+pub(in crate::py) struct PyActivationEvent;
+
+#[pymethods]
+impl PyActivationEvent {
+    /// Application EUI, 16 hex digits.
+    #[getter]
+    fn app_eui<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.as_super().get().member(slf.py(), "app_eui")
+    }
+
+    /// Device EUI, 16 hex digits.
+    #[getter]
+    fn dev_eui<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.as_super().get().member(slf.py(), "dev_eui")
+    }
+
+    /// The address given to the device, 8 hex digits; empty on errors.
+    #[getter]
+    fn dev_addr<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.as_super().get().member(slf.py(), "dev_addr")
+    }
+
+    /// How the request was heard.
+    #[getter]
+    fn metadata<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.as_super().get().member(slf.py(), "metadata")
+    }
+}
+
+/// A downlink was queued (``down/scheduled``), sent, acknowledged (``down/acks``), or failed (``down/errors``).
+#[pyclass(frozen, extends = PyDeviceEvent, name = "DownlinkEvent", module = "thingslink.ttn")]
+pub(in crate::py) struct PyDownlinkEvent;
+
+#[pymethods]
+impl PyDownlinkEvent {
+    /// The downlink: ``port``, ``payload_raw`` and so on, as far as the network tells.
+    #[getter]
+    fn message<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.as_super().get().member(slf.py(), "message")
+    }
+
+    /// The whole LoRaWAN frame that was sent (``down/sent``).
+    #[getter]
+    fn payload<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let event = slf.as_super().get();
+        let Some(text) = event.document.root().get("payload").and_then(Value::as_str) else { return Ok(None) };
+        match STANDARD.decode(text.as_bytes()) {
+            Ok(bytes) => Ok(Some(PyBytes::new(slf.py(), &bytes))),
+            Err(error) => Err(decode_error(slf.py(), format!("payload is not base64: {error}"))),
+        }
+    }
+
+    /// The gateway that sent it (``down/sent``).
+    #[getter]
+    fn gateway_id<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.as_super().get().member(slf.py(), "gateway_id")
+    }
+
+    /// How it was sent: ``frequency`` in Hz, ``power`` in dBm, ``airtime`` in ns and so on (``down/sent``).
+    #[getter]
+    fn config<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.as_super().get().member(slf.py(), "config")
+    }
+}
+
+/// A device was registered (``create``), changed (``update``) or removed (``delete``).
+#[pyclass(frozen, extends = PyDeviceEvent, name = "RegistrationEvent", module = "thingslink.ttn")]
+pub(in crate::py) struct PyRegistrationEvent;
+
+#[pymethods]
+impl PyRegistrationEvent {
+    /// Degrees, if changed.
+    #[getter]
+    fn latitude<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.as_super().get().member(slf.py(), "latitude")
+    }
+
+    /// Degrees, if changed.
+    #[getter]
+    fn longitude<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.as_super().get().member(slf.py(), "longitude")
+    }
+
+    /// Metres, if changed.
+    #[getter]
+    fn altitude<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        slf.as_super().get().member(slf.py(), "altitude")
+    }
+}
+
+/// An event of the class that its name decides.
+pub(in crate::py) fn new<'py>(
+    py: Python<'py>,
+    name: &str,
+    app_id: &str,
+    dev_id: &str,
+    document: Arc<Document>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let base = PyDeviceEvent { name: name.to_owned(), app_id: app_id.to_owned(), dev_id: dev_id.to_owned(), document };
+    let base = PyClassInitializer::from(base);
+    Ok(match EventKind::of(name) {
+        EventKind::Activation => Bound::new(py, base.add_subclass(PyActivationEvent))?.into_any(),
+        EventKind::Downlink => Bound::new(py, base.add_subclass(PyDownlinkEvent))?.into_any(),
+        EventKind::Registration => Bound::new(py, base.add_subclass(PyRegistrationEvent))?.into_any(),
+        EventKind::UplinkError | EventKind::Other => Bound::new(py, base)?.into_any(),
+    })
+}
+
+/// The value of one payload field of an uplink.
+#[pyclass(frozen, name = "FieldValue", module = "thingslink.ttn")]
+pub(in crate::py) struct PyFieldValue {
+    /// Name, levels joined by ``/``.
+    #[pyo3(get)]
+    field: String,
+    /// Application ID.
+    #[pyo3(get)]
+    app_id: String,
+    /// Device ID.
+    #[pyo3(get)]
+    dev_id: String,
+    document: Arc<Document>,
+}
+
+impl PyFieldValue {
+    pub(in crate::py) fn new(field: &str, app_id: &str, dev_id: &str, document: Arc<Document>) -> Self {
+        Self { field: field.to_owned(), app_id: app_id.to_owned(), dev_id: dev_id.to_owned(), document }
+    }
+}
+
+#[pymethods]
+impl PyFieldValue {
+    /// The value; objects are ``UplinkMessage``.
+    #[getter]
+    fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_py(py, &self.document, self.document.root(), Objects::Messages)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("FieldValue(dev_id='{}', field='{}', value={})", self.dev_id, self.field, self.document.text())
+    }
+}

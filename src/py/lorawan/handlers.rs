@@ -1,0 +1,168 @@
+//! The callbacks of a client, and how each wants to be called.
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::dialect::lorawan::{Filter, Topic};
+use crate::ids::DevId;
+use crate::py::arguments::wrong_type;
+use crate::py::signature::Signature;
+
+/// What a callback is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// Decoded uplinks.
+    Uplink(Option<DevId>),
+    /// Uplinks as they came.
+    Raw(Option<DevId>),
+    /// One payload field.
+    Field(Option<DevId>, String),
+    /// Events, of one name or all.
+    Event(Option<DevId>, Option<String>),
+    /// Whatever an MQTT topic filter takes, as it came.
+    Topic(String),
+    /// The connection came about or was refused.
+    Connect,
+    /// The connection ended.
+    Close,
+    /// A downlink went out.
+    Downlink,
+    /// Something failed that stops nothing.
+    Error,
+}
+
+impl Subject {
+    /// What the network must be asked for, if anything.
+    fn filter(&self) -> Option<Filter> {
+        match self {
+            Self::Uplink(dev_id) | Self::Raw(dev_id) => Some(Filter::Uplink(dev_id.clone())),
+            Self::Field(dev_id, field) => Some(Filter::Field(dev_id.clone(), field.clone())),
+            Self::Event(dev_id, name) => Some(Filter::Event(dev_id.clone(), name.clone())),
+            Self::Topic(filter) => Some(Filter::Any(filter.clone())),
+            Self::Connect | Self::Close | Self::Downlink | Self::Error => None,
+        }
+    }
+
+    /// Whether a message on this topic is for it.
+    pub(super) fn takes(&self, topic: Topic<'_>) -> bool {
+        let device = |wanted: &Option<DevId>| wanted.as_ref().is_none_or(|wanted| wanted.as_str() == topic.dev_id());
+        match (self, topic) {
+            (Self::Uplink(wanted) | Self::Raw(wanted), Topic::Uplink { .. }) => device(wanted),
+            (Self::Field(wanted, field), Topic::Field { field: came, .. }) => device(wanted) && field == came,
+            (Self::Event(wanted, name), Topic::Event { name: came, .. }) => {
+                device(wanted) && name.as_ref().is_none_or(|name| name == came)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// How a callable takes its second argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// `callback(first, client)`.
+    Both,
+    /// `callback(first, client=client)`.
+    Keyword,
+    /// `callback(first)`.
+    First,
+}
+
+/// One callback.
+pub(super) struct Handler {
+    pub(super) subject: Subject,
+    pub(super) callable: Py<PyAny>,
+    manner: Manner,
+}
+
+impl Handler {
+    fn new(subject: Subject, callable: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if !callable.is_callable() {
+            return Err(wrong_type("callback", "callable", callable));
+        }
+        Ok(Self { subject, manner: manner(callable)?, callable: callable.clone().unbind() })
+    }
+
+    /// Call it.
+    pub(super) fn call(&self, first: &Bound<'_, PyAny>, client: &Bound<'_, PyAny>) -> PyResult<()> {
+        let callable = self.callable.bind(first.py());
+        match self.manner {
+            Manner::Both => callable.call1((first, client))?,
+            Manner::First => callable.call1((first,))?,
+            Manner::Keyword => {
+                let keywords = PyDict::new(first.py());
+                keywords.set_item("client", client)?;
+                callable.call((first,), Some(&keywords))?
+            }
+        };
+        Ok(())
+    }
+
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self { subject: self.subject.clone(), callable: self.callable.clone_ref(py), manner: self.manner }
+    }
+}
+
+/// All callbacks of a client, in the order in which they were set. Immutable: a change makes a new one.
+#[derive(Default)]
+pub(super) struct Handlers {
+    pub(super) all: Vec<Handler>,
+}
+
+impl Handlers {
+    /// With one more.
+    pub(super) fn with(&self, py: Python<'_>, subject: Subject, callable: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut all: Vec<_> = self.all.iter().map(|handler| handler.clone_ref(py)).collect();
+        all.push(Handler::new(subject, callable)?);
+        Ok(Self { all })
+    }
+
+    /// Without the first one that has this subject and callable.
+    pub(super) fn without(&self, py: Python<'_>, subject: &Subject, callable: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut all: Vec<_> = self.all.iter().map(|handler| handler.clone_ref(py)).collect();
+        for (at, handler) in self.all.iter().enumerate() {
+            // Bound methods are equal, not identical, each time they are looked up.
+            if handler.subject == *subject && handler.callable.bind(py).eq(callable)? {
+                all.remove(at);
+                return Ok(Self { all });
+            }
+        }
+        Err(PyValueError::new_err(format!("callback {} is not set", callable.repr()?)))
+    }
+
+    /// Whether anything listens to messages.
+    pub(super) fn listens(&self) -> bool {
+        self.all.iter().any(|handler| handler.subject.filter().is_some())
+    }
+
+    /// What the network must be asked for. Uplinks of all devices unless only single ones are listened to: the
+    /// original always subscribed to them, and a broker then keeps what comes before a callback is set.
+    pub(super) fn filters(&self) -> Vec<Filter> {
+        let mut filters: Vec<_> = self.all.iter().filter_map(|handler| handler.subject.filter()).collect();
+        if !filters.iter().any(|filter| matches!(filter, Filter::Uplink(_))) {
+            filters.push(Filter::Uplink(None));
+        }
+        filters
+    }
+}
+
+/// How to call it, read off its signature. Some builtins have none: they take what they are given.
+fn manner(callable: &Bound<'_, PyAny>) -> PyResult<Manner> {
+    let Some(signature) = Signature::of(callable)? else { return Ok(Manner::Both) };
+    let Signature { positional, variable, any_keyword, keywords, .. } = signature;
+    let keyword = any_keyword || keywords.iter().any(|name| name == "client");
+    if positional.is_empty() && !variable {
+        let text = format!("callback {} must take at least one argument", callable.repr()?);
+        return Err(PyTypeError::new_err(text));
+    }
+    let place = positional.iter().position(|name| name == "client");
+    Ok(match place {
+        // By position and by name are the same then, and by position is faster.
+        Some(1) => Manner::Both,
+        Some(2..) => Manner::Keyword,
+        _ if keyword => Manner::Keyword,
+        _ if positional.len() >= 2 || variable => Manner::Both,
+        _ => Manner::First,
+    })
+}

@@ -1,0 +1,16 @@
+//! The clients of LoRaWAN networks as Python sees them.
+
+mod client;
+mod convert;
+mod deliver;
+mod device;
+mod event;
+mod handlers;
+mod message;
+mod raw;
+
+pub(super) use self::client::{PyMqttClient, PyPublisher};
+pub(super) use self::device::PyDeviceHandle;
+pub(super) use self::event::{PyActivationEvent, PyDeviceEvent, PyDownlinkEvent, PyFieldValue, PyRegistrationEvent};
+pub(super) use self::message::{PyUplinkMessage, parse_message};
+pub(super) use self::raw::PyRawMessage;

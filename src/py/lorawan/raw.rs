@@ -1,0 +1,50 @@
+//! `RawMessage`: what raw uplink callbacks get, shaped like the MQTT message of the original.
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::client::Incoming;
+
+/// An uplink as it came over MQTT.
+#[pyclass(frozen, name = "RawMessage", module = "thingslink.ttn")]
+pub(in crate::py) struct PyRawMessage {
+    /// Topic it was published to.
+    #[pyo3(get)]
+    topic: String,
+    /// Its bytes.
+    #[pyo3(get)]
+    payload: Py<PyBytes>,
+    /// Level of delivery, 0 or 1.
+    #[pyo3(get)]
+    qos: u8,
+    /// 1 if the server had kept it, else 0.
+    #[pyo3(get)]
+    retain: u8,
+    /// MQTT packet ID; 0 at QoS 0.
+    #[pyo3(get)]
+    mid: u16,
+    /// Time of delivery by the clock of ``time.monotonic``.
+    #[pyo3(get)]
+    timestamp: f64,
+}
+
+impl PyRawMessage {
+    pub(in crate::py) fn new(py: Python<'_>, message: &Incoming) -> PyResult<Self> {
+        Ok(Self {
+            topic: message.topic.clone(),
+            payload: PyBytes::new(py, message.body.bytes()).unbind(),
+            qos: message.qos as u8,
+            retain: u8::from(message.retain),
+            mid: message.receipt.map_or(0, crate::session::Receipt::packet_id),
+            timestamp: py.import("time")?.call_method0("monotonic")?.extract()?,
+        })
+    }
+}
+
+#[pymethods]
+impl PyRawMessage {
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let size = self.payload.bind(py).as_bytes().len();
+        format!("RawMessage(topic={:?}, {size} bytes, qos={}, retain={})", self.topic, self.qos, self.retain)
+    }
+}

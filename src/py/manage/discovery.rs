@@ -1,0 +1,246 @@
+//! `DiscoveryClient`: who serves an application, and where.
+
+use std::sync::Arc;
+
+use prost_reflect::{DynamicMessage, Value};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString, PyTuple};
+
+use super::stub::{Answer, Call, Connection, PyStub, deadline, invoke, message, method};
+use crate::endpoint::{DISCOVERY_PORT, Trust};
+use crate::py::arguments::{Aliases, Given, text, wrong_type};
+use crate::py::convert::exact_bytes;
+use crate::py::error::OrRaise as _;
+use crate::py::proto::{Place, PyRepeated};
+use crate::rpc::message::{descriptor, elements};
+use crate::rpc::{Authority, addresses};
+use crate::sync::Mutex;
+
+const SERVICE: &str = "discovery.Discovery";
+
+/// PEM text or bytes as whom to trust; nothing, or an empty text, means the system's roots.
+pub(in crate::py) fn pem(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Vec<u8>>> {
+    let Some(value) = value.filter(|value| !value.is_none()) else { return Ok(None) };
+    let bytes = if let Ok(text) = value.cast::<PyString>() {
+        text.to_str()?.as_bytes().to_vec()
+    } else if let Ok(bytes) = value.cast::<PyBytes>() {
+        bytes.as_bytes().to_vec()
+    } else {
+        return Err(wrong_type(name, "PEM text or PEM bytes", value));
+    };
+    Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
+}
+
+/// A connection to a discovery server.
+pub(super) fn connect(
+    py: Python<'_>,
+    address: &str,
+    certificate: Option<Vec<u8>>,
+    insecure: bool,
+) -> PyResult<Arc<Connection>> {
+    let endpoints = addresses("discovery_address", address, DISCOVERY_PORT, !insecure).or_raise(py)?;
+    Connection::new(py, endpoints, &certificate.map_or(Trust::System, Trust::Pem))
+}
+
+/// Asks a discovery server of The Things Network who serves what.
+#[pyclass(frozen, subclass, name = "DiscoveryClient", module = "thingslink.ttn", weakref, dict)]
+pub(in crate::py) struct PyDiscoveryClient {
+    address: String,
+    client: Mutex<Py<PyAny>>,
+    connection: Arc<Connection>,
+}
+
+impl PyDiscoveryClient {
+    fn call<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        request: DynamicMessage,
+        timeout: Option<&Bound<'py, PyAny>>,
+        metadata: Vec<(&'static str, String)>,
+    ) -> PyResult<Answer<'py>> {
+        let client = self.client.lock().clone_ref(py).into_bound(py);
+        let call = Call { timeout: deadline(timeout)?, authority: Authority::Anonymous, metadata };
+        invoke(py, &client, &method(SERVICE, name)?, request, call)
+    }
+
+    fn one<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        request: DynamicMessage,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.call(py, name, request, timeout, Vec::new())?.into_py(py, &method(SERVICE, name)?)
+    }
+}
+
+/// Text, or bytes in UTF-8, as the original took for IDs.
+fn id(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if let Ok(bytes) = value.cast::<PyBytes>() {
+        return std::str::from_utf8(bytes.as_bytes())
+            .map(str::to_owned)
+            .map_err(|_| wrong_type(name, "str, or bytes in UTF-8", value));
+    }
+    text(name, value)
+}
+
+/// Where and how to ask.
+#[derive(Clone)]
+pub(in crate::py) struct Discovery {
+    pub(in crate::py) address: String,
+    pub(in crate::py) certificate: Option<Vec<u8>>,
+    pub(in crate::py) insecure: bool,
+}
+
+impl PyDiscoveryClient {
+    /// Ask who serves an application; a connection just for this.
+    pub(in crate::py) fn announcement(
+        py: Python<'_>,
+        app_id: &str,
+        discovery: &Discovery,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<DynamicMessage> {
+        let connection = connect(py, &discovery.address, discovery.certificate.clone(), discovery.insecure)?;
+        let by_app_id = method(SERVICE, "GetByAppID")?;
+        let client = Bound::new(py, PyStub::new(SERVICE, connection.clone()))?.into_any();
+        let request = message("discovery.GetByAppIDRequest", &[("app_id", app_id)]);
+        let call = Call { timeout: deadline(timeout)?, authority: Authority::Anonymous, metadata: Vec::new() };
+        let answer = invoke(py, &client, &by_app_id, request, call)?.into_message(py, &by_app_id);
+        connection.close();
+        answer
+    }
+}
+
+#[pymethods]
+impl PyDiscoveryClient {
+    #[new]
+    #[pyo3(signature = (discovery_address="discovery.thethings.network:1900", certificate=None, insecure_channel=false))]
+    fn new(
+        py: Python<'_>,
+        discovery_address: &str,
+        certificate: Option<Bound<'_, PyAny>>,
+        insecure_channel: bool,
+    ) -> PyResult<Self> {
+        let connection = connect(py, discovery_address, pem("certificate", certificate.as_ref())?, insecure_channel)?;
+        let client = Py::new(py, PyStub::new(SERVICE, connection.clone()))?.into_any();
+        Ok(Self { address: discovery_address.to_owned(), client: Mutex::new(client), connection })
+    }
+
+    /// What the calls go through. May be replaced by anything with the service's methods.
+    #[getter]
+    fn client(&self, py: Python<'_>) -> Py<PyAny> {
+        self.client.lock().clone_ref(py)
+    }
+
+    #[setter]
+    fn set_client(&self, client: Py<PyAny>) {
+        let old = std::mem::replace(&mut *self.client.lock(), client);
+        drop(old);
+    }
+
+    /// List the announcements of a service: ``"router"``, ``"broker"`` or ``"handler"``.
+    #[pyo3(signature = (service_name, *, limit=None, offset=None, timeout=None))]
+    fn get_all<'py>(
+        &self,
+        py: Python<'py>,
+        service_name: &Bound<'py, PyAny>,
+        limit: Option<u64>,
+        offset: Option<u64>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let request = message("discovery.GetServiceRequest", &[("service_name", &id("service_name", service_name)?)]);
+        match self.call(py, "GetAll", request, timeout.as_ref(), paging(limit, offset))? {
+            Answer::Reply(reply) => {
+                let of = descriptor("discovery.Announcement");
+                let found = elements("discovery.AnnouncementsResponse", reply.message).or_raise(py)?;
+                let places = found.into_iter().map(|bytes| Place::encoded(of.clone(), bytes)).collect();
+                Ok(Bound::new(py, PyRepeated::whole(of, places, None))?.into_any())
+            }
+            Answer::Other(object) => object.getattr("services"),
+        }
+    }
+
+    /// Give the announcement of one component.
+    #[pyo3(
+        signature = (service_name, id=Given(None), *, timeout=None, **aliases),
+        text_signature = "($self, service_name, id, *, timeout=None, **aliases)"
+    )]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        service_name: &Bound<'py, PyAny>,
+        id: Given<'py>,
+        timeout: Option<Bound<'py, PyAny>>,
+        aliases: Option<&Bound<'py, pyo3::types::PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut aliases = Aliases::new("get", aliases);
+        let component = aliases.require("id", id, &["ID", "service_id"])?;
+        aliases.finish()?;
+        let (service_name, component) = (self::id("service_name", service_name)?, self::id("id", &component)?);
+        let fields = [("id", component.as_str()), ("service_name", service_name.as_str())];
+        self.one(py, "Get", message("discovery.GetRequest", &fields), timeout.as_ref())
+    }
+
+    /// Give the announcement of the handler that serves an application.
+    #[pyo3(signature = (app_id, *, timeout=None))]
+    fn get_by_app_id<'py>(
+        &self,
+        py: Python<'py>,
+        app_id: &Bound<'py, PyAny>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let request = message("discovery.GetByAppIDRequest", &[("app_id", &id("app_id", app_id)?)]);
+        self.one(py, "GetByAppID", request, timeout.as_ref())
+    }
+
+    /// Give the announcement of the router that serves a gateway.
+    #[pyo3(signature = (gateway_id, *, timeout=None))]
+    fn get_by_gateway_id<'py>(
+        &self,
+        py: Python<'py>,
+        gateway_id: &Bound<'py, PyAny>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let request = message("discovery.GetByGatewayIDRequest", &[("gateway_id", &id("gateway_id", gateway_id)?)]);
+        self.one(py, "GetByGatewayID", request, timeout.as_ref())
+    }
+
+    /// Give the announcement of the handler that serves the applications of an AppEUI, in hex or as 8 bytes.
+    #[pyo3(signature = (app_eui, *, timeout=None))]
+    fn get_by_app_eui<'py>(
+        &self,
+        py: Python<'py>,
+        app_eui: &Bound<'py, PyAny>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut request = message("discovery.GetByAppEUIRequest", &[]);
+        request.set_field_by_name("app_eui", Value::Bytes(exact_bytes("app_eui", app_eui, 8)?.into()));
+        self.one(py, "GetByAppEUI", request, timeout.as_ref())
+    }
+
+    /// Close the connection; later calls fail.
+    fn close(&self) {
+        self.connection.close();
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyTuple>) -> bool {
+        self.close();
+        false
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        Ok(format!("<{} discovery_address='{}'>", slf.get_type().name()?, slf.get().address))
+    }
+}
+
+/// Paging as the servers read it.
+pub(super) fn paging(limit: Option<u64>, offset: Option<u64>) -> Vec<(&'static str, String)> {
+    let pair = |name, number: Option<u64>| number.map(|number| (name, number.to_string()));
+    [pair("limit", limit), pair("offset", offset)].into_iter().flatten().collect()
+}

@@ -1,0 +1,221 @@
+//! A service's methods as Python callables, and calls through them or through whatever a program put in their place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, MessageDescriptor};
+use pyo3::exceptions::{PyAttributeError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use crate::endpoint::{Endpoint, Trust};
+use crate::error::Error;
+use crate::ids::AccessKey;
+use crate::py::arguments::wrong_type;
+use crate::py::convert::seconds;
+use crate::py::error::OrRaise as _;
+use crate::py::proto::{Place, PyMessage, wrap};
+use crate::py::runtime::{self, Process};
+use crate::rpc::message::{decode, descriptor};
+use crate::rpc::{Authority, CallOptions, Channel, Method, Reply};
+use crate::sync::Mutex;
+
+/// A channel that can be closed.
+pub(in crate::py) struct Connection {
+    channel: Mutex<Option<Channel>>,
+    process: Arc<Process>,
+}
+
+impl Connection {
+    /// A connection to be made at the first call.
+    pub(in crate::py) fn new(py: Python<'_>, endpoints: Vec<Endpoint>, trust: &Trust) -> PyResult<Arc<Self>> {
+        let process = runtime::process()?;
+        let channel = {
+            let _runtime = process.handle.enter();
+            // Reading the system's roots takes a while.
+            py.detach(|| Channel::new(endpoints, trust)).or_raise(py)?
+        };
+        Ok(Arc::new(Self { channel: Mutex::new(Some(channel)), process }))
+    }
+
+    /// Forget the channel; calls under way end by themselves.
+    pub(in crate::py) fn close(&self) {
+        let channel = self.channel.lock().take();
+        // Its task lives in the runtime and ends with the last handle.
+        drop(channel);
+    }
+
+    /// Call and wait for the answer, without the interpreter lock.
+    pub(in crate::py) fn call(
+        &self,
+        py: Python<'_>,
+        method: &Method,
+        message: Bytes,
+        options: CallOptions,
+    ) -> PyResult<Result<Reply, Error>> {
+        let channel = self.channel.lock().clone();
+        let Some(channel) = channel else { return Ok(Err(Error::NotConnected)) };
+        let method = method.clone();
+        self.process.wait(py, async move { channel.call(&method, message, &options).await })
+    }
+}
+
+/// The methods of a service on a channel.
+#[pyclass(frozen, name = "ServiceStub", module = "thingslink._native")]
+pub(in crate::py) struct PyStub {
+    service: &'static str,
+    connection: Arc<Connection>,
+}
+
+impl PyStub {
+    pub(super) fn new(service: &'static str, connection: Arc<Connection>) -> Self {
+        Self { service, connection }
+    }
+}
+
+#[pymethods]
+impl PyStub {
+    fn __getattr__(&self, name: &str) -> PyResult<PyMethod> {
+        let method = Method::find(self.service, name)
+            .ok_or_else(|| PyAttributeError::new_err(format!("{} has no method '{name}'", self.service)))?;
+        Ok(PyMethod { method, connection: self.connection.clone() })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<ServiceStub {}>", self.service)
+    }
+}
+
+/// One method of a service on a channel, called as gRPC's own are: ``(request, timeout=None, metadata=None)``.
+#[pyclass(frozen, name = "ServiceMethod", module = "thingslink._native")]
+pub(in crate::py) struct PyMethod {
+    method: Method,
+    connection: Arc<Connection>,
+}
+
+#[pymethods]
+impl PyMethod {
+    #[pyo3(signature = (request, timeout=None, metadata=None))]
+    fn __call__<'py>(
+        &self,
+        request: &Bound<'py, PyAny>,
+        timeout: Option<Bound<'py, PyAny>>,
+        metadata: Option<Vec<(String, String)>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = request.py();
+        let message = message_of(request, &self.method.input())?;
+        let mut options = CallOptions { timeout: deadline(timeout.as_ref())?, ..CallOptions::default() };
+        for (name, value) in metadata.unwrap_or_default() {
+            match name.as_str() {
+                "key" => options.authority = Authority::Key(AccessKey::new(value)),
+                "token" => options.authority = Authority::Token(AccessKey::new(value)),
+                "limit" => options.metadata.push(("limit", value)),
+                "offset" => options.metadata.push(("offset", value)),
+                _ => return Err(wrong_type("metadata", "pairs of key, token, limit or offset and text", request)),
+            }
+        }
+        let reply = self.connection.call(py, &self.method, message.encode_to_vec().into(), options)?.or_raise(py)?;
+        wrap(py, Place::new(decode(&self.method.output(), reply.message).or_raise(py)?))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<ServiceMethod {}>", self.method.path())
+    }
+}
+
+/// A deadline that was given.
+pub(super) fn deadline(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Duration>> {
+    timeout.filter(|timeout| !timeout.is_none()).map(|timeout| seconds("timeout", timeout)).transpose()
+}
+
+/// A message of ours, or of another protobuf library.
+pub(super) fn message_of(value: &Bound<'_, PyAny>, expected: &MessageDescriptor) -> PyResult<DynamicMessage> {
+    if let Ok(message) = value.cast::<PyMessage>() {
+        let place = message.get().place();
+        if place.descriptor() == *expected {
+            return Ok(place.copy());
+        }
+    } else if let Ok(bytes) = value.call_method0("SerializeToString") {
+        return decode(expected, bytes.extract::<Vec<u8>>()?.into()).or_raise(value.py());
+    }
+    Err(wrong_type("request", expected.full_name(), value))
+}
+
+/// What a call gave.
+pub(super) enum Answer<'py> {
+    /// A server's answer.
+    Reply(Reply),
+    /// What the object in the stub's place has returned.
+    Other(Bound<'py, PyAny>),
+}
+
+impl<'py> Answer<'py> {
+    /// As an object for users.
+    pub(super) fn into_py(self, py: Python<'py>, method: &Method) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Reply(reply) => wrap(py, Place::new(decode(&method.output(), reply.message).or_raise(py)?)),
+            Self::Other(object) => Ok(object),
+        }
+    }
+
+    /// As a message to go on with.
+    pub(super) fn into_message(self, py: Python<'py>, method: &Method) -> PyResult<DynamicMessage> {
+        match self {
+            Self::Reply(reply) => decode(&method.output(), reply.message).or_raise(py),
+            Self::Other(object) => message_of(&object, &method.output()),
+        }
+    }
+}
+
+/// What belongs to a call beside its message.
+pub(super) struct Call {
+    pub(super) timeout: Option<Duration>,
+    pub(super) authority: Authority,
+    pub(super) metadata: Vec<(&'static str, String)>,
+}
+
+/// Call a method of `client`: our stub, or whatever a program has put in its place, which is called with the message, the
+/// timeout in seconds and the metadata, as the original called gRPC's.
+pub(super) fn invoke<'py>(
+    py: Python<'py>,
+    client: &Bound<'py, PyAny>,
+    method: &Method,
+    message: DynamicMessage,
+    call: Call,
+) -> PyResult<Answer<'py>> {
+    if let Ok(stub) = client.cast::<PyStub>() {
+        let options = CallOptions { timeout: call.timeout, authority: call.authority, metadata: call.metadata };
+        let reply = stub.get().connection.call(py, method, message.encode_to_vec().into(), options)?;
+        return reply.map(Answer::Reply).or_raise(py);
+    }
+    let request = wrap(py, Place::new(message))?;
+    let mut metadata: Vec<(&str, String)> = match &call.authority {
+        Authority::Anonymous => Vec::new(),
+        Authority::Key(key) => vec![("key", key.reveal().to_owned())],
+        Authority::Token(token) => vec![("token", token.reveal().to_owned())],
+    };
+    metadata.extend(call.metadata);
+    let timeout = match call.timeout.map(|timeout| timeout.as_secs_f64()) {
+        #[expect(clippy::cast_possible_truncation, reason = "whole seconds, as the original gave them")]
+        Some(whole) if whole.fract() == 0.0 && whole < 1e9 => (whole as i64).into_pyobject(py)?.into_any(),
+        timeout => timeout.into_pyobject(py)?,
+    };
+    let arguments = PyTuple::new(py, [request, timeout, PyList::new(py, metadata)?.into_any()])?;
+    client.call_method1(method.name(), arguments).map(Answer::Other)
+}
+
+/// A method that our definitions have.
+pub(super) fn method(service: &str, name: &str) -> PyResult<Method> {
+    Method::find(service, name).ok_or_else(|| PyTypeError::new_err(format!("no method {service}/{name}")))
+}
+
+/// A new message with these text fields.
+pub(super) fn message(full_name: &str, fields: &[(&str, &str)]) -> DynamicMessage {
+    let mut message = DynamicMessage::new(descriptor(full_name));
+    for (name, text) in fields {
+        message.set_field_by_name(name, prost_reflect::Value::String((*text).to_owned()));
+    }
+    message
+}

@@ -1,0 +1,472 @@
+//! The sandbox and what belongs to it.
+
+mod thingsboard;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+use tokio::runtime::Handle;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::task::AbortHandle;
+
+pub(super) use self::thingsboard::PyThingsBoard;
+use crate::error::Error;
+use crate::ids::AccessKey;
+use crate::py::arguments::wrong_type;
+use crate::py::convert::{frame_bytes, seconds};
+use crate::py::error::OrRaise as _;
+use crate::py::log;
+use crate::py::runtime::{self, Closable, Process};
+use crate::sandbox::{Entry, Options, Right, Sandbox, StreamOptions, UplinkFrame};
+use crate::sync::Mutex;
+
+/// See `_native.pyi`.
+#[pyclass(frozen, subclass, name = "_Sandbox", module = "thingslink._native", dict)]
+pub(super) struct PySandbox {
+    options: Options,
+    running: OnceLock<Running>,
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    process: Arc<Process>,
+}
+
+struct Shared {
+    sandbox: Sandbox,
+    /// They end with the sandbox.
+    streams: Mutex<Vec<AbortHandle>>,
+}
+
+impl Shared {
+    fn end_streams(&self) {
+        for stream in self.streams.lock().drain(..) {
+            stream.abort();
+        }
+    }
+}
+
+impl Closable for Shared {
+    fn close_at_exit(self: Arc<Self>, handle: &Handle) -> tokio::task::JoinHandle<()> {
+        self.end_streams();
+        handle.spawn(async move { self.sandbox.stop().await })
+    }
+}
+
+impl PySandbox {
+    fn running(&self) -> PyResult<(&Arc<Shared>, &Arc<Process>)> {
+        let running = self.running.get().ok_or_else(|| PyRuntimeError::new_err("the sandbox is not started"))?;
+        running.process.check()?;
+        Ok((&running.shared, &running.process))
+    }
+
+    fn sandbox(&self) -> PyResult<&Sandbox> {
+        Ok(&self.running()?.0.sandbox)
+    }
+}
+
+#[pymethods]
+impl PySandbox {
+    #[new]
+    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None))]
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
+    fn new(
+        host: &str,
+        mqtt_port: u16,
+        mqtts_port: Option<u16>,
+        discovery_port: u16,
+        handler_port: u16,
+        insecure: bool,
+        state: Option<PathBuf>,
+        seed: Option<u64>,
+    ) -> Self {
+        let host = host.to_owned();
+        let options = Options { host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed };
+        Self { options, running: OnceLock::new() }
+    }
+
+    /// Start, or serve again on the same ports.
+    fn _start(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(running) = self.running.get() {
+            let shared = running.shared.clone();
+            return running.process.wait(py, async move { shared.sandbox.resume().await })?.or_raise(py);
+        }
+        log::prepare(py)?;
+        let process = runtime::process()?;
+        let options = self.options.clone();
+        let sandbox = process.wait(py, async move { Sandbox::start(options).await })?.or_raise(py)?;
+        let shared = Arc::new(Shared { sandbox, streams: Mutex::default() });
+        process.close_at_exit(&shared);
+        // Two threads that start the same sandbox: the second one's is dropped again.
+        let _first = self.running.set(Running { shared, process });
+        Ok(())
+    }
+
+    /// Serve no longer; with `streams`, the devices of streams are silent from then on, too.
+    fn _stop(&self, py: Python<'_>, streams: bool) -> PyResult<()> {
+        if self.running.get().is_none() {
+            return Ok(());
+        }
+        let (shared, process) = self.running()?;
+        if streams {
+            shared.end_streams();
+        }
+        let shared = shared.clone();
+        process.wait(py, async move { shared.sandbox.stop().await })
+    }
+
+    fn _forget(&self, devices: bool) -> PyResult<()> {
+        self.sandbox()?.forget_state();
+        if devices {
+            self.sandbox()?.forget_devices();
+        }
+        Ok(())
+    }
+
+    /// ``host:port`` of plain MQTT.
+    #[getter]
+    fn mqtt_address(&self) -> PyResult<String> {
+        Ok(self.sandbox()?.mqtt_address())
+    }
+
+    /// ``mqtts://host:port``, if TLS is served.
+    #[getter]
+    fn mqtts_address(&self) -> PyResult<Option<String>> {
+        Ok(self.sandbox()?.mqtts_address())
+    }
+
+    /// ``host:port`` of the discovery service.
+    #[getter]
+    fn discovery_address(&self) -> PyResult<String> {
+        Ok(self.sandbox()?.discovery_address())
+    }
+
+    /// ``host:port`` of the handler, over gRPC.
+    #[getter]
+    fn handler_address(&self) -> PyResult<String> {
+        Ok(self.sandbox()?.handler_address())
+    }
+
+    /// The PEM certificate that TLS clients must trust.
+    #[getter]
+    fn ca_certs(&self) -> PyResult<String> {
+        Ok(self.sandbox()?.certificate().to_owned())
+    }
+
+    /// Let the handler answer so many calls a second for each application; ``None`` for any number.
+    fn limit_calls(&self, per_second: Option<f64>) -> PyResult<()> {
+        if let Some(rate) = per_second.filter(|rate| !(*rate > 0.0 && rate.is_finite())) {
+            return Err(PyValueError::new_err(format!("per_second {rate} is not valid: expected a rate above 0")));
+        }
+        self.sandbox()?.limit_calls(per_second);
+        Ok(())
+    }
+
+    /// Identifiers of the clients that are connected, sorted.
+    #[getter]
+    fn clients(&self) -> PyResult<Vec<String>> {
+        Ok(self.sandbox()?.clients())
+    }
+
+    /// Count the messages that wait for a client or are unacknowledged by it.
+    fn backlog(&self, client_id: &str) -> PyResult<usize> {
+        Ok(self.sandbox()?.backlog(client_id))
+    }
+
+    fn _add_application(&self, py: Python<'_>, app_id: &str, access_key: String, rights: Vec<String>) -> PyResult<()> {
+        let rights =
+            rights.iter().map(|right| Right::parse(right)).collect::<Result<BTreeSet<_>, Error>>().or_raise(py)?;
+        self.sandbox()?.add_application(app_id, AccessKey::new(access_key), rights).or_raise(py)
+    }
+
+    fn _register(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {
+        self.sandbox()?.register_device(app_id, dev_id).or_raise(py)
+    }
+
+    fn _delete(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {
+        self.sandbox()?.delete_device(app_id, dev_id).or_raise(py)
+    }
+
+    fn _devices(&self, app_id: &str) -> PyResult<Vec<String>> {
+        Ok(self.sandbox()?.devices(app_id))
+    }
+
+    fn _locate(
+        &self,
+        py: Python<'_>,
+        app_id: &str,
+        dev_id: &str,
+        latitude: f64,
+        longitude: f64,
+        altitude: i32,
+    ) -> PyResult<()> {
+        self.sandbox()?.locate(app_id, dev_id, latitude, longitude, altitude).or_raise(py)
+    }
+
+    #[pyo3(signature = (app_id, dev_id, attributes=None, acknowledges=None))]
+    fn _configure(
+        &self,
+        py: Python<'_>,
+        app_id: &str,
+        dev_id: &str,
+        attributes: Option<BTreeMap<String, String>>,
+        acknowledges: Option<bool>,
+    ) -> PyResult<()> {
+        self.sandbox()?.configure_device(app_id, dev_id, attributes, acknowledges).or_raise(py)
+    }
+
+    fn _join(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {
+        self.sandbox()?.join(app_id, dev_id).or_raise(py)
+    }
+
+    #[pyo3(signature = (app_id, dev_id, payload, fields, port, confirmed, is_retry))]
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
+    fn _uplink(
+        &self,
+        py: Python<'_>,
+        app_id: &str,
+        dev_id: &str,
+        payload: Option<Bound<'_, PyAny>>,
+        fields: Option<Bound<'_, PyAny>>,
+        port: u8,
+        confirmed: bool,
+        is_retry: bool,
+    ) -> PyResult<u32> {
+        let fields = fields
+            .map(|fields| {
+                let value: serde_json::Value = pythonize::depythonize(&fields)?;
+                if !value.is_object() {
+                    return Err(wrong_type("fields", "a dict", &fields));
+                }
+                Ok(value.to_string())
+            })
+            .transpose()?;
+        let frame = UplinkFrame {
+            payload: payload.map(|payload| frame_bytes("payload", &payload)).transpose()?,
+            fields,
+            port,
+            confirmed,
+            is_retry,
+        };
+        self.sandbox()?.uplink(app_id, dev_id, &frame).or_raise(py)
+    }
+
+    fn _downlinks(&self, app_id: &str, dev_id: &str) -> PyResult<Vec<String>> {
+        Ok(self.sandbox()?.downlinks(app_id, dev_id))
+    }
+
+    /// Publish bytes as they are, as if the network did: for tests of what a network should not send.
+    #[pyo3(signature = (topic, payload, *, retain=false))]
+    fn publish_raw(&self, topic: &str, payload: Vec<u8>, retain: bool) -> PyResult<()> {
+        self.sandbox()?.publish_raw(topic, payload.into(), retain);
+        Ok(())
+    }
+
+    #[pyo3(signature = (app_id, devices, rate, count, seed))]
+    fn _stream(
+        &self,
+        py: Python<'_>,
+        app_id: &str,
+        devices: u32,
+        rate: f64,
+        count: Option<u64>,
+        seed: u64,
+    ) -> PyResult<PyStream> {
+        let (shared, process) = self.running()?;
+        let options = StreamOptions { devices, rate, count, seed };
+        // Registering 100,000 devices takes a while.
+        let stream = py.detach(|| shared.sandbox.stream(app_id, options)).or_raise(py)?;
+        let task = process.handle.spawn(stream);
+        let mut streams = shared.streams.lock();
+        streams.retain(|stream| !stream.is_finished());
+        streams.push(task.abort_handle());
+        drop(streams);
+        Ok(PyStream { task: Mutex::new(Some(task)), process: process.clone() })
+    }
+
+    /// Cut the connections of one client, or of all; gives how many there were.
+    #[pyo3(signature = (client_id=None))]
+    fn cut(&self, client_id: Option<&str>) -> PyResult<usize> {
+        Ok(self.sandbox()?.cut(client_id))
+    }
+
+    /// Refuse every login with this CONNACK code, 1 to 255; 0 ends it.
+    fn refuse_logins(&self, code: u8) -> PyResult<()> {
+        self.sandbox()?.faults().refuse_logins(code);
+        Ok(())
+    }
+
+    /// Close every new connection at once, or no longer.
+    #[pyo3(signature = (on=true))]
+    fn refuse_connections(&self, on: bool) -> PyResult<()> {
+        self.sandbox()?.faults().refuse_connections(on);
+        Ok(())
+    }
+
+    /// Neither read nor write on any connection, or go on.
+    #[pyo3(signature = (on=true))]
+    fn go_silent(&self, on: bool) -> PyResult<()> {
+        self.sandbox()?.faults().go_silent(on);
+        Ok(())
+    }
+
+    /// Hold every message to clients back for so many seconds.
+    fn delay(&self, delay: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.sandbox()?.faults().delay(seconds("delay", delay)?);
+        Ok(())
+    }
+
+    /// Send the next messages to clients twice.
+    #[pyo3(signature = (count=1))]
+    fn duplicate(&self, count: u32) -> PyResult<()> {
+        self.sandbox()?.faults().duplicate(count);
+        Ok(())
+    }
+
+    /// Garble the payload of the next messages to clients.
+    #[pyo3(signature = (count=1))]
+    fn garble(&self, count: u32) -> PyResult<()> {
+        self.sandbox()?.faults().garble(count);
+        Ok(())
+    }
+
+    /// Do not acknowledge the next QoS 1 messages of clients.
+    #[pyo3(signature = (count=1))]
+    fn withhold_acks(&self, count: u32) -> PyResult<()> {
+        self.sandbox()?.faults().withhold_acks(count);
+        Ok(())
+    }
+
+    /// Switch all faults off.
+    fn clear_faults(&self) -> PyResult<()> {
+        self.sandbox()?.faults().clear();
+        Ok(())
+    }
+
+    /// Follow what passes through, from now on.
+    fn follow(&self) -> PyResult<PyFollower> {
+        let (shared, process) = self.running()?;
+        Ok(PyFollower::new(shared.sandbox.follow(), process.clone()))
+    }
+}
+
+/// Uplinks of many devices, sent in the background, from ``Sandbox.stream``.
+#[pyclass(frozen, name = "Stream", module = "thingslink.sandbox")]
+pub(super) struct PyStream {
+    task: Mutex<Option<tokio::task::JoinHandle<Result<u64, Error>>>>,
+    process: Arc<Process>,
+}
+
+#[pymethods]
+impl PyStream {
+    /// Wait for the end; gives the number of uplinks. Ctrl-C stops the stream.
+    fn wait(&self, py: Python<'_>) -> PyResult<u64> {
+        let task = self.task.lock().take();
+        let Some(task) = task else { return Err(PyRuntimeError::new_err("the stream has been waited for or stopped")) };
+        match self.process.wait(py, task)? {
+            Ok(outcome) => outcome.or_raise(py),
+            Err(_) => Err(PyRuntimeError::new_err("the stream was stopped")),
+        }
+    }
+
+    /// Send no more.
+    fn stop(&self) {
+        if let Some(task) = self.task.lock().take() {
+            task.abort();
+        }
+    }
+}
+
+/// What passes through a sandbox, from ``Sandbox.follow``. Iterating waits for each entry.
+#[pyclass(frozen, name = "Follower", module = "thingslink.sandbox")]
+pub(super) struct PyFollower {
+    receiver: Arc<tokio::sync::Mutex<Receiver<Entry>>>,
+    process: Arc<Process>,
+}
+
+impl PyFollower {
+    pub(super) fn new(receiver: Receiver<Entry>, process: Arc<Process>) -> Self {
+        Self { receiver: Arc::new(tokio::sync::Mutex::new(receiver)), process }
+    }
+}
+
+#[pymethods]
+impl PyFollower {
+    /// Wait for the next entry; ``None`` if there is none within ``timeout`` seconds.
+    #[pyo3(signature = (timeout=None))]
+    fn next<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let timeout = timeout.map(|timeout| seconds("timeout", &timeout)).transpose()?;
+        let receiver = self.receiver.clone();
+        let entry = self.process.wait(py, async move {
+            let mut receiver = receiver.lock().await;
+            let next = async {
+                loop {
+                    match receiver.recv().await {
+                        Ok(entry) => return Some(entry),
+                        Err(RecvError::Lagged(missed)) => {
+                            tracing::warn!(missed, "a follower of the sandbox is too slow");
+                        }
+                        Err(RecvError::Closed) => return None,
+                    }
+                }
+            };
+            tokio::time::timeout(timeout.unwrap_or(Duration::MAX), next).await.ok().flatten()
+        })?;
+        entry.map(|entry| to_dict(py, entry)).transpose()
+    }
+
+    fn __iter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.next(py, None)
+    }
+}
+
+fn to_dict(py: Python<'_>, entry: Entry) -> PyResult<Bound<'_, PyDict>> {
+    let dict = PyDict::new(py);
+    let set = |pairs: &[(&str, Bound<'_, PyAny>)]| pairs.iter().try_for_each(|(key, value)| dict.set_item(key, value));
+    let text = |text: String| PyString::new(py, &text).into_any();
+    match entry {
+        Entry::Connected { client_id, app_id } => {
+            set(&[("kind", text("connected".into())), ("client_id", text(client_id)), ("app_id", text(app_id))])?;
+        }
+        Entry::Refused { app_id, code } => {
+            set(&[
+                ("kind", text("refused".into())),
+                ("app_id", text(app_id)),
+                ("code", code.into_pyobject(py)?.into_any()),
+            ])?;
+        }
+        Entry::Disconnected { client_id, clean } => {
+            let clean = pyo3::types::PyBool::new(py, clean).to_owned().into_any();
+            set(&[("kind", text("disconnected".into())), ("client_id", text(client_id)), ("clean", clean)])?;
+        }
+        Entry::Subscribed { client_id, filter, qos } => {
+            let qos = qos.into_pyobject(py)?.into_any();
+            set(&[
+                ("kind", text("subscribed".into())),
+                ("client_id", text(client_id)),
+                ("filter", text(filter)),
+                ("qos", qos),
+            ])?;
+        }
+        Entry::Published { client_id, topic, payload, qos, allowed } => {
+            set(&[
+                ("kind", text("published".into())),
+                ("client_id", client_id.into_pyobject(py)?.into_any()),
+                ("topic", text(topic)),
+                ("payload", PyBytes::new(py, &payload).into_any()),
+                ("qos", qos.into_pyobject(py)?.into_any()),
+                ("allowed", pyo3::types::PyBool::new(py, allowed).to_owned().into_any()),
+            ])?;
+        }
+    }
+    Ok(dict)
+}
