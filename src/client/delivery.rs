@@ -8,22 +8,55 @@ use crate::dialect::json::Document;
 use crate::error::Error;
 use crate::session::{Item, Message, QoS, Receipt};
 
-/// One step of a client's life.
+/// One step of a client's life. `O` is what only clients of one platform have.
 #[derive(Debug)]
-pub enum Delivery {
-    /// Logged in (`true`), or an attempt to connect was refused or failed (`false`).
-    Connected(bool),
-    /// Closed on request (`true`) or lost (`false`).
-    Closed(bool),
-    /// A downlink was written (QoS 0) or acknowledged (QoS 1).
+pub enum Delivery<O> {
+    /// Logged in and subscribed.
+    Connected {
+        /// Whether the server has kept the session.
+        session_present: bool,
+    },
+    /// The server refused a login.
+    Refused {
+        /// CONNACK code: up to 5 by MQTT 3.1.1, from 128 on by MQTT 5.
+        code: u8,
+    },
+    /// An attempt to connect failed before the login was answered; there will be another one.
+    Failed(Error),
+    /// The connection was lost.
+    Lost(Error),
+    /// A new connection has taken the place of the one before.
+    Replaced,
+    /// Closed on request.
+    Closed {
+        /// Whether there was a connection until then.
+        online: bool,
+    },
+    /// A message was written (QoS 0) or acknowledged (QoS 1), by its message ID.
     Sent(u16),
-    /// A message arrived.
-    Message(Incoming),
+    /// The server refused a message.
+    Rejected {
+        /// Its topic.
+        topic: String,
+        /// MQTT 5's reason code, 128 or more.
+        reason: u8,
+    },
     /// Something that the user should know of and that stops nothing.
     Problem(Error),
+    /// A message arrived.
+    Message(Incoming),
+    /// What only clients of this platform have.
+    Own(O),
 }
 
-impl Item for Delivery {
+impl<O> Delivery<O> {
+    /// Whether it tells of the connection itself.
+    pub(super) fn is_of_the_connection(&self) -> bool {
+        matches!(self, Self::Connected { .. } | Self::Refused { .. } | Self::Failed(_) | Self::Lost(_))
+    }
+}
+
+impl<O: Send + 'static> Item for Delivery<O> {
     fn weight(&self) -> usize {
         match self {
             Self::Message(message) => message.size(),

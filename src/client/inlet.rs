@@ -1,63 +1,179 @@
-//! The end of a session that leads into a client.
+//! The end of a session that leads into a client: what the session tells becomes what the consumer is told.
 
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use tokio::sync::Notify;
 
-use crate::session::{Event, Item, Mailbox, Sink};
-
-/// Who takes what a session tells.
-pub(super) trait Receiver: Send + Sync + 'static {
-    /// What the consumer gets.
-    type Delivery: Item;
-
-    /// Where deliveries wait for the consumer.
-    fn mailbox(&self) -> &Mailbox<Self::Delivery>;
-
-    /// What the consumer is told of an event, if anything.
-    fn translate(&self, event: Event) -> Option<Self::Delivery>;
-
-    /// The session has ended by itself, and everything that it told is in the mailbox.
-    fn ended(&self);
-}
+use super::line::{Inner, Platform};
+use super::stats::add;
+use super::{Body, Delivery, Incoming};
+use crate::error::Error;
+use crate::session::{Event, Message, Sink};
+use crate::sync::Mutex;
 
 /// The sink of a client's session.
-pub(super) struct Inlet<R> {
+pub(super) struct Inlet<P: Platform> {
     /// Weak, so that dropping the client ends its session.
-    receiver: Weak<R>,
+    client: Weak<Inner<P>>,
     room: Arc<Notify>,
+    holds: AtomicBool,
+    /// What was told of the connection while another one was to take its place.
+    held: Mutex<Vec<Delivery<P::Own>>>,
 }
 
-impl<R: Receiver> Inlet<R> {
-    pub(super) fn into(receiver: &Arc<R>) -> Arc<Self> {
-        Arc::new(Self { receiver: Arc::downgrade(receiver), room: receiver.mailbox().room().clone() })
+impl<P: Platform> fmt::Debug for Inlet<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inlet").finish_non_exhaustive()
     }
 }
 
-impl<R: Receiver> Sink for Inlet<R> {
+impl<P: Platform> Inlet<P> {
+    pub(super) fn into(client: &Arc<Inner<P>>) -> Arc<Self> {
+        Arc::new(Self {
+            client: Arc::downgrade(client),
+            room: client.mailbox.room().clone(),
+            holds: AtomicBool::new(false),
+            held: Mutex::default(),
+        })
+    }
+
+    fn hold_back(&self, deliveries: &mut Vec<Delivery<P::Own>>) {
+        let mut held = self.held.lock();
+        // Looked at again under the lock: it may just have ended.
+        if self.holds.load(Ordering::Acquire) {
+            held.extend(deliveries.extract_if(.., |delivery| delivery.is_of_the_connection()));
+        }
+    }
+}
+
+/// While a new session tries to take an old one's place, nobody is told how that one fares: a server that ends it because
+/// of the new login would otherwise make programs connect anew that connect when they hear of a loss, and so for ever.
+/// When it ends what was held back is told, unless it is forgotten.
+pub(super) struct Hold<P: Platform>(Arc<Inlet<P>>);
+
+impl<P: Platform> Hold<P> {
+    pub(super) fn on(inlet: &Arc<Inlet<P>>) -> Self {
+        inlet.holds.store(true, Ordering::Release);
+        Self(inlet.clone())
+    }
+
+    /// The old session is replaced: how it ended is nobody's concern.
+    pub(super) fn forget(self) {
+        self.0.held.lock().clear();
+    }
+}
+
+impl<P: Platform> Drop for Hold<P> {
+    fn drop(&mut self) {
+        let mut held = self.0.held.lock();
+        self.0.holds.store(false, Ordering::Release);
+        let told = std::mem::take(&mut *held);
+        drop(held);
+        if let Some(client) = self.0.client.upgrade()
+            && !told.is_empty()
+        {
+            client.mailbox.push(told);
+        }
+    }
+}
+
+impl<P: Platform> Sink for Inlet<P> {
     fn deliver(&self, batch: &mut Vec<Event>) -> bool {
-        let Some(receiver) = self.receiver.upgrade() else {
+        let Some(client) = self.client.upgrade() else {
             batch.clear();
             return false;
         };
         let ended = batch.iter().any(|event| matches!(event, Event::Ended));
         // Decoded before the mailbox is locked.
-        let deliveries: Vec<_> = batch.drain(..).filter_map(|event| receiver.translate(event)).collect();
+        let mut deliveries: Vec<_> = batch.drain(..).filter_map(|event| client.translate(event)).collect();
+        if self.holds.load(Ordering::Acquire) {
+            self.hold_back(&mut deliveries);
+        }
         let delivered = !deliveries.is_empty();
         if delivered {
-            receiver.mailbox().push(deliveries);
+            client.mailbox.push(deliveries);
         }
         if ended {
-            receiver.ended();
+            client.over();
         }
         delivered
     }
 
     fn has_room(&self) -> bool {
-        self.receiver.upgrade().is_none_or(|receiver| receiver.mailbox().has_room())
+        self.client.upgrade().is_none_or(|client| client.mailbox.has_room())
     }
 
     fn room(&self) -> &Notify {
         &self.room
+    }
+}
+
+impl<P: Platform> Inner<P> {
+    /// What the consumer is told of an event, if anything.
+    fn translate(&self, event: Event) -> Option<Delivery<P::Own>> {
+        let delivery = match event {
+            Event::Message(message) => return self.take_in(message).map(Delivery::Message),
+            Event::Connected { again, session_present } => {
+                self.platform.greet(&self.outbox, again);
+                self.online.send_replace(true);
+                add(&self.counters.reconnects, u64::from(again));
+                Delivery::Connected { session_present }
+            }
+            Event::Sent { mid } => {
+                add(&self.counters.sent, 1);
+                Delivery::Sent(mid)
+            }
+            Event::Rejected { mid, topic, reason } => {
+                tracing::error!(mid, %topic, reason, "the server refused a message");
+                Delivery::Rejected { topic, reason }
+            }
+            Event::Skipped { topic, size } => {
+                add(&self.counters.oversize, 1);
+                let limit = self.platform.max_incoming_bytes();
+                tracing::warn!(%topic, size, limit, "skipped a message over the limit");
+                Delivery::Problem(Error::TooLarge { what: "message", size, limit })
+            }
+            Event::SubscriptionRefused { filter } => Delivery::Problem(Error::SubscriptionRefused { filter }),
+            Event::LoginRefused { code } => {
+                self.refusal.store(code, Ordering::Release);
+                Delivery::Refused { code }
+            }
+            Event::AttemptFailed { error } => Delivery::Failed(error),
+            Event::Replaced => {
+                self.online.send_replace(false);
+                self.platform.begin(&self.outbox);
+                Delivery::Replaced
+            }
+            Event::Lost { error } => {
+                match (self.online.send_replace(false), self.muted.load(Ordering::Acquire)) {
+                    (true, _) => Delivery::Lost(error),
+                    // Lost before it was told of.
+                    (false, false) => Delivery::Failed(error),
+                    // The client is closing, and offline for its consumer.
+                    (false, true) => return None,
+                }
+            }
+            Event::Ended => return None,
+        };
+        self.news.filter(delivery)
+    }
+
+    fn take_in(&self, message: Message) -> Option<Incoming> {
+        add(&self.counters.received, 1);
+        if self.muted.load(Ordering::Acquire) {
+            // At QoS 1 it is not acknowledged and stays with the server.
+            add(&self.counters.dropped, u64::from(message.receipt.is_none()));
+            return None;
+        }
+        let message = Incoming::from(message);
+        if P::JSON_ONLY
+            && let Body::Undecodable { reason, .. } = &message.body
+        {
+            add(&self.counters.undecodable, 1);
+            tracing::warn!(topic = %message.topic, %reason, "cannot decode a message");
+        }
+        Some(message)
     }
 }

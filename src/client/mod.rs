@@ -2,9 +2,14 @@
 
 mod delivery;
 mod inlet;
+mod line;
 pub mod lorawan;
 mod stats;
 pub mod thingsboard;
+mod wanted;
+mod wish;
 
 pub use delivery::{Body, Delivery, Incoming};
+pub use line::{Line, Online, Platform};
 pub use stats::Stats;
+pub use wanted::Wanted;

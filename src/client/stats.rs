@@ -17,6 +17,8 @@ pub struct Stats {
     pub oversize: u64,
     /// Exceptions that callbacks raised.
     pub callback_errors: u64,
+    /// Messages left with the server because a callback raised an exception.
+    pub kept: u64,
     /// Downlinks written (QoS 0) or acknowledged (QoS 1).
     pub sent: u64,
     /// Connections made anew after a loss.
@@ -38,6 +40,7 @@ pub(crate) struct Counters {
     pub(crate) undecodable: AtomicU64,
     pub(crate) oversize: AtomicU64,
     pub(crate) callback_errors: AtomicU64,
+    pub(crate) kept: AtomicU64,
     pub(crate) sent: AtomicU64,
     pub(crate) reconnects: AtomicU64,
 }

@@ -19,6 +19,7 @@ mod owner;
 mod proto;
 mod runtime;
 mod sandbox;
+mod serve;
 mod signature;
 mod thingsboard;
 mod value;

@@ -1,7 +1,6 @@
 //! What every client's Python object needs to have its deliveries handled: the thread that serves it, the object itself
 //! kept alive meanwhile, and the process that it belongs to.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -10,46 +9,34 @@ use pyo3::prelude::*;
 
 use super::dispatch::thread_ident;
 use super::runtime::{self, Process};
-use crate::session::{Item, Mailbox};
+use crate::client::{Delivery, Line, Platform};
+use crate::session::Hands;
 use crate::sync::Mutex;
 
-/// The consumer of one client's deliveries.
-pub(super) struct Consumer<D> {
-    hands: Mutex<Hands<D>>,
+/// Who consumes the deliveries of one client, and for which Python object.
+pub(super) struct Owner<P: Platform> {
+    hands: Mutex<Hands<Delivery<P::Own>>>,
     /// The thread that serves the client now, by Python's identifier; 0 for none.
     server: AtomicU64,
-    owner: Mutex<Owner>,
+    kept: Mutex<Kept>,
     process: OnceLock<Arc<Process>>,
 }
 
 /// The Python object, kept alive while something may be delivered, as the originals' threads did.
 #[derive(Default)]
-struct Owner {
+struct Kept {
     object: Option<Py<PyAny>>,
     /// Calls of `connect` that are under way: the object must not be let go between their start and their success.
     connecting: usize,
 }
 
-/// Deliveries in the hands of the thread that serves the client.
-struct Hands<D> {
-    taken: VecDeque<D>,
-    finished: usize,
-    weight: usize,
-}
-
-impl<D> Default for Hands<D> {
+impl<P: Platform> Default for Owner<P> {
     fn default() -> Self {
-        Self { taken: VecDeque::new(), finished: 0, weight: 0 }
+        Self { hands: Mutex::default(), server: AtomicU64::new(0), kept: Mutex::default(), process: OnceLock::new() }
     }
 }
 
-impl<D> Default for Consumer<D> {
-    fn default() -> Self {
-        Self { hands: Mutex::default(), server: AtomicU64::new(0), owner: Mutex::default(), process: OnceLock::new() }
-    }
-}
-
-impl<D: Item> Consumer<D> {
+impl<P: Platform> Owner<P> {
     /// The process's runtime; an error in a forked child.
     pub(super) fn process(&self) -> PyResult<&Arc<Process>> {
         if self.process.get().is_none() {
@@ -84,57 +71,51 @@ impl<D: Item> Consumer<D> {
 
     /// A call of `connect` begins: keep the object alive.
     pub(super) fn connecting(&self, object: &Bound<'_, PyAny>) {
-        let mut owner = self.owner.lock();
-        owner.connecting += 1;
-        owner.object.get_or_insert_with(|| object.clone().unbind());
+        let mut kept = self.kept.lock();
+        kept.connecting += 1;
+        kept.object.get_or_insert_with(|| object.clone().unbind());
     }
 
     /// It ends.
     pub(super) fn connected(&self) {
-        self.owner.lock().connecting -= 1;
+        self.kept.lock().connecting -= 1;
     }
 
     /// The object, while it is kept alive.
-    pub(super) fn owner(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.owner.lock().object.as_ref().map(|object| object.clone_ref(py))
+    pub(super) fn object(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.kept.lock().object.as_ref().map(|object| object.clone_ref(py))
     }
 
-    /// Let the object go, if nothing more can be delivered. `is_open` tells whether a session may yet push something.
-    pub(super) fn release_owner(&self, mailbox: &Mailbox<D>, is_open: impl FnOnce() -> bool) {
-        let mut owner = self.owner.lock();
+    /// Let the object go, if nothing more can be delivered.
+    pub(super) fn release(&self, line: &Line<P>) {
+        let mut kept = self.kept.lock();
         // In this order: the last delivery is pushed before the session is over, so it keeps the mailbox from being idle.
-        let over = owner.connecting == 0 && !is_open() && mailbox.is_idle();
-        let object = if over { owner.object.take() } else { None };
-        drop(owner);
+        let over = kept.connecting == 0 && !line.is_open() && line.mailbox().is_idle();
+        let object = if over { kept.object.take() } else { None };
+        drop(kept);
         // Dropped outside the lock: this may run the object's finaliser.
         drop(object);
     }
 
-    /// Handle at most `most` deliveries, each with `handle`, which tells whether it is done with it: otherwise it goes on
-    /// counting against the mailbox's bound. Tells whether there may be more.
+    /// Handle at most `most` deliveries, each with `handle`, which tells whether it is done with it. Tells whether there
+    /// may be more.
     pub(super) fn run(
         &self,
         py: Python<'_>,
-        mailbox: &Mailbox<D>,
+        line: &Line<P>,
         most: usize,
         progress: &AtomicU64,
-        mut handle: impl FnMut(D) -> bool,
+        mut handle: impl FnMut(Delivery<P::Own>) -> bool,
     ) -> bool {
         let mut hands = std::mem::take(&mut *self.hands.lock());
-        let more = mailbox.take(&mut hands.taken, most, hands.finished, hands.weight);
-        (hands.finished, hands.weight) = (0, 0);
+        let more = hands.take(line.mailbox(), most);
         if more {
             self.server.store(thread_ident(py), Ordering::Release);
-            while !self.is_exiting()
-                && let Some(delivery) = hands.taken.pop_front()
-            {
+            let mut counted = |delivery| {
                 progress.fetch_add(1, Ordering::Relaxed);
-                let weight = delivery.weight();
-                if handle(delivery) {
-                    hands.finished += 1;
-                    hands.weight += weight;
-                }
-            }
+                handle(delivery)
+            };
+            while !self.is_exiting() && hands.next(&mut counted) {}
             self.server.store(0, Ordering::Release);
         }
         *self.hands.lock() = hands;

@@ -29,10 +29,10 @@ pub(super) struct Attempt {
 }
 
 /// Connect and log in, within the time that the options give. `opened` is called between the two.
-pub(super) async fn connect(options: &Options, attempt: Attempt, opened: impl FnOnce()) -> Result<LoggedIn> {
+pub(super) async fn connect(options: &Options, attempt: Attempt, opened: impl AsyncFnOnce()) -> Result<LoggedIn> {
     let steps = async {
         let stream = net::open_through(options.proxy.as_ref(), &options.endpoint, options.tls.as_ref()).await?;
-        opened();
+        opened().await;
         log_in(options, attempt, stream).await
     };
     match tokio::time::timeout(options.connect_timeout, steps).await {

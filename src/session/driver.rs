@@ -17,7 +17,7 @@ use super::outbox::Outbox;
 use super::packet::Version;
 use super::receipts::Pending;
 use super::subscriptions::Subscriptions;
-use super::{Control, Event, Options, Ready, Sink};
+use super::{Control, Event, Options, Ready, Session, Sink, Start};
 use crate::backoff::Backoff;
 use crate::error::{Error, Result};
 
@@ -30,12 +30,16 @@ pub(super) struct Driver {
     orders: mpsc::UnboundedReceiver<Control>,
     /// Answer to whoever started the session, until it is given.
     first: Option<oneshot::Sender<Result<()>>>,
+    /// Whose place the session takes as soon as its own connection stands.
+    predecessor: Option<Arc<Session>>,
     pending: Pending,
     backoff: Backoff,
     /// The version that the server is known or hoped to speak.
     version: Version,
 }
 
+/// How long a session that is replaced may wait for acknowledgements.
+const HANDOVER: Duration = Duration::from_secs(1);
 /// Reason codes by which a server asks for a longer pause: quota exceeded, connection rate exceeded.
 const ASKS_FOR_PAUSE: [u8; 2] = [151, 159];
 
@@ -63,12 +67,23 @@ impl Driver {
         subscriptions: Arc<Subscriptions>,
         sink: Arc<dyn Sink>,
         orders: mpsc::UnboundedReceiver<Control>,
-        first: oneshot::Sender<Result<()>>,
+        start: Start,
     ) -> Self {
         let backoff = Backoff::new(options.pace.clone(), fastrand::Rng::new());
         let version = options.version;
         let pending = Pending::default();
-        Self { options, outbox, subscriptions, sink, orders, first: Some(first), pending, backoff, version }
+        Self {
+            options,
+            outbox,
+            subscriptions,
+            sink,
+            orders,
+            first: start.first,
+            predecessor: start.predecessor,
+            pending,
+            backoff,
+            version,
+        }
     }
 
     fn tell(&self, event: Event) {
@@ -76,7 +91,10 @@ impl Driver {
     }
 
     pub(super) async fn run(mut self) {
-        let mut again = false;
+        let mut again = self.first.is_none();
+        if again && let Err(interrupt) = self.pause(Duration::ZERO).await {
+            return interrupt.answer();
+        }
         loop {
             let error = match self.connect(!again).await {
                 Err(interrupt) => return interrupt.answer(),
@@ -120,11 +138,18 @@ impl Driver {
                 return self.tell(Event::Ended);
             }
             again = true;
-            let delay = self.backoff.next().unwrap_or_default() + pause;
-            tokio::select! {
-                interrupt = interrupt(&mut self.orders) => return interrupt.answer(),
-                () = tokio::time::sleep(delay) => {}
+            if let Err(interrupt) = self.pause(pause).await {
+                return interrupt.answer();
             }
+        }
+    }
+
+    /// Wait before the next attempt, longer by `more`.
+    async fn pause(&mut self, more: Duration) -> Result<(), Interrupt> {
+        let delay = self.backoff.next().unwrap_or_default() + more;
+        tokio::select! {
+            interrupt = interrupt(&mut self.orders) => Err(interrupt),
+            () = tokio::time::sleep(delay) => Ok(()),
         }
     }
 
@@ -154,12 +179,14 @@ impl Driver {
     }
 
     async fn attempt(&mut self, attempt: Attempt) -> Result<Result<LoggedIn>, Interrupt> {
-        let first = &mut self.first;
-        let opened = || {
-            if self.options.ready == Ready::Open
-                && let Some(first) = first.take()
-            {
-                let _nobody_waits = first.send(Ok(()));
+        let (first, predecessor, sink) = (&mut self.first, &mut self.predecessor, &self.sink);
+        let ready = self.options.ready;
+        let opened = async || {
+            if ready == Ready::Open {
+                take_over(predecessor, sink.as_ref()).await;
+                if let Some(first) = first.take() {
+                    let _nobody_waits = first.send(Ok(()));
+                }
             }
         };
         tokio::select! {
@@ -169,12 +196,21 @@ impl Driver {
     }
 
     async fn serve(&mut self, login: LoggedIn, again: bool) -> End {
+        take_over(&mut self.predecessor, self.sink.as_ref()).await;
         let session_present = login.answer.session_present;
         self.outbox.rewind();
         self.pending.connected(session_present);
         tracing::info!(address = %self.options.endpoint, session_present, version = ?login.version, "connected");
         let mut link = Link::new(login, again, self);
         link.serve().await
+    }
+}
+
+/// The new connection stands: the session whose place it takes ends, before anything is said on the new one.
+async fn take_over(predecessor: &mut Option<Arc<Session>>, sink: &dyn Sink) {
+    if let Some(predecessor) = predecessor.take() {
+        predecessor.close(HANDOVER).await;
+        sink.deliver(&mut vec![Event::Replaced]);
     }
 }
 

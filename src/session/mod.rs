@@ -18,10 +18,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 pub use self::outbox::{Outbox, OutboxLimits, Ticket};
 pub use self::packet::{QoS, Version, Will};
-pub use self::queue::{Item, Mailbox, MailboxLimits, Overflow, QueueStats};
+pub use self::queue::{Hands, Item, Mailbox, MailboxLimits, Overflow, QueueStats};
 pub use self::receipts::Receipt;
 pub use self::subscriptions::{Subscriptions, covers};
 use crate::backoff::{Bounds, Pace};
@@ -29,6 +30,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
 use crate::net::Proxy;
+use crate::sync::Mutex;
 
 /// How to connect and how to stay connected.
 #[derive(Clone, Debug)]
@@ -170,6 +172,8 @@ pub enum Event {
         /// Why.
         error: Error,
     },
+    /// The session has taken the place of another one, which is over.
+    Replaced,
     /// The connection was lost.
     Lost {
         /// Why.
@@ -196,17 +200,27 @@ enum Control {
     Close { within: Duration, done: oneshot::Sender<()> },
 }
 
+/// How a session begins.
+#[derive(Debug)]
+struct Start {
+    /// Answer to whoever starts the session, until it is given; nobody waits for the start of one that goes on.
+    first: Option<oneshot::Sender<Result<()>>>,
+    /// Whose place it takes.
+    predecessor: Option<Arc<Session>>,
+}
+
 /// Handle of a running session. Dropping it cuts the connection.
 #[derive(Debug)]
 pub struct Session {
     control: mpsc::UnboundedSender<Control>,
-    driver: Option<tokio::task::JoinHandle<()>>,
+    driver: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Session {
     /// Connect, log in and subscribe; returns when the options' [`Ready`] is reached.
     ///
-    /// Messages in `outbox` from an earlier session go out first.
+    /// Messages in `outbox` from an earlier session go out first. A `predecessor` goes on until the new connection
+    /// stands (logged in, or merely open where that is enough), and is closed then.
     ///
     /// # Errors
     /// What kept the connection or the login from succeeding. No driver is left behind.
@@ -215,13 +229,13 @@ impl Session {
         outbox: Arc<Outbox>,
         subscriptions: Arc<Subscriptions>,
         sink: Arc<dyn Sink>,
+        predecessor: Option<Arc<Self>>,
     ) -> Result<Self> {
         options.validate()?;
-        let (control, orders) = mpsc::unbounded_channel();
         let (first, answer) = oneshot::channel();
         let address = options.endpoint.to_string();
-        let driver = driver::Driver::new(options, outbox, subscriptions, sink, orders, first);
-        let session = Self { control, driver: Some(tokio::spawn(driver.run())) };
+        let start = Start { first: Some(first), predecessor };
+        let session = Self::spawn(options, outbox, subscriptions, sink, start);
         match answer.await {
             Ok(Ok(())) => Ok(session),
             Ok(Err(error)) => Err(error),
@@ -229,9 +243,38 @@ impl Session {
         }
     }
 
+    /// A session as after a loss: it connects by itself, after the first of its delays.
+    #[must_use]
+    pub fn resume(
+        options: Options,
+        outbox: Arc<Outbox>,
+        subscriptions: Arc<Subscriptions>,
+        sink: Arc<dyn Sink>,
+    ) -> Self {
+        Self::spawn(options, outbox, subscriptions, sink, Start { first: None, predecessor: None })
+    }
+
+    fn spawn(
+        options: Options,
+        outbox: Arc<Outbox>,
+        subscriptions: Arc<Subscriptions>,
+        sink: Arc<dyn Sink>,
+        start: Start,
+    ) -> Self {
+        let (control, orders) = mpsc::unbounded_channel();
+        let driver = driver::Driver::new(options, outbox, subscriptions, sink, orders, start);
+        Self { control, driver: Mutex::new(Some(tokio::spawn(driver.run()))) }
+    }
+
+    /// Whether the session has ended, or is about to.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.control.is_closed()
+    }
+
     /// Send what was accepted, wait for acknowledgements at most `within`, part in the way of the protocol, and return
     /// when the driver is gone.
-    pub async fn close(mut self, within: Duration) {
+    pub async fn close(&self, within: Duration) {
         let (done, finished) = oneshot::channel();
         // A driver that is gone already has nothing left to close.
         if self.control.send(Control::Close { within, done }).is_ok() {
@@ -240,8 +283,9 @@ impl Session {
         self.join().await;
     }
 
-    async fn join(&mut self) {
-        if let Some(driver) = self.driver.take()
+    async fn join(&self) {
+        let driver = self.driver.lock().take();
+        if let Some(driver) = driver
             && let Err(error) = driver.await
             && error.is_panic()
         {

@@ -14,6 +14,15 @@ use super::receipts::Receipt;
 use crate::error::{Error, Result};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
+/// What a consumer says of a message that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dealt {
+    /// The server may forget it.
+    With,
+    /// It stays with the server.
+    Not,
+}
+
 /// Bounds of an [`Outbox`].
 #[derive(Clone, Copy, Debug)]
 pub struct OutboxLimits {
@@ -140,7 +149,7 @@ struct State {
     /// The window was full and is left to empty somewhat before more is written.
     saturated: bool,
     bytes: usize,
-    receipts: Vec<Receipt>,
+    receipts: Vec<(Receipt, Dealt)>,
 }
 
 impl State {
@@ -321,11 +330,17 @@ impl Outbox {
 
     /// Let the server forget a message that was dealt with.
     pub fn acknowledge(&self, receipt: Receipt) {
-        self.state().receipts.push(receipt);
+        self.state().receipts.push((receipt, Dealt::With));
         self.wake.notify_one();
     }
 
-    pub(super) fn take_receipts(&self) -> Vec<Receipt> {
+    /// Leave a message with the server: when it comes again on another connection it is delivered again.
+    pub fn forget(&self, receipt: Receipt) {
+        self.state().receipts.push((receipt, Dealt::Not));
+        self.wake.notify_one();
+    }
+
+    pub(super) fn take_receipts(&self) -> Vec<(Receipt, Dealt)> {
         std::mem::take(&mut self.state().receipts)
     }
 

@@ -171,7 +171,7 @@ impl<T: Item> Mailbox<T> {
 
     /// Move at most `most` items to `into`. With nothing left, the consumer is released: it must go, and is woken anew.
     /// `finished` and `weight` tell what it is done with since the last call.
-    pub fn take(&self, into: &mut VecDeque<T>, most: usize, finished: usize, weight: usize) -> bool {
+    fn take(&self, into: &mut VecDeque<T>, most: usize, finished: usize, weight: usize) -> bool {
         let mut state = self.state();
         self.finish(&mut state, finished, weight);
         let count = state.items.len().min(most);
@@ -279,6 +279,43 @@ impl<T: Item> Mailbox<T> {
     pub fn stats(&self) -> QueueStats {
         let state = self.state();
         QueueStats { messages: state.messages, bytes: state.bytes, dropped: state.dropped }
+    }
+}
+
+/// Items in the hands of a mailbox's consumer.
+#[derive(Debug)]
+pub struct Hands<T> {
+    taken: VecDeque<T>,
+    /// What the consumer is done with, of which the mailbox has not been told.
+    finished: usize,
+    weight: usize,
+}
+
+impl<T> Default for Hands<T> {
+    fn default() -> Self {
+        Self { taken: VecDeque::new(), finished: 0, weight: 0 }
+    }
+}
+
+impl<T: Item> Hands<T> {
+    /// Take at most `most` items out of the mailbox, and give back what is finished. With nothing left, the consumer is
+    /// released: it must go, and is woken anew.
+    pub fn take(&mut self, mailbox: &Mailbox<T>, most: usize) -> bool {
+        let more = mailbox.take(&mut self.taken, most, self.finished, self.weight);
+        (self.finished, self.weight) = (0, 0);
+        more
+    }
+
+    /// Handle the next item with `handle`, which tells whether it is done with it: otherwise it goes on counting against
+    /// the mailbox's bound. Tells whether there was one.
+    pub fn next(&mut self, handle: impl FnOnce(T) -> bool) -> bool {
+        let Some(item) = self.taken.pop_front() else { return false };
+        let weight = item.weight();
+        if handle(item) {
+            self.finished += 1;
+            self.weight += weight;
+        }
+        true
     }
 }
 

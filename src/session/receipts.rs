@@ -36,7 +36,7 @@ pub(super) enum Arrival {
 ///
 /// After a reconnect the server sends them again. Those that were delivered already are recognised and not delivered
 /// twice. That it really is the same message is decided by a hash of topic and payload, since servers may renumber.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pending {
     by_packet_id: HashMap<u16, Entry>,
     serial: u64,
@@ -51,6 +51,14 @@ struct Entry {
     /// The connection it last arrived on: only there may it be acknowledged.
     connection: u64,
     done: bool,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        // Not from the same number for each session: a receipt of an earlier one must not fit here.
+        let serial = u64::from(fastrand::u32(..)) << 24;
+        Self { by_packet_id: HashMap::new(), serial, connection: 0, hasher: RandomState::new() }
+    }
 }
 
 impl Pending {
@@ -95,6 +103,13 @@ impl Pending {
         self.by_packet_id.remove(&receipt.packet_id);
         Some(receipt.packet_id)
     }
+
+    /// It was not dealt with, and is a new message when it comes again.
+    pub(super) fn forget(&mut self, receipt: Receipt) {
+        if self.by_packet_id.get(&receipt.packet_id).is_some_and(|entry| entry.serial == receipt.serial) {
+            self.by_packet_id.remove(&receipt.packet_id);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +153,16 @@ mod tests {
         assert_eq!(pending.settle(old), None);
         assert_eq!(pending.settle(fresh), Some(7));
         assert_eq!(pending.settle(fresh), None);
+    }
+
+    #[test]
+    fn what_was_not_dealt_with_is_new_when_it_comes_again() {
+        let mut pending = Pending::default();
+        let receipt = new(pending.arrived(7, false, "t", &BODY));
+        pending.forget(receipt);
+        assert_eq!(pending.settle(receipt), None);
+        pending.connected(true);
+        new(pending.arrived(7, true, "t", &BODY));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The client of The Things Network against the sandbox.
 
 use thingslink::Error;
-use thingslink::client::{Body, Delivery};
+use thingslink::client::{Body, Delivery, Wanted};
 use thingslink::dialect::lorawan::{Downlink, Payload, Schedule};
 use thingslink::endpoint::Trust;
 use thingslink::ids::{AccessKey, DevId};
@@ -26,10 +26,10 @@ async fn uplinks_come_in_and_downlinks_go_out() {
     assert_eq!(document.root().get("payload_raw").unwrap().as_str().unwrap(), "AQI=");
     let mid = consumer.client.send(&DevId::new("node-1").unwrap(), &downlink(&[1])).unwrap();
     assert!(matches!(consumer.next().await, Delivery::Sent(sent) if sent == mid));
-    consumer.client.tell_sent(false);
+    consumer.client.want(Wanted { sent: false, ..Wanted::ALL });
     consumer.client.send(&DevId::new("node-1").unwrap(), &downlink(&[2])).unwrap();
     consumer.client.close(PATIENCE).await;
-    assert!(matches!(consumer.next().await, Delivery::Closed(true)));
+    assert!(matches!(consumer.next().await, Delivery::Closed { online: true }));
     assert_eq!(sandbox.downlinks("demo-app", "node-1"), ["AQ==", "Ag=="]);
     assert_eq!(consumer.client.stats().sent, 2);
     sandbox.stop().await;
@@ -45,7 +45,7 @@ async fn a_wrong_key_is_told_and_the_client_stays_usable() {
         let error = consumer.try_connect().await.unwrap_err();
         assert!(matches!(error, Error::Refused { code: 4 }), "{error}");
         assert_eq!(error.to_string(), "connection refused -bad app_id or access_key");
-        assert!(matches!(consumer.next().await, Delivery::Connected(false)));
+        assert!(matches!(consumer.next().await, Delivery::Refused { code: 4 }));
     }
     assert!(matches!(consumer.client.send(&DevId::new("node-1").unwrap(), &downlink(&[1])), Err(Error::NotConnected)));
 }
@@ -57,8 +57,8 @@ async fn a_cut_connection_comes_back_with_its_subscriptions() {
     consumer.connect().await;
     for round in 0..5 {
         assert_eq!(sandbox.cut(None), 1);
-        assert!(matches!(consumer.next().await, Delivery::Closed(false)), "round {round}");
-        assert!(matches!(consumer.next().await, Delivery::Connected(true)), "round {round}");
+        assert!(matches!(consumer.next().await, Delivery::Lost(_)), "round {round}");
+        assert!(matches!(consumer.next().await, Delivery::Connected { .. }), "round {round}");
         // Connected tells that the subscription stands: the very next uplink must come.
         sandbox.uplink("demo-app", "node-1", &UplinkFrame::default()).unwrap();
         consumer.message().await;
@@ -74,9 +74,10 @@ async fn without_reconnect_a_loss_is_final() {
     let mut consumer = Consumer::new(&sandbox.mqtt_address(), once);
     consumer.connect().await;
     sandbox.cut(None);
-    assert!(matches!(consumer.next().await, Delivery::Closed(false)));
+    assert!(matches!(consumer.next().await, Delivery::Lost(_)));
     assert!(!consumer.client.is_connected());
     consumer.client.close(PATIENCE).await;
+    assert!(matches!(consumer.next().await, Delivery::Closed { online: false }));
     consumer.connect().await;
 }
 

@@ -1,6 +1,6 @@
 //! A consumer of deliveries for tests, and a client that has one.
 
-use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use thingslink::dialect::lorawan::Filter;
 use thingslink::endpoint::Endpoint;
 use thingslink::ids::{AccessKey, AppId};
 use thingslink::sandbox::{Options, Right, Sandbox};
+use thingslink::session::Hands;
 use tokio::sync::{Notify, mpsc};
 
 /// No test waits longer than this for anything.
@@ -33,7 +34,7 @@ pub(crate) fn config() -> Config {
 pub(crate) struct Consumer {
     pub(crate) client: Client,
     endpoint: Endpoint,
-    deliveries: mpsc::UnboundedReceiver<Delivery>,
+    deliveries: mpsc::UnboundedReceiver<Delivery<Infallible>>,
 }
 
 impl Consumer {
@@ -46,29 +47,28 @@ impl Consumer {
         let (sender, deliveries) = mpsc::unbounded_channel();
         let worker = client.clone();
         tokio::spawn(async move {
-            let mut taken = VecDeque::new();
+            let mut hands = Hands::default();
             loop {
                 wake.notified().await;
-                let (mut finished, mut weight) = (0, 0);
-                while worker.mailbox().take(&mut taken, 16, finished, weight) {
-                    finished = taken.len();
-                    weight = taken.iter().map(thingslink::session::Item::weight).sum();
-                    for delivery in taken.drain(..) {
+                while hands.take(worker.mailbox(), 16) {
+                    let mut hand_over = |delivery: Delivery<Infallible>| {
                         if let Delivery::Message(message) = &delivery {
-                            worker.acknowledge(message);
+                            if let Some(receipt) = message.receipt {
+                                worker.acknowledge(receipt);
+                            }
                             worker.count(1, 0);
                         }
-                        if sender.send(delivery).is_err() {
-                            return;
-                        }
-                    }
+                        // Nobody listens at the end of a test.
+                        sender.send(delivery).is_ok()
+                    };
+                    while hands.next(&mut hand_over) {}
                 }
             }
         });
         Self { client, endpoint, deliveries }
     }
 
-    pub(crate) async fn next(&mut self) -> Delivery {
+    pub(crate) async fn next(&mut self) -> Delivery<Infallible> {
         tokio::time::timeout(PATIENCE, self.deliveries.recv()).await.expect("nothing came").expect("consumer ended")
     }
 
@@ -86,6 +86,6 @@ impl Consumer {
 
     pub(crate) async fn connect(&mut self) {
         self.try_connect().await.unwrap();
-        assert!(matches!(self.next().await, Delivery::Connected(true)));
+        assert!(matches!(self.next().await, Delivery::Connected { .. }));
     }
 }

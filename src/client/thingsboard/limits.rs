@@ -19,7 +19,9 @@ impl Client {
             _ => 0.0,
         };
         let now = Instant::now();
-        for (meter, count) in [(&self.inner.own.messages, count), (&self.inner.devices.messages, devices)] {
+        for (meter, count) in
+            [(&self.inner.platform.own.messages, count), (&self.inner.platform.devices.messages, devices)]
+        {
             if count > 0.0 {
                 meter.limit().deduct(count, now);
             }
@@ -29,7 +31,7 @@ impl Client {
     /// The server dropped devices because of their rate: wait for new tokens before the next message.
     pub fn device_limits_reached(&self) {
         let now = Instant::now();
-        for meter in self.inner.devices.all() {
+        for meter in self.inner.platform.devices.all() {
             if let Some(seconds) = meter.limit().reach(now) {
                 tracing::info!(seconds, "the server reports a rate limit: waiting for new tokens");
             }
@@ -51,14 +53,15 @@ impl Client {
             }
         };
         if let Some(own) = &limits.own {
-            set(&self.inner.own, own);
+            set(&self.inner.platform.own, own);
         }
-        if self.inner.config.gateway {
-            set(&self.inner.devices, limits.devices.as_ref().unwrap_or(&Texts::default()));
+        if self.inner.platform.config.gateway {
+            set(&self.inner.platform.devices, limits.devices.as_ref().unwrap_or(&Texts::default()));
         }
-        let (messages, telemetry) = (self.inner.own.messages.limit().clone(), self.inner.own.telemetry.limit().clone());
+        let (messages, telemetry) =
+            (self.inner.platform.own.messages.limit().clone(), self.inner.platform.own.telemetry.limit().clone());
         if let Some(window) = limits.window(&[&messages, &telemetry], percentage) {
-            let meters = self.inner.own.all().into_iter().chain(self.inner.devices.all());
+            let meters = self.inner.platform.own.all().into_iter().chain(self.inner.platform.devices.all());
             let limited = meters.into_iter().any(Meter::is_set);
             let known = self.inner.outbox.limits();
             let messages = if limited { window } else { 50_000 };

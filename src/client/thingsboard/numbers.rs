@@ -31,18 +31,18 @@ impl Numbers {
 impl Client {
     /// A number for an attribute request; those that `taken` are left out.
     pub fn next_attribute_request(&self, taken: impl Fn(u64) -> bool) -> u64 {
-        next(&self.inner.numbers.attributes, taken)
+        next(&self.inner.platform.numbers.attributes, taken)
     }
 
     /// A number for a call; those that `taken` are left out.
     pub fn next_call(&self, taken: impl Fn(u64) -> bool) -> u64 {
-        next(&self.inner.numbers.calls, taken)
+        next(&self.inner.platform.numbers.calls, taken)
     }
 
     /// Whether this call was the client's own, for the session's limits; true once.
     #[must_use]
     pub fn asked_for_limits(&self, call: u64) -> bool {
-        self.inner.numbers.limits.compare_exchange(call, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.inner.platform.numbers.limits.compare_exchange(call, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
 

@@ -96,7 +96,7 @@ pub async fn provision(
     let filters = vec![(names::PROVISION_RESPONSE.to_owned(), QoS::AtMostOnce)];
     let subscriptions = Arc::new(Subscriptions::one_by_one(filters));
     let late = || Error::Timeout { what: format!("provisioning at {address}"), after: timeout };
-    let start = Session::start(options, outbox.clone(), subscriptions, Arc::new(inlet));
+    let start = Session::start(options, outbox.clone(), subscriptions, Arc::new(inlet), None);
     let session = tokio::time::timeout_at(deadline, start).await.map_err(|_| late())??;
     outbox.publish(names::PROVISION_REQUEST.to_owned(), request, QoS::AtMostOnce)?;
     let outcome = tokio::time::timeout_at(deadline, answered).await;

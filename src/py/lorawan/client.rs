@@ -9,8 +9,8 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
+use super::callbacks::{Acknowledging, Served};
 use super::convert::{device, downlink, event_name, field_path};
-use super::deliver::Shared;
 use super::device::PyDeviceHandle;
 use super::handlers::Subject;
 use crate::client::lorawan::Config;
@@ -20,8 +20,8 @@ use crate::ids::{AccessKey, AppId, DevId};
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
-use crate::py::log;
 use crate::py::manage::{Discovery, PyDiscoveryClient, pem};
+use crate::py::{log, serve};
 use crate::session::{MailboxLimits, Overflow, QoS};
 use crate::sync::Mutex;
 
@@ -35,7 +35,7 @@ pub(in crate::py) struct PyMqttClient {
 #[derive(Clone)]
 struct Made {
     address: Arc<Address>,
-    shared: Arc<Shared>,
+    served: Arc<Served>,
 }
 
 /// Where to connect, read when it is needed: the original accepted anything until then.
@@ -71,7 +71,7 @@ impl Address {
 /// What programs reached for in the original's private client.
 #[pyclass(frozen, name = "_Publisher", module = "thingslink._native")]
 pub(in crate::py) struct PyPublisher {
-    shared: Arc<Shared>,
+    served: Arc<Served>,
 }
 
 #[pymethods]
@@ -86,8 +86,8 @@ impl PyPublisher {
                 .as_bytes()
                 .to_vec(),
         };
-        self.shared.consumer.check_process()?;
-        self.shared.client.publish(topic, bytes.into()).or_raise(py)
+        self.served.owner.check_process()?;
+        self.served.client.publish(topic, bytes.into()).or_raise(py)
     }
 }
 
@@ -97,11 +97,11 @@ impl PyMqttClient {
     }
 
     fn add(&self, py: Python<'_>, subject: Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.made()?.shared.add(py, subject, callback)
+        self.made()?.served.add(py, subject, callback)
     }
 
     fn remove(&self, py: Python<'_>, subject: &Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.made()?.shared.remove(py, subject, callback)
+        self.made()?.served.remove(py, subject, callback)
     }
 }
 
@@ -202,7 +202,7 @@ impl PyMqttClient {
             insecure: insecure_channel,
         };
         let address = Arc::new(Address { mqtt: Mutex::new(mqtt_address), discovery, tls });
-        *self.made.lock() = Some(Made { address, shared: Shared::new(config).or_raise(py)? });
+        *self.made.lock() = Some(Made { address, served: Served::new(config, Acknowledging::default()).or_raise(py)? });
         Ok(())
     }
 
@@ -211,42 +211,21 @@ impl PyMqttClient {
     fn connect(slf: &Bound<'_, Self>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let py = slf.py();
         let timeout = timeout.map_or(Ok(Duration::from_secs(30)), |timeout| seconds("timeout", &timeout))?;
-        let Made { address, shared } = slf.get().made()?;
+        let Made { address, served } = slf.get().made()?;
         log::prepare(py)?;
-        let process = shared.process()?.clone();
-        let (mqtt, timeout) = address.resolve(py, shared.client.config().app_id.as_str(), timeout)?;
+        served.owner.process()?;
+        let (mqtt, timeout) = address.resolve(py, served.client.config().app_id.as_str(), timeout)?;
         let endpoint = Endpoint::parse(&mqtt, address.tls).or_raise(py)?;
-        process.close_at_exit(&shared);
-        shared.consumer.connecting(slf.as_any());
-        let client = shared.client.clone();
-        let outcome = process.wait(py, async move { client.connect(&endpoint, timeout).await });
-        shared.consumer.connected();
-        if shared.client.mailbox().is_idle() {
-            shared.release_owner();
-        }
-        outcome?.or_raise(py)
+        let client = served.client.clone();
+        serve::connect(&served, slf.as_any(), async move { client.connect(&endpoint, timeout).await })
     }
 
     /// Deliver what has arrived, send what was accepted, part with the server, call the close callbacks.
     #[pyo3(signature = (*, timeout=None))]
     fn close(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let timeout = timeout.map_or(Ok(Duration::from_secs(10)), |timeout| seconds("timeout", &timeout))?;
-        let Made { shared, .. } = self.made()?;
-        if shared.consumer.known_process().is_none() {
-            return Ok(());
-        }
-        let process = shared.process()?.clone();
-        if shared.consumer.is_served_here(py) {
-            let _runtime = process.handle.enter();
-            shared.client.close_soon(timeout);
-            return Ok(());
-        }
-        let client = shared.client.clone();
-        process.wait(py, async move { client.close(timeout).await })?;
-        if shared.client.mailbox().is_idle() {
-            shared.release_owner();
-        }
-        Ok(())
+        let Made { served, .. } = self.made()?;
+        serve::close(&served, py, timeout)
     }
 
     /// As ``close``.
@@ -280,43 +259,43 @@ impl PyMqttClient {
         let port = port.map_or_else(|| Ok::<_, PyErr>(1_i64.into_pyobject(py)?.into_any()), Ok)?;
         let downlink = downlink(py, &mut aliases, payload, &port, confirmation, schedule)?;
         aliases.finish()?;
-        self.made()?.shared.send(py, &dev_id, downlink)
+        self.made()?.served.send(py, &dev_id, downlink)
     }
 
     /// Wait until every downlink is written (QoS 0) or acknowledged (QoS 1).
     #[pyo3(signature = (timeout=None))]
     fn flush(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let timeout = timeout.map_or(Ok(Duration::from_secs(30)), |timeout| seconds("timeout", &timeout))?;
-        let Made { shared, .. } = self.made()?;
-        let client = shared.client.clone();
-        shared.process()?.wait(py, async move { client.flush(timeout).await })?.or_raise(py)
+        let Made { served, .. } = self.made()?;
+        let client = served.client.clone();
+        served.owner.process()?.wait(py, async move { client.flush(timeout).await })?.or_raise(py)
     }
 
     /// Whether the client is logged in now.
     #[getter]
     fn is_connected(&self) -> PyResult<bool> {
-        Ok(self.made()?.shared.client.is_connected())
+        Ok(self.made()?.served.client.is_connected())
     }
 
     #[getter]
     fn _last_refusal(&self) -> PyResult<u8> {
-        Ok(self.made()?.shared.client.last_refusal())
+        Ok(self.made()?.served.client.last_refusal())
     }
 
     /// Application ID.
     #[getter]
     fn app_id(&self) -> PyResult<String> {
-        Ok(self.made()?.shared.client.config().app_id.as_str().to_owned())
+        Ok(self.made()?.served.client.config().app_id.as_str().to_owned())
     }
 
     /// Give the counters.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(pythonize::pythonize(py, &self.made()?.shared.client.stats())?)
+        Ok(pythonize::pythonize(py, &self.made()?.served.client.stats())?)
     }
 
     /// Give a handle for one device: ``send`` and the setters without its ID.
     fn device(&self, py: Python<'_>, dev_id: String) -> PyResult<PyDeviceHandle> {
-        Ok(PyDeviceHandle::new(self.made()?.shared, DevId::new(dev_id).or_raise(py)?))
+        Ok(PyDeviceHandle::new(self.made()?.served, DevId::new(dev_id).or_raise(py)?))
     }
 
     /// Add ``callback(msg, client)`` for uplinks; ``msg`` is an ``UplinkMessage``.
@@ -497,7 +476,7 @@ impl PyMqttClient {
     /// Programs and the original's own tests reached for its private MQTT client.
     #[getter(_MQTTClient__client)]
     fn private_client(&self) -> PyResult<PyPublisher> {
-        Ok(PyPublisher { shared: self.made()?.shared })
+        Ok(PyPublisher { served: self.made()?.served })
     }
 
     fn __enter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
@@ -513,22 +492,22 @@ impl PyMqttClient {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let class = slf.get_type().name()?;
-        let Ok(Made { address, shared }) = slf.get().made() else { return Ok(format!("<{class} without __init__>")) };
-        let app_id = &shared.client.config().app_id;
-        let state = if shared.client.is_connected() { "connected" } else { "not connected" };
+        let Ok(Made { address, served }) = slf.get().made() else { return Ok(format!("<{class} without __init__>")) };
+        let app_id = &served.client.config().app_id;
+        let state = if served.client.is_connected() { "connected" } else { "not connected" };
         Ok(format!("<{class} app_id='{app_id}' mqtt_address='{}' {state}>", address.mqtt.lock()))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // A lock that is taken is skipped: the collector comes again.
         let Some(made) = self.made.try_lock() else { return Ok(()) };
-        let Some(handlers) = made.as_ref().and_then(|made| made.shared.handlers.try_lock()) else { return Ok(()) };
+        let Some(handlers) = made.as_ref().and_then(|made| made.served.try_handlers()) else { return Ok(()) };
         handlers.all.iter().try_for_each(|handler| visit.call(&handler.callable))
     }
 
     fn __clear__(&self) {
         if let Some(made) = self.made.lock().take() {
-            drop(std::mem::take(&mut *made.shared.handlers.lock()));
+            made.served.clear();
         }
     }
 }

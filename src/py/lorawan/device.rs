@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::callbacks::Served;
 use super::convert::{downlink, event_name, field_path};
-use super::deliver::Shared;
 use super::handlers::Subject;
 use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given};
@@ -14,13 +14,13 @@ use crate::py::arguments::{Aliases, Given};
 /// One device of an application, from ``MQTTClient.device``. Methods as the client's, for this device alone.
 #[pyclass(frozen, name = "DeviceHandle", module = "thingslink.ttn")]
 pub(in crate::py) struct PyDeviceHandle {
-    shared: Arc<Shared>,
+    served: Arc<Served>,
     id: DevId,
 }
 
 impl PyDeviceHandle {
-    pub(super) fn new(shared: Arc<Shared>, id: DevId) -> Self {
-        Self { shared, id }
+    pub(super) fn new(served: Arc<Served>, id: DevId) -> Self {
+        Self { served, id }
     }
 
     fn this(&self) -> Option<DevId> {
@@ -54,43 +54,43 @@ impl PyDeviceHandle {
         let port = port.map_or_else(|| Ok::<_, PyErr>(1_i64.into_pyobject(py)?.into_any()), Ok)?;
         let downlink = downlink(py, &mut aliases, payload, &port, confirmation, schedule)?;
         aliases.finish()?;
-        self.shared.send(py, &self.id, downlink)
+        self.served.send(py, &self.id, downlink)
     }
 
     /// As ``MQTTClient.set_uplink_callback``.
     fn set_uplink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.shared.add(py, Subject::Uplink(self.this()), callback)
+        self.served.add(py, Subject::Uplink(self.this()), callback)
     }
 
     /// As ``MQTTClient.remove_uplink_callback``.
     fn remove_uplink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.shared.remove(py, &Subject::Uplink(self.this()), callback)
+        self.served.remove(py, &Subject::Uplink(self.this()), callback)
     }
 
     /// As ``MQTTClient.set_uplink_raw_callback``.
     fn set_uplink_raw_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.shared.add(py, Subject::Raw(self.this()), callback)
+        self.served.add(py, Subject::Raw(self.this()), callback)
     }
 
     /// As ``MQTTClient.remove_uplink_raw_callback``.
     fn remove_uplink_raw_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.shared.remove(py, &Subject::Raw(self.this()), callback)
+        self.served.remove(py, &Subject::Raw(self.this()), callback)
     }
 
     /// As ``MQTTClient.set_uplink_field_callback``.
     fn set_uplink_field_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, field: String) -> PyResult<()> {
-        self.shared.add(py, Subject::Field(self.this(), field_path(field)?), callback)
+        self.served.add(py, Subject::Field(self.this(), field_path(field)?), callback)
     }
 
     /// As ``MQTTClient.remove_uplink_field_callback``.
     fn remove_uplink_field_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, field: String) -> PyResult<()> {
-        self.shared.remove(py, &Subject::Field(self.this(), field), callback)
+        self.served.remove(py, &Subject::Field(self.this(), field), callback)
     }
 
     /// As ``MQTTClient.set_event_callback``.
     #[pyo3(signature = (callback, event=None))]
     fn set_event_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, event: Option<String>) -> PyResult<()> {
-        self.shared.add(py, Subject::Event(self.this(), event_name(event)?), callback)
+        self.served.add(py, Subject::Event(self.this(), event_name(event)?), callback)
     }
 
     /// As ``MQTTClient.remove_event_callback``.
@@ -101,17 +101,17 @@ impl PyDeviceHandle {
         callback: &Bound<'_, PyAny>,
         event: Option<String>,
     ) -> PyResult<()> {
-        self.shared.remove(py, &Subject::Event(self.this(), event), callback)
+        self.served.remove(py, &Subject::Event(self.this(), event), callback)
     }
 
     /// As ``MQTTClient.set_activation_callback``.
     fn set_activation_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.shared.add(py, Subject::Event(self.this(), Some("activations".into())), callback)
+        self.served.add(py, Subject::Event(self.this(), Some("activations".into())), callback)
     }
 
     /// As ``MQTTClient.remove_activation_callback``.
     fn remove_activation_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.shared.remove(py, &Subject::Event(self.this(), Some("activations".into())), callback)
+        self.served.remove(py, &Subject::Event(self.this(), Some("activations".into())), callback)
     }
 
     fn __repr__(&self) -> String {

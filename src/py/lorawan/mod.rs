@@ -1,5 +1,6 @@
 //! The clients of LoRaWAN networks as Python sees them.
 
+mod callbacks;
 mod client;
 mod convert;
 mod deliver;

@@ -1,13 +1,12 @@
 //! What the dispatch pool and a client's Python object have in common: deliveries become calls of callbacks here.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyConnectionError, PySystemExit};
+use pyo3::exceptions::PyConnectionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
-use tokio::runtime::Handle;
 
 use super::callback::Callback;
 use super::mqtt::ReachIn;
@@ -15,13 +14,12 @@ use super::publish_info::{PATIENCE, PyPublishInfo};
 use super::registry::{Pending, Registry};
 use super::telemetry::Parts;
 use super::words;
-use crate::client::thingsboard::{Client, Config, Delivery, Meters, Request, Traffic};
-use crate::client::{Body, Incoming};
+use crate::client::thingsboard::{Client, Config, Device, Expired, Meters, Request, Traffic};
+use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::thingsboard::{Address, connect_reason};
 use crate::error::Error;
-use crate::py::dispatch::Work;
-use crate::py::owner::Consumer;
-use crate::py::runtime::Closable;
+use crate::py::owner::Owner;
+use crate::py::serve::{Serve, is_our_interrupt, served};
 use crate::py::value::{Objects, to_py};
 use crate::session::QoS;
 use crate::sync::Mutex;
@@ -32,7 +30,7 @@ pub(super) struct Shared {
     pub(super) registry: Mutex<Registry>,
     pub(super) reach_in: Mutex<ReachIn>,
     pub(super) max_payload_size: AtomicUsize,
-    pub(super) consumer: Consumer<Delivery>,
+    pub(super) owner: Owner<Device>,
 }
 
 impl Shared {
@@ -42,25 +40,15 @@ impl Shared {
         devices: Meters,
         max_payload_size: usize,
     ) -> Result<Arc<Self>, Error> {
-        let this: Arc<OnceLock<Weak<Self>>> = Arc::default();
-        let waker = this.clone();
-        let client = Client::new(config, own, devices, move || {
-            if let Some(shared) = waker.get().and_then(Weak::upgrade)
-                && let Some(process) = shared.consumer.known_process()
-            {
-                process.pool.submit(shared.clone());
-            }
-        })?;
-        let shared = Arc::new(Self {
-            client,
-            registry: Mutex::default(),
-            reach_in: Mutex::default(),
-            max_payload_size: AtomicUsize::new(max_payload_size),
-            consumer: Consumer::default(),
-        });
-        // Set once, here.
-        let _first = this.set(Arc::downgrade(&shared));
-        Ok(shared)
+        served(|wake| {
+            Ok(Self {
+                client: Client::new(config, own, devices, wake)?,
+                registry: Mutex::default(),
+                reach_in: Mutex::default(),
+                max_payload_size: AtomicUsize::new(max_payload_size),
+                owner: Owner::default(),
+            })
+        })
     }
 
     /// Send parts of a message; waits for what `Client` says it must, open to Ctrl-C.
@@ -73,7 +61,7 @@ impl Shared {
         parts: Parts,
         timeout: Option<Duration>,
     ) -> PyResult<PyPublishInfo> {
-        let process = self.consumer.process()?;
+        let process = self.owner.process()?;
         let patience = timeout.unwrap_or(PATIENCE);
         let sending = self.client.sending(topic.to_owned(), qos, traffic, parts);
         let sent = match sending.start(&self.client) {
@@ -92,7 +80,7 @@ impl Shared {
     ) -> PyResult<()> {
         let timer = match patience {
             Some(patience) => {
-                let task = self.consumer.process()?.handle.spawn(self.client.clone().expire(request, patience));
+                let task = self.owner.process()?.handle.spawn(self.client.clone().expire(request, patience));
                 Some(task.abort_handle())
             }
             None => None,
@@ -119,15 +107,14 @@ impl Shared {
     }
 
     fn failed(&self, py: Python<'_>, error: &PyErr) {
-        if error.is_instance_of::<PySystemExit>(py) && self.consumer.is_exiting() {
-            // Our own doing: the interpreter exits and the callback would not end.
+        if is_our_interrupt(py, &self.owner, error) {
             return;
         }
         words::log_exception(py, error);
     }
 
     fn call(&self, py: Python<'_>, callback: &Callback, arguments: Vec<Bound<'_, PyAny>>) {
-        if self.consumer.is_exiting() {
+        if self.owner.is_exiting() {
             return;
         }
         if let Err(error) = callback.call(py, arguments) {
@@ -181,42 +168,44 @@ impl Shared {
         Ok(())
     }
 
-    fn deliver(&self, delivery: &Delivery, client: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn deliver_one(&self, delivery: Delivery<Expired>, client: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = client.py();
         match delivery {
-            Delivery::Connected { session_present } => self.tell_connected(client, 0, *session_present),
+            Delivery::Connected { session_present } => self.tell_connected(client, 0, session_present),
             Delivery::Refused { code } => {
-                let reason = connect_reason(*code);
+                let reason = connect_reason(code);
                 words::log(py, "error", &format!("Connection failed with result code {code} ({reason})"));
-                self.tell_connected(client, *code, false)
+                self.tell_connected(client, code, false)
             }
-            Delivery::Failed { reason } => {
-                words::log(py, "warning", &format!("Connection failed: {reason}"));
+            Delivery::Failed(error) => {
+                words::log(py, "warning", &format!("Connection failed: {error}"));
                 Ok(())
             }
-            Delivery::Lost { reason } => {
-                words::log(py, "warning", &format!("MQTT client was disconnected: {reason}"));
-                self.fail_calls(client, reason)?;
+            Delivery::Lost(error) => {
+                words::log(py, "warning", &format!("MQTT client was disconnected: {error}"));
+                self.fail_calls(client, &error.to_string())?;
                 self.tell_disconnected(client, 7)
             }
-            Delivery::Closed => {
+            Delivery::Closed { .. } | Delivery::Replaced => {
                 self.fail_calls(client, "the client was disconnected")?;
                 self.tell_disconnected(client, 0)
             }
             Delivery::Rejected { topic, reason } => {
                 let text = format!(
                     "the server refused a message to {topic:?} with reason code {reason} ({})",
-                    connect_reason(*reason)
+                    connect_reason(reason)
                 );
                 words::log(py, "error", &text);
                 Ok(())
             }
-            Delivery::Unsubscribed { filter } => {
+            Delivery::Problem(Error::SubscriptionRefused { filter }) => {
                 words::log(py, "error", &format!("Service subscription to topic {filter} - failed."));
                 Ok(())
             }
-            Delivery::Expired(request) => self.expire(client, *request),
-            Delivery::Message(message) => self.deliver_message(client, message),
+            Delivery::Own(Expired(request)) => self.expire(client, request),
+            Delivery::Message(message) => self.deliver_message(client, &message),
+            // Logged where they arise, and of no concern to callbacks of this API.
+            Delivery::Problem(_) | Delivery::Sent(_) => Ok(()),
         }
     }
 
@@ -437,11 +426,6 @@ impl Shared {
         }
         Ok(())
     }
-
-    /// Let the Python object go, if nothing more can be delivered.
-    pub(super) fn release_owner(&self) {
-        self.consumer.release_owner(self.client.mailbox(), || self.client.is_open());
-    }
 }
 
 /// Shared attributes may announce a firmware package.
@@ -478,31 +462,33 @@ fn malformed(py: Python<'_>, message: &Incoming, expected: &str) {
     );
 }
 
-impl Work for Shared {
-    fn run(self: Arc<Self>, py: Python<'_>, most: usize, progress: &AtomicU64) -> bool {
-        let owner = self.consumer.owner(py);
-        let more = self.consumer.run(py, self.client.mailbox(), most, progress, |delivery| {
-            if let Some(owner) = &owner
-                && let Err(error) = self.deliver(&delivery, owner.bind(py))
-            {
-                self.failed(py, &error);
-            }
-            if let Delivery::Message(Incoming { receipt: Some(receipt), .. }) = delivery {
-                self.client.acknowledge(receipt);
-            }
-            true
-        });
-        if !more {
-            self.release_owner();
-        }
-        more
-    }
-}
+impl Serve for Shared {
+    type Platform = Device;
+    type Turn = ();
 
-impl Closable for Shared {
-    fn close_at_exit(self: Arc<Self>, handle: &Handle) -> tokio::task::JoinHandle<()> {
-        handle.spawn(async move {
-            self.client.disconnect(Duration::from_secs(1)).await;
-        })
+    fn line(&self) -> &Client {
+        &self.client
     }
+
+    fn owner(&self) -> &Owner<Device> {
+        &self.owner
+    }
+
+    fn begin(&self) {}
+
+    fn deliver(&self, _turn: &mut (), delivery: Delivery<Expired>, client: &Bound<'_, PyAny>) -> bool {
+        let receipt = match &delivery {
+            Delivery::Message(message) => message.receipt,
+            _ => None,
+        };
+        if let Err(error) = self.deliver_one(delivery, client) {
+            self.failed(client.py(), &error);
+        }
+        if let Some(receipt) = receipt {
+            self.client.acknowledge(receipt);
+        }
+        true
+    }
+
+    fn end(&self, _turn: ()) {}
 }

@@ -33,7 +33,7 @@ use crate::ids::AccessKey;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
-use crate::py::log;
+use crate::py::{log, serve};
 use crate::session::QoS;
 use crate::sync::Mutex;
 
@@ -281,14 +281,8 @@ impl PyDeviceClient {
         };
         let old = std::mem::replace(&mut shared.registry.lock().connect, callback.map(Bound::unbind));
         drop(old);
-        let process = shared.consumer.process()?.clone();
-        process.close_at_exit(&shared);
-        shared.consumer.connecting(slf.as_any());
         let client = shared.client.clone();
-        let outcome = process.wait(py, async move { client.connect(how).await });
-        shared.consumer.connected();
-        shared.release_owner();
-        outcome?.or_raise(py)
+        serve::connect(&shared, slf.as_any(), async move { client.connect(how).await })
     }
 
     /// Send what was accepted and part with the server; gives 0, or 4 when there was no connection.
@@ -297,16 +291,8 @@ impl PyDeviceClient {
         const NO_CONNECTION: i32 = 4;
         let within = Self::patience(timeout)?.unwrap_or(super::publish_info::PATIENCE);
         let shared = self.shared()?;
-        let process = shared.consumer.process()?.clone();
         let connected = shared.client.is_connected();
-        if shared.consumer.is_served_here(py) {
-            let _runtime = process.handle.enter();
-            shared.client.disconnect_soon(within);
-        } else {
-            let client = shared.client.clone();
-            process.wait(py, async move { client.disconnect(within).await })?;
-            shared.release_owner();
-        }
+        serve::close(&shared, py, within)?;
         Ok(if connected { 0 } else { NO_CONNECTION })
     }
 

@@ -14,7 +14,7 @@ use crate::net::Stream;
 use crate::session::connect::LoggedIn;
 use crate::session::frame::{Frame, Frames};
 use crate::session::keep_alive::{KeepAlive, Verdict};
-use crate::session::outbox::ServerLimits;
+use crate::session::outbox::{Dealt, ServerLimits};
 use crate::session::packet::{Packet, Publish, Version};
 use crate::session::receipts::Arrival;
 use crate::session::{Control, Event, Message, QoS};
@@ -352,9 +352,14 @@ impl<'d> Link<'d> {
 
     /// Encode acknowledgements, and messages as far as the write buffer goes.
     fn fill(&mut self) -> Result<(), Error> {
-        for receipt in self.driver.outbox.take_receipts() {
-            if let Some(mid) = self.driver.pending.settle(receipt) {
-                Version::acknowledge(mid, &mut self.outbound);
+        for (receipt, dealt) in self.driver.outbox.take_receipts() {
+            match dealt {
+                Dealt::With => {
+                    if let Some(mid) = self.driver.pending.settle(receipt) {
+                        Version::acknowledge(mid, &mut self.outbound);
+                    }
+                }
+                Dealt::Not => self.driver.pending.forget(receipt),
             }
         }
         if self.held.is_some_and(|until| Instant::now() >= until) {

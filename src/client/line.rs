@@ -1,0 +1,432 @@
+//! A client's life, once for all platforms: connect, stay connected, close.
+//!
+//! What a program wishes last holds, whoever of its threads and callbacks says it: each call of `connect` or `close` is a
+//! wish with a number, one after the other takes the session's place, and a newer wish ends the waiting of an older one.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{MutexGuard, watch};
+use tokio::time::Instant;
+
+use super::inlet::{Hold, Inlet};
+use super::stats::{Counters, add, read};
+use super::wanted::{News, Wanted};
+use super::wish::{Call, Wishes};
+use super::{Delivery, Stats};
+use crate::error::{Error, Result};
+use crate::session::{Mailbox, MailboxLimits, Options, Outbox, OutboxLimits, Receipt, Session, Subscriptions};
+
+/// What is particular to the clients of one platform.
+pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
+    /// Deliveries that only its clients have.
+    type Own: fmt::Debug + Send + 'static;
+    /// Whether closing waits until the consumer has been told of it.
+    const AWAITS_FAREWELL: bool;
+    /// What its clients send, in the plural.
+    const SENT: &'static str;
+    /// Whether every message should be JSON.
+    const JSON_ONLY: bool;
+
+    /// A connection stands: what has to be said on it before anything else.
+    fn greet(&self, _outbox: &Outbox, _again: bool) {}
+
+    /// A session begins that follows no other one.
+    fn begin(&self, _outbox: &Outbox) {}
+
+    /// Largest packet taken in, in bytes.
+    fn max_incoming_bytes(&self) -> usize;
+}
+
+/// A client. Cheap to clone; all clones are the same client.
+pub struct Line<P: Platform> {
+    pub(super) inner: Arc<Inner<P>>,
+}
+
+/// What all clones of a client share.
+#[derive(Debug)]
+pub(super) struct Inner<P: Platform> {
+    pub(super) platform: P,
+    pub(super) outbox: Arc<Outbox>,
+    subscriptions: Arc<Subscriptions>,
+    pub(super) mailbox: Mailbox<Delivery<P::Own>>,
+    pub(super) news: News<P::Own>,
+    pub(super) counters: Counters,
+    /// The session's place, held while connecting and closing so that these come one after another.
+    place: tokio::sync::Mutex<Option<Place<P>>>,
+    wishes: Wishes,
+    pub(super) online: watch::Sender<bool>,
+    /// Whether there is a session that may yet deliver something.
+    open: AtomicBool,
+    /// CONNACK code of the login that was refused last; 0 for none.
+    pub(super) refusal: AtomicU8,
+    /// Messages are not taken any more: the client is closing.
+    pub(super) muted: AtomicBool,
+}
+
+/// A session, and where it leads into the client.
+#[derive(Debug)]
+struct Place<P: Platform> {
+    session: Arc<Session>,
+    inlet: Arc<Inlet<P>>,
+    /// The wish that it came of.
+    serial: u64,
+}
+
+impl<P: Platform> Clone for Place<P> {
+    fn clone(&self) -> Self {
+        Self { session: self.session.clone(), inlet: self.inlet.clone(), serial: self.serial }
+    }
+}
+
+/// To wait for the connection with.
+#[derive(Clone, Debug)]
+pub struct Online(watch::Receiver<bool>);
+
+impl Online {
+    /// Resolves when the client is connected.
+    pub async fn wait(mut self) {
+        // An error tells that the client is gone: then nobody waits either.
+        let _gone = self.0.wait_for(|online| *online).await;
+    }
+}
+
+impl<P: Platform> Clone for Line<P> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<P: Platform> fmt::Debug for Line<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line").field("platform", &self.inner.platform).finish_non_exhaustive()
+    }
+}
+
+impl<P: Platform> Line<P> {
+    /// A client that is not connected yet. `wake` must see to it that somebody takes deliveries out of
+    /// [`Line::mailbox`] soon, and must not block.
+    pub(super) fn make(
+        platform: P,
+        queue: MailboxLimits,
+        outbox: OutboxLimits,
+        subscriptions: Subscriptions,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Self {
+        let inner = Inner {
+            platform,
+            outbox: Arc::new(Outbox::new(outbox)),
+            subscriptions: Arc::new(subscriptions),
+            mailbox: Mailbox::new(queue, wake),
+            news: News::default(),
+            counters: Counters::default(),
+            place: tokio::sync::Mutex::default(),
+            wishes: Wishes::default(),
+            online: watch::Sender::new(false),
+            open: AtomicBool::new(false),
+            refusal: AtomicU8::new(0),
+            muted: AtomicBool::new(false),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Where deliveries wait for the consumer.
+    #[must_use]
+    pub fn mailbox(&self) -> &Mailbox<Delivery<P::Own>> {
+        &self.inner.mailbox
+    }
+
+    /// What waits to be sent.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.inner.outbox
+    }
+
+    /// What is subscribed to.
+    #[must_use]
+    pub fn subscriptions(&self) -> &Subscriptions {
+        &self.inner.subscriptions
+    }
+
+    /// Tell the consumer this and no more, beside messages; it is told everything unless this is called. A login that
+    /// nobody has been told of is told now, if it is wanted and the connection still stands.
+    pub fn want(&self, wanted: Wanted) {
+        if let Some(delivery) = self.inner.news.want(wanted) {
+            self.inner.mailbox.push([delivery]);
+        }
+    }
+
+    /// Whether there is a session, be it connected or connecting anew. A loss without leave to reconnect ends it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.inner.open.load(Ordering::Acquire)
+    }
+
+    /// Whether the client is logged in now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        *self.inner.online.borrow()
+    }
+
+    /// Whether the client is closing, or closed.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.inner.muted.load(Ordering::Acquire)
+    }
+
+    /// To wait for the connection with.
+    #[must_use]
+    pub fn online(&self) -> Online {
+        Online(self.inner.online.subscribe())
+    }
+
+    /// CONNACK code of the login that was refused last; 0 for none.
+    #[must_use]
+    pub fn last_refusal(&self) -> u8 {
+        self.inner.refusal.load(Ordering::Acquire)
+    }
+
+    fn wish(&self, closed: bool) -> Call {
+        self.inner.wishes.add(closed, || self.inner.muted.store(closed, Ordering::Release))
+    }
+
+    /// Open a session, all of it within `timeout`; what it waits for is in the options. A session that exists goes on
+    /// until the new one stands, and stays if that does not come about.
+    pub(super) async fn open(&self, options: Options, timeout: Duration) -> Result<()> {
+        let call = self.wish(false);
+        let address = options.endpoint.to_string();
+        let late = || Error::Timeout { what: format!("connecting to {address}"), after: timeout };
+        let deadline = Instant::now() + timeout;
+        let opening = async {
+            // Somebody who is closing waits for nothing any more now that this is wished.
+            let place = tokio::time::timeout_at(deadline, self.inner.place.lock()).await.map_err(|_| late())?;
+            self.replace(place, options, &call, deadline).await
+        };
+        tokio::select! {
+            outcome = opening => outcome,
+            () = call.overtaken(true) => Err(Error::Lost { address, reason: "closed while connecting".into() }),
+        }
+    }
+
+    async fn replace(
+        &self,
+        mut place: MutexGuard<'_, Option<Place<P>>>,
+        options: Options,
+        call: &Call,
+        deadline: Instant,
+    ) -> Result<()> {
+        let inner = &self.inner;
+        let old = place.clone().filter(|old| !old.session.is_over());
+        let hold = old.as_ref().map(|old| Hold::on(&old.inlet));
+        inner.open.store(true, Ordering::Release);
+        if old.is_none() {
+            inner.platform.begin(&inner.outbox);
+        }
+        let inlet = Inlet::into(inner);
+        let predecessor = old.as_ref().map(|old| old.session.clone());
+        let start = Session::start(
+            options.clone(),
+            inner.outbox.clone(),
+            inner.subscriptions.clone(),
+            inlet.clone(),
+            predecessor,
+        );
+        let outcome = tokio::time::timeout_at(deadline, start).await.unwrap_or_else(|_| {
+            Err(Error::Timeout { what: format!("connecting to {}", options.endpoint), after: options.connect_timeout })
+        });
+        let error = match outcome {
+            Ok(session) => {
+                if let Some(hold) = hold {
+                    hold.forget();
+                }
+                // A session that lost its connection meanwhile without leave to connect anew has closed it.
+                inner.open.store(true, Ordering::Release);
+                *place = Some(Place { session: Arc::new(session), inlet, serial: call.serial });
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let goes_on = old.as_ref().is_some_and(|old| !old.session.is_over());
+        if let Error::Refused { code } = error {
+            inner.refusal.store(code, Ordering::Release);
+            inner.tell(Delivery::Refused { code });
+        } else if !goes_on && inner.online.send_replace(false) {
+            // Logged in, and lost before the subscriptions were answered.
+            inner
+                .tell(Delivery::Lost(Error::Lost { address: options.endpoint.to_string(), reason: error.to_string() }));
+        }
+        if !goes_on {
+            let again = old.is_some() && options.reconnect && !matches!(error, Error::SubscriptionRefused { .. });
+            *place = again.then(|| self.resume(options, call.serial));
+            if !again {
+                inner.over();
+            }
+        }
+        drop(hold);
+        Err(error)
+    }
+
+    /// A session in place of one that was given up for a connection that then failed: what was connected once goes on
+    /// connecting.
+    fn resume(&self, options: Options, serial: u64) -> Place<P> {
+        let inlet = Inlet::into(&self.inner);
+        let (outbox, subscriptions) = (self.inner.outbox.clone(), self.inner.subscriptions.clone());
+        let session = Session::resume(options, outbox, subscriptions, inlet.clone());
+        Place { session: Arc::new(session), inlet, serial }
+    }
+
+    /// Deliver what has arrived, send what was accepted, part with the server and tell the consumer: all of it at most
+    /// `within`. What is left then is dropped if it came at QoS 0, and stays with the server at QoS 1. Tells whether
+    /// there was a session.
+    ///
+    /// Must not be called by the consumer while it handles a delivery: see [`Line::close_soon`].
+    pub async fn close(&self, within: Duration) -> bool {
+        let call = self.wish(true);
+        self.finish(&call, within).await
+    }
+
+    /// Begin to close and return at once: for the consumer's own use while it handles a delivery, which is finished and
+    /// acknowledged first. Deliveries that nobody has begun with are dropped, or stay with the server at QoS 1.
+    pub fn close_soon(&self, within: Duration) {
+        let call = self.wish(true);
+        self.discard_messages();
+        let line = self.clone();
+        tokio::spawn(async move { line.finish(&call, within).await });
+    }
+
+    /// Send what was accepted and part with the server, at most `within`, without a thought for the consumer.
+    pub async fn close_quietly(&self, within: Duration) {
+        self.wish(true);
+        let deadline = Instant::now() + within;
+        let Ok(mut place) = tokio::time::timeout_at(deadline, self.inner.place.lock()).await else { return };
+        if let Some(old) = place.take() {
+            self.part(old, deadline).await;
+        }
+    }
+
+    async fn finish(&self, call: &Call, within: Duration) -> bool {
+        let deadline = Instant::now() + within;
+        let Ok(mut place) = tokio::time::timeout_at(deadline, self.inner.place.lock()).await else { return true };
+        // What was opened by a later wish stays.
+        let Some(old) = place.take_if(|place| place.serial < call.serial) else { return false };
+        // Acknowledgements that are under way get a little time of their own.
+        let handled = deadline - (within / 4).min(Duration::from_secs(1));
+        if !self.idle(call, handled).await {
+            self.discard_messages();
+        }
+        self.part(old, deadline).await;
+        // Free for whoever connects anew in a callback that is told of the end.
+        drop(place);
+        if P::AWAITS_FAREWELL {
+            self.idle(call, deadline).await;
+        }
+        true
+    }
+
+    /// Wait until the consumer is done, or a later call of `connect` makes it pointless: a callback that waits for the
+    /// place may itself be waited for here. Tells whether nothing is left that should be handled before closing.
+    async fn idle(&self, call: &Call, until: Instant) -> bool {
+        tokio::select! {
+            idle = self.inner.mailbox.idle_until(until) => idle,
+            () = call.overtaken(false) => true,
+        }
+    }
+
+    async fn part(&self, old: Place<P>, deadline: Instant) {
+        let online = self.inner.online.send_replace(false);
+        let begun = Instant::now();
+        old.session.close(deadline.saturating_duration_since(begun)).await;
+        // A login that came about just then is over as well.
+        self.inner.online.send_replace(false);
+        tracing::debug!(took = ?begun.elapsed(), "parted with the server");
+        self.inner.tell(Delivery::Closed { online });
+        self.inner.over();
+    }
+
+    /// What nobody has begun with is not handled any more; at QoS 1 the server keeps it.
+    fn discard_messages(&self) {
+        let dropped = self.inner.mailbox.discard(|delivery| matches!(delivery, Delivery::Message(_)));
+        if dropped > 0 {
+            tracing::warn!(messages = dropped, "closing before every message was handled");
+        }
+    }
+
+    /// Wait until everything accepted is written (QoS 0) or acknowledged (QoS 1).
+    ///
+    /// # Errors
+    /// [`Error::Timeout`].
+    pub async fn flush(&self, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        loop {
+            let progress = self.inner.outbox.room();
+            if self.inner.outbox.is_empty() {
+                return Ok(());
+            }
+            if tokio::time::timeout_at(deadline, progress).await.is_err() {
+                let what = format!("sending {} {}", self.inner.outbox.len(), P::SENT);
+                return Err(Error::Timeout { what, after: within });
+            }
+        }
+    }
+
+    /// A message has been dealt with: let the server forget it.
+    pub fn acknowledge(&self, receipt: Receipt) {
+        self.inner.outbox.acknowledge(receipt);
+    }
+
+    /// A message could not be dealt with: leave it with the server, which sends it again on the next connection.
+    pub fn keep(&self, receipt: Receipt) {
+        add(&self.inner.counters.kept, 1);
+        self.inner.outbox.forget(receipt);
+    }
+
+    /// Count messages that the consumer is done with: handled, or dropped because nobody listens.
+    pub fn count(&self, delivered: u64, dropped: u64) {
+        add(&self.inner.counters.delivered, delivered);
+        add(&self.inner.counters.dropped, dropped);
+    }
+
+    /// A callback raised an exception.
+    pub fn callback_failed(&self) {
+        add(&self.inner.counters.callback_errors, 1);
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let counters = &self.inner.counters;
+        let queue = self.inner.mailbox.stats();
+        Stats {
+            received: read(&counters.received),
+            delivered: read(&counters.delivered),
+            dropped: read(&counters.dropped) + queue.dropped,
+            undecodable: read(&counters.undecodable),
+            oversize: read(&counters.oversize),
+            callback_errors: read(&counters.callback_errors),
+            kept: read(&counters.kept),
+            sent: read(&counters.sent),
+            reconnects: read(&counters.reconnects),
+            queue_length: queue.messages as u64,
+            queue_bytes: queue.bytes as u64,
+            unsent: self.inner.outbox.len() as u64,
+        }
+    }
+}
+
+impl<P: Platform> Inner<P> {
+    /// Tell the consumer, if it wants to hear of that.
+    pub(super) fn tell(&self, delivery: Delivery<P::Own>) {
+        if let Some(delivery) = self.news.filter(delivery) {
+            self.mailbox.push([delivery]);
+        }
+    }
+
+    /// Nothing more will be delivered. Told to the consumer after the last delivery, so that it can let go of what it
+    /// kept for it.
+    pub(super) fn over(&self) {
+        self.open.store(false, Ordering::Release);
+        self.mailbox.poke();
+    }
+}

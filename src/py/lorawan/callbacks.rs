@@ -1,0 +1,145 @@
+//! The callbacks of one client, changed by any thread while another one calls them.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use super::handlers::{Handlers, Subject};
+use crate::client::lorawan::{Application, Client, Config};
+use crate::client::{Delivery, Wanted};
+use crate::dialect::lorawan::Downlink;
+use crate::error::Error;
+use crate::ids::DevId;
+use crate::py::error::OrRaise as _;
+use crate::py::owner::Owner;
+use crate::py::serve::served;
+use crate::sync::Mutex;
+
+/// How long `send` waits for room in a full queue.
+const SEND_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What becomes of a message at QoS 1 beside what its callbacks do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Acknowledging {
+    /// The program acknowledges by itself.
+    pub(super) manual: bool,
+    /// A message whose callback raised an exception is not acknowledged.
+    pub(super) keeps_failed: bool,
+}
+
+/// A client and its callbacks.
+pub(super) struct Served {
+    pub(super) client: Client,
+    pub(super) owner: Owner<Application>,
+    pub(super) acknowledging: Acknowledging,
+    handlers: Mutex<Arc<Handlers>>,
+    /// Counts changes of the callbacks, so that a look for one costs next to nothing.
+    version: AtomicU64,
+    /// Messages at QoS 1 that came before any callback was set.
+    parked: Mutex<VecDeque<Delivery<Infallible>>>,
+}
+
+impl Served {
+    pub(super) fn new(config: Config, acknowledging: Acknowledging) -> Result<Arc<Self>, Error> {
+        let made = served(|wake| {
+            Ok(Self {
+                client: Client::new(config, wake)?,
+                owner: Owner::default(),
+                acknowledging,
+                handlers: Mutex::default(),
+                version: AtomicU64::new(0),
+                parked: Mutex::default(),
+            })
+        })?;
+        made.listen(&made.handlers());
+        Ok(made)
+    }
+
+    /// Have the client tell what these callbacks are for, and no more: each delivery wakes a thread.
+    fn listen(&self, handlers: &Handlers) {
+        self.client.listen(handlers.filters());
+        let has = |subject: &Subject| handlers.all.iter().any(|handler| handler.subject == *subject);
+        self.client.want(Wanted {
+            connections: has(&Subject::Connect),
+            ends: has(&Subject::Close),
+            sent: has(&Subject::Downlink),
+            problems: has(&Subject::Error),
+        });
+    }
+
+    pub(super) fn handlers(&self) -> Arc<Handlers> {
+        self.handlers.lock().clone()
+    }
+
+    /// Changes with the callbacks.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The callbacks as the garbage collector looks at them; a lock that is taken is skipped, since it comes again.
+    pub(super) fn try_handlers(&self) -> Option<Arc<Handlers>> {
+        self.handlers.try_lock().map(|handlers| handlers.clone())
+    }
+
+    /// Let go of all callbacks.
+    pub(super) fn clear(&self) {
+        let handlers = std::mem::take(&mut *self.handlers.lock());
+        // Dropped outside the lock: this may run Python code.
+        drop(handlers);
+    }
+
+    pub(super) fn add(&self, py: Python<'_>, subject: Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.owner.check_process()?;
+        self.change(|handlers| handlers.with(py, subject.clone(), callback))?;
+        let parked: Vec<_> =
+            if self.handlers().listens() { self.parked.lock().drain(..).collect() } else { Vec::new() };
+        if !parked.is_empty() {
+            self.client.mailbox().put_back(parked.into_iter());
+            self.client.mailbox().nudge();
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&self, py: Python<'_>, subject: &Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.owner.check_process()?;
+        self.change(|handlers| handlers.without(py, subject, callback))
+    }
+
+    /// Keep a message, unacknowledged, until somebody has had the chance to listen.
+    pub(super) fn park(&self, delivery: Delivery<Infallible>) {
+        self.parked.lock().push_back(delivery);
+    }
+
+    /// Replace the callbacks. Made without the lock, since comparing callables runs Python code; a change that came in
+    /// between is taken into account by trying again.
+    fn change(&self, make: impl Fn(&Handlers) -> PyResult<Handlers>) -> PyResult<()> {
+        loop {
+            let before = self.handlers();
+            let after = Arc::new(make(&before)?);
+            let mut handlers = self.handlers.lock();
+            if Arc::ptr_eq(&handlers, &before) {
+                *handlers = after.clone();
+                self.version.fetch_add(1, Ordering::Release);
+                drop(handlers);
+                self.listen(&after);
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn send(&self, py: Python<'_>, dev_id: &DevId, downlink: Downlink) -> PyResult<u16> {
+        self.owner.check_process()?;
+        match self.client.send(dev_id, &downlink) {
+            Err(Error::Full { .. }) => {
+                let (client, dev_id) = (self.client.clone(), dev_id.clone());
+                let sent = async move { client.send_within(&dev_id, &downlink, SEND_PATIENCE).await };
+                self.owner.process()?.wait(py, sent)?.or_raise(py)
+            }
+            outcome => outcome.or_raise(py),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! How a client's Python object is served, once for all clients: woken, worked for, connected, closed.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use pyo3::exceptions::PySystemExit;
+use pyo3::prelude::*;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use super::dispatch::Work;
+use super::error::OrRaise as _;
+use super::owner::Owner;
+use super::runtime::Closable;
+use crate::client::{Delivery, Line, Platform};
+use crate::error::Error;
+
+/// How long the exit of the interpreter waits for a client's acknowledgements.
+const AT_EXIT: Duration = Duration::from_secs(1);
+
+/// What the dispatch pool and the Python object have in common.
+pub(super) trait Serve: Send + Sync + Sized + 'static {
+    /// Whose client it is.
+    type Platform: Platform;
+    /// What is kept between the deliveries of one turn.
+    type Turn;
+
+    /// The client.
+    fn line(&self) -> &Line<Self::Platform>;
+
+    /// The Python object and who serves it.
+    fn owner(&self) -> &Owner<Self::Platform>;
+
+    /// A turn of several deliveries begins.
+    fn begin(&self) -> Self::Turn;
+
+    /// Handle a delivery. Tells whether it is done with, so that it counts against the mailbox's bound no longer.
+    fn deliver(
+        &self,
+        turn: &mut Self::Turn,
+        delivery: Delivery<<Self::Platform as Platform>::Own>,
+        client: &Bound<'_, PyAny>,
+    ) -> bool;
+
+    /// The turn ends.
+    fn end(&self, turn: Self::Turn);
+}
+
+/// Make what is served: `make` gets the function that wakes the dispatch pool for it.
+pub(super) fn served<S: Serve>(
+    make: impl FnOnce(Box<dyn Fn() + Send + Sync>) -> Result<S, Error>,
+) -> Result<Arc<S>, Error> {
+    let place: Arc<OnceLock<Weak<S>>> = Arc::default();
+    let this = place.clone();
+    let wake = move || {
+        if let Some(served) = this.get().and_then(Weak::upgrade)
+            && let Some(process) = served.owner().known_process()
+        {
+            process.pool.submit(served.clone());
+        }
+    };
+    let served = Arc::new(make(Box::new(wake))?);
+    // Set once, here.
+    let _first = place.set(Arc::downgrade(&served));
+    Ok(served)
+}
+
+/// Connect `object`'s client: `opening` is its connect under way.
+pub(super) fn connect<S: Serve>(
+    served: &Arc<S>,
+    object: &Bound<'_, PyAny>,
+    opening: impl Future<Output = Result<(), Error>> + Send + 'static,
+) -> PyResult<()> {
+    let py = object.py();
+    let owner = served.owner();
+    let process = owner.process()?.clone();
+    process.close_at_exit(served);
+    owner.connecting(object);
+    let outcome = process.wait(py, opening);
+    owner.connected();
+    owner.release(served.line());
+    outcome?.or_raise(py)
+}
+
+/// Close a client, at most `within`; returns at once where one of its own callbacks calls.
+pub(super) fn close<S: Serve>(served: &Arc<S>, py: Python<'_>, within: Duration) -> PyResult<()> {
+    let owner = served.owner();
+    if owner.known_process().is_none() {
+        return Ok(());
+    }
+    let process = owner.process()?.clone();
+    if owner.is_served_here(py) {
+        let _runtime = process.handle.enter();
+        served.line().close_soon(within);
+        return Ok(());
+    }
+    let line = served.line().clone();
+    process.wait(py, async move { line.close(within).await })?;
+    owner.release(served.line());
+    Ok(())
+}
+
+/// Whether an exception is our own doing: the interpreter exits, and the callback would not end.
+pub(super) fn is_our_interrupt<P: Platform>(py: Python<'_>, owner: &Owner<P>, error: &PyErr) -> bool {
+    owner.is_exiting() && error.is_instance_of::<PySystemExit>(py)
+}
+
+impl<S: Serve> Work for S {
+    fn run(self: Arc<Self>, py: Python<'_>, most: usize, progress: &AtomicU64) -> bool {
+        let object = self.owner().object(py);
+        let mut turn = self.begin();
+        let more = self.owner().run(py, self.line(), most, progress, |delivery| {
+            // Without an object there is nobody to tell.
+            object.as_ref().is_none_or(|object| self.deliver(&mut turn, delivery, object.bind(py)))
+        });
+        self.end(turn);
+        if !more {
+            self.owner().release(self.line());
+        }
+        more
+    }
+}
+
+impl<S: Serve> Closable for S {
+    fn close_at_exit(self: Arc<Self>, handle: &Handle) -> JoinHandle<()> {
+        // The pool has stopped: nobody would take the deliveries that a patient close waits for.
+        handle.spawn(async move { self.line().close_quietly(AT_EXIT).await })
+    }
+}
