@@ -51,7 +51,7 @@ impl Consumer {
             loop {
                 wake.notified().await;
                 while hands.take(worker.mailbox(), 16) {
-                    let mut hand_over = |delivery: Delivery<Infallible>| {
+                    let hand_over = |delivery: Delivery<Infallible>| {
                         if let Delivery::Message(message) = &delivery {
                             if let Some(receipt) = message.receipt {
                                 worker.acknowledge(receipt);
@@ -61,7 +61,7 @@ impl Consumer {
                         // Nobody listens at the end of a test.
                         sender.send(delivery).is_ok()
                     };
-                    while hands.next(&mut hand_over) {}
+                    while hands.next(hand_over) {}
                 }
             }
         });
