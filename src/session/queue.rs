@@ -19,9 +19,9 @@ pub trait Item: Send + 'static {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overflow {
     /// The oldest droppable item makes room; drops are counted, and told once per burst.
-    #[default]
     DropOldest,
     /// The network is not read until there is room; the server waits, or drops by its own rules.
+    #[default]
     StopReading,
 }
 
@@ -36,15 +36,10 @@ pub struct MailboxLimits {
     pub overflow: Overflow,
 }
 
-impl MailboxLimits {
-    /// The bounds that go with a policy: wide where the queue must bridge bursts, narrow where the network holds back
-    /// what does not fit, since a short queue stays in the processor's caches.
-    #[must_use]
-    pub fn of(overflow: Overflow) -> Self {
-        match overflow {
-            Overflow::DropOldest => Self { messages: 100_000, bytes: 128 << 20, overflow },
-            Overflow::StopReading => Self { messages: 4000, bytes: 8 << 20, overflow },
-        }
+impl Default for MailboxLimits {
+    /// Deep, since many brokers drop messages for a client that stops reading at once.
+    fn default() -> Self {
+        Self { messages: 100_000, bytes: 128 << 20, overflow: Overflow::default() }
     }
 }
 

@@ -92,6 +92,8 @@ class RawServer:
         self._thread = threading.Thread(target=self._accept, daemon=True)
         #: Whether subscriptions, pings and QoS 1 messages are answered.
         self.answers = True
+        #: How many filters of each subscription are refused, from the first on.
+        self.refused = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -128,7 +130,8 @@ class RawServer:
                     continue
                 elif packet[0] == 0x82:
                     filters = packet[4:].count(b"/devices/") or 1
-                    connection.sendall(bytes([0x90, 2 + filters]) + packet[2:4] + b"\x00" * filters)
+                    codes = b"\x80" * self.refused + b"\x00" * (filters - self.refused)
+                    connection.sendall(bytes([0x90, 2 + filters]) + packet[2:4] + codes)
                 elif packet[0] == 0xA2:
                     connection.sendall(b"\xb0\x02" + packet[2:4])
                 elif packet[0] == 0xC0:

@@ -62,7 +62,7 @@ impl Config {
             reconnect: true,
             backoff: Bounds::default(),
             max_incoming_bytes: 4 << 20,
-            queue: MailboxLimits::of(Overflow::DropOldest),
+            queue: MailboxLimits::default(),
             outbox: OutboxLimits::default(),
         }
     }

@@ -30,9 +30,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
 use crate::net::Proxy;
-use crate::session::{
-    MailboxLimits, Options, Outbox, OutboxLimits, Overflow, QoS, Ready, Subscriptions, Version, Will,
-};
+use crate::session::{MailboxLimits, Options, Outbox, OutboxLimits, QoS, Ready, Subscriptions, Version, Will};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Everything that a client is told when it is made.
@@ -141,7 +139,6 @@ impl Client {
                 return Err(Error::invalid(what, "***", "at most 65535 bytes"));
             }
         }
-        let queue = MailboxLimits { messages: 100_000, bytes: 128 << 20, overflow: Overflow::StopReading };
         let outbox =
             OutboxLimits { messages: usize::MAX, bytes: 1 << 30, in_flight: 60_000, ..OutboxLimits::default() };
         let subscriptions = subscriptions(&config);
@@ -155,7 +152,7 @@ impl Client {
             stopped: AtomicBool::new(false),
             stopping: Notify::new(),
         };
-        Ok(Self::make(device, queue, outbox, subscriptions, wake))
+        Ok(Self::make(device, MailboxLimits::default(), outbox, subscriptions, wake))
     }
 
     /// The settings.

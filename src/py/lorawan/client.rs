@@ -1,28 +1,30 @@
 //! `MQTTClient`: the client of The Things Network as the original's users know it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pyo3::PyTraverseError;
 use pyo3::PyVisit;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
+use super::address::Address;
 use super::callbacks::{Acknowledging, Served};
 use super::convert::{device, downlink, event_name, field_path};
 use super::device::PyDeviceHandle;
 use super::handlers::Subject;
+use super::publisher::PyPublisher;
 use crate::client::lorawan::Config;
 use crate::dialect::lorawan::is_filter;
 use crate::endpoint::Endpoint;
 use crate::ids::{AccessKey, AppId, DevId};
-use crate::py::arguments::{Aliases, Given, text, wrong_type};
+use crate::py::arguments::{Aliases, Given, text};
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
-use crate::py::manage::{Discovery, PyDiscoveryClient, pem};
+use crate::py::manage::{Discovery, pem};
 use crate::py::{log, serve};
-use crate::session::{MailboxLimits, Overflow, QoS};
+use crate::session::{Overflow, QoS};
 use crate::sync::Mutex;
 
 /// Receives an application's uplinks and sends its downlinks.
@@ -36,59 +38,6 @@ pub(in crate::py) struct PyMqttClient {
 struct Made {
     address: Arc<Address>,
     served: Arc<Served>,
-}
-
-/// Where to connect, read when it is needed: the original accepted anything until then.
-struct Address {
-    /// Given, or announced and remembered.
-    mqtt: Mutex<String>,
-    discovery: Discovery,
-    tls: Option<bool>,
-}
-
-impl Address {
-    /// The MQTT address, asked of the discovery server if none was given, and the time that is left.
-    fn resolve(&self, py: Python<'_>, app_id: &str, timeout: Duration) -> PyResult<(String, Duration)> {
-        let known = self.mqtt.lock().clone();
-        if !known.is_empty() {
-            return Ok((known, timeout));
-        }
-        let begun = Instant::now();
-        let left = timeout;
-        let timeout = timeout.as_secs_f64().into_pyobject(py)?.into_any();
-        let announcement = PyDiscoveryClient::announcement(py, app_id, &self.discovery, Some(&timeout))?;
-        let announced = announcement.get_field_by_name("mqtt_address");
-        let announced = announced.and_then(|address| address.as_str().map(str::to_owned)).unwrap_or_default();
-        if announced.is_empty() {
-            let text = format!("the handler of {app_id:?} announces no MQTT address: give one as mqtt_address");
-            return Err(PyRuntimeError::new_err(text));
-        }
-        announced.clone_into(&mut self.mqtt.lock());
-        Ok((announced, left.saturating_sub(begun.elapsed())))
-    }
-}
-
-/// What programs reached for in the original's private client.
-#[pyclass(frozen, name = "_Publisher", module = "thingslink._native")]
-pub(in crate::py) struct PyPublisher {
-    served: Arc<Served>,
-}
-
-#[pymethods]
-impl PyPublisher {
-    /// Publish to any topic; gives the message ID.
-    fn publish(&self, py: Python<'_>, topic: &str, payload: &Bound<'_, PyAny>) -> PyResult<u16> {
-        let bytes = match payload.extract::<String>() {
-            Ok(text) => text.into_bytes(),
-            Err(_) => payload
-                .cast::<PyBytes>()
-                .map_err(|_| wrong_type("payload", "str or bytes", payload))?
-                .as_bytes()
-                .to_vec(),
-        };
-        self.served.owner.check_process()?;
-        self.served.client.publish(topic, bytes.into()).or_raise(py)
-    }
 }
 
 impl PyMqttClient {
@@ -110,7 +59,7 @@ impl PyMqttClient {
     #[new]
     #[pyo3(
         signature = (*_args, **_kwargs),
-        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow='drop_oldest', send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, **aliases)"
+        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow='stop_reading', send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error='acknowledge', manual_ack=False, **aliases)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self { made: Mutex::new(None) }
@@ -122,12 +71,12 @@ impl PyMqttClient {
             discovery_address="discovery.thethings.network:1900", reconnect=true, *,
             keep_alive=None, client_id="", clean_session=true, qos=0, tls=None, ca_certs=None,
             reconnect_min_delay=None, reconnect_max_delay=None, max_message_bytes=4 << 20, max_inflight=1000,
-            queue_messages=None, queue_bytes=None, overflow="drop_oldest",
+            queue_messages=None, queue_bytes=None, overflow="stop_reading",
             send_queue_messages=50_000, send_queue_bytes=64 << 20, insecure_channel=false, discovery_certificate=None,
-            **aliases
+            on_callback_error="acknowledge", manual_ack=false, **aliases
         )
     )]
-    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
     fn __init__<'py>(
         &self,
         py: Python<'py>,
@@ -153,6 +102,8 @@ impl PyMqttClient {
         send_queue_bytes: usize,
         insecure_channel: bool,
         discovery_certificate: Option<Bound<'py, PyAny>>,
+        on_callback_error: &str,
+        manual_ack: bool,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<()> {
         let mut aliases = Aliases::new("MQTTClient", aliases);
@@ -186,23 +137,24 @@ impl PyMqttClient {
         config.qos = convert::qos(qos)?;
         config.trust = trust(ca_certs.as_ref())?;
         config.max_incoming_bytes = max_message_bytes;
-        config.queue = MailboxLimits::of(match config.qos {
+        config.queue.overflow = match config.qos {
             // Nothing that the server waits to have acknowledged is dropped.
             QoS::AtLeastOnce | QoS::ExactlyOnce => Overflow::StopReading,
             QoS::AtMostOnce => convert::overflow(overflow)?,
-        });
+        };
         config.queue.messages = queue_messages.unwrap_or(config.queue.messages);
         config.queue.bytes = queue_bytes.unwrap_or(config.queue.bytes);
         config.outbox.messages = send_queue_messages;
         config.outbox.bytes = send_queue_bytes;
         config.outbox.in_flight = max_inflight;
+        let acknowledging = Acknowledging::new(config.qos, manual_ack, on_callback_error)?;
         let discovery = Discovery {
             address: discovery_address.to_owned(),
             certificate: pem("discovery_certificate", discovery_certificate.as_ref())?,
             insecure: insecure_channel,
         };
         let address = Arc::new(Address { mqtt: Mutex::new(mqtt_address), discovery, tls });
-        *self.made.lock() = Some(Made { address, served: Served::new(config, Acknowledging::default()).or_raise(py)? });
+        *self.made.lock() = Some(Made { address, served: Served::new(config, acknowledging).or_raise(py)? });
         Ok(())
     }
 
