@@ -62,7 +62,7 @@ lint: dev ## all linters, warnings are errors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd python && ../$(BIN)/python -m mypy.stubtest thingslink --ignore-disjoint-bases --allowlist ../tests/stubtest-allowlist.txt
+	cd python && ../$(BIN)/python ../tools/stubtest thingslink --ignore-disjoint-bases --allowlist ../tests/stubtest-allowlist.txt
 
 format: setup ## format everything
 	cargo fmt

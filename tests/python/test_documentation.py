@@ -230,12 +230,16 @@ def documented() -> list[tuple[str, str]]:
     ]
 
 
-STUBS = ast.parse((ROOT / "python/thingslink/_native.pyi").read_text(encoding="utf-8"))
+STUBS = [
+    node
+    for path in sorted((ROOT / "python/thingslink/_native").glob("*.pyi"))
+    for node in ast.parse(path.read_text(encoding="utf-8")).body
+]
 
 
 @pytest.mark.parametrize(("name", "member"), documented())
 def test_help_shows_the_first_line_of_the_stub_s_docstring(name: str, member: str) -> None:
-    (found,) = (node for node in STUBS.body if isinstance(node, ast.ClassDef) and node.name == name)
+    (found,) = (node for node in STUBS if isinstance(node, ast.ClassDef) and node.name == name)
     shown = inspect.getdoc(getattr(getattr(_native, name), member))
     assert shown and shown == (docstring(found, member) or "").splitlines()[0]
 

@@ -1,0 +1,511 @@
+"""The MQTT client of LoRaWAN networks, and its messages."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from os import PathLike
+from typing import Any, SupportsIndex, TypeAlias, TypedDict, final, overload
+
+from thingslink._native.arguments import _Callback, _Seconds
+from typing_extensions import Self
+
+_Payload: TypeAlias = str | bytes | bytearray | memoryview | Mapping[str, Any] | list[Any] | float | bool | None
+
+class Stats(TypedDict):
+    """Counters of a client since it was made; all but the last three only grow.
+
+    Attributes:
+        received: Messages taken in from the network.
+        delivered: Messages whose callbacks have returned.
+        dropped: Messages dropped because callbacks were too slow, the client was closing, or nobody listened.
+        undecodable: Messages that were no JSON; raw callbacks got them all the same.
+        oversize: Packets over ``max_message_bytes``, skipped.
+        callback_errors: Exceptions that callbacks raised.
+        sent: Downlinks written (QoS 0) or acknowledged (QoS 1).
+        reconnects: Connections made anew after a loss.
+        queue_length: Messages between network and callbacks now.
+        queue_bytes: Their bytes.
+        unsent: Downlinks that are neither written nor acknowledged now.
+    """
+
+    received: int
+    delivered: int
+    dropped: int
+    undecodable: int
+    oversize: int
+    callback_errors: int
+    sent: int
+    reconnects: int
+    queue_length: int
+    queue_bytes: int
+    unsent: int
+
+class MQTTClient:
+    """Receives an application's uplinks and sends its downlinks.
+
+    Callbacks add up and are called in the order in which they were set, one at a time for each client, from threads of
+    the library. They get the client as second argument: by keyword if they have a parameter ``client`` elsewhere or
+    ``**kwargs``, else by position; a callable with one parameter gets one argument. An exception in a callback is
+    logged to ``thingslink.ttn`` and given to the error callbacks; everything goes on. All methods may be called from
+    inside callbacks.
+
+    A context manager: connects on enter, closes on exit, and can be used again.
+
+    Args:
+        app_id: Application ID. Also accepted as ``appID``.
+        access_key: Its access key. Also accepted as ``app_access_key`` and ``appAccessKey``.
+        mqtt_address: ``host``, ``host:port``, ``mqtt://host[:port]`` or ``mqtts://host[:port]``; IPv6 in brackets when
+            a port follows. ``mqtts`` and port 8883 mean TLS. Read by ``connect``. Also accepted as ``mqttAddress``.
+        discovery_address: Server to ask for the address when none is given; the answer is remembered.
+        reconnect: Whether to connect anew after a loss, with delays from ``reconnect_min_delay`` doubling up to
+            ``reconnect_max_delay``, jittered.
+        keep_alive: Seconds of silence before the connection is probed, whole, 0 (never) to 65535.
+        client_id: MQTT client identifier; empty lets the server choose.
+        clean_session: Whether the server forgets the client when the connection ends. ``False`` needs a ``client_id``.
+        qos: 0 or 1, for both directions. At 1 an uplink is acknowledged to the server only after its callbacks have
+            returned, and a downlink is sent again after a reconnect until the server acknowledges it.
+        tls: Whether to speak TLS where the address does not say.
+        ca_certs: Certificates to trust instead of the system's: a path, PEM text or PEM bytes.
+        reconnect_min_delay: Seconds before the first attempt after a loss.
+        reconnect_max_delay: Longest delay between attempts in seconds.
+        max_message_bytes: Larger packets are skipped and counted.
+        max_inflight: Downlinks that may wait for their acknowledgement at once (QoS 1).
+        queue_messages: Bound of the queue between network and callbacks; by default 100,000, or 4,000 where reading
+            stops.
+        queue_bytes: Its bound in bytes; by default 128 MiB, or 8 MiB where reading stops.
+        overflow: What a full queue does at QoS 0: ``"drop_oldest"`` or ``"stop_reading"``. At QoS 1 reading stops.
+        send_queue_messages: Bound of the queue of downlinks; ``send`` waits for room up to 30 s.
+        send_queue_bytes: Its bound in bytes.
+        insecure_channel: Whether to ask the discovery server in plain text.
+        discovery_certificate: PEM text or bytes to trust at the discovery server instead of the system's roots.
+
+    Raises:
+        ValueError: A setting that cannot be used, named.
+        TypeError: A missing argument, an unknown one, or two spellings of one with different values.
+    """
+
+    def __init__(
+        self,
+        app_id: str,
+        access_key: str,
+        mqtt_address: str | None = "",
+        discovery_address: str = "discovery.thethings.network:1900",
+        reconnect: bool = True,
+        *,
+        keep_alive: _Seconds | None = 60,
+        client_id: str = "",
+        clean_session: bool = True,
+        qos: int = 0,
+        tls: bool | None = None,
+        ca_certs: str | bytes | PathLike[str] | None = None,
+        reconnect_min_delay: _Seconds | None = 0.5,
+        reconnect_max_delay: _Seconds | None = 60,
+        max_message_bytes: int = 4194304,
+        max_inflight: int = 1000,
+        queue_messages: int | None = None,
+        queue_bytes: int | None = None,
+        overflow: str = "drop_oldest",
+        send_queue_messages: int = 50000,
+        send_queue_bytes: int = 67108864,
+        insecure_channel: bool = False,
+        discovery_certificate: str | bytes | None = None,
+        **aliases: str,
+    ) -> None: ...
+    @property
+    def _last_refusal(self) -> int: ...
+    @property
+    def app_id(self) -> str:
+        """Application ID."""
+    @property
+    def is_connected(self) -> bool:
+        """Whether the client is logged in now."""
+    def connect(self, *, timeout: _Seconds | None = None) -> None:
+        """Connect, log in and subscribe; returns when the server has answered all of it.
+
+        While connected it connects anew. After ``close`` it works again, with all callbacks. Ctrl-C ends it.
+
+        Args:
+            timeout: Seconds for all of it, 30 by default.
+
+        Raises:
+            ValueError: The address cannot be read.
+            socket.gaierror: The host has no address.
+            OSError: No connection, for example ``ConnectionRefusedError``.
+            TlsError: The certificate is not trusted, not for this host, or expired.
+            LoginRefusedError: Wrong ID or key; the connect callbacks get ``False`` as well.
+            ThingsTimeoutError: No answer in time.
+        """
+    def close(self, *, timeout: _Seconds | None = None) -> None:
+        """Deliver what has arrived, send what was accepted, part with the server, call the close callbacks.
+
+        Called from inside one of this client's callbacks it returns at once and is done when the callback has
+        returned; deliveries that nobody has begun with are then dropped, or stay with the server at QoS 1.
+
+        Args:
+            timeout: Seconds for all of it, 10 by default.
+        """
+    def stop(self, *, timeout: _Seconds | None = None) -> None:
+        """As ``close``."""
+    def start(self) -> None:
+        """Do nothing: receiving begins with ``connect``. Kept for programs that call it."""
+    def send(
+        self,
+        dev_id: str,
+        payload: _Payload,
+        port: int = 1,
+        confirmation: bool = False,
+        schedule: str | None = "replace",
+        **aliases: Any,
+    ) -> int:
+        """Queue a downlink for one device and return at once.
+
+        Args:
+            dev_id: Device ID: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them. Also ``devID``, ``deviceID``.
+            payload: Bytes, at most 242; base64 text, sent as it is; hex text that is no base64; or anything that JSON
+                can express, for the application's encoder. Also ``pay``.
+            port: LoRaWAN FPort, 1 to 223; 1 by default.
+            confirmation: Whether the device must acknowledge it. Also ``conf``, ``confirmed``. ``False`` by default.
+            schedule: Place in the device's queue: ``"replace"`` (default), ``"first"`` or ``"last"``. Also ``sched``.
+            **aliases: The other spellings.
+
+        Returns:
+            Message ID, 1 to 65535; the downlink callbacks get it when the message is written (QoS 0) or acknowledged
+            by the server (QoS 1).
+
+        Raises:
+            NotConnectedError: There is no session. Nothing was queued.
+            ValueError: An argument that cannot be sent, named.
+            TypeError: Likewise.
+            QueueFullError: No room in the queue for 30 s.
+
+        Source: The Things Network V2 MQTT API, downlink messages.
+        """
+    def flush(self, timeout: _Seconds | None = None) -> None:
+        """Wait until every downlink is written (QoS 0) or acknowledged (QoS 1).
+
+        Args:
+            timeout: Seconds, 30 by default.
+
+        Raises:
+            ThingsTimeoutError: It took longer.
+        """
+    def stats(self) -> Stats:
+        """Give the counters."""
+    def device(self, dev_id: str) -> DeviceHandle:
+        """Give a handle for one device: ``send`` and the setters without its ID."""
+    def set_uplink_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+        """Add ``callback(msg, client)`` for uplinks; ``msg`` is an ``UplinkMessage``.
+
+        Args:
+            callback: What to call.
+            dev_id: Only uplinks of this device.
+        """
+    def remove_uplink_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+        """Take back one ``set_uplink_callback`` with the same arguments.
+
+        Raises:
+            ValueError: It is not set.
+        """
+    def set_uplink_raw_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+        """Add ``callback(msg, client)`` for uplinks as they came; ``msg`` is a ``RawMessage``.
+
+        Called behind all uplink callbacks, and for messages that cannot be decoded, too.
+        """
+    def set_uplink_callback_raw(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+        """As ``set_uplink_raw_callback``."""
+    def remove_uplink_raw_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+        """Take back one ``set_uplink_raw_callback`` with the same arguments."""
+    def set_uplink_field_callback(self, callback: _Callback, field: str, *, dev_id: str | None = None) -> None:
+        """Add ``callback(value, client)`` for one payload field; ``value`` is a ``FieldValue``.
+
+        Only some networks publish single fields.
+
+        Args:
+            callback: What to call.
+            field: Name of the field, levels joined by ``/``: ``"tank/level"``.
+            dev_id: Only of this device.
+        """
+    def remove_uplink_field_callback(self, callback: _Callback, field: str, *, dev_id: str | None = None) -> None:
+        """Take back one ``set_uplink_field_callback`` with the same arguments."""
+    def set_event_callback(self, callback: _Callback, event: str | None = None, dev_id: str | None = None) -> None:
+        """Add ``callback(event, client)`` for events of devices; gets a ``DeviceEvent`` or one of its subclasses.
+
+        Args:
+            callback: What to call.
+            event: Only this one: ``activations``, ``activations/errors``, ``create``, ``update``, ``delete``,
+                ``down/scheduled``, ``down/sent``, ``down/acks``, ``down/errors``, ``up/errors``.
+            dev_id: Only of this device.
+        """
+    def remove_event_callback(self, callback: _Callback, event: str | None = None, dev_id: str | None = None) -> None:
+        """Take back one ``set_event_callback`` with the same arguments."""
+    def set_activation_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+        """Add ``callback(event, client)`` for joins; gets an ``ActivationEvent``."""
+    def remove_activation_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+        """Take back one ``set_activation_callback`` with the same arguments."""
+    def _set_topic_callback(self, callback: _Callback, filter: str) -> None:
+        """Add ``callback(message, client)`` for any MQTT topic filter; ``message`` is a ``RawMessage``."""
+    def _remove_topic_callback(self, callback: _Callback, filter: str) -> None:
+        """Take back one ``_set_topic_callback`` with the same arguments."""
+    def set_connect_callback(self, callback: _Callback) -> None:
+        """Add ``callback(res, client)``: ``True`` after each login, ``False`` when one is refused."""
+    def remove_connect_callback(self, callback: _Callback) -> None:
+        """Take back one ``set_connect_callback``."""
+    def set_close_callback(self, callback: _Callback) -> None:
+        """Add ``callback(res, client)``: ``True`` after ``close``, ``False`` when the connection is lost."""
+    def remove_close_callback(self, callback: _Callback) -> None:
+        """Take back one ``set_close_callback``."""
+    def set_downlink_callback(self, callback: _Callback) -> None:
+        """Add ``callback(mid, client)``: the downlink with this ID is written (QoS 0) or acknowledged (QoS 1)."""
+    def remove_downlink_callback(self, callback: _Callback) -> None:
+        """Take back one ``set_downlink_callback``."""
+    def set_error_callback(self, callback: _Callback) -> None:
+        """Add ``callback(error, client)`` for what stops nothing; ``error`` is the exception.
+
+        These are exceptions in callbacks, undecodable messages, refused subscriptions, messages over the limit.
+        """
+    def remove_error_callback(self, callback: _Callback) -> None:
+        """Take back one ``set_error_callback``."""
+    @property
+    def _MQTTClient__client(self) -> _Publisher: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        *_exception: object,
+    ) -> bool: ...
+
+@final
+class _Publisher:
+    """What programs reached for in the original's private client."""
+
+    def publish(self, topic: str, payload: str | bytes) -> int:
+        """Publish to any topic; gives the message ID."""
+
+@final
+class DeviceHandle:
+    """One device of an application, from ``MQTTClient.device``. Methods as the client's, for this device alone."""
+
+    @property
+    def dev_id(self) -> str:
+        """Device ID."""
+    def send(
+        self,
+        payload: _Payload,
+        port: int = 1,
+        confirmation: bool = False,
+        schedule: str | None = "replace",
+        **aliases: Any,
+    ) -> int:
+        """As ``MQTTClient.send``."""
+    def set_uplink_callback(self, callback: _Callback) -> None:
+        """As ``MQTTClient.set_uplink_callback``."""
+    def remove_uplink_callback(self, callback: _Callback) -> None:
+        """As ``MQTTClient.remove_uplink_callback``."""
+    def set_uplink_raw_callback(self, callback: _Callback) -> None:
+        """As ``MQTTClient.set_uplink_raw_callback``."""
+    def remove_uplink_raw_callback(self, callback: _Callback) -> None:
+        """As ``MQTTClient.remove_uplink_raw_callback``."""
+    def set_uplink_field_callback(self, callback: _Callback, field: str) -> None:
+        """As ``MQTTClient.set_uplink_field_callback``."""
+    def remove_uplink_field_callback(self, callback: _Callback, field: str) -> None:
+        """As ``MQTTClient.remove_uplink_field_callback``."""
+    def set_event_callback(self, callback: _Callback, event: str | None = None) -> None:
+        """As ``MQTTClient.set_event_callback``."""
+    def remove_event_callback(self, callback: _Callback, event: str | None = None) -> None:
+        """As ``MQTTClient.remove_event_callback``."""
+    def set_activation_callback(self, callback: _Callback) -> None:
+        """As ``MQTTClient.set_activation_callback``."""
+    def remove_activation_callback(self, callback: _Callback) -> None:
+        """As ``MQTTClient.remove_activation_callback``."""
+
+@final
+class UplinkMessage:
+    """A JSON object from the network: fields as attributes, tuple behaviour in the order of the wire, item access.
+
+    A field hides a method of the same name. Optional fields that did not come raise ``AttributeError``. Nested objects
+    are of this class, too; arrays are lists. Names that are no identifiers are reached by item access or ``getattr``.
+    Immutable, hashable, comparable with tuples, picklable. No subclass of ``tuple``.
+
+    Source: The Things Network V2 MQTT API, uplink messages.
+    """
+
+    @property
+    def payload(self) -> bytes | None:
+        """The bytes of ``payload_raw``; ``None`` if there are none.
+
+        Raises:
+            DecodeError: It is no base64.
+        """
+    @property
+    def received_at(self) -> datetime | None:
+        """``metadata.time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown."""
+    @property
+    def datetime(self) -> datetime | None:
+        """This object's own ``time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown."""
+    @property
+    def _fields(self) -> tuple[str, ...]: ...
+    @property
+    def _field_defaults(self) -> dict[str, Any]: ...
+    def _asdict(self) -> dict[str, Any]:
+        """Give the fields as a dict; nested objects stay messages."""
+    def _replace(self, **changes: Any) -> UplinkMessage:
+        """Give a message with some fields changed."""
+    def _make(self, values: Iterable[Any]) -> UplinkMessage:
+        """Give a message with this one's names and other values."""
+    def count(self, value: Any) -> int:
+        """Count a value among the fields."""
+    def index(self, value: Any, *range: SupportsIndex) -> int:
+        """Give the first place of a value among the fields."""
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give a field, or ``default``."""
+    def keys(self) -> list[str]:
+        """Give the names of the fields."""
+    def values(self) -> list[Any]:
+        """Give the values of the fields."""
+    def items(self) -> list[tuple[str, Any]]:
+        """Give names and values."""
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain dicts and lists all the way down."""
+    def json(self) -> bytes:
+        """Give the JSON text as it was received."""
+    @staticmethod
+    def _json_default(object: Any) -> dict[str, Any]: ...
+    # Fields are attributes that only the message knows.
+    def __getattribute__(self, name: str, /) -> Any: ...
+    def __setattr__(self, name: str, value: Any, /) -> None: ...
+    def __delattr__(self, name: str, /) -> None: ...
+    def __dir__(self) -> list[str]: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, key: str | SupportsIndex, /) -> Any: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> tuple[Any, ...]: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __contains__(self, key: Any, /) -> bool: ...
+    def __add__(self, value: tuple[Any, ...] | UplinkMessage, /) -> tuple[Any, ...]: ...
+    def __radd__(self, value: tuple[Any, ...] | UplinkMessage, /) -> tuple[Any, ...]: ...
+    def __mul__(self, value: int, /) -> tuple[Any, ...]: ...
+    def __rmul__(self, value: int, /) -> tuple[Any, ...]: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __lt__(self, value: tuple[Any, ...] | UplinkMessage, /) -> bool: ...
+    def __le__(self, value: tuple[Any, ...] | UplinkMessage, /) -> bool: ...
+    def __gt__(self, value: tuple[Any, ...] | UplinkMessage, /) -> bool: ...
+    def __ge__(self, value: tuple[Any, ...] | UplinkMessage, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, tuple[bytes]]: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, _memo: Any) -> Self: ...
+
+@final
+class RawMessage:
+    """An uplink as it came over MQTT."""
+
+    @property
+    def topic(self) -> str:
+        """Topic it was published to."""
+    @property
+    def payload(self) -> bytes:
+        """Its bytes."""
+    @property
+    def qos(self) -> int:
+        """Level of delivery, 0 or 1."""
+    @property
+    def retain(self) -> int:
+        """1 if the server had kept it, else 0."""
+    @property
+    def mid(self) -> int:
+        """MQTT packet ID; 0 at QoS 0."""
+    @property
+    def timestamp(self) -> float:
+        """Time of delivery by the clock of ``time.monotonic``."""
+
+class DeviceEvent:
+    """Something that happened to a device."""
+
+    @property
+    def name(self) -> str:
+        """Name of the event, such as ``down/sent``."""
+    @property
+    def app_id(self) -> str:
+        """Application ID."""
+    @property
+    def dev_id(self) -> str:
+        """Device ID."""
+    @property
+    def data(self) -> Any:
+        """The body: an ``UplinkMessage``, or ``None`` where the network sends none."""
+    @property
+    def error(self) -> str | None:
+        """The network's words, on events that tell of an error."""
+    def json(self) -> bytes:
+        """Give the JSON text as it was received."""
+
+@final
+class ActivationEvent(DeviceEvent):
+    """A device joined (``activations``), or failed to (``activations/errors``)."""
+
+    @property
+    def app_eui(self) -> str | None:
+        """Application EUI, 16 hex digits."""
+    @property
+    def dev_eui(self) -> str | None:
+        """Device EUI, 16 hex digits."""
+    @property
+    def dev_addr(self) -> str | None:
+        """The address given to the device, 8 hex digits; empty on errors."""
+    @property
+    def metadata(self) -> UplinkMessage | None:
+        """How the request was heard."""
+
+@final
+class DownlinkEvent(DeviceEvent):
+    """A downlink was queued (``down/scheduled``), sent, acknowledged (``down/acks``), or failed (``down/errors``)."""
+
+    @property
+    def message(self) -> UplinkMessage | None:
+        """The downlink: ``port``, ``payload_raw`` and so on, as far as the network tells."""
+    @property
+    def payload(self) -> bytes | None:
+        """The whole LoRaWAN frame that was sent (``down/sent``).
+
+        Raises:
+            DecodeError: It is no base64.
+        """
+    @property
+    def gateway_id(self) -> str | None:
+        """The gateway that sent it (``down/sent``)."""
+    @property
+    def config(self) -> UplinkMessage | None:
+        """How it was sent: ``frequency`` in Hz, ``power`` in dBm, ``airtime`` in ns and so on (``down/sent``)."""
+
+@final
+class RegistrationEvent(DeviceEvent):
+    """A device was registered (``create``), changed (``update``) or removed (``delete``)."""
+
+    @property
+    def latitude(self) -> float | None:
+        """Degrees, if changed."""
+    @property
+    def longitude(self) -> float | None:
+        """Degrees, if changed."""
+    @property
+    def altitude(self) -> int | None:
+        """Metres, if changed."""
+
+@final
+class FieldValue:
+    """The value of one payload field of an uplink."""
+
+    @property
+    def field(self) -> str:
+        """Name, levels joined by ``/``."""
+    @property
+    def app_id(self) -> str:
+        """Application ID."""
+    @property
+    def dev_id(self) -> str:
+        """Device ID."""
+    @property
+    def value(self) -> Any:
+        """The value; objects are ``UplinkMessage``."""
+
+def _parse_message(data: str | bytes) -> Any: ...

@@ -1,0 +1,194 @@
+"""The offline servers."""
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, final
+
+from thingslink._native.arguments import _Seconds
+from typing_extensions import Self
+
+class _Sandbox:
+    def __new__(
+        cls,
+        host: str = "127.0.0.1",
+        mqtt_port: int = 0,
+        mqtts_port: int | None = None,
+        discovery_port: int = 0,
+        handler_port: int = 0,
+        insecure: bool = False,
+        state: str | PathLike[str] | None = None,
+        seed: int | None = None,
+    ) -> Self: ...
+    @property
+    def mqtt_address(self) -> str:
+        """``host:port`` of plain MQTT."""
+    @property
+    def mqtts_address(self) -> str | None:
+        """``mqtts://host:port``, if TLS is served."""
+    @property
+    def discovery_address(self) -> str:
+        """``host:port`` of the discovery service."""
+    @property
+    def handler_address(self) -> str:
+        """``host:port`` of the handler, over gRPC."""
+    @property
+    def ca_certs(self) -> str:
+        """The PEM certificate that TLS clients must trust."""
+    def limit_calls(self, per_second: float | None) -> None:
+        """Let the handler answer so many calls a second for each application; ``None`` for any number."""
+    @property
+    def clients(self) -> list[str]:
+        """Identifiers of the clients that are connected, sorted."""
+    def backlog(self, client_id: str) -> int:
+        """Count the messages that wait for a client or are unacknowledged by it."""
+    def publish_raw(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish bytes as they are, as if the network did: for tests of what a network should not send."""
+    def follow(self) -> Follower:
+        """Follow what passes through, from now on."""
+    def cut(self, client_id: str | None = None) -> int:
+        """Cut the connections of one client, or of all; gives how many there were."""
+    def refuse_logins(self, code: int) -> None:
+        """Refuse every login with this CONNACK code, 1 to 255; 0 ends it."""
+    def refuse_connections(self, on: bool = True) -> None:
+        """Close every new connection at once, or no longer."""
+    def go_silent(self, on: bool = True) -> None:
+        """Neither read nor write on any connection, or go on."""
+    def delay(self, delay: _Seconds) -> None:
+        """Hold every message to clients back for so many seconds."""
+    def duplicate(self, count: int = 1) -> None:
+        """Send the next messages to clients twice."""
+    def garble(self, count: int = 1) -> None:
+        """Garble the payload of the next messages to clients."""
+    def withhold_acks(self, count: int = 1) -> None:
+        """Do not acknowledge the next QoS 1 messages of clients."""
+    def clear_faults(self) -> None:
+        """Switch all faults off."""
+    def _start(self) -> None: ...
+    def _stop(self, streams: bool) -> None: ...
+    def _forget(self, devices: bool) -> None: ...
+    def _add_application(self, app_id: str, access_key: str, rights: list[str]) -> None: ...
+    def _register(self, app_id: str, dev_id: str) -> None: ...
+    def _delete(self, app_id: str, dev_id: str) -> None: ...
+    def _devices(self, app_id: str) -> list[str]: ...
+    def _locate(self, app_id: str, dev_id: str, latitude: float, longitude: float, altitude: int) -> None: ...
+    def _configure(
+        self,
+        app_id: str,
+        dev_id: str,
+        attributes: dict[str, str] | None = None,
+        acknowledges: bool | None = None,
+    ) -> None: ...
+    def _join(self, app_id: str, dev_id: str) -> None: ...
+    def _uplink(
+        self,
+        app_id: str,
+        dev_id: str,
+        payload: bytes | str | None,
+        fields: Mapping[str, Any] | None,
+        port: int,
+        confirmed: bool,
+        is_retry: bool,
+    ) -> int: ...
+    def _downlinks(self, app_id: str, dev_id: str) -> list[str]: ...
+    def _stream(self, app_id: str, devices: int, rate: float, count: int | None, seed: int) -> Stream: ...
+
+@final
+class Stream:
+    """Uplinks of many devices, sent in the background, from ``Sandbox.stream``."""
+
+    def wait(self) -> int:
+        """Wait for the end; gives the number of uplinks. Ctrl-C stops the stream.
+
+        Raises:
+            RuntimeError: It was stopped, or has been waited for.
+        """
+    def stop(self) -> None:
+        """Send no more."""
+
+@final
+class Follower:
+    """What passes through a sandbox, from ``Sandbox.follow``. Iterating waits for each entry.
+
+    An entry is a dict with ``kind``: ``connected``, ``refused``, ``disconnected``, ``subscribed`` or ``published``, and
+    what belongs to it: ``client_id``, ``app_id``, ``code``, ``clean``, ``filter``, ``topic``, ``payload``, ``qos``,
+    ``allowed``. The network's own messages have ``None`` as ``client_id``.
+    """
+
+    def next(self, timeout: _Seconds | None = None) -> dict[str, Any] | None:
+        """Wait for the next entry; ``None`` if there is none within ``timeout`` seconds."""
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> dict[str, Any]: ...
+
+class _ThingsBoard:
+    def __new__(cls, host: str = "127.0.0.1", port: int = 0, tls_port: int | None = None) -> Self: ...
+    @property
+    def host(self) -> str:
+        """Address that it listens on."""
+    @property
+    def port(self) -> int:
+        """Port of plain MQTT."""
+    @property
+    def tls_port(self) -> int | None:
+        """Port of MQTT over TLS, if it is served."""
+    @property
+    def ca_certs(self) -> str:
+        """The PEM certificate that TLS clients must trust."""
+    @property
+    def devices(self) -> list[str]:
+        """Names of the devices, sorted."""
+    @property
+    def connected(self) -> list[str]:
+        """Names of the devices that are connected, themselves or through a gateway, sorted."""
+    def allow_provisioning(self, key: str | None = None, secret: str | None = None) -> None:
+        """Let devices be provisioned with this key and secret; without them no longer."""
+    def limit(
+        self,
+        *,
+        messages: str = "",
+        telemetry_messages: str = "",
+        telemetry_data_points: str = "",
+        in_flight: int = 0,
+        payload_bytes: int = 0,
+    ) -> None:
+        """Tell sessions these limits, ``"count:seconds,…"``, and hold them to it; empty texts and zeros for none."""
+    def reject(self, topic: str, reason: int, count: int = 1) -> None:
+        """Acknowledge the next messages on topics that begin so with this reason code, 128 to 255 (MQTT 5)."""
+    def refuse_level_5(self, on: bool = True) -> None:
+        """Refuse level 5 of MQTT, or no longer."""
+    def drop_device(self, device: str, reason: int = 150) -> None:
+        """Drop a device behind a gateway, as the server does: for a reason such as 150, its rate."""
+    def push_raw(self, device: str, topic: str, payload: bytes) -> int:
+        """Send bytes to a device as they are, for tests of what no server should send; gives the sessions reached."""
+    def cut(self) -> int:
+        """Cut all connections; gives how many there were."""
+    def refuse_logins(self, code: int) -> None:
+        """Refuse every login with this CONNACK code, 1 to 255; 0 ends it."""
+    def refuse_connections(self, on: bool = True) -> None:
+        """Close every new connection at once, or no longer."""
+    def go_silent(self, on: bool = True) -> None:
+        """Neither read nor write on any connection, or go on."""
+    def withhold_acks(self, count: int = 1) -> None:
+        """Do not acknowledge the next QoS 1 messages of clients."""
+    def follow(self) -> Follower:
+        """Follow what passes through, from now on."""
+    def _start(self) -> None: ...
+    def _stop(self) -> None: ...
+    def _add_device(
+        self,
+        name: str,
+        profile: str,
+        gateway: bool,
+        token: str | None,
+        client_id: str | None,
+        username: str | None,
+        password: str | None,
+        certificate: bytes | None,
+    ) -> None: ...
+    def _device(self, name: str) -> str | None: ...
+    def _telemetry(self, device: str) -> str: ...
+    def _attributes(self, device: str, scope: str) -> str: ...
+    def _set_attributes(self, device: str, scope: str, values: str) -> None: ...
+    def _delete_shared(self, device: str, keys: list[str]) -> None: ...
+    def _call(self, device: str, method: str, params: str, timeout: _Seconds) -> str: ...
+    def _script(self, method: str, answer: str | None) -> None: ...
+    def _offer_firmware(self, device: str, attributes: str, data: bytes) -> None: ...
