@@ -2,4 +2,5 @@
 
 pub mod json;
 pub mod lorawan;
+pub mod mqtt;
 pub mod thingsboard;

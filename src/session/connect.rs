@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::Options;
 use super::packet::{Answer, Login, Packet, Unreadable, Version};
+use crate::dialect::mqtt;
 use crate::error::{Error, Result};
 use crate::net::{self, Stream};
 
@@ -88,7 +89,7 @@ const UNANSWERED: &str = "the server closed it without answering the login";
 /// Whether a server of MQTT 3.1.1 may have refused version 5 in this way: by its code, or by closing without a word.
 pub(super) fn speaks_no_level_5(error: &Error) -> bool {
     match error {
-        Error::Refused { code } => matches!(code, 1 | 132),
+        Error::Refused { code } => mqtt::refuses_version(*code),
         Error::Lost { reason, .. } => reason == UNANSWERED,
         _ => false,
     }

@@ -19,6 +19,7 @@ use super::receipts::Pending;
 use super::subscriptions::Subscriptions;
 use super::{Control, Event, Options, Ready, Session, Sink, Start};
 use crate::backoff::Backoff;
+use crate::dialect::mqtt;
 use crate::error::{Error, Result};
 
 /// What outlives a single connection.
@@ -40,8 +41,6 @@ pub(super) struct Driver {
 
 /// How long a session that is replaced may wait for acknowledgements.
 const HANDOVER: Duration = Duration::from_secs(1);
-/// Reason codes by which a server asks for a longer pause: quota exceeded, connection rate exceeded.
-const ASKS_FOR_PAUSE: [u8; 2] = [151, 159];
 
 /// What waiting for something else led to.
 enum Interrupt {
@@ -126,7 +125,7 @@ impl Driver {
                 tracing::info!(%error, "reconnecting failed");
                 self.tell(match error {
                     Error::Refused { code } => {
-                        if ASKS_FOR_PAUSE.contains(&code) {
+                        if mqtt::asks_for_pause(code) {
                             pause = Duration::from_secs(1);
                         }
                         Event::LoginRefused { code }

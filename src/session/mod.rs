@@ -24,8 +24,9 @@ pub use self::outbox::{Outbox, OutboxLimits, Ticket};
 pub use self::packet::{QoS, Version, Will};
 pub use self::queue::{Hands, Item, Mailbox, MailboxLimits, Overflow, QueueStats};
 pub use self::receipts::Receipt;
-pub use self::subscriptions::{Subscriptions, covers};
+pub use self::subscriptions::Subscriptions;
 use crate::backoff::{Bounds, Pace};
+use crate::dialect::mqtt;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
@@ -84,16 +85,12 @@ impl Options {
     /// # Errors
     /// [`Error::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
-        if self.client_id.len() > 65_535 {
-            return Err(Error::invalid("client_id", self.client_id.as_str(), "at most 65535 bytes"));
-        }
+        mqtt::check_length("client_id", &self.client_id)?;
         if !self.clean_session && self.client_id.is_empty() {
             return Err(Error::invalid("client_id", "", "an identifier, since clean_session is False"));
         }
-        if self.password.reveal().len() > 65_535 {
-            return Err(Error::invalid("access_key", "***", "at most 65535 bytes"));
-        }
-        if self.keep_alive.as_secs() > 65_535 || self.keep_alive.subsec_nanos() != 0 {
+        mqtt::check_secret("access_key", self.password.reveal())?;
+        if !mqtt::is_keep_alive(self.keep_alive) {
             let given = self.keep_alive.as_secs_f64().to_string();
             return Err(Error::invalid("keep_alive", given, "whole seconds from 0 (off) to 65535"));
         }

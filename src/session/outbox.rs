@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::QoS;
 use super::packet::Publish;
 use super::receipts::Receipt;
+use crate::dialect::mqtt::code::PACKET_TOO_LARGE;
 use crate::error::{Error, Result};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
@@ -87,9 +88,6 @@ impl Ticket {
         u8::try_from(self.outcome.load(Ordering::Acquire)).ok()
     }
 }
-
-/// The reason code of a packet over the server's limit.
-const PACKET_TOO_LARGE: u8 = 149;
 
 /// What a client has accepted for sending. It belongs to the client and outlives its sessions, so that a message at
 /// QoS 1 is sent again on the next one until it is acknowledged, and one at QoS 0 until it is written.

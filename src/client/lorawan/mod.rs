@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::backoff::Bounds;
 use crate::client::{Line, Platform};
 use crate::dialect::lorawan::{Downlink, Filter, Payload, downlink_topic};
+use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
@@ -189,9 +190,7 @@ impl Client {
     /// # Errors
     /// As [`Client::send`].
     pub fn publish(&self, topic: &str, payload: Bytes) -> Result<u16> {
-        if topic.is_empty() || topic.len() > 65_535 || topic.contains(['+', '#', '\0']) {
-            return Err(Error::invalid("topic", topic, "a topic without wildcards"));
-        }
+        mqtt::check_topic(topic)?;
         if !self.is_connected() {
             return Err(Error::NotConnected);
         }

@@ -25,9 +25,10 @@ pub use self::request::{Expired, Request};
 pub use self::sending::{Sending, Sent};
 use crate::backoff::Pace;
 use crate::client::{Delivery, Line, Platform};
+use crate::dialect::mqtt;
 use crate::dialect::thingsboard::names;
 use crate::endpoint::Endpoint;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::AccessKey;
 use crate::net::Proxy;
 use crate::session::{MailboxLimits, Options, Outbox, OutboxLimits, QoS, Ready, Subscriptions, Version, Will};
@@ -131,13 +132,9 @@ impl Client {
     /// # Errors
     /// [`Error::Invalid`] naming the setting that cannot be used.
     pub fn new(config: Config, own: Meters, devices: Meters, wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
-        if config.client_id.len() > 65_535 {
-            return Err(Error::invalid("client_id", config.client_id.as_str(), "at most 65535 bytes"));
-        }
+        mqtt::check_length("client_id", &config.client_id)?;
         for (what, text) in [("username", config.username.as_str()), ("password", config.password.reveal())] {
-            if text.len() > 65_535 {
-                return Err(Error::invalid(what, "***", "at most 65535 bytes"));
-            }
+            mqtt::check_secret(what, text)?;
         }
         let outbox =
             OutboxLimits { messages: usize::MAX, bytes: 1 << 30, in_flight: 60_000, ..OutboxLimits::default() };

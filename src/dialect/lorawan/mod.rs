@@ -8,4 +8,4 @@ mod topic;
 pub use downlink::{Downlink, Payload, Schedule, payload_from_text};
 pub use event::EventKind;
 pub use fields::{payload_bytes, timestamp};
-pub use topic::{Filter, Topic, downlink_topic, is_filter};
+pub use topic::{Filter, Topic, downlink_topic};

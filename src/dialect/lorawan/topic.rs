@@ -89,18 +89,6 @@ impl Filter {
     }
 }
 
-/// Whether a text is an MQTT topic filter.
-#[must_use]
-pub fn is_filter(text: &str) -> bool {
-    let levels: Vec<_> = text.split('/').collect();
-    let fine = |(at, level): (usize, &&str)| match *level {
-        "#" => at + 1 == levels.len(),
-        "+" => true,
-        level => !level.contains(['+', '#', '\0']),
-    };
-    !text.is_empty() && text.len() <= 65_535 && levels.iter().enumerate().all(fine)
-}
-
 /// The topic that takes a device's downlinks.
 #[must_use]
 pub fn downlink_topic(app_id: &AppId, dev_id: &DevId) -> String {
@@ -124,13 +112,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Topic::parse(topic), expected, "{topic}");
-        }
-    }
-
-    #[test]
-    fn wildcards_stand_where_they_may() {
-        for (filter, expected) in [("a/+/#", true), ("#", true), ("", false), ("a/#/b", false), ("a+/b", false)] {
-            assert_eq!(is_filter(filter), expected, "{filter}");
         }
     }
 

@@ -7,9 +7,10 @@ mod session_limits;
 mod telemetry;
 mod topic;
 
+pub use super::mqtt::connect_reason;
 pub use json::{write_float, write_text};
 pub use rate_limit::{RateLimit, TokenBucket, Window};
-pub use reason::{PublishCode, connect_reason};
+pub use reason::PublishCode;
 pub use session_limits::{Limits, SessionLimits};
 pub use telemetry::{Chunk, Entry, Field, Part, Stamp, split};
 pub use topic::{Address, names};

@@ -16,7 +16,7 @@ use super::device::PyDeviceHandle;
 use super::handlers::Subject;
 use super::publisher::PyPublisher;
 use crate::client::lorawan::Config;
-use crate::dialect::lorawan::is_filter;
+use crate::dialect::mqtt::is_filter;
 use crate::endpoint::Endpoint;
 use crate::ids::{AccessKey, AppId, DevId};
 use crate::py::arguments::{Aliases, Given, text};

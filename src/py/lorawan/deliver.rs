@@ -14,12 +14,12 @@ use super::raw::PyRawMessage;
 use crate::client::lorawan::{Application, Client};
 use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::lorawan::Topic;
+use crate::dialect::mqtt::covers;
 use crate::error::Error;
 use crate::py::error::to_py;
 use crate::py::log;
 use crate::py::owner::Owner;
 use crate::py::serve::{Serve, is_our_interrupt};
-use crate::session::covers;
 
 /// What is kept between the deliveries of one turn.
 pub(super) struct Turn {

@@ -16,6 +16,7 @@ use super::telemetry::Parts;
 use super::words;
 use crate::client::thingsboard::{Client, Config, Device, Expired, Meters, Request, Traffic};
 use crate::client::{Body, Delivery, Incoming};
+use crate::dialect::mqtt::code;
 use crate::dialect::thingsboard::{Address, connect_reason};
 use crate::error::Error;
 use crate::py::owner::Owner;
@@ -389,10 +390,9 @@ impl Shared {
             Address::GatewayRpc => self.deliver_gateway_call(client, message, content)?,
             _ => {
                 if let Some(reason) = dict.get_item("reason")?.and_then(|reason| reason.extract::<i64>().ok()) {
-                    const RATE_LIMIT: i64 = 150;
                     let device = dict.get_item("device")?.map_or_else(String::new, |device| device.to_string());
                     words::log(py, "info", &format!("Device \"{device}\" disconnected with reason {reason}"));
-                    if reason == RATE_LIMIT {
+                    if reason == i64::from(code::MESSAGE_RATE_TOO_HIGH) {
                         self.client.device_limits_reached();
                     }
                 }

@@ -27,6 +27,7 @@ use super::rate_limit::{messages_by_host, parse, percentage, points_by_host};
 use super::telemetry::{self, Bounds};
 use super::words;
 use crate::client::thingsboard::{Config, Connection, Meter, Meters, Traffic};
+use crate::dialect::mqtt::is_keep_alive;
 use crate::dialect::thingsboard::names;
 use crate::endpoint::Endpoint;
 use crate::ids::AccessKey;
@@ -252,7 +253,7 @@ impl PyDeviceClient {
             (min, max) => Some(backoff(min.as_ref(), max.as_ref())?),
         };
         let keep_alive = seconds_or("keepalive", keepalive.as_ref(), 120)?;
-        if keep_alive.subsec_nanos() != 0 || keep_alive.as_secs() > 65_535 {
+        if !is_keep_alive(keep_alive) {
             let text = format!("keepalive {keep_alive:?} is not valid: expected whole seconds from 0 (off) to 65535");
             return Err(PyValueError::new_err(text));
         }

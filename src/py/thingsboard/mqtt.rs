@@ -12,6 +12,7 @@ use super::connection::TlsArguments;
 use super::deliver::Shared;
 use super::publish_info::{PATIENCE, PyPublishInfo};
 use crate::client::thingsboard::Traffic;
+use crate::dialect::mqtt::is_topic;
 use crate::ids::AccessKey;
 use crate::net::{Proxy, ProxyKind};
 use crate::py::arguments::wrong_type;
@@ -88,7 +89,7 @@ fn bytes(value: Option<&Bound<'_, PyAny>>) -> PyResult<Bytes> {
 }
 
 fn topic_of(topic: &str) -> PyResult<()> {
-    if topic.is_empty() || topic.len() > 65_535 || topic.contains(['+', '#', '\0']) {
+    if !is_topic(topic) {
         return Err(PyValueError::new_err(format!("topic {topic:?} is not valid: expected a topic without wildcards")));
     }
     Ok(())

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Driver;
+use crate::dialect::mqtt;
 use crate::error::Error;
 use crate::net::Stream;
 use crate::session::connect::LoggedIn;
@@ -25,8 +26,6 @@ const QUIET_BUFFER: usize = 2 << 10;
 const BUSY_BUFFER: usize = 128 << 10;
 /// Bytes encoded ahead of the socket.
 const WRITE_AHEAD: usize = 64 << 10;
-/// The first reason code that tells of a refusal.
-const REFUSED: u8 = 128;
 /// How long messages may be held back to go out together.
 const HOLD: Duration = Duration::from_millis(5);
 /// How long to wait for the server's side of the farewell.
@@ -242,7 +241,7 @@ impl<'d> Link<'d> {
             Packet::Acknowledged { mid, reason } => {
                 self.acknowledged += 1;
                 match self.driver.outbox.acknowledged(mid, reason) {
-                    Some(topic) if reason >= REFUSED => self.events.push(Event::Rejected { mid, topic, reason }),
+                    Some(topic) if mqtt::is_refusal(reason) => self.events.push(Event::Rejected { mid, topic, reason }),
                     Some(_) => self.events.push(Event::Sent { mid }),
                     None => tracing::debug!(mid, "acknowledgement of nothing that was sent"),
                 }
@@ -254,7 +253,9 @@ impl<'d> Link<'d> {
                 Ok(())
             }
             Packet::Pong => Ok(()),
-            Packet::Disconnect { reason } => Err(self.lost(format!("the server parted, reason code {reason}"))),
+            Packet::Disconnect { reason } => {
+                Err(self.lost(format!("the server parted: {} (reason code {reason})", mqtt::reason(reason))))
+            }
             Packet::Login(_) => Err(self.broken("a second answer to the login")),
             Packet::Strange(name) => Err(self.broken(format!("a server does not send packets of type {name}"))),
         }
@@ -297,7 +298,7 @@ impl<'d> Link<'d> {
             return Err(self.broken("an answer to a subscription with another number of filters"));
         }
         for ((filter, _), code) in asked.filters.into_iter().zip(codes) {
-            if *code >= REFUSED {
+            if mqtt::is_refusal(*code) {
                 tracing::error!(%filter, code, "the server refused the subscription");
                 self.events.push(Event::SubscriptionRefused { filter });
             }

@@ -8,6 +8,7 @@ use rumqttc::mqttbytes::v4::{
 use rumqttc::mqttbytes::{Error, QoS};
 
 use super::{Answer, Login, Packet, Publish, Unreadable};
+use crate::dialect::mqtt::code;
 
 pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Unreadable> {
     Ok(match Wire::read(stream, max_bytes) {
@@ -32,7 +33,7 @@ pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Un
                 .iter()
                 .map(|code| match code {
                     SubscribeReasonCode::Success(qos) => *qos as u8,
-                    SubscribeReasonCode::Failure => 128,
+                    SubscribeReasonCode::Failure => code::UNSPECIFIED,
                 })
                 .collect(),
         },
@@ -56,12 +57,12 @@ pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Un
 
 fn refusal(code: ConnectReturnCode) -> u8 {
     match code {
-        ConnectReturnCode::Success => 0,
-        ConnectReturnCode::RefusedProtocolVersion => 1,
-        ConnectReturnCode::BadClientId => 2,
-        ConnectReturnCode::ServiceUnavailable => 3,
-        ConnectReturnCode::BadUserNamePassword => 4,
-        ConnectReturnCode::NotAuthorized => 5,
+        ConnectReturnCode::Success => code::SUCCESS,
+        ConnectReturnCode::RefusedProtocolVersion => code::V311_UNSUPPORTED_VERSION,
+        ConnectReturnCode::BadClientId => code::V311_CLIENT_ID_NOT_VALID,
+        ConnectReturnCode::ServiceUnavailable => code::V311_SERVER_UNAVAILABLE,
+        ConnectReturnCode::BadUserNamePassword => code::V311_BAD_LOGIN,
+        ConnectReturnCode::NotAuthorized => code::V311_NOT_AUTHORISED,
     }
 }
 

@@ -9,6 +9,7 @@ use rumqttc::v5::mqttbytes::v5::{
 use rumqttc::v5::mqttbytes::{Error, QoS as V5QoS};
 
 use super::{Answer, Login, Packet, Publish, Unreadable};
+use crate::dialect::mqtt::code;
 
 pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Unreadable> {
     if let Some(packet) = answer(stream, max_bytes) {
@@ -86,7 +87,7 @@ fn answer(stream: &mut BytesMut, max_bytes: usize) -> Option<Packet> {
 fn accepted(answer: &ConnAck) -> Answer {
     let properties = answer.properties.as_ref();
     Answer {
-        code: code(answer),
+        code: number(answer),
         session_present: answer.session_present,
         receive_maximum: properties.and_then(|properties| properties.receive_max),
         max_packet: properties.and_then(|properties| properties.max_packet_size),
@@ -94,13 +95,13 @@ fn accepted(answer: &ConnAck) -> Answer {
     }
 }
 
-fn code(answer: &ConnAck) -> u8 {
+fn number(answer: &ConnAck) -> u8 {
     // The codec's enumeration has no numbers. Written once more it does: the fourth byte of the shortest form.
     let mut bytes = BytesMut::new();
     let bare = ConnAck { properties: None, ..answer.clone() };
     match bare.write(&mut bytes) {
-        Ok(_) => bytes.get(3).copied().unwrap_or(128),
-        Err(_) => 128,
+        Ok(_) => bytes.get(3).copied().unwrap_or(code::UNSPECIFIED),
+        Err(_) => code::UNSPECIFIED,
     }
 }
 
