@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::backoff::Bounds;
 use crate::client::{Line, Platform};
-use crate::dialect::lorawan::{Downlink, Filter, Payload, downlink_topic};
+use crate::dialect::lorawan::{Downlink, Filter, Network, Payload};
 use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
@@ -22,6 +22,8 @@ pub const MAX_PAYLOAD_BYTES: usize = 242;
 /// Everything that a client is told when it is made.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// What the server speaks.
+    pub network: Network,
     /// Application.
     pub app_id: AppId,
     /// Its access key.
@@ -53,6 +55,7 @@ impl Config {
     #[must_use]
     pub fn new(app_id: AppId, access_key: AccessKey) -> Self {
         Self {
+            network: Network::V2,
             app_id,
             access_key,
             trust: Trust::System,
@@ -129,8 +132,8 @@ impl Client {
 
     /// Listen to these and nothing else, now and after every connect.
     pub fn listen(&self, filters: impl IntoIterator<Item = Filter>) {
-        let app_id = &self.config().app_id;
-        self.subscriptions().set(filters.into_iter().map(|filter| filter.to_topic(app_id)));
+        let Config { network, app_id, .. } = self.config();
+        self.subscriptions().set(filters.into_iter().flat_map(|filter| network.filters(app_id, &filter)));
     }
 
     /// Connect to a server, log in and subscribe, all of it within `timeout`. A connection that exists goes on until the
@@ -164,8 +167,9 @@ impl Client {
         if !self.is_connected() || self.is_closing() {
             return Err(Error::NotConnected);
         }
-        let topic = downlink_topic(&self.config().app_id, dev_id);
-        self.outbox().publish(topic, Bytes::from(downlink.to_json()), self.config().qos)
+        let Config { network, app_id, qos, .. } = self.config();
+        let (topic, body) = network.downlink(app_id, dev_id, downlink)?;
+        self.outbox().publish(topic, Bytes::from(body), *qos)
     }
 
     /// As [`Client::send`], but wait for room in the queue at most `within`.
@@ -199,12 +203,13 @@ impl Client {
 }
 
 fn options(config: &Config, endpoint: &Endpoint, connect_timeout: Duration) -> Options {
+    let (username, password) = config.network.login(&config.app_id, &config.access_key);
     Options {
         endpoint: endpoint.clone(),
         tls: None,
         client_id: config.client_id.clone(),
-        username: config.app_id.as_str().to_owned(),
-        password: config.access_key.clone(),
+        username,
+        password,
         will: None,
         proxy: None,
         version: Version::V311,

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyMemoryView, PyString};
 
 use super::message::PyUplinkMessage;
-use crate::dialect::lorawan::{Downlink, EventKind, Payload, Schedule, payload_from_text};
+use crate::dialect::lorawan::{Downlink, Network, Payload, Schedule};
 use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::error::OrRaise as _;
@@ -13,7 +13,7 @@ use crate::py::error::OrRaise as _;
 /// The payload of a downlink: bytes, text in base64 or hex, or anything that JSON can express.
 pub(super) fn payload(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Payload> {
     if let Ok(text) = value.cast::<PyString>() {
-        return payload_from_text(text.to_str()?).or_raise(py);
+        return Payload::from_text(text.to_str()?).or_raise(py);
     }
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(Payload::from_bytes(bytes.as_bytes()));
@@ -87,7 +87,7 @@ pub(super) fn downlink<'py>(
 pub(super) fn event_name(name: Option<String>) -> PyResult<Option<String>> {
     match name {
         Some(name) if name.is_empty() || name.contains(['+', '#', '\0']) || name.starts_with('/') => {
-            let known = EventKind::NAMES.join(", ");
+            let known = Network::V2.event_names().join(", ");
             Err(PyValueError::new_err(format!(
                 "event {name:?} is not valid: expected one such as {known}, or None for all"
             )))

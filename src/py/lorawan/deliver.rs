@@ -105,16 +105,18 @@ impl Served {
             |handler| matches!(&handler.subject, Subject::Topic(filter) if covers(filter, &message.topic)),
             || Ok(Bound::new(py, PyRawMessage::new(py, message)?)?.into_any()),
         );
-        let Some(topic) = Topic::parse(&message.topic) else { return called };
-        let app_id = || message.topic.split('/').next().unwrap_or_default();
+        let network = self.client.config().network;
+        let Some(topic) = network.topic(&message.topic) else { return called };
         let is_raw = |handler: &Handler| matches!(handler.subject, Subject::Raw(_));
         match &message.body {
             Body::Json(document) => {
                 let decoded = |handler: &Handler| !is_raw(handler) && handler.subject.takes(topic);
                 called = called.and(self.call(handlers, client, decoded, || match topic {
-                    Topic::Event { dev_id, name } => event::new(py, name, app_id(), dev_id, document.clone()),
-                    Topic::Field { dev_id, field } => {
-                        let value = event::PyFieldValue::new(field, app_id(), dev_id, document.clone());
+                    Topic::Event { app_id, dev_id, name } => {
+                        event::new(py, network.event_kind(name), name, app_id, dev_id, document.clone())
+                    }
+                    Topic::Field { app_id, dev_id, field } => {
+                        let value = event::PyFieldValue::new(field, app_id, dev_id, document.clone());
                         Ok(Bound::new(py, value)?.into_any())
                     }
                     Topic::Uplink { .. } | Topic::Downlink { .. } => {

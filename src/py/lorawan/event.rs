@@ -154,6 +154,7 @@ impl PyRegistrationEvent {
 /// An event of the class that its name decides.
 pub(in crate::py) fn new<'py>(
     py: Python<'py>,
+    kind: EventKind,
     name: &str,
     app_id: &str,
     dev_id: &str,
@@ -161,7 +162,7 @@ pub(in crate::py) fn new<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let base = PyDeviceEvent { name: name.to_owned(), app_id: app_id.to_owned(), dev_id: dev_id.to_owned(), document };
     let base = PyClassInitializer::from(base);
-    Ok(match EventKind::of(name) {
+    Ok(match kind {
         EventKind::Activation => Bound::new(py, base.add_subclass(PyActivationEvent))?.into_any(),
         EventKind::Downlink => Bound::new(py, base.add_subclass(PyDownlinkEvent))?.into_any(),
         EventKind::Registration => Bound::new(py, base.add_subclass(PyRegistrationEvent))?.into_any(),

@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 
 use crate::client::Body;
 use crate::dialect::json::{Document, Kind, Value};
-use crate::dialect::lorawan::{payload_bytes, timestamp};
+use crate::dialect::lorawan::{Network, timestamp};
 use crate::py::error::decode_error;
 use crate::py::value::{Objects, fields, string, to_dict, to_hashable, to_py};
 use crate::sync::Mutex;
@@ -319,17 +319,16 @@ impl PyUplinkMessage {
     /// The bytes of ``payload_raw``; ``None`` if there are none.
     #[getter]
     fn payload<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        match payload_bytes(self.value()) {
+        match Network::V2.fields().payload(self.value()) {
             Ok(bytes) => Ok(bytes.map(|bytes| PyBytes::new(py, &bytes))),
-            Err(reason) => Err(decode_error(py, reason)),
+            Err(error) => Err(decode_error(py, error.to_string())),
         }
     }
 
     /// ``metadata.time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown.
     #[getter]
     fn received_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let value = self.value();
-        self.time(py, value.get("metadata").and_then(|metadata| metadata.get("time")))
+        self.time(py, Network::V2.fields().received_at(self.value()))
     }
 
     /// This object's own ``time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::air::Radio;
 use super::registry::Registry;
-use crate::dialect::lorawan::Topic;
+use crate::dialect::lorawan::{self, Topic};
 use crate::sandbox::broker::{QoS, Router};
 use crate::sandbox::fault::Faults;
 use crate::sandbox::grpc::RateLimit;
@@ -65,7 +65,7 @@ impl Network {
             return;
         }
         self.router.publish(topic, payload.clone(), qos, retain, self.faults.message_delay());
-        if let (Some(Topic::Downlink { dev_id }), Some((app_id, _))) = (Topic::parse(topic), topic.split_once('/')) {
+        if let Some(Topic::Downlink { app_id, dev_id }) = lorawan::Network::V2.topic(topic) {
             self.take_downlink(app_id, dev_id, payload);
         }
     }

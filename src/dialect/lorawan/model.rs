@@ -1,0 +1,189 @@
+//! What all networks have in common: what is listened to, what a message is about, what is sent.
+
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::error::{Error, Result};
+use crate::ids::DevId;
+
+/// What a message is about, read off its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic<'a> {
+    /// An uplink.
+    Uplink {
+        /// Its application.
+        app_id: &'a str,
+        /// Sending device.
+        dev_id: &'a str,
+    },
+    /// One payload field of an uplink.
+    Field {
+        /// The device's application.
+        app_id: &'a str,
+        /// Sending device.
+        dev_id: &'a str,
+        /// Path of the field, its levels joined by `/`.
+        field: &'a str,
+    },
+    /// Something that happened to a device.
+    Event {
+        /// The device's application.
+        app_id: &'a str,
+        /// Device concerned.
+        dev_id: &'a str,
+        /// The event's name, such as `down/sent`.
+        name: &'a str,
+    },
+    /// A downlink on its way to the network.
+    Downlink {
+        /// The device's application.
+        app_id: &'a str,
+        /// Receiving device.
+        dev_id: &'a str,
+    },
+}
+
+impl<'a> Topic<'a> {
+    /// The application.
+    #[must_use]
+    pub fn app_id(self) -> &'a str {
+        match self {
+            Self::Uplink { app_id, .. }
+            | Self::Field { app_id, .. }
+            | Self::Event { app_id, .. }
+            | Self::Downlink { app_id, .. } => app_id,
+        }
+    }
+
+    /// The device.
+    #[must_use]
+    pub fn dev_id(self) -> &'a str {
+        match self {
+            Self::Uplink { dev_id, .. }
+            | Self::Field { dev_id, .. }
+            | Self::Event { dev_id, .. }
+            | Self::Downlink { dev_id, .. } => dev_id,
+        }
+    }
+}
+
+/// What an application can listen to; `None` for the device means all devices.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Filter {
+    /// Uplinks.
+    Uplink(Option<DevId>),
+    /// One payload field of the uplinks, its levels joined by `/`.
+    Field(Option<DevId>, String),
+    /// One kind of event, or all of them.
+    Event(Option<DevId>, Option<String>),
+    /// Whatever this MQTT topic filter takes.
+    Any(String),
+}
+
+/// What a device event tells, which decides the shape of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// A join, or a failed one.
+    Activation,
+    /// The way of a downlink.
+    Downlink,
+    /// The device's registration was made, changed or deleted.
+    Registration,
+    /// An uplink that could not be decoded.
+    UplinkError,
+    /// A name that this library does not know.
+    Other,
+}
+
+/// Where a downlink enters the device's queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Schedule {
+    /// It becomes the only entry.
+    #[default]
+    Replace,
+    /// In front of all others.
+    First,
+    /// At the end.
+    Last,
+}
+
+impl FromStr for Schedule {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "replace" => Ok(Self::Replace),
+            "first" => Ok(Self::First),
+            "last" => Ok(Self::Last),
+            other => Err(Error::invalid("schedule", other, "\"replace\", \"first\" or \"last\"")),
+        }
+    }
+}
+
+/// What a downlink carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Bytes, as base64 text.
+    Raw(String),
+    /// Fields for the application's encoder, as JSON text.
+    Fields(String),
+}
+
+impl Payload {
+    /// A payload of these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self::Raw(STANDARD.encode(bytes))
+    }
+
+    /// The payload that a text means: base64 stays as it is, hex that is no base64 is converted.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is neither.
+    pub fn from_text(text: &str) -> Result<Self> {
+        // Padding bits that are not zero are accepted: the networks' decoders do, too.
+        let lenient = base64::engine::GeneralPurpose::new(
+            &base64::alphabet::STANDARD,
+            base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+        );
+        if lenient.decode(text).is_ok() {
+            return Ok(Self::Raw(text.to_owned()));
+        }
+        match hex::decode(text) {
+            Ok(bytes) => Ok(Self::from_bytes(&bytes)),
+            Err(_) => Err(Error::invalid("payload", text, "base64 such as \"AQ==\" or hex such as \"01\"")),
+        }
+    }
+}
+
+/// A downlink as the application gives it to the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Downlink {
+    /// LoRaWAN FPort, 1–223.
+    pub port: u8,
+    /// Whether the device must acknowledge it.
+    pub confirmed: bool,
+    /// Place in the queue.
+    pub schedule: Schedule,
+    /// What it carries.
+    pub payload: Payload,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_base64_first_and_hex_second() {
+        for (text, raw) in
+            [("AQ==", "AQ=="), ("01ff", "01ff"), ("01", "AQ=="), ("0A0b0c", "CgsM"), ("", ""), ("AR==", "AR==")]
+        {
+            assert_eq!(Payload::from_text(text).unwrap(), Payload::Raw(raw.into()), "{text}");
+        }
+        for bad in ["AQ=", "0x1", "hello world", "1"] {
+            assert!(Payload::from_text(bad).is_err(), "{bad}");
+        }
+    }
+}
