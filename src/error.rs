@@ -1,5 +1,6 @@
 //! The one error type of the crate: a variant exists because a caller can act differently on it.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::Duration;
 
@@ -56,10 +57,12 @@ pub enum Error {
         reason: String,
     },
     /// The server answered the login with a refusal.
-    #[error("{}", refusal_text(*code))]
+    #[error("{text}")]
     Refused {
-        /// MQTT 3.1.1 CONNACK return code, 1–255.
+        /// Its code, 1–255: up to 5 by MQTT 3.1.1, from 128 on by MQTT 5.
         code: u8,
+        /// What the code means, in a sentence: [`Error::refused`], or in a network's own words.
+        text: Cow<'static, str>,
     },
     /// The server refused a subscription; messages of that filter will not arrive.
     #[error("the server refused the subscription to {filter:?}")]
@@ -203,6 +206,12 @@ impl Error {
         Self::Invalid { what, value, expected }
     }
 
+    /// An [`Error::Refused`] in the words of MQTT, which `reason` are.
+    #[must_use]
+    pub fn refused(code: u8, reason: &str) -> Self {
+        Self::Refused { code, text: format!("the server refused the login: {reason} (code {code})").into() }
+    }
+
     /// Whether trying the same again later can succeed without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -213,23 +222,13 @@ impl Error {
             | Self::NotConnected
             | Self::Lost { .. }
             | Self::Full { .. } => true,
-            Self::Refused { code } => *code == 3,
+            // Unavailable by MQTT 3.1.1; unavailable, busy, over a quota or a rate by MQTT 5.
+            Self::Refused { code, .. } => matches!(code, 3 | 136 | 137 | 151 | 159),
             Self::Rpc { code, .. } => {
                 matches!(code, RpcCode::Unavailable | RpcCode::DeadlineExceeded | RpcCode::ResourceExhausted)
             }
             _ => false,
         }
-    }
-}
-
-/// The texts of the `ttn` package for the CONNACK codes, which users search for (V2 3.3).
-fn refusal_text(code: u8) -> &'static str {
-    match code {
-        1 => "connection refused- incorrect protocol version",
-        2 => "connection refused -invalid client identifier",
-        3 => "connection refused -server unavailable",
-        4 => "connection refused -bad app_id or access_key",
-        _ => "connection refused -not authorised 6-255: currently unused",
     }
 }
 
@@ -254,7 +253,14 @@ mod tests {
 
     #[test]
     fn only_a_busy_server_is_worth_another_login() {
-        assert!(Error::Refused { code: 3 }.is_retryable());
-        assert!(!Error::Refused { code: 4 }.is_retryable());
+        let retryable = |code| Error::refused(code, "").is_retryable();
+        assert!([3, 136, 137, 151, 159].into_iter().all(retryable));
+        assert!(![1, 4, 5, 134, 135, 138].into_iter().any(retryable));
+    }
+
+    #[test]
+    fn a_refusal_tells_reason_and_code() {
+        let error = Error::refused(137, "Server busy");
+        assert_eq!(error.to_string(), "the server refused the login: Server busy (code 137)");
     }
 }

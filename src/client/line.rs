@@ -249,7 +249,7 @@ impl<P: Platform> Line<P> {
             Err(error) => error,
         };
         let goes_on = old.as_ref().is_some_and(|old| !old.session.is_over());
-        if let Error::Refused { code } = error {
+        if let Error::Refused { code, .. } = error {
             inner.refusal.store(code, Ordering::Release);
             inner.tell(Delivery::Refused { code });
         } else if !goes_on && inner.online.send_replace(false) {

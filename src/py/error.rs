@@ -97,7 +97,7 @@ pub(super) fn to_py(py: Python<'_>, error: Error) -> PyErr {
         Error::Unresolved { host, reason } => gaierror(py, &host, &reason),
         Error::Unreachable { address, source } => os_error(&address, &source),
         Error::Tls { .. } => raise(py, TLS, text),
-        Error::Refused { code } => {
+        Error::Refused { code, .. } => {
             let error = raise(py, REFUSED, text);
             match error.value(py).setattr("code", code) {
                 Ok(()) => error,

@@ -69,7 +69,7 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
             Ok(Packet::Login(answer)) => {
                 return match answer.code {
                     0 => Ok(LoggedIn { stream, version, answer, rest }),
-                    code => Err(Error::Refused { code }),
+                    code => Err(Error::refused(code, mqtt::connect_reason(code))),
                 };
             }
             Err(Unreadable::Incomplete(_)) => {
@@ -89,7 +89,7 @@ const UNANSWERED: &str = "the server closed it without answering the login";
 /// Whether a server of MQTT 3.1.1 may have refused version 5 in this way: by its code, or by closing without a word.
 pub(super) fn speaks_no_level_5(error: &Error) -> bool {
     match error {
-        Error::Refused { code } => mqtt::refuses_version(*code),
+        Error::Refused { code, .. } => mqtt::refuses_version(*code),
         Error::Lost { reason, .. } => reason == UNANSWERED,
         _ => false,
     }

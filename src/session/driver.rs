@@ -124,7 +124,7 @@ impl Driver {
                 }
                 tracing::info!(%error, "reconnecting failed");
                 self.tell(match error {
-                    Error::Refused { code } => {
+                    Error::Refused { code, .. } => {
                         if mqtt::asks_for_pause(code) {
                             pause = Duration::from_secs(1);
                         }

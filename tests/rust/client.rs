@@ -43,7 +43,7 @@ async fn a_wrong_key_is_told_and_the_client_stays_usable() {
     let mut consumer = Consumer::new(&sandbox.mqtt_address(), wrong);
     for _ in 0..2 {
         let error = consumer.try_connect().await.unwrap_err();
-        assert!(matches!(error, Error::Refused { code: 4 }), "{error}");
+        assert!(matches!(error, Error::Refused { code: 4, .. }), "{error}");
         assert_eq!(error.to_string(), "connection refused -bad app_id or access_key");
         assert!(matches!(consumer.next().await, Delivery::Refused { code: 4 }));
     }

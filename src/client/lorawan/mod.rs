@@ -148,7 +148,11 @@ impl Client {
             tls: endpoint.tls.then(|| net::client_config(&config.trust)).transpose()?,
             ..options(config, endpoint, timeout)
         };
-        self.open(options, timeout).await
+        let network = config.network;
+        self.open(options, timeout).await.map_err(|error| match error {
+            Error::Refused { code, .. } => network.refused(code),
+            error => error,
+        })
     }
 
     /// Queue a downlink and return its message ID, 1–65535. It goes out at once; [`Delivery::Sent`] tells when it is

@@ -6,7 +6,7 @@ mod v2;
 
 pub use self::fields::{Fields, Unreadable, timestamp};
 pub use self::model::{Downlink, EventKind, Filter, Payload, Schedule, Topic};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
 
 /// A network, by what it speaks.
@@ -23,6 +23,14 @@ impl Network {
     pub fn login(self, app_id: &AppId, access_key: &AccessKey) -> (String, AccessKey) {
         match self {
             Self::V2 => v2::login(app_id, access_key),
+        }
+    }
+
+    /// A refused login in the network's own words.
+    #[must_use]
+    pub fn refused(self, code: u8) -> Error {
+        match self {
+            Self::V2 => v2::refused(code),
         }
     }
 

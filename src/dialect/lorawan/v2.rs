@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::fields::Fields;
 use super::model::{Downlink, EventKind, Filter, Payload, Schedule, Topic};
+use crate::error::Error;
 use crate::ids::{AccessKey, AppId, DevId};
 
 /// Of an uplink (V2 1.4).
@@ -36,6 +37,18 @@ pub(super) fn event_kind(name: &str) -> EventKind {
 
 pub(super) fn login(app_id: &AppId, access_key: &AccessKey) -> (String, AccessKey) {
     (app_id.as_str().to_owned(), access_key.clone())
+}
+
+/// The texts of the `ttn` package for the CONNACK codes, which users search for (V2 3.3).
+pub(super) fn refused(code: u8) -> Error {
+    let text = match code {
+        1 => "connection refused- incorrect protocol version",
+        2 => "connection refused -invalid client identifier",
+        3 => "connection refused -server unavailable",
+        4 => "connection refused -bad app_id or access_key",
+        _ => "connection refused -not authorised 6-255: currently unused",
+    };
+    Error::Refused { code, text: text.into() }
 }
 
 /// Read a topic (V2 1.3).
@@ -161,5 +174,15 @@ mod tests {
         let network = Network::V2;
         assert!(network.event_names().iter().all(|name| network.event_kind(name) != EventKind::Other));
         assert_eq!(network.event_kind("downlink/scheduled"), EventKind::Other);
+    }
+
+    #[test]
+    fn a_refused_login_reads_as_in_the_original() {
+        let text = |code| Network::V2.refused(code).to_string();
+        assert_eq!(text(1), "connection refused- incorrect protocol version");
+        assert_eq!(text(4), "connection refused -bad app_id or access_key");
+        for code in [5, 6, 137] {
+            assert_eq!(text(code), "connection refused -not authorised 6-255: currently unused");
+        }
     }
 }

@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import functools
 import gc
+import logging
 import socket
 import ssl
 import threading
@@ -78,6 +79,18 @@ def test_a_server_that_answers_no_login_is_told(caplog: pytest.LogCaptureFixture
         closing.set()
         socket.create_connection(listener.getsockname()).close()
         thread.join()
+
+
+def test_a_refused_login_is_logged_in_the_words_of_mqtt_5(
+    server: ThingsBoard, caplog: pytest.LogCaptureFixture, eventually: Eventually
+) -> None:
+    client = TBDeviceMqttClient(server.host, server.port, TOKEN)
+    server.refuse_logins(137)
+    with caplog.at_level(logging.INFO):
+        client.connect(min_reconnect_delay=0.01)
+        eventually(lambda: "the server refused the login: Server busy (code 137)" in caplog.text)
+    assert "authorised" not in caplog.text
+    client.disconnect()
 
 
 def test_every_way_to_log_in(server: ThingsBoard, connected: Maker) -> None:
