@@ -10,11 +10,6 @@ pub const MQTT_PORT: u16 = 1883;
 /// Port of MQTT over TLS.
 pub const MQTTS_PORT: u16 = 8883;
 
-/// Port of discovery servers.
-pub const DISCOVERY_PORT: u16 = 1900;
-/// Port of handlers.
-pub const HANDLER_PORT: u16 = 1904;
-
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -27,7 +22,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Read an address in any form of V2 1.2, or an IPv6 address, `[…]` when a port follows.
+    /// Read the address of an MQTT server: `host`, `host:port`, `mqtt://…`, `mqtts://…`; an IPv6 address as `[…]` when a
+    /// port follows.
     ///
     /// `mqtts://` means TLS and `mqtt://` means none; without a scheme `tls` decides, and where that says nothing
     /// port 8883 means TLS.
@@ -58,12 +54,18 @@ impl Endpoint {
         Ok(Self { host: host.to_owned(), port, tls })
     }
 
-    /// Read the address of a gRPC server: `host`, `host:port` or an IPv6 address, `[…]` when a port follows.
+    /// Read an address without a scheme: `host`, `host:port` or an IPv6 address, `[…]` when a port follows.
     ///
     /// # Errors
-    /// [`Error::Invalid`], naming `what`.
-    pub fn parse_rpc(what: &'static str, address: &str, port: u16, tls: bool) -> Result<Self> {
-        let fail = || Error::invalid(what, address, "host:port, such as \"eu.thethings.network:1904\"");
+    /// [`Error::Invalid`], naming `what` and what was `expected`.
+    pub fn parse_plain(
+        what: &'static str,
+        address: &str,
+        expected: &'static str,
+        port: u16,
+        tls: bool,
+    ) -> Result<Self> {
+        let fail = || Error::invalid(what, address, expected);
         let (host, given) = split_host_port(address).ok_or_else(fail)?;
         if host.is_empty() || host.contains(['/', '@', '?', '#', '\0']) || host.contains(char::is_whitespace) {
             return Err(fail());
@@ -159,14 +161,14 @@ mod tests {
     }
 
     #[test]
-    fn grpc_addresses_are_read() {
+    fn plain_addresses_are_read() {
         for (address, host, port) in [("h:1", "h", 1), ("h", "h", 1904), ("[::1]:7", "::1", 7), ("::1", "::1", 1904)] {
-            let endpoint = Endpoint::parse_rpc("handler_address", address, HANDLER_PORT, true).unwrap();
+            let endpoint = Endpoint::parse_plain("address", address, "host:port", 1904, true).unwrap();
             assert_eq!((endpoint.host.as_str(), endpoint.port), (host, port));
         }
         for address in ["", ":1", "h:", "h:x", "http://h:1", "a b:1", "h:70000"] {
-            let error = Endpoint::parse_rpc("handler_address", address, HANDLER_PORT, true).unwrap_err().to_string();
-            assert!(error.contains("handler_address") && error.contains("host:port"), "{error}");
+            let error = Endpoint::parse_plain("address", address, "host:port", 1904, true).unwrap_err().to_string();
+            assert!(error.starts_with("address") && error.ends_with("expected host:port"), "{error}");
         }
     }
 

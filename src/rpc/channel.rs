@@ -38,14 +38,6 @@ const STALE: Duration = Duration::from_secs(5);
 /// Between these tries.
 const RETRY: Bounds = Bounds { min: Duration::from_millis(100), max: Duration::from_secs(2) };
 
-/// A comma-separated list of addresses, as announcements have it.
-///
-/// # Errors
-/// [`Error::Invalid`] naming the address that cannot be read.
-pub fn addresses(what: &'static str, text: &str, port: u16, tls: bool) -> Result<Vec<Endpoint>> {
-    text.split(',').map(|address| Endpoint::parse_rpc(what, address.trim(), port, tls)).collect()
-}
-
 /// Who is speaking: what goes along with each call.
 #[derive(Clone, Debug, Default)]
 pub enum Authority {

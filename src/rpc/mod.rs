@@ -4,6 +4,7 @@
 //! ([`prost_reflect::DynamicMessage`]), because they keep the fields that our definitions do not have: what a newer
 //! server stores survives a read-modify-write. Fixed requests use the generated types in [`proto`].
 
+mod address;
 mod channel;
 mod codec;
 pub mod message;
@@ -12,6 +13,7 @@ pub mod proto;
 mod status;
 mod text;
 
-pub use self::channel::{Authority, CallOptions, Channel, Reply, addresses};
+pub use self::address::{DISCOVERY_PORT, HANDLER_PORT, addresses};
+pub use self::channel::{Authority, CallOptions, Channel, Reply};
 pub use self::method::Method;
 pub use self::text::to_text;

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
-use thingslink::endpoint::{DISCOVERY_PORT, HANDLER_PORT, Trust};
+use thingslink::endpoint::Trust;
 use thingslink::error::{Error, RpcCode};
 use thingslink::ids::AccessKey;
 use thingslink::rpc::proto::{discovery, handler};
-use thingslink::rpc::{Authority, CallOptions, Channel, Method, addresses};
+use thingslink::rpc::{Authority, CallOptions, Channel, DISCOVERY_PORT, HANDLER_PORT, Method, addresses};
 use thingslink::sandbox::{Options, Right, Sandbox};
 
 async fn sandbox() -> Sandbox {

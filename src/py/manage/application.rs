@@ -18,13 +18,13 @@ use super::refused::{
     REGISTER_APPLICATION, REGISTER_DEVICE, SIMULATE, UPDATE_DEVICE,
 };
 use super::stub::{Connection, PyStub, deadline, message, method};
-use crate::endpoint::{HANDLER_PORT, Trust};
+use crate::endpoint::Trust;
 use crate::ids::{AppId, DevId};
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{exact_bytes, frame_bytes};
 use crate::py::error::OrRaise as _;
 use crate::py::proto::{Place, wrap};
-use crate::rpc::addresses;
+use crate::rpc::{HANDLER_PORT, addresses};
 use crate::sync::Mutex;
 
 /// What DeleteDevice is given, as in the original.

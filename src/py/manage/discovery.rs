@@ -7,13 +7,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use super::stub::{Answer, Call, Connection, PyStub, deadline, invoke, message, method};
-use crate::endpoint::{DISCOVERY_PORT, Trust};
+use crate::endpoint::Trust;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::exact_bytes;
 use crate::py::error::OrRaise as _;
 use crate::py::proto::{Place, PyRepeated};
 use crate::rpc::message::{descriptor, elements};
-use crate::rpc::{Authority, addresses};
+use crate::rpc::{Authority, DISCOVERY_PORT, addresses};
 use crate::sync::Mutex;
 
 const SERVICE: &str = "discovery.Discovery";
