@@ -284,7 +284,7 @@ impl<P: Platform> Line<P> {
     /// Must not be called by the consumer while it handles a delivery: see [`Line::close_soon`].
     pub async fn close(&self, within: Duration) -> bool {
         let call = self.wish(true);
-        self.finish(&call, within).await
+        self.finish(&call, within, false).await
     }
 
     /// Begin to close and return at once: for the consumer's own use while it handles a delivery, which is finished and
@@ -292,8 +292,10 @@ impl<P: Platform> Line<P> {
     pub fn close_soon(&self, within: Duration) {
         let call = self.wish(true);
         self.discard_messages();
+        // The callback that asked sees at once that it was heard.
+        let online = self.inner.online.send_replace(false);
         let line = self.clone();
-        tokio::spawn(async move { line.finish(&call, within).await });
+        tokio::spawn(async move { line.finish(&call, within, online).await });
     }
 
     /// Send what was accepted and part with the server, at most `within`, without a thought for the consumer.
@@ -302,11 +304,12 @@ impl<P: Platform> Line<P> {
         let deadline = Instant::now() + within;
         let Ok(mut place) = tokio::time::timeout_at(deadline, self.inner.place.lock()).await else { return };
         if let Some(old) = place.take() {
-            self.part(old, deadline).await;
+            self.part(old, deadline, false).await;
         }
     }
 
-    async fn finish(&self, call: &Call, within: Duration) -> bool {
+    /// `online` tells whether there was a connection when the wish was heard, if it has been given up already.
+    async fn finish(&self, call: &Call, within: Duration, online: bool) -> bool {
         let deadline = Instant::now() + within;
         let Ok(mut place) = tokio::time::timeout_at(deadline, self.inner.place.lock()).await else { return true };
         // What was opened by a later wish stays.
@@ -316,7 +319,7 @@ impl<P: Platform> Line<P> {
         if !self.idle(call, handled).await {
             self.discard_messages();
         }
-        self.part(old, deadline).await;
+        self.part(old, deadline, online).await;
         // Free for whoever connects anew in a callback that is told of the end.
         drop(place);
         if P::AWAITS_FAREWELL {
@@ -334,8 +337,8 @@ impl<P: Platform> Line<P> {
         }
     }
 
-    async fn part(&self, old: Place<P>, deadline: Instant) {
-        let online = self.inner.online.send_replace(false);
+    async fn part(&self, old: Place<P>, deadline: Instant, online: bool) {
+        let online = self.inner.online.send_replace(false) || online;
         let begun = Instant::now();
         old.session.close(deadline.saturating_duration_since(begun)).await;
         // A login that came about just then is over as well.

@@ -153,7 +153,7 @@ def test_overload_drops_the_oldest_and_counts(
     caplog: pytest.LogCaptureFixture,
     eventually: Callable[[Callable[[], object]], None],
 ) -> None:
-    device, client = sandbox.device("node-1"), client_for(sandbox, queue_messages=10)
+    device, client = sandbox.device("node-1"), client_for(sandbox, queue_messages=10, overflow="drop_oldest")
     release = threading.Event()
 
     def uplink(msg: Any, client: Any) -> None:
