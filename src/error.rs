@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Shorthand for results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong, with the facts a caller needs to act on it. Never carries a secret.
-#[derive(Debug, thiserror::Error)]
+/// What can go wrong, with the facts a caller needs to act on it. Never carries a secret. A clone is the same error: one
+/// failure may be told to several listeners.
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An argument is not usable; nothing was sent.
@@ -46,7 +48,7 @@ pub enum Error {
         address: String,
         /// The operating system's error.
         #[source]
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The TLS handshake failed, or a certificate cannot be used.
     #[error("TLS with {address} failed: {reason}")]
@@ -119,6 +121,14 @@ pub enum Error {
         /// Its topic.
         topic: String,
         /// Why, with the position.
+        reason: String,
+    },
+    /// A protobuf message cannot be understood.
+    #[error("cannot decode a message of type {message}: {reason}")]
+    Malformed {
+        /// Full name of its type, such as `handler.Device`.
+        message: String,
+        /// Why, with the field.
         reason: String,
     },
     /// A remote call failed.
@@ -206,6 +216,11 @@ impl Error {
         Self::Invalid { what, value, expected }
     }
 
+    /// An [`Error::Unreachable`].
+    pub fn unreachable(address: impl Into<String>, source: io::Error) -> Self {
+        Self::Unreachable { address: address.into(), source: source.into() }
+    }
+
     /// An [`Error::Refused`] in the words of MQTT, which `reason` are.
     #[must_use]
     pub fn refused(code: u8, reason: &str) -> Self {
@@ -256,6 +271,16 @@ mod tests {
         let retryable = |code| Error::refused(code, "").is_retryable();
         assert!([3, 136, 137, 151, 159].into_iter().all(retryable));
         assert!(![1, 4, 5, 134, 135, 138].into_iter().any(retryable));
+    }
+
+    #[test]
+    fn a_clone_has_the_same_source() {
+        use std::error::Error as _;
+        let error = Error::unreachable("h:1", io::Error::from_raw_os_error(111));
+        let number = |error: &Error| error.source()?.downcast_ref::<io::Error>()?.raw_os_error();
+        assert_eq!(number(&error), Some(111));
+        assert_eq!(number(&error.clone()), Some(111));
+        assert_eq!(error.clone().to_string(), error.to_string());
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Proxy {
     /// Have the proxy connect to a server.
     pub(super) async fn connect(&self, endpoint: &Endpoint) -> Result<TcpStream> {
         let address = format!("proxy {}:{} on the way to {endpoint}", self.host, self.port);
-        let fail = |source: io::Error| Error::Unreachable { address: address.clone(), source };
+        let fail = |source: io::Error| Error::unreachable(address.as_str(), source);
         let refused = |error: SocksError| match error {
             SocksError::Io(source) => fail(source),
             other => fail(io::Error::other(other.to_string())),

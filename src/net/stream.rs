@@ -76,7 +76,7 @@ pub async fn open(endpoint: &Endpoint, config: Option<&Arc<ClientConfig>>) -> Re
         }
     }
     Err(match last {
-        Some(source) => Error::Unreachable { address: endpoint.to_string(), source },
+        Some(source) => Error::unreachable(endpoint.to_string(), source),
         None => unresolved("no address"),
     })
 }
@@ -97,7 +97,7 @@ pub async fn open_through(
 }
 
 async fn secure(endpoint: &Endpoint, config: Option<&Arc<ClientConfig>>, tcp: TcpStream) -> Result<Stream> {
-    tcp.set_nodelay(true).map_err(|source| Error::Unreachable { address: endpoint.to_string(), source })?;
+    tcp.set_nodelay(true).map_err(|source| Error::unreachable(endpoint.to_string(), source))?;
     if !endpoint.tls {
         return Ok(Stream::Plain(tcp));
     }

@@ -90,12 +90,12 @@ fn raise(py: Python<'_>, class: usize, text: String) -> PyErr {
 }
 
 /// An error of the core as the exception that users catch.
-pub(super) fn to_py(py: Python<'_>, error: Error) -> PyErr {
+pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
     let text = error.to_string();
     match error {
         Error::Invalid { .. } | Error::Address { .. } => PyValueError::new_err(text),
-        Error::Unresolved { host, reason } => gaierror(py, &host, &reason),
-        Error::Unreachable { address, source } => os_error(&address, &source),
+        Error::Unresolved { host, reason } => gaierror(py, host, reason),
+        Error::Unreachable { address, source } => os_error(address, source),
         Error::Tls { .. } => raise(py, TLS, text),
         Error::Refused { code, .. } => {
             let error = raise(py, REFUSED, text);
@@ -110,14 +110,14 @@ pub(super) fn to_py(py: Python<'_>, error: Error) -> PyErr {
         Error::Lost { .. } | Error::Protocol { .. } => raise(py, LOST, text),
         Error::TooLarge { .. } => raise(py, TOO_LARGE, text),
         Error::Full { .. } => raise(py, QUEUE_FULL, text),
-        Error::Decode { .. } => raise(py, DECODE, text),
-        Error::Rpc { code, details } => rpc_error(py, code, details),
+        Error::Decode { .. } | Error::Malformed { .. } => raise(py, DECODE, text),
+        Error::Rpc { code, details } => rpc_error(py, *code, details),
         Error::Sandbox { .. } => raise(py, SANDBOX, text),
     }
 }
 
 /// What gRPC's own Python package raises, as far as users see it: `thingslink._rpc.RpcError`.
-fn rpc_error(py: Python<'_>, code: RpcCode, details: String) -> PyErr {
+fn rpc_error(py: Python<'_>, code: RpcCode, details: &str) -> PyErr {
     let made =
         py.import("thingslink._rpc").and_then(|module| module.getattr("RpcError")?.call1((code.name(), details)));
     match made {
@@ -180,7 +180,7 @@ pub(super) trait OrRaise<T> {
 
 impl<T> OrRaise<T> for Result<T, Error> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T> {
-        self.map_err(|error| to_py(py, error))
+        self.map_err(|error| to_py(py, &error))
     }
 }
 

@@ -30,7 +30,7 @@ pub fn descriptor(full_name: &str) -> MessageDescriptor {
 /// Read a message.
 ///
 /// # Errors
-/// [`Error::Decode`].
+/// [`Error::Malformed`].
 pub fn decode(descriptor: &MessageDescriptor, bytes: Bytes) -> Result<DynamicMessage> {
     DynamicMessage::decode(descriptor.clone(), bytes).map_err(|error| undecodable(descriptor.full_name(), &error))
 }
@@ -38,13 +38,13 @@ pub fn decode(descriptor: &MessageDescriptor, bytes: Bytes) -> Result<DynamicMes
 /// Merge another message of the same type into one: set fields replace, lists append, maps merge.
 ///
 /// # Errors
-/// [`Error::Decode`].
+/// [`Error::Malformed`].
 pub fn merge(message: &mut DynamicMessage, other: &[u8]) -> Result<()> {
     message.merge(other).map_err(|error| undecodable(message.descriptor().full_name(), &error))
 }
 
 fn undecodable(what: &str, error: &prost::DecodeError) -> Error {
-    Error::Decode { topic: what.to_owned(), reason: error.to_string() }
+    Error::Malformed { message: what.to_owned(), reason: error.to_string() }
 }
 
 /// A message whose only field is a list of messages, all at number 1: `handler.DeviceList` and others.
@@ -58,7 +58,7 @@ struct Elements {
 /// the reply's memory.
 ///
 /// # Errors
-/// [`Error::Decode`] if any of them cannot be read.
+/// [`Error::Malformed`] if any of them cannot be read.
 pub fn elements(list: &str, reply: Bytes) -> Result<Vec<Bytes>> {
     let fail = |error: prost::DecodeError| undecodable(list, &error);
     let check: fn(&Bytes) -> Result<(), prost::DecodeError> = match list {
@@ -108,6 +108,7 @@ mod tests {
     fn a_list_with_one_bad_element_is_refused() {
         let good = Bytes::from_static(b"\x0a\x03\x12\x01a\x0a\x03\x12\x01b");
         assert_eq!(elements("handler.DeviceList", good).unwrap().len(), 2);
-        assert!(elements("handler.DeviceList", Bytes::from_static(b"\x0a\x03\x12\x01a\x0a\x02\x12\x09")).is_err());
+        let bad = elements("handler.DeviceList", Bytes::from_static(b"\x0a\x03\x12\x01a\x0a\x02\x12\x09")).unwrap_err();
+        assert!(bad.to_string().starts_with("cannot decode a message of type handler.DeviceList: "), "{bad}");
     }
 }

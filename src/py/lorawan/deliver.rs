@@ -127,7 +127,7 @@ impl Served {
             Body::Undecodable { reason, .. } => {
                 if handlers.all.iter().any(|handler| handler.subject == Subject::Error) {
                     let error = Error::Decode { topic: message.topic.clone(), reason: reason.clone() };
-                    self.tell_error(py, handlers, &to_py(py, error), client);
+                    self.tell_error(py, handlers, &to_py(py, &error), client);
                 }
             }
         }
@@ -150,7 +150,7 @@ impl Served {
             // Of a connection that was lost before, its end has been told.
             Delivery::Closed { online } if online => tell(Subject::Close, &boolean(true)),
             Delivery::Sent(mid) => tell(Subject::Downlink, &|| Ok(mid.into_pyobject(py)?.into_any())),
-            Delivery::Problem(error) => self.tell_error(py, handlers, &to_py(py, error), client),
+            Delivery::Problem(error) => self.tell_error(py, handlers, &to_py(py, &error), client),
             Delivery::Closed { .. }
             | Delivery::Failed(_)
             | Delivery::Replaced
