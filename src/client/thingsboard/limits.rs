@@ -3,19 +3,19 @@
 use std::time::Instant;
 
 use super::{Client, Meter, Meters};
-use crate::dialect::thingsboard::{Address, Limits as Texts, RateLimit, SessionLimits};
+use crate::dialect::thingsboard::{Limits as Texts, RateLimit, SessionLimits, Topic};
 use crate::session::OutboxLimits;
 
 impl Client {
     /// Charge what arrived to the limits, as the server does.
-    pub fn charge(&self, address: Address<'_>) {
-        let count = match address {
-            Address::RpcRequest(_) | Address::RpcResponse(_) => 1.0,
-            Address::Attributes | Address::AttributesResponse(_) => 2.0,
+    pub fn charge(&self, topic: Topic<'_>) {
+        let count = match topic {
+            Topic::RpcRequest(_) | Topic::RpcResponse(_) => 1.0,
+            Topic::Attributes | Topic::AttributesResponse(_) => 2.0,
             _ => 0.0,
         };
-        let devices = match address {
-            Address::GatewayAttributes | Address::GatewayAttributesResponse | Address::GatewayRpc => 1.0,
+        let devices = match topic {
+            Topic::GatewayAttributes | Topic::GatewayAttributesResponse | Topic::GatewayRpc => 1.0,
             _ => 0.0,
         };
         let now = Instant::now();

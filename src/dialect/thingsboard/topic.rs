@@ -25,9 +25,9 @@ pub mod names {
     pub const GATEWAY_CLAIM: &str = "v1/gateway/claim";
 }
 
-/// What a topic that the server publishes to is for.
+/// A topic that the server publishes to, by what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Address<'t> {
+pub enum Topic<'t> {
     /// Shared attributes changed.
     Attributes,
     /// Answer to an attribute request, by its number.
@@ -52,7 +52,7 @@ pub enum Address<'t> {
     Other,
 }
 
-impl<'t> Address<'t> {
+impl<'t> Topic<'t> {
     /// Read a topic.
     #[must_use]
     pub fn parse(topic: &'t str) -> Self {
@@ -86,20 +86,20 @@ mod tests {
     #[test]
     fn topics_are_read() {
         for (topic, expected) in [
-            ("v1/devices/me/attributes", Address::Attributes),
-            ("v1/devices/me/attributes/response/7", Address::AttributesResponse("7")),
-            ("v1/devices/me/rpc/request/a b", Address::RpcRequest("a b")),
-            ("v1/devices/me/rpc/response/2", Address::RpcResponse("2")),
-            ("v2/fw/response/1/chunk/12", Address::FirmwareChunk("1", "12")),
-            ("v2/fw/response/1", Address::Other),
-            ("v2/fw/error", Address::FirmwareError),
-            ("v1/gateway/attributes", Address::GatewayAttributes),
-            ("v1/gateway/attributes/response", Address::GatewayAttributesResponse),
-            ("v1/gateway/rpc", Address::GatewayRpc),
-            ("v1/gateway/disconnect", Address::GatewayDisconnect),
-            ("v1/devices/me/telemetry", Address::Other),
+            ("v1/devices/me/attributes", Topic::Attributes),
+            ("v1/devices/me/attributes/response/7", Topic::AttributesResponse("7")),
+            ("v1/devices/me/rpc/request/a b", Topic::RpcRequest("a b")),
+            ("v1/devices/me/rpc/response/2", Topic::RpcResponse("2")),
+            ("v2/fw/response/1/chunk/12", Topic::FirmwareChunk("1", "12")),
+            ("v2/fw/response/1", Topic::Other),
+            ("v2/fw/error", Topic::FirmwareError),
+            ("v1/gateway/attributes", Topic::GatewayAttributes),
+            ("v1/gateway/attributes/response", Topic::GatewayAttributesResponse),
+            ("v1/gateway/rpc", Topic::GatewayRpc),
+            ("v1/gateway/disconnect", Topic::GatewayDisconnect),
+            ("v1/devices/me/telemetry", Topic::Other),
         ] {
-            assert_eq!(Address::parse(topic), expected, "{topic}");
+            assert_eq!(Topic::parse(topic), expected, "{topic}");
         }
     }
 }

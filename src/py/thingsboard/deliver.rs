@@ -17,7 +17,7 @@ use super::words;
 use crate::client::thingsboard::{Client, Config, Device, Expired, Meters, Request, Traffic};
 use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::mqtt::code;
-use crate::dialect::thingsboard::{Address, connect_reason};
+use crate::dialect::thingsboard::{Topic as Address, connect_reason};
 use crate::error::Error;
 use crate::py::owner::Owner;
 use crate::py::serve::{Serve, is_our_interrupt, served};
