@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Client, Meter, Meters};
-use crate::dialect::thingsboard::{Limits as Texts, RateLimit, SessionLimits, Topic};
+use crate::dialect::thingsboard::{LimitTexts, RateLimit, SessionLimits, Topic};
 use crate::session::OutboxLimits;
 
 impl Client {
@@ -41,7 +41,7 @@ impl Client {
     /// Keep to what the server says of the session; `percentage` is the part of it that is used. Gives the size that a
     /// message may have, if the server says one.
     pub fn apply(&self, limits: &SessionLimits, percentage: u64) -> Option<usize> {
-        let set = |meters: &Meters, texts: &Texts| {
+        let set = |meters: &Meters, texts: &LimitTexts| {
             let texts = [&texts.messages, &texts.telemetry_messages, &texts.telemetry_points];
             for (meter, text) in meters.all().into_iter().zip(texts) {
                 let now = Instant::now();
@@ -56,7 +56,7 @@ impl Client {
             set(&self.inner.platform.own, own);
         }
         if self.inner.platform.config.gateway {
-            set(&self.inner.platform.devices, limits.devices.as_ref().unwrap_or(&Texts::default()));
+            set(&self.inner.platform.devices, limits.devices.as_ref().unwrap_or(&LimitTexts::default()));
         }
         let (messages, telemetry) =
             (self.inner.platform.own.messages.limit().clone(), self.inner.platform.own.telemetry.limit().clone());

@@ -11,6 +11,6 @@ pub use super::mqtt::connect_reason;
 pub use json::{write_float, write_text};
 pub use rate_limit::{RateLimit, TokenBucket, Window};
 pub use reason::PublishCode;
-pub use session_limits::{Limits, SessionLimits};
+pub use session_limits::{LimitTexts, SessionLimits};
 pub use telemetry::{Chunk, Entry, Field, Part, Stamp, split};
 pub use topic::{Topic, names};

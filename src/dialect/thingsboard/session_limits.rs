@@ -5,7 +5,7 @@ use crate::dialect::json::{Document, Kind, Value};
 
 /// Limits of one kind of traffic, as texts; empty for none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct LimitTexts {
     /// Messages that are no telemetry.
     pub messages: String,
     /// Telemetry and attributes.
@@ -18,19 +18,19 @@ pub struct Limits {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionLimits {
     /// Of the client itself; `None` when the server names none.
-    pub own: Option<Limits>,
+    pub own: Option<LimitTexts>,
     /// Of the devices behind a gateway.
-    pub devices: Option<Limits>,
+    pub devices: Option<LimitTexts>,
     /// Unacknowledged messages; 0 for the server's silence.
     pub in_flight: u64,
     /// Bytes of a message; 0 for the server's silence.
     pub payload_bytes: u64,
 }
 
-fn limits(value: Option<Value<'_>>) -> Option<Limits> {
+fn limits(value: Option<Value<'_>>) -> Option<LimitTexts> {
     let value = value.filter(|value| value.kind() == Kind::Object && value.members().next().is_some())?;
     let text = |name| value.get(name).and_then(|text| Some(text.as_str()?.into_owned())).unwrap_or_default();
-    Some(Limits {
+    Some(LimitTexts {
         messages: text("messages"),
         telemetry_messages: text("telemetryMessages"),
         telemetry_points: text("telemetryDataPoints"),
