@@ -1,6 +1,6 @@
 """The device side of ThingsBoard over MQTT: `tb_device_mqtt` of the `tb-mqtt-client` package, in Rust."""
 
-from thingslink._native import GreedyTokenBucket, RateLimit, TBDeviceMqttClient, TBPublishInfo
+from thingslink._native import GreedyTokenBucket, RateLimit, TBPublishInfo, TBQoSException, TBTimeoutException
 from thingslink.thingsboard.constants import (
     ATTRIBUTES_TOPIC,
     ATTRIBUTES_TOPIC_REQUEST,
@@ -26,7 +26,7 @@ from thingslink.thingsboard.constants import (
     TBSendMethod,
     log,
 )
-from thingslink.thingsboard.exceptions import TBQoSException, TBTimeoutException
+from thingslink.thingsboard.device import TBDeviceMqttClient
 from thingslink.thingsboard.provisioning import ProvisionClient
 
 __all__ = [

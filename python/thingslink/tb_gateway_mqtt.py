@@ -1,7 +1,9 @@
 """The gateway side of ThingsBoard over MQTT: `tb_gateway_mqtt` of the `tb-mqtt-client` package, in Rust."""
 
-from thingslink._native import RateLimit, TBDeviceMqttClient, TBGatewayMqttClient, TBPublishInfo
+from thingslink._native import RateLimit, TBPublishInfo
 from thingslink.thingsboard.constants import TBSendMethod, log
+from thingslink.thingsboard.device import TBDeviceMqttClient
+from thingslink.thingsboard.gateway import TBGatewayMqttClient
 
 GATEWAY_MAIN_TOPIC = "v1/gateway/"
 GATEWAY_ATTRIBUTES_TOPIC = GATEWAY_MAIN_TOPIC + "attributes"

@@ -52,8 +52,9 @@ mod _native {
     use super::sandbox::{PyFollower, PySandbox, PyStream, PyThingsBoard};
     #[pymodule_export]
     use super::thingsboard::{
-        PyDeviceClient, PyGatewayClient, PyMessageInfo, PyMqtt, PyPublishInfo, PyRateLimit, PyTokenBucket, murmur3_32,
-        murmur3_128, request_credentials,
+        PyDeviceClient, PyGatewayClient, PyMessageInfo, PyMqttHandle, PyPrepared, PyProxy, PyPublishInfo, PyRateLimit,
+        PyTlsSettings, PyTokenBucket, PyWill, TBQoSException, TBTimeoutException, has_parameter, murmur3_32,
+        murmur3_128, request_credentials, set_percentage, split_entries,
     };
 
     #[pymodule_init]

@@ -215,12 +215,12 @@ def documented() -> list[tuple[str, str]]:
     ]
     names += ["RegistrationEvent", "FieldValue", "ApplicationClient", "HandlerClient", "DiscoveryClient", "Message"]
     names += [
-        "TBDeviceMqttClient",
-        "TBGatewayMqttClient",
+        "DeviceClient",
+        "GatewayClient",
         "TBPublishInfo",
         "RateLimit",
         "GreedyTokenBucket",
-        "MqttClient",
+        "MqttHandle",
     ]
     return [
         (name, member)

@@ -20,6 +20,7 @@ class Stats(TypedDict):
         undecodable: Messages that were no JSON; raw callbacks got them all the same.
         oversize: Packets over ``max_message_bytes``, skipped.
         callback_errors: Exceptions that callbacks raised.
+        kept: Messages left with the server because a callback raised an exception.
         sent: Downlinks written (QoS 0) or acknowledged (QoS 1).
         reconnects: Connections made anew after a loss.
         queue_length: Messages between network and callbacks now.
@@ -33,6 +34,7 @@ class Stats(TypedDict):
     undecodable: int
     oversize: int
     callback_errors: int
+    kept: int
     sent: int
     reconnects: int
     queue_length: int
@@ -69,14 +71,18 @@ class MQTTClient:
         reconnect_max_delay: Longest delay between attempts in seconds.
         max_message_bytes: Larger packets are skipped and counted.
         max_inflight: Downlinks that may wait for their acknowledgement at once (QoS 1).
-        queue_messages: Bound of the queue between network and callbacks; by default 100,000, or 4,000 where reading
-            stops.
-        queue_bytes: Its bound in bytes; by default 128 MiB, or 8 MiB where reading stops.
-        overflow: What a full queue does at QoS 0: ``"drop_oldest"`` or ``"stop_reading"``. At QoS 1 reading stops.
+        queue_messages: Bound of the queue between network and callbacks; by default 100,000.
+        queue_bytes: Its bound in bytes; by default 128 MiB.
+        overflow: What a full queue does at QoS 0: ``"stop_reading"`` leaves what comes to the kernel and the server
+            until there is room, ``"drop_oldest"`` drops and counts. At QoS 1 reading stops.
         send_queue_messages: Bound of the queue of downlinks; ``send`` waits for room up to 30 s.
         send_queue_bytes: Its bound in bytes.
         insecure_channel: Whether to ask the discovery server in plain text.
         discovery_certificate: PEM text or bytes to trust at the discovery server instead of the system's roots.
+        on_callback_error: What becomes of an uplink at QoS 1 whose callback raised an exception. ``"acknowledge"``
+            lets the server forget it; ``"keep"`` leaves it with the server, which sends it again on the next
+            connection, and counts it in ``stats()["kept"]``.
+        manual_ack: Whether the program acknowledges uplinks by itself, with ``ack``; needs QoS 1.
 
     Raises:
         ValueError: A setting that cannot be used, named.
@@ -103,11 +109,13 @@ class MQTTClient:
         max_inflight: int = 1000,
         queue_messages: int | None = None,
         queue_bytes: int | None = None,
-        overflow: str = "drop_oldest",
+        overflow: str = "stop_reading",
         send_queue_messages: int = 50000,
         send_queue_bytes: int = 67108864,
         insecure_channel: bool = False,
         discovery_certificate: str | bytes | None = None,
+        on_callback_error: str = "acknowledge",
+        manual_ack: bool = False,
         **aliases: str,
     ) -> None: ...
     @property
@@ -178,6 +186,19 @@ class MQTTClient:
             QueueFullError: No room in the queue for 30 s.
 
         Source: The Things Network V2 MQTT API, downlink messages.
+        """
+    def ack(self, msg: UplinkMessage | RawMessage | DeviceEvent | FieldValue) -> None:
+        """Let the server forget a message, of a client that was made with ``manual_ack=True``.
+
+        From any thread, in any order, any time after the message came. A message that is not acknowledged comes again on
+        the next connection. Nothing happens for one that came at QoS 0, or that has been acknowledged.
+
+        Args:
+            msg: What a callback got.
+
+        Raises:
+            TypeError: It is no message.
+            ValueError: It is a part of a message, or the client was made without ``manual_ack``.
         """
     def flush(self, timeout: _Seconds | None = None) -> None:
         """Wait until every downlink is written (QoS 0) or acknowledged (QoS 1).

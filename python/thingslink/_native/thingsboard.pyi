@@ -147,141 +147,88 @@ class RateLimit:
     @staticmethod
     def get_dp_rate_limit_by_host(host: str, dp_rate_limit: str) -> str: ...
 
+class TBTimeoutException(Exception):  # noqa: N818 - the original's name
+    """A request was not answered in time."""
+
+class TBQoSException(Exception):  # noqa: N818 - the original's name
+    """A level of delivery that is neither 0 nor 1."""
+
 @final
-class MqttClient:
-    """The MQTT client behind a ThingsBoard client, as far as programs reach into it."""
+class TlsSettings:
+    """Whom to trust, and who the client is. Made, it has read its files.
+
+    Raises:
+        OSError: A file cannot be read.
+        TlsError: A certificate or a key cannot be used.
+    """
+
+    def __new__(
+        cls,
+        ca_certs: str | bytes | PathLike[str] | None,
+        cert_file: str | PathLike[str] | None,
+        key_file: str | PathLike[str] | None,
+        key_password: str | None,
+        insecure: bool,
+    ) -> Self: ...
+
+@final
+class Will:
+    """What the server publishes when the client is lost."""
+
+    def __new__(cls, topic: str, payload: bytes, qos: int, retain: bool) -> Self: ...
+
+@final
+class Proxy:
+    """The proxy on the way to the server; its kinds are PySocks' numbers, 1 (SOCKS 4a) and 2 (SOCKS 5)."""
+
+    def __new__(cls, kind: int, host: str, port: int, username: str | None, password: str | None) -> Self: ...
+
+@final
+class Prepared:
+    """Everything that a connection needs, found to be of use."""
+
+class MqttHandle:
+    """The MQTT side of a client: the native half of ``_client``."""
 
     _max_inflight_messages: int
     _max_queued_messages: int
-    _on_connect: _Callback | None
-    _on_disconnect: _Callback | None
+    def __new__(cls, client: DeviceClient) -> Self: ...
     def is_connected(self) -> bool:
         """Whether the client is logged in now."""
-    def publish(
-        self, topic: str, payload: str | bytes | bytearray | float | None = None, qos: int = 0, retain: bool = False
-    ) -> TBPublishInfo:
-        """Publish bytes or text to any topic."""
     def subscribe(self, topic: str, qos: int = 0) -> tuple[int, int | None]:
         """Subscribe to one more filter, now and after every connect."""
     def unsubscribe(self, topic: str) -> tuple[int, int | None]:
         """End a subscription."""
-    def will_set(
-        self, topic: str, payload: str | bytes | bytearray | float | None = None, qos: int = 0, retain: bool = False
-    ) -> None:
-        """Set what the server publishes when the client is lost; holds from the next ``connect`` on."""
-    def tls_set(
-        self,
-        ca_certs: str | bytes | PathLike[str] | None = None,
-        certfile: str | PathLike[str] | None = None,
-        keyfile: str | PathLike[str] | None = None,
-        cert_reqs: int | None = None,
-        tls_version: Any = None,
-        ciphers: str | None = None,
-        keyfile_password: str | None = None,
-    ) -> None:
-        """Speak TLS from the next ``connect`` on."""
-    def tls_insecure_set(self, value: bool) -> None:
-        """Accept any certificate, or check it again: with ``True`` there is no protection against an impostor."""
-    def proxy_set(
-        self,
-        proxy_type: int | None = None,
-        proxy_addr: str | None = None,
-        proxy_port: int | None = None,
-        proxy_rdns: bool | None = None,
-        proxy_username: str | None = None,
-        proxy_password: str | None = None,
-    ) -> None:
-        """Go through a SOCKS proxy from the next ``connect`` on; without an address no longer.
+    def _native_publish(self, topic: str, payload: bytes, qos: int) -> TBPublishInfo: ...
 
-        Args:
-            proxy_type: PySocks' numbers: 2 (SOCKS 5, the default) or 1 (SOCKS 4a).
-            proxy_addr: Name or address of the proxy, which also resolves the server's name.
-            proxy_port: Its port, 1080 by default.
-            proxy_rdns: Of no effect.
-            proxy_username: User name, where the proxy wants one.
-            proxy_password: Password.
-        """
-    def enable_logger(self, logger: Any = None) -> None:
-        """Do nothing: the log goes to the loggers ``tb_connection`` and ``thingslink`` in any case."""
-    def loop_start(self) -> None:
-        """Do nothing: there is no thread to start."""
-    def loop_stop(self, *_args: Any, **_kwargs: Any) -> None:
-        """Do nothing: there is no thread to stop."""
-    def __getattr__(self, name: str) -> Any: ...
-    def __setattr__(self, name: str, value: Any) -> None: ...
+class DeviceClient:
+    """The native half of ``TBDeviceMqttClient``: what happens often.
 
-class TBDeviceMqttClient:
-    """A device of a ThingsBoard server, over MQTT.
-
-    Every generation of arguments is understood: ``(host)``, ``(host, token)``, ``(host, token, port)`` and
-    ``(host, port, username, password, …)``; ``token=`` is another name of ``username``.
-
-    Callbacks are called one at a time and in order, from threads of the library; how many parameters a callback has
-    decides what it gets. An exception in a callback is logged to ``tb_connection``; everything goes on. All methods may
-    be called from inside callbacks.
-
-    Sending waits while there is no connection: until ``stop`` is called, or as long as ``timeout`` allows. What was
-    accepted at QoS 1 is sent again after a reconnect until the server acknowledges it.
-
-    A context manager: connects on enter, disconnects on exit.
-
-    Args:
-        host: Name or address of the server.
-        port: Its port; 8883 is the usual one for TLS.
-        username: Access token, or user name.
-        password: Password, with basic credentials.
-        quality_of_service: 0 or 1 (the default), for subscriptions and for what is sent without one of its own.
-        client_id: MQTT client identifier; empty lets the server choose.
-        chunk_size: Bytes of the pieces of a firmware download; 0 asks for the whole.
-        messages_rate_limit: Limit of messages that are no telemetry, ``"count:seconds,…"``.
-        telemetry_rate_limit: Limit of telemetry and attributes.
-        telemetry_dp_rate_limit: Limit of the values in them.
-        max_payload_size: Bytes above which telemetry and attributes are split.
-        protocol: 5, with a step back to 3.1.1 when the server refuses it, or ``"3.1.1"``.
-
-    Raises:
-        ValueError: An argument that cannot be used, named.
-        TypeError: A missing argument, or one of the wrong type.
+    Methods called ``_native_…`` are what the Python half builds on. Methods called ``_hear_…``, and
+    ``_on_decoded_message``, do nothing here and are overridden there: the client calls them for what happens seldom,
+    one at a time and in order, from the thread that serves it. What they raise is logged.
     """
 
-    EMPTY_RATE_LIMIT: ClassVar[RateLimit]
     stopped: bool
     """Whether ``stop`` was called."""
     max_payload_size: int
     """The size of messages in bytes, above which telemetry and attributes are split."""
-    quality_of_service: int
-    """0 or 1, for what is sent without a level of its own."""
-    current_firmware_info: dict[str, str]
-    """What is told about the installed firmware."""
-    firmware_info: dict[str, Any]
-    """The shared attributes that came last; there after the first ones."""
-    firmware_data: bytes
-    """The firmware package that came last; there after the first one."""
-    firmware_received: bool
-    """Whether a package is complete and being handled."""
-    rate_limits_received: bool
-    """Whether the session's limits were answered."""
-    service_configuration_callback: _Callback | None
-    """What gets the answer of ``getSessionLimits`` after every connect."""
 
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
     def __init__(
         self,
+        *,
         host: str,
-        port: int | str = 1883,
-        username: str | int | None = None,
-        password: str | int | None = None,
-        quality_of_service: int | None = None,
-        client_id: str = "",
-        chunk_size: int = 0,
-        messages_rate_limit: str = "DEFAULT_MESSAGES_RATE_LIMIT",
-        telemetry_rate_limit: str = "DEFAULT_TELEMETRY_RATE_LIMIT",
-        telemetry_dp_rate_limit: str = "DEFAULT_TELEMETRY_DP_RATE_LIMIT",
-        max_payload_size: int = 8196,
-        protocol: int | str = 5,
-        **kwargs: Any,
+        port: int,
+        username: str,
+        password: str,
+        client_id: str,
+        qos: int,
+        version: int,
+        limits: tuple[str, str, str],
+        device_limits: tuple[str, str, str] | None,
+        max_payload_size: int,
     ) -> None: ...
-    @property
-    def _client(self) -> MqttClient: ...
     @property
     def _attr_request_dict(self) -> dict[int, Any]: ...
     @property
@@ -290,44 +237,6 @@ class TBDeviceMqttClient:
     def _telemetry_rate_limit(self) -> RateLimit: ...
     @property
     def _telemetry_dp_rate_limit(self) -> RateLimit: ...
-    def connect(
-        self,
-        callback: _Callback | None = None,
-        min_reconnect_delay: _Seconds | None = 1,
-        timeout: _Seconds | None = 120,
-        tls: bool = False,
-        ca_certs: str | bytes | PathLike[str] | None = None,
-        cert_file: str | PathLike[str] | None = None,
-        key_file: str | PathLike[str] | None = None,
-        keepalive: _Seconds | None = 120,
-        *,
-        key_password: str | None = None,
-        insecure: bool = False,
-    ) -> None:
-        """Open the connection; the login is answered to ``callback``, for every connection anew.
-
-        Returns when the connection is open, without waiting for the answer. A refused login is logged, told to the
-        callback and tried again.
-
-        Args:
-            callback: ``callback(client, userdata, flags, result_code)``, or with ``properties`` and ``tb_client``
-                behind if it has a parameter of that name. ``result_code`` equals 0 on success.
-            min_reconnect_delay: Seconds before the first attempt after a loss; doubles with each.
-            timeout: Longest delay between attempts in seconds.
-            tls: Whether to speak TLS (1.2 or 1.3). The port stays as it is.
-            ca_certs: Certificates to trust instead of the system's: a path, PEM text or PEM bytes.
-            cert_file: PEM file of the client's certificate, which may hold its key, too.
-            key_file: PEM file of its key.
-            keepalive: Seconds of silence before the connection is probed, whole, 0 (never) to 65535.
-            key_password: What the key is encrypted with.
-            insecure: Whether to accept any certificate: no protection against an impostor.
-
-        Raises:
-            OSError: The server cannot be reached (``ConnectionRefusedError``, ``socket.gaierror``, …),
-                or a file not read.
-            TlsError: The handshake failed, or a certificate cannot be used.
-            ValueError: An argument that cannot be used.
-        """
     def disconnect(self, *, timeout: _Seconds | None = None) -> int:
         """Send what was accepted and part with the server; gives 0, or 4 when there was no connection.
 
@@ -338,8 +247,6 @@ class TBDeviceMqttClient:
         """Make those who wait for a connection give up; the connection itself stays."""
     def is_connected(self) -> bool:
         """Whether the client is logged in now."""
-    def __enter__(self) -> Self: ...
-    def __exit__(self, _type: object, _value: object, _traceback: object) -> None: ...
     def send_telemetry(
         self,
         telemetry: _Telemetry,
@@ -391,8 +298,6 @@ class TBDeviceMqttClient:
 
         Subscriptions survive a reconnect. The same callback for the same key counts once.
         """
-    def subscribe_to_all_attributes(self, callback: _Callback) -> int:
-        """Have ``callback(result, exception)`` called when any shared attribute changes; gives a number."""
     def unsubscribe_from_attribute(self, subscription_id: int | str) -> None:
         """End a subscription by its number, or all with ``"*"``."""
     def clean_device_sub_dict(self) -> None:
@@ -415,64 +320,32 @@ class TBDeviceMqttClient:
                 is lost.
             timeout: Seconds to wait for the answer; without one as long as the connection lasts.
         """
-    def claim(self, secret_key: str, duration: int = 30000) -> TBPublishInfo:
-        """Let a user claim the device with this key within ``duration`` milliseconds."""
-    def max_inflight_messages_set(self, inflight: int) -> None:
-        """Bound the QoS 1 messages that are unacknowledged at once; 0 for any number."""
-    def max_queued_messages_set(self, queue_size: int) -> None:
-        """Bound the messages that wait at once, after which sending waits, too; 0 for any number."""
     def reconnect_delay_set(self, min_delay: _Seconds | None = 1, max_delay: _Seconds | None = 120) -> None:
         """Set the delays between attempts to connect, in seconds: doubling from the first to the second."""
-    def request_service_configuration(self, callback: _Callback) -> None:
-        """Ask the server for the session's limits; ``callback`` gets the answer of the call."""
-    def on_service_configuration(self, _request: object, response: Any, *_args: Any, **_kwargs: Any) -> None:
-        """Keep to the session's limits, the answer of ``getSessionLimits``."""
-    def get_firmware_update(self) -> None:
-        """Download the firmware package that the shared attributes announce, now and whenever they change."""
-    def update_firmware_info(
-        self, title: str | None = None, version: str | None = None, state: Any = None, error: str | None = None
-    ) -> None:
-        """Change what is told about the firmware, and send it as telemetry."""
-    def set_on_firmware_received_callback(self, cb: _Callback | None) -> None:
-        """Set what gets a downloaded package: ``cb(client, data, version)``."""
-    @staticmethod
-    def provision(
-        host: str,
-        provision_device_key: str,
-        provision_device_secret: str,
-        port: int = 1883,
-        device_name: str | None = None,
-        access_token: str | None = None,
-        client_id: str | None = None,
-        username: str | None = None,
-        password: str | None = None,
-        hash: str | None = None,
-        gateway: bool | None = None,
-    ) -> dict[str, Any] | None:
-        """Ask a server for credentials of a new device; gives its answer, or ``None`` when it refuses.
-
-        Raises:
-            OSError: The server cannot be reached.
-            ThingsTimeoutError: No answer within a minute.
-        """
     def add_attrs_request_timeout(self, attr_request_number: int, timeout: float) -> None:
         """Give up waiting for the answer to an attribute request at this time of ``time.monotonic()``."""
-    def _on_connect(
-        self,
-        client: object,
-        userdata: object,
-        flags: object,
-        result_code: object,
-        properties: object = None,
-        *extra_params: Any,
-    ) -> None: ...
-    def _on_decoded_message(self, _content: Any, _message: Any, **_kwargs: Any) -> None: ...
-    @staticmethod
-    def _decode(message: Any) -> Any: ...
-    @staticmethod
-    def _split_message(message_pack: Any, datapoints_max_count: int, max_payload_size: int) -> list[dict[str, Any]]: ...
-    @staticmethod
-    def _count_datapoints_in_message(data: Any, device: str | None = None) -> int: ...
+    def _native_prepare(
+        self, keepalive: _Seconds | None, tls: TlsSettings | None, will: Will | None, proxy: Proxy | None
+    ) -> Prepared: ...
+    def _native_connect(self, prepared: Prepared) -> None: ...
+    def _native_subscribe(self, topic: str, qos: int | None = None) -> tuple[int, int | None]: ...
+    def _native_apply_limits(self, answer: Any) -> bool: ...
+    def _hear_connected(self, _code: int, _reason: str, _session_present: bool) -> None:
+        """A login was answered: with the CONNACK code and its name."""
+    def _hear_disconnected(self, _code: int) -> None:
+        """A connection ended: 0 when that was asked for, 7 when it was lost."""
+    def _hear_limits(self, _number: int, _answer: Any) -> None:
+        """The question for the session's limits, which is the client's own, was answered."""
+    def _hear_firmware(self, _attributes: dict[str, Any]) -> None:
+        """Shared attributes name a firmware package."""
+    def _hear_firmware_piece(self, _request: str, _data: bytes) -> None:
+        """A piece of a firmware package came."""
+    def _hear_firmware_refusal(self, _reason: Any) -> None:
+        """A piece of a firmware package was refused."""
+    def _hear_device_dropped(self, _content: dict[str, Any]) -> None:
+        """The server dropped a device behind the gateway."""
+    def _on_decoded_message(self, _content: Any, _message: Any) -> None:
+        """A message came on a topic that the client does not know: its value, and the message itself."""
     def _publish_data(
         self,
         data: Any,
@@ -483,50 +356,15 @@ class TBDeviceMqttClient:
         msg_rate_limit: RateLimit | None = None,
         dp_rate_limit: RateLimit | None = None,
     ) -> TBPublishInfo: ...
-    def _subscribe_to_topic(
-        self, topic: str, qos: int | None = None, timeout: _Seconds | None = 5
-    ) -> tuple[int, int | None]: ...
     def _add_attr_request_callback(self, callback: _WithUserdata) -> int: ...
-    def __getattr__(self, name: str) -> Any: ...
 
-class TBGatewayMqttClient(TBDeviceMqttClient):
-    """A gateway of a ThingsBoard server, with devices behind it, over MQTT.
+class GatewayClient(DeviceClient):
+    """The native half of ``TBGatewayMqttClient``; it adds methods alone."""
 
-    A device as well: everything of ``TBDeviceMqttClient`` works for the gateway itself. Devices are announced again
-    after a reconnect.
-
-    Args:
-        host: As in ``TBDeviceMqttClient``, like everything that is not told here.
-        gateway: Kept as the attribute ``gateway``; of no other use.
-        device_messages_rate_limit: Limit of messages of the devices that are no telemetry.
-        device_telemetry_rate_limit: Limit of their telemetry and attributes.
-        device_telemetry_dp_rate_limit: Limit of the values in them.
-    """
-
-    gateway: Any
-    """Whatever the constructor was given."""
     devices_server_side_rpc_request_handler: _Callback | None
     """What is called for calls to devices."""
-    device_disconnect_callback: _Callback | None
-    """What is called, as ``callback(gateway, content)``, when the server drops a device."""
 
-    def __init__(
-        self,
-        host: str,
-        port: int | str = 1883,
-        username: str | int | None = None,
-        password: Any = None,
-        gateway: Any = None,
-        quality_of_service: int = 1,
-        client_id: str = "",
-        messages_rate_limit: str = "DEFAULT_MESSAGES_RATE_LIMIT",
-        telemetry_rate_limit: str = "DEFAULT_TELEMETRY_RATE_LIMIT",
-        telemetry_dp_rate_limit: str = "DEFAULT_TELEMETRY_DP_RATE_LIMIT",
-        device_messages_rate_limit: str = "DEFAULT_MESSAGES_RATE_LIMIT",
-        device_telemetry_rate_limit: str = "DEFAULT_TELEMETRY_RATE_LIMIT",
-        device_telemetry_dp_rate_limit: str = "DEFAULT_TELEMETRY_DP_RATE_LIMIT",
-        **kwargs: Any,
-    ) -> None: ...
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
     @property
     def _devices_connected_through_gateway_messages_rate_limit(self) -> RateLimit: ...
     @property
@@ -553,10 +391,6 @@ class TBGatewayMqttClient(TBDeviceMqttClient):
         self, device_name: str, keys: list[str], callback: _WithUserdata | None
     ) -> TBPublishInfo:
         """Ask for client attributes of a device; ``callback(result, exception)`` gets the answer."""
-    def gw_subscribe_to_all_attributes(self, callback: _Callback) -> int:
-        """Have ``callback(content)`` called when a shared attribute of any device changes; gives a number."""
-    def gw_subscribe_to_all_device_attributes(self, device: str, callback: _Callback) -> int:
-        """Have ``callback(content)`` called when any shared attribute of a device changes; gives a number."""
     def gw_subscribe_to_attribute(self, device: str, attribute: str, callback: _Callback) -> int:
         """Have ``callback(content)`` called when a shared attribute of a device changes; gives a number.
 
@@ -578,6 +412,9 @@ class TBGatewayMqttClient(TBDeviceMqttClient):
     def get_subscriptions_in_progress(self) -> bool:
         """Whether the subscriptions of the connection are still to be answered."""
 
+def _set_rate_limit_percentage(percentage: int) -> None: ...
+def _has_parameter(callable: _Callback, name: str) -> bool: ...
+def _split_entries(items: list[Any], max_points: int, max_bytes: int) -> list[dict[str, Any]]: ...
 def _provision(host: str, port: int, request: Mapping[str, Any], timeout: _Seconds) -> bytes: ...
 def _murmur3_32(data: bytes) -> int: ...
 def _murmur3_128(data: bytes) -> int: ...

@@ -4,6 +4,8 @@ import enum
 import logging
 import os
 
+from thingslink._native import _set_rate_limit_percentage
+
 log = logging.getLogger("tb_connection")
 
 RPC_REQUEST_TOPIC = "v1/devices/me/rpc/request/"
@@ -48,6 +50,8 @@ def _percentage() -> int:
 
 #: The part of the server's rate limits that is used, in percent.
 DEFAULT_RATE_LIMIT_PERCENTAGE = _percentage()
+# Handed in once: the native layer reads neither the environment nor this module.
+_set_rate_limit_percentage(DEFAULT_RATE_LIMIT_PERCENTAGE)
 
 
 class TBSendMethod(enum.Enum):

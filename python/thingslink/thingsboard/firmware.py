@@ -1,10 +1,12 @@
-"""Download of firmware packages (TB 1.5, 3.8). Called by the clients, whose other half it is."""
+"""Download of firmware packages (TB 1.5, 3.8): what `TBDeviceMqttClient` does with what it hears of them."""
 
 # ruff: noqa: SLF001
 
+from __future__ import annotations
+
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .checksum import verify_checksum
 from .constants import (
@@ -18,6 +20,9 @@ from .constants import (
     REQUIRED_SHARED_KEYS,
     TBFirmwareState,
 )
+
+if TYPE_CHECKING:
+    from .device import TBDeviceMqttClient
 
 log = logging.getLogger("tb_connection")
 
@@ -46,24 +51,24 @@ class Download:
         return int(self.info.get(FW_SIZE_ATTR) or 0)
 
 
-def _subscribe(client: Any) -> None:
+def _subscribe(client: TBDeviceMqttClient) -> None:
     client._subscribe_to_topic(CHUNKS, 1)
     client._subscribe_to_topic(ERRORS, 1)
 
 
-def start(client: Any) -> None:
+def start(client: TBDeviceMqttClient) -> None:
     """Tell the server what is installed, and ask for what should be."""
     _subscribe(client)
     client.send_telemetry(client.current_firmware_info)
     _ask(client)
 
 
-def _ask(client: Any) -> None:
+def _ask(client: TBDeviceMqttClient) -> None:
     # The answer is looked at like every other one: it needs no callback.
     client.request_attributes(shared_keys=REQUIRED_SHARED_KEYS.split(","))
 
 
-def update(client: Any, title: str | None, version: str | None, state: Any, error: str | None) -> None:
+def update(client: TBDeviceMqttClient, title: str | None, version: str | None, state: Any, error: str | None) -> None:
     """Change what is told about the firmware, and send it as telemetry."""
     info = client.current_firmware_info
     if title is not None:
@@ -77,7 +82,7 @@ def update(client: Any, title: str | None, version: str | None, state: Any, erro
     client.send_telemetry(info)
 
 
-def on_attributes(client: Any, info: dict[str, Any]) -> None:
+def on_attributes(client: TBDeviceMqttClient, info: dict[str, Any]) -> None:
     """Begin a download if the attributes announce another package than the installed one."""
     installed = client.current_firmware_info
     title, version = info.get(FW_TITLE_ATTR), info.get(FW_VERSION_ATTR)
@@ -87,7 +92,7 @@ def on_attributes(client: Any, info: dict[str, Any]) -> None:
     )
     if same:
         return
-    before: Download | None = getattr(client, "_download", None)
+    before = client._download
     if before is not None and before.info == info and not before.retried:
         return
     if not info.get(FW_SIZE_ATTR):
@@ -102,15 +107,15 @@ def on_attributes(client: Any, info: dict[str, Any]) -> None:
     _request(client, download)
 
 
-def _request(client: Any, download: Download) -> None:
+def _request(client: TBDeviceMqttClient, download: Download) -> None:
     size = client._chunk_size
     payload = "" if not size or size > download.size else str(size)
     client._client.publish(f"v2/fw/request/{download.number}/chunk/{download.chunk}", payload, qos=1)
 
 
-def on_chunk(client: Any, request: str, data: bytes) -> None:
+def on_chunk(client: TBDeviceMqttClient, request: str, data: bytes) -> None:
     """Take a piece of the package."""
-    download: Download | None = getattr(client, "_download", None)
+    download = client._download
     if download is None or request != str(download.number) or len(download.data) >= download.size:
         return
     download.data += data
@@ -123,21 +128,21 @@ def on_chunk(client: Any, request: str, data: bytes) -> None:
         _finish(client, download)
 
 
-def on_error(client: Any, reason: object) -> None:
+def on_error(client: TBDeviceMqttClient, reason: object) -> None:
     """The server refused a request for a piece."""
-    download: Download | None = getattr(client, "_download", None)
+    download = client._download
     if download is not None:
         _fail(client, download, str(reason))
 
 
-def _fail(client: Any, download: Download, reason: str) -> None:
+def _fail(client: TBDeviceMqttClient, download: Download, reason: str) -> None:
     log.error("firmware %s %s: %s", download.info.get(FW_TITLE_ATTR), download.info.get(FW_VERSION_ATTR), reason)
     client.update_firmware_info(state=TBFirmwareState.FAILED, error=reason)
     download.data.clear()
     download.info = dict(download.info, **{FW_SIZE_ATTR: 0})
 
 
-def _finish(client: Any, download: Download) -> None:
+def _finish(client: TBDeviceMqttClient, download: Download) -> None:
     client.update_firmware_info(state=TBFirmwareState.DOWNLOADED)
     data, info = bytes(download.data), download.info
     if not verify_checksum(data, info.get(FW_CHECKSUM_ALG_ATTR), info.get(FW_CHECKSUM_ATTR)):
@@ -146,12 +151,12 @@ def _finish(client: Any, download: Download) -> None:
     client.update_firmware_info(state=TBFirmwareState.VERIFIED)
     client.firmware_data = data
     client.firmware_received = True
-    callback = getattr(client, "_on_firmware_received", None) or _store
+    callback = _store if client._on_firmware_received is None else client._on_firmware_received
     callback(client, data, info.get(FW_VERSION_ATTR))
     client.firmware_received = False
 
 
-def _store(client: Any, data: bytes, version: str | None) -> None:
+def _store(client: TBDeviceMqttClient, data: bytes, version: str | None) -> None:
     """Write the package to a file named after its title, as long as nobody has said what to do with it."""
     title = str(client.firmware_info.get(FW_TITLE_ATTR) or "firmware")
     client.update_firmware_info(state=TBFirmwareState.UPDATING)

@@ -1,6 +1,26 @@
-"""What connect callbacks are given beside the client."""
+"""What the original took from its MQTT client: the client itself, as ``_client``, and what connect callbacks get."""
 
-from typing import NamedTuple
+# ruff: noqa: PLR0917 - the parameters are the original's
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from thingslink._native import MqttHandle, Proxy, TlsSettings, Will
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+    from typing import TypeAlias
+
+    from thingslink._native import DeviceClient, TBPublishInfo
+
+    _Callback: TypeAlias = Callable[..., object]
+    _Payload: TypeAlias = str | bytes | bytearray | float | None
+    _File: TypeAlias = str | PathLike[str]
+
+#: PySocks' number of SOCKS 5.
+_SOCKS5 = 2
 
 
 class ConnectFlags(NamedTuple):
@@ -53,3 +73,128 @@ class ReasonCode:
 
     def __repr__(self) -> str:
         return f"ReasonCode({self.value}, {self._name!r})"
+
+
+def check_callable(name: str, value: Any) -> None:
+    """Refuse what is neither callable nor ``None``."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be callable, not {type(value).__name__}")
+
+
+def _body(payload: _Payload) -> bytes:
+    if isinstance(payload, bytes | bytearray):
+        return bytes(payload)
+    return b"" if payload is None else str(payload).encode()
+
+
+class MqttClient(MqttHandle):
+    """The MQTT client behind a ThingsBoard client, as far as programs reach into it."""
+
+    __module__ = "thingslink.tb_device_mqtt"
+
+    def __init__(self, client: DeviceClient) -> None:  # noqa: ARG002 - taken by __new__
+        self._will: Will | None = None
+        self._proxy: Proxy | None = None
+        # Kept as they were given: the files are read for each `connect` anew.
+        self._tls: tuple[Any, Any, Any, str | None] | None = None
+        self._tls_insecure = False
+        self._told_of_connect: _Callback | None = None
+        self._told_of_disconnect: _Callback | None = None
+
+    def publish(self, topic: str, payload: _Payload = None, qos: int = 0, retain: bool = False) -> TBPublishInfo:
+        """Publish bytes or text to any topic."""
+        if retain:
+            raise ValueError("retain is not valid: ThingsBoard keeps no messages")
+        return self._native_publish(topic, _body(payload), qos)
+
+    def will_set(self, topic: str, payload: _Payload = None, qos: int = 0, retain: bool = False) -> None:
+        """Set what the server publishes when the client is lost; holds from the next ``connect`` on."""
+        self._will = Will(topic, _body(payload), qos, retain)
+
+    def tls_set(
+        self,
+        ca_certs: str | bytes | PathLike[str] | None = None,
+        certfile: _File | None = None,
+        keyfile: _File | None = None,
+        cert_reqs: int | None = None,
+        tls_version: Any = None,  # noqa: ARG002 - 1.2 and 1.3 are spoken, whichever is asked for
+        ciphers: str | None = None,
+        keyfile_password: str | None = None,
+    ) -> None:
+        """Speak TLS from the next ``connect`` on."""
+        if ciphers is not None:
+            raise ValueError("ciphers is not valid: they cannot be chosen")
+        files = (ca_certs, certfile, keyfile, keyfile_password)
+        insecure = cert_reqs == 0
+        # Made to tell at once of what cannot be used.
+        TlsSettings(*files, insecure)
+        self._tls, self._tls_insecure = files, insecure
+
+    def tls_insecure_set(self, value: bool) -> None:
+        """Accept any certificate, or check it again: with ``True`` there is no protection against an impostor."""
+        if self._tls is None:
+            raise ValueError("Must configure SSL context before using tls_insecure_set.")
+        self._tls_insecure = value
+
+    def _tls_settings(self) -> TlsSettings | None:
+        return None if self._tls is None else TlsSettings(*self._tls, self._tls_insecure)
+
+    def proxy_set(
+        self,
+        proxy_type: int | None = None,
+        proxy_addr: str | None = None,
+        proxy_port: int | None = None,
+        proxy_rdns: bool | None = None,  # noqa: ARG002 - the proxy resolves names in any case
+        proxy_username: str | None = None,
+        proxy_password: str | None = None,
+    ) -> None:
+        """Go through a SOCKS proxy from the next ``connect`` on; without an address no longer.
+
+        Args:
+            proxy_type: PySocks' numbers: 2 (SOCKS 5, the default) or 1 (SOCKS 4a).
+            proxy_addr: Name or address of the proxy, which also resolves the server's name.
+            proxy_port: Its port, 1080 by default.
+            proxy_rdns: Of no effect.
+            proxy_username: User name, where the proxy wants one.
+            proxy_password: Password.
+        """
+        if proxy_addr is None:
+            self._proxy = None
+            return
+        kind = _SOCKS5 if proxy_type is None else proxy_type
+        port = 1080 if proxy_port is None else proxy_port
+        self._proxy = Proxy(kind, proxy_addr, port, proxy_username, proxy_password)
+
+    def enable_logger(self, logger: Any = None) -> None:
+        """Do nothing: the log goes to the loggers ``tb_connection`` and ``thingslink`` in any case."""
+
+    def loop_start(self) -> None:
+        """Do nothing: there is no thread to start."""
+
+    def loop_stop(self, *_args: Any, **_kwargs: Any) -> None:
+        """Do nothing: there is no thread to stop."""
+
+    @property
+    def _on_connect(self) -> _Callback | None:
+        """What is told of connections instead of the client's own ``_on_connect``."""
+        return self._told_of_connect
+
+    @_on_connect.setter
+    def _on_connect(self, callback: _Callback | None) -> None:
+        check_callable("callback", callback)
+        self._told_of_connect = callback
+
+    @property
+    def _on_disconnect(self) -> _Callback | None:
+        """What is told when a connection is lost or closed."""
+        return self._told_of_disconnect
+
+    @_on_disconnect.setter
+    def _on_disconnect(self, callback: _Callback | None) -> None:
+        check_callable("callback", callback)
+        self._told_of_disconnect = callback
+
+    if TYPE_CHECKING:
+        # Programs keep whatever they like here.
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...

@@ -1,37 +1,30 @@
 //! JSON as the original writes it: compact, unescaped UTF-8, floats with a fraction or an exponent.
 
 use std::fmt::Write as _;
+use std::io;
+
+/// A text, as `serde_json` writes to it.
+struct Appended<'a>(&'a mut String);
+
+impl io::Write for Appended<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push_str(std::str::from_utf8(bytes).map_err(io::Error::other)?);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Append a string with its quotes.
 pub fn write_text(text: &str, out: &mut String) {
-    out.push('"');
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x08 => "\\b",
-            0x0C => "\\f",
-            0..0x20 => "",
-            _ => continue,
-        };
-        out.push_str(&text[plain..at]);
-        if escape.is_empty() {
-            // Cannot fail: writing to a String does not.
-            let _always = write!(out, "\\u{byte:04x}");
-        } else {
-            out.push_str(escape);
-        }
-        plain = at + 1;
-    }
-    out.push_str(&text[plain..]);
-    out.push('"');
+    // Cannot fail: what comes is whole characters, and a String takes them all.
+    let _always = serde_json::to_writer(Appended(out), text);
 }
 
-/// Append a number; `null` for what is not finite.
+/// Append a number; `null` for what is not finite. `serde_json` writes other bytes: `1e16` where the original has `1e+16`,
+/// and `1e-5` where it has `0.00001`.
 pub fn write_float(value: f64, out: &mut String) {
     if !value.is_finite() {
         return out.push_str("null");

@@ -57,3 +57,10 @@ impl Callback {
         }
     }
 }
+
+/// Whether a callable has a parameter of that name.
+#[pyfunction]
+#[pyo3(name = "_has_parameter")]
+pub(in crate::py) fn has_parameter(callable: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
+    Ok(Signature::of(callable)?.is_some_and(|signature| signature.names(name)))
+}

@@ -1,30 +1,60 @@
-//! The arguments of `connect` as the core's settings.
+//! What `connect` is told, as values of the core.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use rustls::ClientConfig;
 
 use crate::backoff::Bounds;
-use crate::endpoint::Trust;
+use crate::client::thingsboard::Connection;
+use crate::endpoint::{Endpoint, Trust};
 use crate::ids::AccessKey;
-use crate::net::{self, Identity};
+use crate::net::{self, Identity, Proxy, ProxyKind};
 use crate::py::arguments::wrong_type;
-use crate::py::convert::{seconds, trust};
+use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
+use crate::session::Will;
 
-/// What a program says of TLS.
-#[derive(Debug, Default)]
-pub(super) struct TlsArguments<'py> {
-    pub(super) ca_certs: Option<Bound<'py, PyAny>>,
-    pub(super) cert_file: Option<Bound<'py, PyAny>>,
-    pub(super) key_file: Option<Bound<'py, PyAny>>,
-    pub(super) key_password: Option<String>,
-    pub(super) insecure: bool,
+/// Bound on the opening of each connection.
+const OPENING: Duration = Duration::from_secs(30);
+
+/// Whom to trust, and who the client is. Made, it has read its files.
+#[pyclass(frozen, name = "TlsSettings", module = "thingslink._native")]
+pub(in crate::py) struct PyTlsSettings {
+    config: Arc<ClientConfig>,
+}
+
+#[pymethods]
+impl PyTlsSettings {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        ca_certs: Option<Bound<'_, PyAny>>,
+        cert_file: Option<Bound<'_, PyAny>>,
+        key_file: Option<Bound<'_, PyAny>>,
+        key_password: Option<String>,
+        insecure: bool,
+    ) -> PyResult<Self> {
+        let whom = if insecure { Trust::Anyone } else { trust(ca_certs.as_ref())? };
+        let identity = match (&cert_file, &key_file) {
+            (Some(certificate), key) => {
+                let certificate = pem("cert_file", certificate)?;
+                let key =
+                    key.as_ref().map(|key| pem("key_file", key)).transpose()?.unwrap_or_else(|| certificate.clone());
+                let key = String::from_utf8(key).map_err(|_| PyValueError::new_err("key_file is not PEM text"))?;
+                let password = key_password.map(AccessKey::new);
+                Some(Identity { certificate, key: AccessKey::new(key), password })
+            }
+            (None, Some(_)) => return Err(PyValueError::new_err("key_file is given without cert_file")),
+            (None, None) => None,
+        };
+        Ok(Self { config: net::client_config_for(&whom, identity.as_ref(), &[]).or_raise(py)? })
+    }
 }
 
 /// PEM text, or a file of it.
@@ -42,28 +72,91 @@ fn pem(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     })
 }
 
-impl TlsArguments<'_> {
-    /// Read the files, so that a wrong path is told at once.
-    pub(super) fn load(&self, py: Python<'_>) -> PyResult<Arc<ClientConfig>> {
-        let whom = if self.insecure { Trust::Anyone } else { trust(self.ca_certs.as_ref())? };
-        let identity = match (&self.cert_file, &self.key_file) {
-            (Some(certificate), key) => {
-                let certificate = pem("cert_file", certificate)?;
-                let key =
-                    key.as_ref().map(|key| pem("key_file", key)).transpose()?.unwrap_or_else(|| certificate.clone());
-                let key = String::from_utf8(key).map_err(|_| PyValueError::new_err("key_file is not PEM text"))?;
-                let password = self.key_password.as_ref().map(AccessKey::new);
-                Some(Identity { certificate, key: AccessKey::new(key), password })
-            }
-            (None, Some(_)) => return Err(PyValueError::new_err("key_file is given without cert_file")),
-            (None, None) => None,
-        };
-        net::client_config_for(&whom, identity.as_ref(), &[]).or_raise(py)
+/// What the server publishes when the client is lost.
+#[pyclass(frozen, name = "Will", module = "thingslink._native")]
+pub(in crate::py) struct PyWill {
+    will: Will,
+}
+
+#[pymethods]
+impl PyWill {
+    #[new]
+    fn new(topic: String, payload: Vec<u8>, qos: i64, retain: bool) -> PyResult<Self> {
+        topic_of(&topic)?;
+        Ok(Self { will: Will { topic, payload: Bytes::from(payload), qos: convert::qos(qos)?, retain } })
     }
 }
 
+/// The proxy on the way to the server.
+#[pyclass(frozen, name = "Proxy", module = "thingslink._native")]
+pub(in crate::py) struct PyProxy {
+    proxy: Proxy,
+}
+
+#[pymethods]
+impl PyProxy {
+    #[new]
+    fn new(kind: i64, host: String, port: u16, username: Option<String>, password: Option<String>) -> PyResult<Self> {
+        // PySocks' numbers.
+        let kind = match kind {
+            1 => ProxyKind::Socks4,
+            2 => ProxyKind::Socks5,
+            other => {
+                let text = format!("proxy_type {other} is not valid: expected 1 (SOCKS 4) or 2 (SOCKS 5)");
+                return Err(PyValueError::new_err(text));
+            }
+        };
+        let login = username.map(|user| (user, AccessKey::new(password.unwrap_or_default())));
+        Ok(Self { proxy: Proxy { kind, host, port, login } })
+    }
+}
+
+/// Everything that a connection needs, found to be of use.
+#[pyclass(frozen, name = "Prepared", module = "thingslink._native")]
+pub(in crate::py) struct PyPrepared {
+    pub(super) how: Connection,
+}
+
+impl PyPrepared {
+    /// Put it together.
+    pub(super) fn new(
+        host: &str,
+        port: u16,
+        keep_alive: Option<&Bound<'_, PyAny>>,
+        tls: Option<&PyTlsSettings>,
+        will: Option<&PyWill>,
+        proxy: Option<&PyProxy>,
+    ) -> PyResult<Self> {
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return Err(PyValueError::new_err("Invalid host."));
+        }
+        let keep_alive = seconds_or("keepalive", keep_alive, 120)?;
+        if keep_alive.subsec_nanos() != 0 || keep_alive.as_secs() > 65_535 {
+            let text = format!("keepalive {keep_alive:?} is not valid: expected whole seconds from 0 (off) to 65535");
+            return Err(PyValueError::new_err(text));
+        }
+        let how = Connection {
+            endpoint: Endpoint { host: host.to_owned(), port, tls: tls.is_some() },
+            tls: tls.map(|tls| tls.config.clone()),
+            keep_alive,
+            will: will.map(|will| will.will.clone()),
+            proxy: proxy.map(|proxy| proxy.proxy.clone()),
+            timeout: OPENING,
+        };
+        Ok(Self { how })
+    }
+}
+
+/// A topic to publish to.
+pub(super) fn topic_of(topic: &str) -> PyResult<()> {
+    if topic.is_empty() || topic.len() > 65_535 || topic.contains(['+', '#', '\0']) {
+        return Err(PyValueError::new_err(format!("topic {topic:?} is not valid: expected a topic without wildcards")));
+    }
+    Ok(())
+}
+
 /// A time in seconds that may be left out.
-pub(super) fn seconds_or(name: &str, given: Option<&Bound<'_, PyAny>>, default: u64) -> PyResult<Duration> {
+fn seconds_or(name: &str, given: Option<&Bound<'_, PyAny>>, default: u64) -> PyResult<Duration> {
     given.map_or(Ok(Duration::from_secs(default)), |given| seconds(name, given))
 }
 

@@ -1,9 +1,13 @@
-//! `TBDeviceMqttClient`.
+//! `DeviceClient`: the native half of `TBDeviceMqttClient`, which is a Python class
+//! (`thingslink/thingsboard/device.py`).
+//!
+//! What happens often is here under its public name. What Python builds on is called `_native_…`; what Python is told of
+//! is called `_hear_…` (`device/hooks.rs`).
 
 mod attributes;
 mod calls;
+mod hooks;
 mod limits;
-mod packages;
 mod private;
 mod sending;
 
@@ -17,36 +21,29 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use super::connection::{TlsArguments, backoff, seconds_or};
-use super::constructor::Arguments;
+use super::connection::{PyPrepared, PyProxy, PyTlsSettings, PyWill, backoff};
 use super::deliver::Shared;
+use super::exceptions::qos_error;
 use super::json::{named, to_json};
-use super::mqtt::set_in_flight;
+use super::mqtt_handle::set_in_flight;
 use super::publish_info::PyPublishInfo;
-use super::rate_limit::{messages_by_host, parse, percentage, points_by_host};
+use super::rate_limit::meters;
 use super::telemetry::{self, Bounds};
-use super::words;
-use crate::client::thingsboard::{Config, Connection, Meter, Meters, Traffic};
-use crate::dialect::mqtt::is_keep_alive;
+use crate::client::thingsboard::{Config, Meters, Traffic};
 use crate::dialect::thingsboard::names;
-use crate::endpoint::Endpoint;
 use crate::ids::AccessKey;
 use crate::py::arguments::wrong_type;
-use crate::py::convert::seconds;
+use crate::py::convert::{self, seconds};
 use crate::py::error::OrRaise as _;
 use crate::py::{log, serve};
-use crate::session::QoS;
+use crate::session::{QoS, Version};
 use crate::sync::Mutex;
 
 /// How long an attribute request waits for its answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(20);
-/// Bound on the opening of each connection.
-const OPENING: Duration = Duration::from_secs(30);
-/// The size of messages until the server says another one.
-const MAX_PAYLOAD_SIZE: usize = 8196;
 
-/// A device of a ThingsBoard server, over MQTT.
-#[pyclass(frozen, subclass, name = "TBDeviceMqttClient", module = "thingslink.tb_device_mqtt", weakref, dict)]
+/// The native half of a device's client.
+#[pyclass(frozen, subclass, name = "DeviceClient", module = "thingslink._native", weakref, dict)]
 pub(in crate::py) struct PyDeviceClient {
     /// Set by `__init__`, so that subclasses may have a constructor of their own.
     made: Mutex<Option<Made>>,
@@ -79,73 +76,6 @@ impl PyDeviceClient {
         Ok(self.made()?.shared)
     }
 
-    /// Make the core's client of the constructor's arguments.
-    pub(super) fn initialise(slf: &Bound<'_, Self>, arguments: &Arguments<'_>, gateway: bool) -> PyResult<()> {
-        let py = slf.py();
-        let host = arguments.text("host")?.unwrap_or_default();
-        let part = percentage(py)?;
-        let meter = |text: &str| Meter::new(parse(py, text, part));
-        let limit = |name: &str, default: &str| -> PyResult<Meter> {
-            Ok(meter(&messages_by_host(&host, &arguments.limit(name, "rate_limit", default)?)))
-        };
-        let points = |name: &str| -> PyResult<Meter> {
-            let default = "DEFAULT_TELEMETRY_DP_RATE_LIMIT";
-            Ok(meter(&points_by_host(&host, &arguments.limit(name, "dp_rate_limit", default)?)))
-        };
-        let own = Meters {
-            messages: limit("messages_rate_limit", "DEFAULT_MESSAGES_RATE_LIMIT")?,
-            telemetry: limit("telemetry_rate_limit", "DEFAULT_TELEMETRY_RATE_LIMIT")?,
-            points: points("telemetry_dp_rate_limit")?,
-        };
-        let devices = if gateway {
-            Meters {
-                messages: limit("device_messages_rate_limit", "DEFAULT_MESSAGES_RATE_LIMIT")?,
-                telemetry: limit("device_telemetry_rate_limit", "DEFAULT_TELEMETRY_RATE_LIMIT")?,
-                points: points("device_telemetry_dp_rate_limit")?,
-            }
-        } else {
-            Meters::unlimited()
-        };
-        let quality = match arguments.get("quality_of_service")? {
-            Some(quality) => quality,
-            None => 1_i64.into_pyobject(py)?.into_any(),
-        };
-        let config = Config {
-            username: arguments.username()?,
-            password: AccessKey::new(arguments.text("password")?.unwrap_or_default()),
-            client_id: arguments.text("client_id")?.unwrap_or_default(),
-            qos: if quality.extract::<i64>().is_ok_and(|quality| quality == 0) {
-                QoS::AtMostOnce
-            } else {
-                QoS::AtLeastOnce
-            },
-            gateway,
-            version: arguments.version()?,
-        };
-        let in_flight = own.telemetry.limit().smallest();
-        let max_payload_size = arguments.number("max_payload_size")?.unwrap_or(MAX_PAYLOAD_SIZE);
-        let shared = Shared::new(config, own, devices, max_payload_size).or_raise(py)?;
-        if let Some(in_flight) = in_flight {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, never negative")]
-            set_in_flight(&shared, in_flight as usize);
-        }
-        let port = arguments.port()?;
-        shared.client.pace().set(backoff(None, None)?);
-        *slf.get().made.lock() = Some(Made { shared, host: host.into(), port });
-        let firmware = PyDict::new(py);
-        for (key, value) in
-            [("current_fw_title", "Initial"), ("current_fw_version", "v0"), ("fw_state", "IDLE"), ("fw_error", "")]
-        {
-            firmware.set_item(key, value)?;
-        }
-        slf.setattr("_lock", py.import("threading")?.getattr("RLock")?.call0()?)?;
-        slf.setattr("quality_of_service", quality)?;
-        slf.setattr("current_firmware_info", firmware)?;
-        slf.setattr("firmware_received", false)?;
-        slf.setattr("rate_limits_received", false)?;
-        slf.setattr("_chunk_size", arguments.number("chunk_size")?.unwrap_or(0))
-    }
-
     /// A level of delivery, or the client's own; anything but 0 and 1 is an error.
     pub(super) fn qos(slf: &Bound<'_, Self>, given: Option<Bound<'_, PyAny>>) -> PyResult<QoS> {
         let quality = match given {
@@ -155,7 +85,7 @@ impl PyDeviceClient {
         match quality.extract::<i64>() {
             Ok(0) => Ok(QoS::AtMostOnce),
             Ok(1) => Ok(QoS::AtLeastOnce),
-            _ => Err(words::qos_error(slf.py())),
+            _ => Err(qos_error(slf.py())),
         }
     }
 
@@ -201,87 +131,73 @@ impl PyDeviceClient {
 #[pymethods]
 impl PyDeviceClient {
     #[new]
-    #[pyo3(
-        signature = (*_args, **_kwargs),
-        text_signature = "(host, port=1883, username=None, password=None, quality_of_service=None, client_id='', chunk_size=0, messages_rate_limit='DEFAULT_MESSAGES_RATE_LIMIT', telemetry_rate_limit='DEFAULT_TELEMETRY_RATE_LIMIT', telemetry_dp_rate_limit='DEFAULT_TELEMETRY_DP_RATE_LIMIT', max_payload_size=8196, protocol=5, **kwargs)"
-    )]
+    #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self::empty()
     }
 
-    #[pyo3(signature = (*args, **kwargs))]
-    fn __init__<'py>(
-        slf: &Bound<'py, Self>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
+    #[pyo3(signature = (*, host, port, username, password, client_id, qos, version, limits, device_limits, max_payload_size))]
+    #[expect(clippy::too_many_arguments, reason = "everything that a client is told when it is made")]
+    fn __init__(
+        &self,
+        py: Python<'_>,
+        host: &str,
+        port: u16,
+        username: String,
+        password: String,
+        client_id: String,
+        qos: i64,
+        version: u8,
+        limits: (String, String, String),
+        device_limits: Option<(String, String, String)>,
+        max_payload_size: usize,
     ) -> PyResult<()> {
-        Self::initialise(slf, &Arguments::parse(slf.py(), false, args, kwargs)?, false)
+        let own = meters(py, &limits);
+        let config = Config {
+            username,
+            password: AccessKey::new(password),
+            client_id,
+            qos: convert::qos(qos)?,
+            gateway: device_limits.is_some(),
+            version: if version == 4 { Version::V311 } else { Version::V5 },
+        };
+        let devices = device_limits.map_or_else(Meters::unlimited, |limits| meters(py, &limits));
+        let in_flight = own.telemetry.limit().smallest();
+        let shared = Shared::new(config, own, devices, max_payload_size).or_raise(py)?;
+        if let Some(in_flight) = in_flight {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, never negative")]
+            set_in_flight(&shared, in_flight as usize);
+        }
+        shared.client.pace().set(backoff(None, None)?);
+        *self.made.lock() = Some(Made { shared, host: host.into(), port });
+        Ok(())
     }
 
-    /// Open the connection; the login is answered to ``callback``, for every connection anew.
-    #[pyo3(
-        signature = (callback=None, min_reconnect_delay=None, timeout=None, tls=false, ca_certs=None, cert_file=None, key_file=None, keepalive=None, *, key_password=None, insecure=false),
-        text_signature = "($self, callback=None, min_reconnect_delay=1, timeout=120, tls=False, ca_certs=None, cert_file=None, key_file=None, keepalive=120, *, key_password=None, insecure=False)"
-    )]
-    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
-    fn connect(
-        slf: &Bound<'_, Self>,
-        callback: Option<Bound<'_, PyAny>>,
-        min_reconnect_delay: Option<Bound<'_, PyAny>>,
-        timeout: Option<Bound<'_, PyAny>>,
-        tls: bool,
-        ca_certs: Option<Bound<'_, PyAny>>,
-        cert_file: Option<Bound<'_, PyAny>>,
-        key_file: Option<Bound<'_, PyAny>>,
+    /// Put together what a connection needs; raises what of it cannot be used.
+    fn _native_prepare(
+        &self,
         keepalive: Option<Bound<'_, PyAny>>,
-        key_password: Option<String>,
-        insecure: bool,
-    ) -> PyResult<()> {
+        tls: Option<&Bound<'_, PyTlsSettings>>,
+        will: Option<&Bound<'_, PyWill>>,
+        proxy: Option<&Bound<'_, PyProxy>>,
+    ) -> PyResult<PyPrepared> {
+        let Made { host, port, .. } = self.made()?;
+        PyPrepared::new(
+            &host,
+            port,
+            keepalive.as_ref(),
+            tls.map(Bound::get),
+            will.map(Bound::get),
+            proxy.map(Bound::get),
+        )
+    }
+
+    /// Open a connection; returns when it is open, without waiting for the answer to the login.
+    fn _native_connect(slf: &Bound<'_, Self>, prepared: &Bound<'_, PyPrepared>) -> PyResult<()> {
         let py = slf.py();
-        let Made { shared, host, port } = slf.get().made()?;
-        if let Some(callback) = &callback
-            && !callback.is_callable()
-        {
-            return Err(wrong_type("callback", "callable", callback));
-        }
-        if host.is_empty() || host.contains(char::is_whitespace) {
-            return Err(PyValueError::new_err("Invalid host."));
-        }
-        // Without either of them, what `reconnect_delay_set` has said holds.
-        let delays = match (&min_reconnect_delay, &timeout) {
-            (None, None) => None,
-            (min, max) => Some(backoff(min.as_ref(), max.as_ref())?),
-        };
-        let keep_alive = seconds_or("keepalive", keepalive.as_ref(), 120)?;
-        if !is_keep_alive(keep_alive) {
-            let text = format!("keepalive {keep_alive:?} is not valid: expected whole seconds from 0 (off) to 65535");
-            return Err(PyValueError::new_err(text));
-        }
-        let set_before = shared.reach_in.lock().tls(py);
-        let config = match set_before {
-            // As the original: what was set first holds.
-            Some(setting) => Some(setting.load(py)?),
-            None if tls => Some(TlsArguments { ca_certs, cert_file, key_file, key_password, insecure }.load(py)?),
-            None => None,
-        };
+        let shared = slf.get().shared()?;
+        let how = prepared.get().how.clone();
         log::prepare(py)?;
-        if let Some(delays) = delays {
-            shared.client.pace().set(delays);
-        }
-        let (will, proxy) = {
-            let reach_in = shared.reach_in.lock();
-            (reach_in.will.clone(), reach_in.proxy.clone())
-        };
-        let how = Connection {
-            endpoint: Endpoint { host: host.to_string(), port, tls: config.is_some() },
-            tls: config,
-            keep_alive,
-            will,
-            proxy,
-            timeout: OPENING,
-        };
-        let old = std::mem::replace(&mut shared.registry.lock().connect, callback.map(Bound::unbind));
-        drop(old);
         let client = shared.client.clone();
         serve::connect(&shared, slf.as_any(), async move { client.connect(how).await })
     }
@@ -320,21 +236,6 @@ impl PyDeviceClient {
         Ok(self.shared()?.client.is_connected())
     }
 
-    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
-        slf.call_method0("connect")?;
-        Ok(slf)
-    }
-
-    fn __exit__(
-        slf: &Bound<'_, Self>,
-        _type: &Bound<'_, PyAny>,
-        _value: &Bound<'_, PyAny>,
-        _traceback: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        slf.call_method0("disconnect")?;
-        Ok(())
-    }
-
     /// Set the delays between attempts to connect, in seconds: doubling from the first to the second.
     #[pyo3(signature = (min_delay=None, max_delay=None), text_signature = "($self, min_delay=1, max_delay=120)")]
     fn reconnect_delay_set(
@@ -362,11 +263,6 @@ impl PyDeviceClient {
                 visit.call(object)?;
             }
         }
-        if let Some(reach_in) = made.shared.reach_in.try_lock() {
-            for callback in reach_in.on_connect.iter().chain(&reach_in.on_disconnect) {
-                visit.call(callback)?;
-            }
-        }
         Ok(())
     }
 
@@ -374,13 +270,12 @@ impl PyDeviceClient {
         let made = self.made.lock().take();
         if let Some(made) = made {
             let registry = std::mem::take(&mut *made.shared.registry.lock());
-            let reach_in = std::mem::take(&mut *made.shared.reach_in.lock());
-            drop((registry, reach_in));
+            drop(registry);
         }
     }
 }
 
-/// Not callable as a class of its own: text for `TypeError`s of the gateway.
+/// The name of a device behind the gateway.
 pub(super) fn device_name<'a>(name: &str, value: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
     let text = value.cast::<PyString>().map_err(|_| wrong_type(name, "str", value))?.to_str()?;
     if text.is_empty() {

@@ -1,22 +1,23 @@
-//! `TBGatewayMqttClient`.
+//! `GatewayClient`: the native half of `TBGatewayMqttClient`, which is a Python class
+//! (`thingslink/thingsboard/gateway.py`) over this one and `TBDeviceMqttClient`.
 
 use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::callback::Callback;
-use super::constructor::Arguments;
 use super::device::{ANSWER, PyDeviceClient, Values, device_name};
+use super::logger;
 use super::publish_info::PyPublishInfo;
-use super::rate_limit::{PyRateLimit, percentage};
+use super::rate_limit::PyRateLimit;
 use super::registry::GatewaySubscription;
-use super::words;
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
 use crate::session::QoS;
 
-/// A gateway of a ThingsBoard server, with devices behind it, over MQTT.
-#[pyclass(frozen, subclass, extends = PyDeviceClient, name = "TBGatewayMqttClient", module = "thingslink.tb_gateway_mqtt")]
+/// The native half of a gateway's client. It adds methods alone: its Python half is made in the layout of
+/// `PyDeviceClient`.
+#[pyclass(frozen, subclass, extends = PyDeviceClient, name = "GatewayClient", module = "thingslink._native")]
 pub(in crate::py) struct PyGatewayClient;
 
 fn base<'a, 'py>(slf: &'a Bound<'py, PyGatewayClient>) -> &'a Bound<'py, PyDeviceClient> {
@@ -85,23 +86,9 @@ fn request(
 #[pymethods]
 impl PyGatewayClient {
     #[new]
-    #[pyo3(
-        signature = (*_args, **_kwargs),
-        text_signature = "(host, port=1883, username=None, password=None, gateway=None, quality_of_service=1, client_id='', messages_rate_limit='DEFAULT_MESSAGES_RATE_LIMIT', telemetry_rate_limit='DEFAULT_TELEMETRY_RATE_LIMIT', telemetry_dp_rate_limit='DEFAULT_TELEMETRY_DP_RATE_LIMIT', device_messages_rate_limit='DEFAULT_MESSAGES_RATE_LIMIT', device_telemetry_rate_limit='DEFAULT_TELEMETRY_RATE_LIMIT', device_telemetry_dp_rate_limit='DEFAULT_TELEMETRY_DP_RATE_LIMIT', **kwargs)"
-    )]
+    #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> PyClassInitializer<Self> {
         PyClassInitializer::from(PyDeviceClient::empty()).add_subclass(Self)
-    }
-
-    #[pyo3(signature = (*args, **kwargs))]
-    fn __init__<'py>(
-        slf: &Bound<'py, Self>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<()> {
-        let arguments = Arguments::parse(slf.py(), true, args, kwargs)?;
-        PyDeviceClient::initialise(base(slf), &arguments, true)?;
-        slf.setattr("gateway", arguments.get("gateway")?)
     }
 
     /// Tell the server that a device is there; needed for its calls and attribute updates.
@@ -184,20 +171,6 @@ impl PyGatewayClient {
         request(slf, device_name, keys, callback, true)
     }
 
-    /// Have ``callback(content)`` called when a shared attribute of any device changes; gives a number.
-    fn gw_subscribe_to_all_attributes(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        Ok(slf.call_method1("gw_subscribe_to_attribute", ("*", "*", callback))?.unbind())
-    }
-
-    /// Have ``callback(content)`` called when any shared attribute of a device changes; gives a number.
-    fn gw_subscribe_to_all_device_attributes(
-        slf: &Bound<'_, Self>,
-        device: &Bound<'_, PyAny>,
-        callback: &Bound<'_, PyAny>,
-    ) -> PyResult<Py<PyAny>> {
-        Ok(slf.call_method1("gw_subscribe_to_attribute", (device, "*", callback))?.unbind())
-    }
-
     /// Have ``callback(content)`` called when a shared attribute of a device changes; gives a number.
     fn gw_subscribe_to_attribute(
         slf: &Bound<'_, Self>,
@@ -209,7 +182,7 @@ impl PyGatewayClient {
         let device = device_name("device", device)?.to_owned();
         let shared = base(slf).get().shared()?;
         if device != "*" && !shared.client.knows(&device) {
-            words::log(py, "error", &format!("Device {device} is not connected"));
+            logger::log(py, "error", &format!("Device {device} is not connected"));
             return Ok(false.into_pyobject(py)?.to_owned().into_any().unbind());
         }
         let callback = Callback::new(callback, 1, &[2])?;
@@ -274,21 +247,6 @@ impl PyGatewayClient {
         Self::gw_set_server_side_rpc_request_handler(slf, handler)
     }
 
-    /// What is called, as ``callback(gateway, content)``, when the server drops a device.
-    #[getter]
-    fn device_disconnect_callback(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
-        let shared = base(slf).get().shared()?;
-        let registry = shared.registry.lock();
-        Ok(registry.device_disconnect.as_ref().map(|callback| callback.clone_ref(slf.py())))
-    }
-
-    #[setter]
-    fn set_device_disconnect_callback(slf: &Bound<'_, Self>, callback: Option<Py<PyAny>>) -> PyResult<()> {
-        let old = std::mem::replace(&mut base(slf).get().shared()?.registry.lock().device_disconnect, callback);
-        drop(old);
-        Ok(())
-    }
-
     /// Answer a call to a device with anything that JSON can express.
     #[pyo3(signature = (device, req_id, resp, quality_of_service=None))]
     fn gw_send_rpc_reply(
@@ -341,7 +299,7 @@ impl PyGatewayClient {
     fn _devices_connected_through_gateway_messages_rate_limit(slf: &Bound<'_, Self>) -> PyResult<PyRateLimit> {
         let meter = base(slf).get().shared()?.client.devices().messages.clone();
         let name = "Rate limit for devices connected through gateway messages";
-        Ok(PyRateLimit::wrap(meter, name, percentage(slf.py())?))
+        Ok(PyRateLimit::wrap(meter, name))
     }
 
     #[getter]
@@ -350,7 +308,7 @@ impl PyGatewayClient {
     ) -> PyResult<PyRateLimit> {
         let meter = base(slf).get().shared()?.client.devices().telemetry.clone();
         let name = "Rate limit for devices connected through gateway telemetry messages";
-        Ok(PyRateLimit::wrap(meter, name, percentage(slf.py())?))
+        Ok(PyRateLimit::wrap(meter, name))
     }
 
     #[getter]
@@ -359,6 +317,6 @@ impl PyGatewayClient {
     ) -> PyResult<PyRateLimit> {
         let meter = base(slf).get().shared()?.client.devices().points.clone();
         let name = "Rate limit for devices connected through gateway telemetry data points";
-        Ok(PyRateLimit::wrap(meter, name, percentage(slf.py())?))
+        Ok(PyRateLimit::wrap(meter, name))
     }
 }

@@ -2,7 +2,8 @@
 
 use pyo3::exceptions::{PyRecursionError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
 use crate::dialect::thingsboard::{write_float, write_text};
 
@@ -147,10 +148,34 @@ fn integer(value: &Bound<'_, PyAny>, out: &mut String) -> PyResult<usize> {
     Ok(out.len() - before)
 }
 
-/// What stands for an object that JSON does not know: dates as ISO text, UUIDs, the values of enumerations, dataclasses as
-/// dicts.
+/// What stands for an object that JSON does not know: values of enumerations, dates and times as ISO text, UUIDs as text,
+/// dataclasses as dicts.
 fn replace<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    value.py().import("thingslink.thingsboard.encoding")?.call_method1("replace", (value,))
+    static ENUM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static UUID: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static TIMES: [(&str, PyOnceLock<Py<PyType>>); 2] = [("date", PyOnceLock::new()), ("time", PyOnceLock::new())];
+    let py = value.py();
+    if value.is_instance(ENUM.import(py, "enum", "Enum")?)? {
+        return value.getattr("value");
+    }
+    for (name, class) in &TIMES {
+        // A datetime is a date.
+        if value.is_instance(class.import(py, "datetime", name)?)? {
+            return value.call_method0("isoformat");
+        }
+    }
+    if value.is_instance(UUID.import(py, "uuid", "UUID")?)? {
+        return Ok(value.str()?.into_any());
+    }
+    if value.hasattr("__dataclass_fields__")? && !value.is_instance_of::<PyType>() {
+        let dict = PyDict::new(py);
+        for field in py.import("dataclasses")?.call_method1("fields", (value,))?.try_iter()? {
+            let name = field?.getattr("name")?.cast_into::<PyString>()?;
+            dict.set_item(&name, value.getattr(&name)?)?;
+        }
+        return Ok(dict.into_any());
+    }
+    Err(PyTypeError::new_err(format!("Type is not JSON serializable: {}", value.get_type().name()?)))
 }
 
 /// Text that holds JSON, as a Python value.

@@ -1,25 +1,32 @@
-//! The ThingsBoard clients as pyclasses.
+//! The native half of the ThingsBoard clients: `DeviceClient` and `GatewayClient`, which the classes in
+//! `python/thingslink/thingsboard` are over.
 
 mod callback;
 mod checksum;
 mod connection;
-mod constructor;
 mod deliver;
 mod device;
+mod exceptions;
 mod gateway;
+mod gateway_deliver;
 mod json;
-mod mqtt;
+mod logger;
+mod mqtt_handle;
 mod provision;
 mod publish_info;
 mod rate_limit;
 mod registry;
+mod requests;
 mod telemetry;
-mod words;
 
+pub(super) use callback::has_parameter;
 pub(super) use checksum::{murmur3_32, murmur3_128};
+pub(super) use connection::{PyPrepared, PyProxy, PyTlsSettings, PyWill};
 pub(super) use device::PyDeviceClient;
+pub(super) use exceptions::{TBQoSException, TBTimeoutException};
 pub(super) use gateway::PyGatewayClient;
-pub(super) use mqtt::PyMqtt;
+pub(super) use mqtt_handle::PyMqttHandle;
 pub(super) use provision::request_credentials;
 pub(super) use publish_info::{PyMessageInfo, PyPublishInfo};
-pub(super) use rate_limit::{PyRateLimit, PyTokenBucket};
+pub(super) use rate_limit::{PyRateLimit, PyTokenBucket, set_percentage};
+pub(super) use telemetry::split_entries;

@@ -7,7 +7,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use super::words;
+use super::logger;
 use crate::client::thingsboard::{Client, Sent};
 use crate::dialect::thingsboard::PublishCode;
 use crate::py::convert::seconds;
@@ -266,7 +266,7 @@ impl PyPublishInfo {
                 options.set_item("timeout", given.map_or(1.0, |given| given.as_secs_f64()))?;
                 for info in infos(info.bind(py))? {
                     if let Err(error) = info.call_method("wait_for_publish", (), Some(&options)) {
-                        words::log(py, "error", &format!("Error while waiting for publish: {}", error.value(py)));
+                        logger::log(py, "error", &format!("Error while waiting for publish: {}", error.value(py)));
                     }
                 }
                 self.rc(py)

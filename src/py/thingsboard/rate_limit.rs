@@ -1,27 +1,44 @@
 //! `RateLimit` and `GreedyTokenBucket`, as the original has them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::words;
-use crate::client::thingsboard::Meter;
+use super::logger;
+use crate::client::thingsboard::{Meter, Meters};
 use crate::dialect::thingsboard::{RateLimit, TokenBucket};
 use crate::py::arguments::wrong_type;
 use crate::sync::Mutex;
 
-/// The part of every limit that is used, in percent: `DEFAULT_RATE_LIMIT_PERCENTAGE`.
-pub(super) fn percentage(py: Python<'_>) -> PyResult<u64> {
-    py.import("thingslink.tb_device_mqtt")?.getattr("DEFAULT_RATE_LIMIT_PERCENTAGE")?.extract()
+/// The part of every limit that is used, in percent: `DEFAULT_RATE_LIMIT_PERCENTAGE`, as Python has read it from the
+/// environment.
+static PERCENTAGE: AtomicU64 = AtomicU64::new(80);
+
+pub(super) fn percentage() -> u64 {
+    PERCENTAGE.load(Ordering::Relaxed)
+}
+
+/// Say what part of every limit is used where nothing else is said, in percent.
+#[pyfunction]
+#[pyo3(name = "_set_rate_limit_percentage")]
+pub(in crate::py) fn set_percentage(percentage: u64) {
+    PERCENTAGE.store(percentage, Ordering::Relaxed);
+}
+
+/// The limits of messages, of telemetry and of the values in it.
+pub(super) fn meters(py: Python<'_>, (messages, telemetry, points): &(String, String, String)) -> Meters {
+    let meter = |text: &str| Meter::new(parse(py, text, percentage()));
+    Meters { messages: meter(messages), telemetry: meter(telemetry), points: meter(points) }
 }
 
 /// A limit's text as buckets; parts that cannot be read are told in the log.
-pub(super) fn parse(py: Python<'_>, text: &str, percentage: u64) -> RateLimit {
+fn parse(py: Python<'_>, text: &str, percentage: u64) -> RateLimit {
     let (limit, invalid) = RateLimit::parse(text, percentage, Instant::now());
     for part in invalid {
-        words::log(py, "warning", &format!("Invalid rate limit format '{part}': expected count:seconds"));
+        logger::log(py, "warning", &format!("Invalid rate limit format '{part}': expected count:seconds"));
     }
     limit
 }
@@ -116,8 +133,8 @@ pub(in crate::py) struct PyRateLimit {
 }
 
 impl PyRateLimit {
-    pub(super) fn wrap(meter: Meter, name: &str, percentage: u64) -> Self {
-        Self { meter, name: Some(name.to_owned()), percentage: Mutex::new(percentage) }
+    pub(super) fn wrap(meter: Meter, name: &str) -> Self {
+        Self { meter, name: Some(name.to_owned()), percentage: Mutex::new(percentage()) }
     }
 }
 
@@ -144,7 +161,7 @@ fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<RateLimit> {
         match read() {
             Ok(Some((seconds, bucket))) => drop(limit.buckets.insert(seconds, bucket)),
             Ok(None) => {}
-            Err(error) => words::log(
+            Err(error) => logger::log(
                 dict.py(),
                 "warning",
                 &format!("Invalid bucket format for duration {seconds}: {}", error.value(dict.py())),
@@ -164,7 +181,7 @@ impl PyRateLimit {
         name: Option<String>,
         percentage: Option<u64>,
     ) -> PyResult<Self> {
-        let percentage = percentage.map_or_else(|| self::percentage(py), Ok)?;
+        let percentage = percentage.unwrap_or_else(self::percentage);
         if let Ok(dict) = rate_limit.cast::<PyDict>() {
             let given: Option<u64> = dict.get_item("percentage")?.map(|number| number.extract()).transpose()?;
             let named: Option<String> = dict.get_item("name")?.and_then(|name| name.extract().ok());
@@ -230,7 +247,7 @@ impl PyRateLimit {
     /// Replace the windows; tokens used of equal windows stay used.
     #[pyo3(signature = (rate_limit, percentage=None), text_signature = "($self, rate_limit, percentage=80)")]
     fn set_limit(&self, py: Python<'_>, rate_limit: &str, percentage: Option<u64>) -> PyResult<()> {
-        let percentage = percentage.map_or_else(|| self::percentage(py), Ok)?;
+        let percentage = percentage.unwrap_or_else(self::percentage);
         let percentage = if percentage > 0 { percentage } else { self.percentage() };
         *self.percentage.lock() = percentage;
         let new = parse(py, rate_limit, percentage);
@@ -294,12 +311,12 @@ fn by_host(host: &str, given: &str, defaults: &[&str], cloud: &str) -> String {
 }
 
 /// The limit of messages at this host, unless another one than the default is asked for.
-pub(super) fn messages_by_host(host: &str, given: &str) -> String {
+fn messages_by_host(host: &str, given: &str) -> String {
     const DEFAULTS: [&str; 3] = ["DEFAULT_RATE_LIMIT", "DEFAULT_MESSAGES_RATE_LIMIT", "DEFAULT_TELEMETRY_RATE_LIMIT"];
     by_host(host, given, &DEFAULTS, "10:1,60:60,")
 }
 
 /// The limit of values at this host, unless another one than the default is asked for.
-pub(super) fn points_by_host(host: &str, given: &str) -> String {
+fn points_by_host(host: &str, given: &str) -> String {
     by_host(host, given, &["DEFAULT_RATE_LIMIT", "DEFAULT_TELEMETRY_DP_RATE_LIMIT"], "10:1,300:60,")
 }

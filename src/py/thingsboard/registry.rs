@@ -51,9 +51,6 @@ pub(super) struct Registry {
     pub(super) calls: HashMap<u64, Pending>,
     pub(super) rpc: Option<Callback>,
     pub(super) gateway_rpc: Option<Callback>,
-    pub(super) device_disconnect: Option<Py<PyAny>>,
-    pub(super) connect: Option<Py<PyAny>>,
-    pub(super) service_configuration: Option<Py<PyAny>>,
 }
 
 impl Registry {
@@ -64,11 +61,7 @@ impl Registry {
         let pending = self.attribute_requests.values().chain(self.calls.values()).map(|one| &one.callback);
         let handlers = self.rpc.iter().chain(&self.gateway_rpc);
         let callbacks = subscriptions.chain(gateway).chain(pending).chain(handlers);
-        let single = self.device_disconnect.iter().chain(&self.connect).chain(&self.service_configuration);
-        callbacks
-            .flat_map(|callback| std::iter::once(&callback.callable).chain(&callback.userdata))
-            .chain(single)
-            .collect()
+        callbacks.flat_map(|callback| std::iter::once(&callback.callable).chain(&callback.userdata)).collect()
     }
 
     /// The callbacks for a message of shared attributes: those for everything, then key by key, each in the order of

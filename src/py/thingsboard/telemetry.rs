@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
@@ -22,11 +21,11 @@ pub(super) struct Bounds {
 /// Messages ready to go, with the number of values in each.
 pub(super) type Parts = Vec<(Bytes, usize)>;
 
-/// A group's time and metadata, in the form that stands in the message.
+/// The text around the values of a group: it holds their time and metadata.
 #[derive(Clone)]
-struct Marks {
-    before: String,
-    behind: String,
+struct Frame {
+    opening: String,
+    closing: String,
 }
 
 fn fields(what: &str, dict: &Bound<'_, PyDict>) -> PyResult<Vec<Field<String>>> {
@@ -52,20 +51,20 @@ fn now_ms() -> u64 {
 }
 
 /// Time and metadata of an entry.
-fn stamp(dict: &Bound<'_, PyDict>) -> PyResult<Option<Stamp<Marks>>> {
+fn stamp(dict: &Bound<'_, PyDict>) -> PyResult<Option<Stamp<Frame>>> {
     let Some(ts) = dict.get_item("ts")?.filter(|ts| !ts.is_none()) else { return Ok(None) };
-    let mut before = String::from("{\"ts\":");
-    let mut size = write(&ts, &mut before).map_err(|error| named(dict.py(), "telemetry \"ts\"", error))?;
-    let mut identity = before.clone();
-    before.push_str(",\"values\":{");
-    let mut behind = String::from("}");
+    let mut opening = String::from("{\"ts\":");
+    let mut size = write(&ts, &mut opening).map_err(|error| named(dict.py(), "telemetry \"ts\"", error))?;
+    let mut identity = opening.clone();
+    opening.push_str(",\"values\":{");
+    let mut closing = String::from("}");
     if let Some(metadata) = dict.get_item("metadata")?
         && let Ok(metadata) = metadata.cast::<PyDict>()
     {
         let all = fields("telemetry metadata", metadata)?;
         size += all.iter().map(|field| field.size).sum::<usize>();
-        behind.push_str(",\"metadata\":");
-        write(metadata.as_any(), &mut behind)?;
+        closing.push_str(",\"metadata\":");
+        write(metadata.as_any(), &mut closing)?;
         // The order of the keys makes no difference.
         let sorted: BTreeMap<_, _> = all.iter().map(|field| (&field.name, &field.item)).collect();
         for (name, item) in sorted {
@@ -73,8 +72,8 @@ fn stamp(dict: &Bound<'_, PyDict>) -> PyResult<Option<Stamp<Marks>>> {
             identity.push_str(item);
         }
     }
-    behind.push('}');
-    Ok(Some(Stamp { identity, size, item: Marks { before, behind } }))
+    closing.push('}');
+    Ok(Some(Stamp { identity, size, item: Frame { opening, closing } }))
 }
 
 /// As in the original, the time of sending is written into the metadata that were given.
@@ -88,7 +87,7 @@ fn mark_published(dict: &Bound<'_, PyDict>) -> PyResult<()> {
     }
 }
 
-fn entry(item: &Bound<'_, PyAny>) -> PyResult<Entry<String, Marks>> {
+fn entry(item: &Bound<'_, PyAny>) -> PyResult<Entry<String, Frame>> {
     let dict = item.cast::<PyDict>().map_err(|_| wrong_type("telemetry", "a dict or a list of dicts", item))?;
     mark_published(dict)?;
     let stamp = stamp(dict)?;
@@ -108,7 +107,7 @@ fn entry(item: &Bound<'_, PyAny>) -> PyResult<Entry<String, Marks>> {
     Ok(Entry { stamp, fields: fields("telemetry", &values)? })
 }
 
-fn entries(telemetry: &Bound<'_, PyAny>) -> PyResult<Vec<Entry<String, Marks>>> {
+fn entries(telemetry: &Bound<'_, PyAny>) -> PyResult<Vec<Entry<String, Frame>>> {
     match telemetry.cast::<PyList>() {
         Ok(list) => list.iter().map(|item| entry(&item)).collect(),
         Err(_) => Ok(vec![entry(telemetry)?]),
@@ -126,11 +125,11 @@ fn write_fields(fields: Vec<(String, String)>, out: &mut String) {
     }
 }
 
-fn write_chunk(chunk: Chunk<String, Marks>, out: &mut String) {
-    if let Some(marks) = chunk.stamp {
-        out.push_str(&marks.before);
+fn write_chunk(chunk: Chunk<String, Frame>, out: &mut String) {
+    if let Some(frame) = chunk.stamp {
+        out.push_str(&frame.opening);
         write_fields(chunk.fields, out);
-        out.push_str(&marks.behind);
+        out.push_str(&frame.closing);
     } else {
         out.push('{');
         write_fields(chunk.fields, out);
@@ -142,10 +141,10 @@ fn write_chunk(chunk: Chunk<String, Marks>, out: &mut String) {
 fn wrapping(device: Option<&str>) -> (String, &'static str) {
     match device {
         Some(device) => {
-            let mut before = String::from("{");
-            crate::dialect::thingsboard::write_text(device, &mut before);
-            before.push(':');
-            (before, "}")
+            let mut opening = String::from("{");
+            crate::dialect::thingsboard::write_text(device, &mut opening);
+            opening.push(':');
+            (opening, "}")
         }
         None => (String::new(), ""),
     }
@@ -153,12 +152,12 @@ fn wrapping(device: Option<&str>) -> (String, &'static str) {
 
 /// Telemetry as messages, each an array of entries.
 pub(super) fn telemetry(value: &Bound<'_, PyAny>, device: Option<&str>, bounds: Bounds) -> PyResult<Parts> {
-    let (before, behind) = wrapping(device);
+    let (opening, closing) = wrapping(device);
     let parts = split(entries(value)?, bounds.points, bounds.bytes);
     Ok(parts
         .into_iter()
         .map(|part| {
-            let mut text = before.clone();
+            let mut text = opening.clone();
             text.push('[');
             for (at, chunk) in part.chunks.into_iter().enumerate() {
                 if at > 0 {
@@ -167,7 +166,7 @@ pub(super) fn telemetry(value: &Bound<'_, PyAny>, device: Option<&str>, bounds: 
                 write_chunk(chunk, &mut text);
             }
             text.push(']');
-            text.push_str(behind);
+            text.push_str(closing);
             (Bytes::from(text), part.points)
         })
         .collect())
@@ -178,55 +177,38 @@ pub(super) fn attributes(value: &Bound<'_, PyAny>, device: Option<&str>, bounds:
     let parsed = if value.is_instance_of::<PyString>() { json::parse(value.py(), value)? } else { value.clone() };
     let one = |item: &Bound<'_, PyAny>| {
         let dict = item.cast::<PyDict>().map_err(|_| wrong_type("attributes", "a dict or a list of dicts", item))?;
-        Ok::<_, PyErr>(Entry::<String, Marks> { stamp: None, fields: fields("attribute", dict)? })
+        Ok::<_, PyErr>(Entry::<String, Frame> { stamp: None, fields: fields("attribute", dict)? })
     };
     let entries = match parsed.cast::<PyList>() {
         Ok(list) => list.iter().map(|item| one(&item)).collect::<PyResult<Vec<_>>>()?,
         Err(_) => vec![one(&parsed)?],
     };
-    let (before, behind) = wrapping(device);
+    let (opening, closing) = wrapping(device);
     let parts = split(entries, bounds.points, bounds.bytes);
     let chunks = parts.into_iter().flat_map(|part| part.chunks);
     Ok(chunks
         .map(|chunk| {
             let points = chunk.fields.len();
-            let mut text = before.clone();
+            let mut text = opening.clone();
             write_chunk(chunk, &mut text);
-            text.push_str(behind);
+            text.push_str(closing);
             (Bytes::from(text), points)
         })
         .collect())
 }
 
-/// `_split_message`: Python values in, Python values out.
-pub(super) fn split_message<'py>(
-    pack: &Bound<'py, PyAny>,
+/// Cut telemetry entries by the rules that sending follows: Python values in, Python values out.
+#[pyfunction]
+#[pyo3(name = "_split_entries")]
+pub(in crate::py) fn split_entries<'py>(
+    items: &Bound<'py, PyList>,
     max_points: usize,
     max_bytes: usize,
 ) -> PyResult<Bound<'py, PyList>> {
-    let py = pack.py();
+    let py = items.py();
     let result = PyList::empty(py);
-    if !pack.is_truthy()? {
-        return Ok(result);
-    }
-    if let Ok(dict) = pack.cast::<PyDict>()
-        && dict.len() <= 2
-        && let Some(device) = dict.get_item("device")?
-        && device.is_truthy()?
-    {
-        let part = PyDict::new(py);
-        part.set_item("data", dict)?;
-        part.set_item("datapoints", count(pack)?)?;
-        part.set_item("message", dict)?;
-        result.append(part)?;
-        return Ok(result);
-    }
-    let items: Vec<Bound<'py, PyAny>> = match pack.cast::<PyList>() {
-        Ok(list) => list.iter().collect(),
-        Err(_) => vec![pack.clone()],
-    };
     let mut entries = Vec::new();
-    for item in &items {
+    for item in items.iter() {
         let Ok(dict) = item.cast::<PyDict>() else { continue };
         let values = dict.get_item("values")?;
         let values = match values.as_ref().map(|values| values.cast::<PyDict>()) {
@@ -239,8 +221,8 @@ pub(super) fn split_message<'py>(
             let size = key.str()?.len()? + value.str()?.len()?;
             fields.push(Field { name, size, item: (key, value) });
         }
-        let marks = stamp(dict)?.map(|stamp| Stamp { identity: stamp.identity, size: stamp.size, item: dict.clone() });
-        entries.push(Entry { stamp: marks, fields });
+        let stamp = stamp(dict)?.map(|stamp| Stamp { identity: stamp.identity, size: stamp.size, item: dict.clone() });
+        entries.push(Entry { stamp, fields });
     }
     for part in split(entries, max_points, max_bytes) {
         let data = PyList::empty(py);
@@ -270,26 +252,4 @@ pub(super) fn split_message<'py>(
         result.append(message)?;
     }
     Ok(result)
-}
-
-/// `_count_datapoints_in_message` without a device: keys and thousands of characters.
-pub(super) fn count(data: &Bound<'_, PyAny>) -> PyResult<usize> {
-    if data.is_instance_of::<PyDict>() {
-        return points(data);
-    }
-    match data.cast::<PyList>() {
-        Ok(list) => list.iter().try_fold(0, |sum, item| Ok(sum + points(&item)?)),
-        Err(_) => Ok(1),
-    }
-}
-
-fn points(item: &Bound<'_, PyAny>) -> PyResult<usize> {
-    let mut counted = item.clone();
-    if let Ok(dict) = item.cast::<PyDict>() {
-        let ts = dict.get_item("ts")?.is_some_and(|ts| !ts.is_none());
-        let values = dict.get_item("values")?.filter(|values| ts && !values.is_none());
-        counted = values.unwrap_or(counted);
-    }
-    let keys = counted.len().map_err(|_| PyTypeError::new_err("a telemetry entry must have a length"))?;
-    Ok(keys + counted.str()?.len()? / 1000)
 }

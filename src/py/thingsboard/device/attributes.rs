@@ -85,11 +85,6 @@ impl PyDeviceClient {
         Ok(id)
     }
 
-    /// Have ``callback(result, exception)`` called when any shared attribute changes; gives a number.
-    fn subscribe_to_all_attributes(slf: &Bound<'_, Self>, callback: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        Ok(slf.call_method1("subscribe_to_attribute", ("*", callback))?.unbind())
-    }
-
     /// End a subscription by its number, or all with ``"*"``.
     fn unsubscribe_from_attribute(&self, subscription_id: &Bound<'_, PyAny>) -> PyResult<()> {
         let shared = self.shared()?;

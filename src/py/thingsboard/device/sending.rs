@@ -1,4 +1,4 @@
-//! Telemetry, attributes and claims on their way to the server.
+//! Telemetry, attributes and everything else on its way to the server.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyTuple};
@@ -23,7 +23,7 @@ impl PyDeviceClient {
         _old: &Bound<'_, PyTuple>,
         _older: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<PyPublishInfo> {
-        // Older generations had `wait_for_publish` in the place of `timeout`, and `high_priority` behind it.
+        // Older generations had `wait_for_publish` in the place of `timeout`, and `high_priority` after it.
         let timeout = timeout.filter(|timeout| !timeout.is_instance_of::<PyBool>());
         let qos = Self::qos(slf, quality_of_service)?;
         Self::send_values(slf, Values::Telemetry, None, telemetry, qos, timeout)
@@ -45,25 +45,6 @@ impl PyDeviceClient {
         let timeout = timeout.filter(|timeout| !timeout.is_instance_of::<PyBool>());
         let qos = Self::qos(slf, quality_of_service)?;
         Self::send_values(slf, Values::Attributes, None, attributes, qos, timeout)
-    }
-
-    /// Let a user claim the device with this key within ``duration`` milliseconds.
-    #[pyo3(signature = (secret_key, duration=None), text_signature = "($self, secret_key, duration=30000)")]
-    fn claim(
-        slf: &Bound<'_, Self>,
-        secret_key: &Bound<'_, PyAny>,
-        duration: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<PyPublishInfo> {
-        let py = slf.py();
-        let message = PyDict::new(py);
-        message.set_item("secretKey", secret_key)?;
-        match duration {
-            Some(duration) => message.set_item("durationMs", duration)?,
-            None => message.set_item("durationMs", 30_000)?,
-        }
-        let body = Self::body("the claim", message.as_any())?;
-        let qos = Self::qos(slf, None)?;
-        slf.get().shared()?.publish(py, names::CLAIM, qos, Traffic::Messages, vec![(body, 0)], None)
     }
 
     /// Publish to any topic of the API, split and limited as it asks for.

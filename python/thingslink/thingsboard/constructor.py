@@ -1,0 +1,148 @@
+"""The arguments of the constructors, of every generation of the original (TB 0, 3.3, 4)."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+from thingslink._native import RateLimit
+
+from .constants import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import TypeVar
+
+    _Constructor = TypeVar("_Constructor", bound=Callable[..., None])
+
+#: What stands for no limit, or for the one that a host is known to have.
+MESSAGES = "DEFAULT_MESSAGES_RATE_LIMIT"
+TELEMETRY = "DEFAULT_TELEMETRY_RATE_LIMIT"
+POINTS = "DEFAULT_TELEMETRY_DP_RATE_LIMIT"
+
+#: Understood by keyword, whatever the generation.
+_BY_KEYWORD = ("token", "chunk_size", "max_payload_size", "rate_limit", "dp_rate_limit", "protocol")
+
+
+def of_every_generation(*token_first: str) -> Callable[[_Constructor], _Constructor]:
+    """Have a constructor called as today's generation calls it, in whichever way a program does.
+
+    Args:
+        token_first: Names of what follows the host where the access token comes next, as in the first generation.
+    """
+
+    def decorate(constructor: _Constructor) -> _Constructor:
+        code = constructor.__code__
+        today = code.co_varnames[1 : code.co_argcount]
+        owner = constructor.__qualname__.partition(".")[0]
+
+        @functools.wraps(constructor)
+        def construct(self: Any, *args: Any, **kwargs: Any) -> None:
+            constructor(self, **_by_name(owner, today, token_first, args, kwargs))
+
+        return cast("_Constructor", construct)
+
+    return decorate
+
+
+def _by_name(
+    owner: str, today: Sequence[str], token_first: Sequence[str], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+
+    def put(name: str, value: Any) -> None:
+        if name in given:
+            raise TypeError(f"{owner}() got multiple values for argument '{name}'")
+        given[name] = value
+
+    order = ("host", *token_first) if _token_comes_first(args[1:]) else today
+    if len(args) > len(order):
+        raise TypeError(f"{owner}() takes at most {len(order)} positional arguments, {len(args)} were given")
+    for name, value in zip(order, args, strict=False):
+        put(name, value)
+    for name, value in kwargs.items():
+        if name == "token":
+            put("username", value)
+        elif name in today or name in _BY_KEYWORD:
+            put(name, value)
+        else:
+            # As the original, which took no notice of them.
+            known = ", ".join((*today[1:], *_BY_KEYWORD))
+            log.warning("%s() ignores the argument '%s' (known are %s)", owner, name, known)
+    if "host" not in given:
+        raise TypeError(f"{owner}() missing 1 required positional argument: 'host'")
+    # None stands for the default in every place.
+    return {"host": given.pop("host") or "", **{name: value for name, value in given.items() if value is not None}}
+
+
+def _token_comes_first(rest: tuple[Any, ...]) -> bool:
+    """Whether the second argument is the token: a text, unless it is a port in digits followed by a user name."""
+    if not rest:
+        return False
+    first, second = rest[0], rest[1] if len(rest) > 1 else None
+    if not isinstance(first, str):
+        return first is None and isinstance(second, int)
+    digits = first.isascii() and first.isdigit()
+    return not (digits and isinstance(second, str))
+
+
+def text(name: str, value: object) -> str:
+    """Check that an argument is a text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be str, not {type(value).__name__}")
+    return value
+
+
+def number(name: str, value: object) -> int:
+    """Check that an argument is a number that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be int, not {type(value).__name__}")
+    if not 0 <= value <= sys.maxsize:
+        raise ValueError(f"{name} {value} is not valid: expected 0 or more")
+    return value
+
+
+def port(value: object) -> int:
+    """Read the server's port: a number, or a text of digits."""
+    found: object = value
+    if isinstance(value, str):
+        found = int(value) if value.strip().isdecimal() else 0
+    elif isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"port must be int, not {type(value).__name__}")
+    if not isinstance(found, int) or not 0 < found < 1 << 16:
+        raise ValueError(f"port {value} is not valid: expected a number from 1 to 65535")
+    return found
+
+
+def version(protocol: object) -> int:
+    """Read the version of MQTT to try first: 5, or 4 for 3.1.1."""
+    match str(protocol):
+        case "5" | "5.0":
+            return 5
+        case "4" | "3.1.1":
+            return 4
+    raise ValueError(f'protocol {protocol!r} is not valid: expected 5 or "3.1.1"')
+
+
+def limits(host: str, given: Mapping[str, Any], more: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Choose the limits of messages, of telemetry and of the values in it.
+
+    Args:
+        host: The server; where a limit is the default, it decides.
+        given: The three arguments by their names, in that order.
+        more: Further arguments, with those by which older generations set them all.
+    """
+    messages, telemetry, points = given.items()
+    older, older_points = (text(name, more.get(name, "DEFAULT_RATE_LIMIT")) for name in ("rate_limit", "dp_rate_limit"))
+    by_host, points_by_host = RateLimit.get_rate_limit_by_host, RateLimit.get_dp_rate_limit_by_host
+    return (
+        by_host(host, _limit(*messages, older)),
+        by_host(host, _limit(*telemetry, older)),
+        points_by_host(host, _limit(*points, older_points)),
+    )
+
+
+def _limit(name: str, value: object, older: str) -> str:
+    chosen = text(name, value)
+    return older if chosen.startswith("DEFAULT_") and older != "DEFAULT_RATE_LIMIT" else chosen

@@ -1,0 +1,429 @@
+"""The device's client: what happens often is native, what happens seldom is here."""
+
+# ruff: noqa: SLF001, PLR0917 - the private names and the parameters are the original's
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from thingslink._native import DeviceClient, RateLimit, TBPublishInfo, TlsSettings, _has_parameter
+
+from . import constructor
+from .constants import CLAIMING_TOPIC, log
+from .constructor import MESSAGES, POINTS, TELEMETRY
+from .mqtt import ConnectFlags, DisconnectFlags, MqttClient, ReasonCode, check_callable
+from .provisioning import provision
+from .splitting import count_datapoints, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+    from os import PathLike
+    from typing import TypeAlias
+
+    from typing_extensions import Self
+
+    from .firmware import Download
+
+    _Callback: TypeAlias = Callable[..., object]
+    _Seconds: TypeAlias = float | timedelta
+
+
+class _Default(int):
+    """A number that stands in a signature, told from the same number given by a program."""
+
+
+_MIN_DELAY = _Default(1)
+_MAX_DELAY = _Default(120)
+
+
+class TBDeviceMqttClient(DeviceClient):
+    """A device of a ThingsBoard server, over MQTT.
+
+    Every generation of arguments is understood: ``(host)``, ``(host, token)``, ``(host, token, port)`` and
+    ``(host, port, username, password, …)``; ``token=`` is another name of ``username``.
+
+    Callbacks are called one at a time and in order, from threads of the library; how many parameters a callback has
+    decides what it gets. An exception in a callback is logged to ``tb_connection``; everything goes on. All methods may
+    be called from inside callbacks.
+
+    Sending waits while there is no connection: until ``stop`` is called, or as long as ``timeout`` allows. What was
+    accepted at QoS 1 is sent again after a reconnect until the server acknowledges it.
+
+    A context manager: connects on enter, disconnects on exit.
+
+    Args:
+        host: Name or address of the server.
+        port: Its port; 8883 is the usual one for TLS.
+        username: Access token, or user name.
+        password: Password, with basic credentials.
+        quality_of_service: 0 or 1 (the default), for subscriptions and for what is sent without one of its own.
+        client_id: MQTT client identifier; empty lets the server choose.
+        chunk_size: Bytes of the pieces of a firmware download; 0 asks for the whole.
+        messages_rate_limit: Limit of messages that are no telemetry, ``"count:seconds,…"``.
+        telemetry_rate_limit: Limit of telemetry and attributes.
+        telemetry_dp_rate_limit: Limit of the values in them.
+        max_payload_size: Bytes above which telemetry and attributes are split.
+        protocol: 5, with a step back to 3.1.1 when the server refuses it, or ``"3.1.1"``.
+
+    Raises:
+        ValueError: An argument that cannot be used, named.
+        TypeError: A missing argument, or one of the wrong type.
+    """
+
+    __module__ = "thingslink.tb_device_mqtt"
+
+    EMPTY_RATE_LIMIT = RateLimit("0:0", "EMPTY_RATE_LIMIT", 100)
+
+    quality_of_service: int
+    """0 or 1, for what is sent without a level of its own."""
+    current_firmware_info: dict[str, str]
+    """What is told about the installed firmware."""
+    firmware_info: dict[str, Any]
+    """The shared attributes that came last; there after the first ones."""
+    firmware_data: bytes
+    """The firmware package that came last; there after the first one."""
+    firmware_received: bool
+    """Whether a package is complete and being handled."""
+    rate_limits_received: bool
+    """Whether the session's limits were answered."""
+
+    _chunk_size: int
+    _lock: Any
+    # Double underscores keep these apart from whatever a program's subclass calls its own.
+    __mqtt: MqttClient | None = None
+    __connect_callback: _Callback | None = None
+    __limits_callback: _Callback | None = None
+    _on_firmware_received: _Callback | None = None
+    _download: Download | None = None
+
+    @constructor.of_every_generation("username", "port", "quality_of_service")
+    def __init__(
+        self,
+        host: str,
+        port: int | str = 1883,
+        username: str | int | None = None,
+        password: str | int | None = None,
+        quality_of_service: int | None = None,
+        client_id: str = "",
+        chunk_size: int = 0,
+        messages_rate_limit: str = MESSAGES,
+        telemetry_rate_limit: str = TELEMETRY,
+        telemetry_dp_rate_limit: str = POINTS,
+        max_payload_size: int = 8196,
+        protocol: int | str = 5,
+        **kwargs: Any,
+    ) -> None:
+        own = {
+            "messages_rate_limit": messages_rate_limit,
+            "telemetry_rate_limit": telemetry_rate_limit,
+            "telemetry_dp_rate_limit": telemetry_dp_rate_limit,
+        }
+        more = {**kwargs, "chunk_size": chunk_size, "max_payload_size": max_payload_size, "protocol": protocol}
+        self._make_native(host, port, username, password, quality_of_service, client_id, own, None, more)
+
+    def _make_native(
+        self,
+        host: str,
+        port: int | str,
+        username: str | int | None,
+        password: str | int | None,
+        quality_of_service: int | None,
+        client_id: str,
+        own: dict[str, Any],
+        devices: dict[str, Any] | None,
+        more: dict[str, Any],
+    ) -> None:
+        """Make the native client; `devices` are the limits of a gateway's devices."""
+        host = constructor.text("host", host)
+        quality = 1 if quality_of_service is None else quality_of_service
+        if username == "":
+            log.warning("token is not set, connection without tls wont be established")
+        DeviceClient.__init__(
+            self,
+            host=host,
+            port=constructor.port(port),
+            username="" if username is None else constructor.text("username", username),
+            password="" if password is None else constructor.text("password", password),
+            client_id=constructor.text("client_id", client_id),
+            qos=int(quality != 0),
+            version=constructor.version(more.get("protocol", 5)),
+            limits=constructor.limits(host, own, more),
+            device_limits=None if devices is None else constructor.limits(host, devices, more),
+            max_payload_size=constructor.number("max_payload_size", more.get("max_payload_size", 8196)),
+        )
+        self.__mqtt = MqttClient(self)
+        self._lock = threading.RLock()
+        self.quality_of_service = quality
+        self.current_firmware_info = {
+            "current_fw_title": "Initial",
+            "current_fw_version": "v0",
+            "fw_state": "IDLE",
+            "fw_error": "",
+        }
+        self.firmware_received = False
+        self.rate_limits_received = False
+        self._chunk_size = constructor.number("chunk_size", more.get("chunk_size", 0))
+
+    @property
+    def _client(self) -> MqttClient:
+        """The MQTT client behind this one, as far as programs reach into it."""
+        # Without one the constructor was not called, which is told by the attempt to make it.
+        return MqttClient(self) if self.__mqtt is None else self.__mqtt
+
+    def connect(
+        self,
+        callback: _Callback | None = None,
+        min_reconnect_delay: _Seconds | None = _MIN_DELAY,
+        timeout: _Seconds | None = _MAX_DELAY,
+        tls: bool = False,
+        ca_certs: str | bytes | PathLike[str] | None = None,
+        cert_file: str | PathLike[str] | None = None,
+        key_file: str | PathLike[str] | None = None,
+        keepalive: _Seconds | None = 120,
+        *,
+        key_password: str | None = None,
+        insecure: bool = False,
+    ) -> None:
+        """Open the connection; the login is answered to ``callback``, for every connection anew.
+
+        Returns when the connection is open, without waiting for the answer. A refused login is logged, told to the
+        callback and tried again.
+
+        Args:
+            callback: ``callback(client, userdata, flags, result_code)``, or with ``properties`` and ``tb_client``
+                after them if it has a parameter of that name. ``result_code`` equals 0 on success.
+            min_reconnect_delay: Seconds before the first attempt after a loss; doubles with each.
+            timeout: Longest delay between attempts in seconds.
+            tls: Whether to speak TLS (1.2 or 1.3). The port stays as it is.
+            ca_certs: Certificates to trust instead of the system's: a path, PEM text or PEM bytes.
+            cert_file: PEM file of the client's certificate, which may hold its key, too.
+            key_file: PEM file of its key.
+            keepalive: Seconds of silence before the connection is probed, whole, 0 (never) to 65535.
+            key_password: What the key is encrypted with.
+            insecure: Whether to accept any certificate: no protection against an impostor.
+
+        Raises:
+            OSError: The server cannot be reached (``ConnectionRefusedError``, ``socket.gaierror``, …),
+                or a file not read.
+            TlsError: The handshake failed, or a certificate cannot be used.
+            ValueError: An argument that cannot be used.
+        """
+        check_callable("callback", callback)
+        mqtt = self._client
+        # As in the original: what was set there before holds.
+        secured = mqtt._tls_settings()
+        if secured is None and tls:
+            secured = TlsSettings(ca_certs, cert_file, key_file, key_password, insecure)
+        how = self._native_prepare(keepalive, secured, mqtt._will, mqtt._proxy)
+        delays = (min_reconnect_delay, timeout)
+        given = [one for one in delays if one is not None and not isinstance(one, _Default)]
+        # Without either of them, what `reconnect_delay_set` has said holds.
+        if given:
+            self.reconnect_delay_set(*delays)
+        self.__connect_callback = callback
+        self._native_connect(how)
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(self, _type: object, _value: object, _traceback: object) -> None:
+        self.disconnect()
+
+    def claim(self, secret_key: str, duration: int = 30000) -> TBPublishInfo:
+        """Let a user claim the device with this key within ``duration`` milliseconds."""
+        within = 30000 if duration is None else duration
+        return self._publish_data({"secretKey": secret_key, "durationMs": within}, CLAIMING_TOPIC, None)
+
+    def subscribe_to_all_attributes(self, callback: _Callback) -> int:
+        """Have ``callback(result, exception)`` called when any shared attribute changes; gives a number."""
+        return self.subscribe_to_attribute("*", callback)
+
+    def max_inflight_messages_set(self, inflight: int) -> None:
+        """Bound the QoS 1 messages that are unacknowledged at once; 0 for any number."""
+        if inflight < 0:
+            log.error("Inflight messages number must be equal or greater than 0")
+        else:
+            self._client._max_inflight_messages = inflight
+
+    def max_queued_messages_set(self, queue_size: int) -> None:
+        """Bound the messages that wait at once, after which sending waits, too; 0 for any number."""
+        if queue_size < 0:
+            raise ValueError(f"Invalid queue size {queue_size}: expected 0 or more")
+        self._client._max_queued_messages = queue_size
+
+    # The session's limits.
+
+    @property
+    def service_configuration_callback(self) -> _Callback | None:
+        """What gets the answer of ``getSessionLimits`` after every connect."""
+        return self.on_service_configuration if self.__limits_callback is None else self.__limits_callback
+
+    @service_configuration_callback.setter
+    def service_configuration_callback(self, callback: _Callback | None) -> None:
+        self.__limits_callback = callback
+
+    def request_service_configuration(self, callback: _Callback) -> None:
+        """Ask the server for the session's limits; ``callback`` gets the answer of the call."""
+        self.send_rpc_call("getSessionLimits", {"timeout": 5000}, callback)
+
+    def on_service_configuration(self, _request: object, response: Any, *_args: Any, **_kwargs: Any) -> None:
+        """Keep to the session's limits, the answer of ``getSessionLimits``."""
+        if isinstance(response, dict) and "error" in response:
+            log.warning("Timeout while waiting for service configuration!, session will use default configuration.")
+            self.rate_limits_received = True
+        elif self._native_apply_limits(response):
+            log.info("Service configuration was successfully retrieved and applied.")
+            self.rate_limits_received = True
+        else:
+            log.warning("Cannot retrieve service configuration, session will use default configuration.")
+
+    # Firmware and provisioning. Few programs come here, and what it imports is large.
+
+    def get_firmware_update(self) -> None:
+        """Download the firmware package that the shared attributes announce, now and whenever they change."""
+        from . import firmware  # noqa: PLC0415
+
+        firmware.start(self)
+
+    def update_firmware_info(
+        self, title: str | None = None, version: str | None = None, state: Any = None, error: str | None = None
+    ) -> None:
+        """Change what is told about the firmware, and send it as telemetry."""
+        from . import firmware  # noqa: PLC0415
+
+        firmware.update(self, title, version, state, error)
+
+    def set_on_firmware_received_callback(self, cb: _Callback | None) -> None:
+        """Set what gets a downloaded package: ``cb(client, data, version)``."""
+        check_callable("cb", cb)
+        self._on_firmware_received = cb
+
+    @staticmethod
+    def provision(
+        host: str,
+        provision_device_key: str,
+        provision_device_secret: str,
+        port: int = 1883,
+        device_name: str | None = None,
+        access_token: str | None = None,
+        client_id: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        hash: str | None = None,  # noqa: A002 - the original's name
+        gateway: bool | None = None,
+    ) -> dict[str, Any] | None:
+        """Ask a server for credentials of a new device; gives its answer, or ``None`` when it refuses.
+
+        Raises:
+            OSError: The server cannot be reached.
+            ThingsTimeoutError: No answer within a minute.
+        """
+        return provision(
+            host,
+            provision_device_key,
+            provision_device_secret,
+            port,
+            device_name=device_name,
+            access_token=access_token,
+            client_id=client_id,
+            username=username,
+            password=password,
+            hash=hash,
+            gateway=gateway,
+        )
+
+    # What the original has without documenting it, and programs are known to use.
+
+    def _on_connect(
+        self,
+        client: object,
+        userdata: object,
+        flags: object,
+        result_code: object,
+        properties: object = None,
+        *extra_params: Any,
+    ) -> None:
+        """Told of every connection; calls what ``connect`` was given."""
+        callback = self.__connect_callback
+        if callback is None:
+            return
+        if _has_parameter(callback, "tb_client"):
+            callback(client, userdata, flags, result_code, properties, *extra_params, tb_client=self)
+        else:
+            callback(client, userdata, flags, result_code, *extra_params)
+
+    def _on_decoded_message(self, _content: Any, _message: Any, **_kwargs: Any) -> None:
+        """Gets messages on topics that the client does not know; does nothing."""
+
+    @staticmethod
+    def _decode(message: Any) -> Any:
+        """The body of a message: its JSON value, or its text when it is none."""
+        text = message.payload if isinstance(message.payload, str) else message.payload.decode("utf-8", "ignore")
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+
+    @staticmethod
+    def _split_message(message_pack: Any, datapoints_max_count: int, max_payload_size: int) -> list[dict[str, Any]]:
+        """Cut a list of telemetry entries into messages below these limits."""
+        return split(message_pack, datapoints_max_count, max_payload_size)
+
+    @staticmethod
+    def _count_datapoints_in_message(data: Any, device: str | None = None) -> int:
+        """Count the values of a message, and one more for every 1000 characters."""
+        if device is None:
+            return count_datapoints(data)
+        of_device = data.get(device)
+        each = of_device if isinstance(of_device, list) else [of_device]
+        return sum(map(count_datapoints, each))
+
+    def _subscribe_to_topic(
+        self,
+        topic: str,
+        qos: int | None = None,
+        timeout: _Seconds | None = 5,  # noqa: ARG002 - nothing is waited for
+    ) -> tuple[int, int | None]:
+        """Subscribe to one more topic filter, now and after every connect."""
+        return self._native_subscribe(topic, qos)
+
+    # Called by the native client, one at a time, from the thread that serves this client.
+
+    def _hear_connected(self, code: int, reason: str, session_present: bool) -> None:
+        mqtt = self._client
+        told = self._on_connect if mqtt._on_connect is None else mqtt._on_connect
+        told(mqtt, None, ConnectFlags(session_present), ReasonCode(code, reason), None)
+
+    def _hear_disconnected(self, code: int) -> None:
+        told = self._client._on_disconnect
+        if told is not None:
+            reason = ReasonCode(code, "The connection was lost" if code else "Normal disconnection")
+            told(self._client, None, DisconnectFlags(is_disconnect_packet_from_server=False), reason, None)
+
+    def _hear_limits(self, number: int, answer: Any) -> None:
+        told = self.service_configuration_callback
+        if told is not None:
+            told(number, answer, None)
+
+    def _hear_firmware(self, attributes: dict[str, Any]) -> None:
+        from . import firmware  # noqa: PLC0415
+
+        firmware.on_attributes(self, attributes)
+
+    def _hear_firmware_piece(self, request: str, data: bytes) -> None:
+        from . import firmware  # noqa: PLC0415
+
+        firmware.on_chunk(self, request, data)
+
+    def _hear_firmware_refusal(self, reason: Any) -> None:
+        from . import firmware  # noqa: PLC0415
+
+        firmware.on_error(self, reason)
+
+    if TYPE_CHECKING:
+        # Programs keep whatever they like here.
+        def __getattr__(self, name: str) -> Any: ...

@@ -1,0 +1,91 @@
+//! `MqttHandle`: what `_client` does to the connection. Everything else that programs reach for there is written in
+//! Python (`thingslink/thingsboard/mqtt.py`).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pyo3::prelude::*;
+
+use super::connection::topic_of;
+use super::deliver::Shared;
+use super::device::PyDeviceClient;
+use super::publish_info::{PATIENCE, PyPublishInfo};
+use crate::client::thingsboard::Traffic;
+use crate::py::convert;
+use crate::session::OutboxLimits;
+
+/// As many as the protocol's message IDs allow for.
+const MOST_IN_FLIGHT: usize = 60_000;
+
+/// The MQTT side of a client.
+#[pyclass(frozen, subclass, name = "MqttHandle", module = "thingslink._native", dict)]
+pub(in crate::py) struct PyMqttHandle {
+    // Not the Python object, which holds this one: nobody would be freed before the garbage collector comes.
+    shared: Arc<Shared>,
+}
+
+#[pymethods]
+impl PyMqttHandle {
+    #[new]
+    fn new(client: &Bound<'_, PyDeviceClient>) -> PyResult<Self> {
+        Ok(Self { shared: client.get().shared()? })
+    }
+
+    /// Whether the client is logged in now.
+    fn is_connected(&self) -> bool {
+        self.shared.client.is_connected()
+    }
+
+    /// Publish bytes to any topic.
+    fn _native_publish(&self, py: Python<'_>, topic: &str, payload: Vec<u8>, qos: i64) -> PyResult<PyPublishInfo> {
+        topic_of(topic)?;
+        let parts = vec![(Bytes::from(payload), 0)];
+        self.shared.publish(py, topic, convert::qos(qos)?, Traffic::Messages, parts, Some(PATIENCE))
+    }
+
+    /// Subscribe to one more filter, now and after every connect.
+    #[pyo3(signature = (topic, qos=0))]
+    fn subscribe(&self, topic: &str, qos: i64) -> PyResult<(i32, Option<u16>)> {
+        self.shared.client.subscriptions().add(topic, convert::qos(qos)?);
+        Ok((0, None))
+    }
+
+    /// End a subscription.
+    fn unsubscribe(&self, topic: &str) -> (i32, Option<u16>) {
+        self.shared.client.subscriptions().remove(topic);
+        (0, None)
+    }
+
+    /// QoS 1 messages that may be unacknowledged at once; 0 for any number.
+    #[getter]
+    fn _max_inflight_messages(&self) -> usize {
+        let window = self.shared.client.outbox().limits().in_flight;
+        if window >= MOST_IN_FLIGHT { 0 } else { window }
+    }
+
+    #[setter(_max_inflight_messages)]
+    fn set_max_inflight_messages(&self, count: usize) {
+        set_in_flight(&self.shared, count);
+    }
+
+    /// Messages that may wait at once; 0 for any number.
+    #[getter]
+    fn _max_queued_messages(&self) -> usize {
+        let most = self.shared.client.outbox().limits().messages;
+        if most >= MOST_IN_FLIGHT { 0 } else { most }
+    }
+
+    #[setter(_max_queued_messages)]
+    fn set_max_queued_messages(&self, count: usize) {
+        let outbox = self.shared.client.outbox();
+        let messages = if count == 0 { MOST_IN_FLIGHT } else { count };
+        outbox.set_limits(OutboxLimits { messages, ..outbox.limits() });
+    }
+}
+
+/// Bound the unacknowledged messages; 0 for any number.
+pub(super) fn set_in_flight(shared: &Shared, count: usize) {
+    let outbox = shared.client.outbox();
+    let in_flight = if count == 0 { MOST_IN_FLIGHT } else { count.min(MOST_IN_FLIGHT) };
+    outbox.set_limits(OutboxLimits { in_flight, ..outbox.limits() });
+}

@@ -1,0 +1,113 @@
+//! Requests that wait for their answers, and what their callbacks are given.
+
+use std::time::Duration;
+
+use pyo3::exceptions::PyConnectionError;
+use pyo3::prelude::*;
+
+use super::callback::Callback;
+use super::deliver::Shared;
+use super::exceptions::TBTimeoutException;
+use super::registry::Pending;
+use crate::client::thingsboard::Request;
+
+impl Shared {
+    /// Have a request's callback called after `patience`, if nothing answers before.
+    pub(super) fn await_answer(
+        &self,
+        request: Request,
+        callback: Callback,
+        patience: Option<Duration>,
+    ) -> PyResult<()> {
+        let timer = match patience {
+            Some(patience) => {
+                let task = self.owner.process()?.handle.spawn(self.client.clone().expire(request, patience));
+                Some(task.abort_handle())
+            }
+            None => None,
+        };
+        let pending = Pending { callback, timer };
+        let mut registry = self.registry.lock();
+        let replaced = match request {
+            Request::Attributes(number) => registry.attribute_requests.insert(number, pending),
+            Request::Call(number) => registry.calls.insert(number, pending),
+        };
+        drop(registry);
+        // Dropped outside the lock: this may run Python code.
+        drop(replaced);
+        Ok(())
+    }
+
+    /// Take a request that waits.
+    pub(super) fn take(&self, request: Request) -> Option<Pending> {
+        let mut registry = self.registry.lock();
+        match request {
+            Request::Attributes(number) => registry.attribute_requests.remove(&number),
+            Request::Call(number) => registry.calls.remove(&number),
+        }
+    }
+
+    /// An attribute callback takes the message alone, with an exception, or with the client in front.
+    pub(super) fn call_attributes(
+        &self,
+        client: &Bound<'_, PyAny>,
+        callback: &Callback,
+        content: &Bound<'_, PyAny>,
+        exception: &Bound<'_, PyAny>,
+    ) {
+        let mut arguments = vec![content.clone(), exception.clone()];
+        match callback.count {
+            1 => drop(arguments.pop()),
+            3 => arguments.insert(0, client.clone()),
+            _ => {}
+        }
+        self.call(client.py(), callback, arguments);
+    }
+
+    pub(super) fn call_reply(
+        &self,
+        client: &Bound<'_, PyAny>,
+        callback: &Callback,
+        number: u64,
+        content: &Bound<'_, PyAny>,
+        exception: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let number = number.into_pyobject(client.py())?.into_any();
+        let mut arguments = vec![number, content.clone(), exception.clone()];
+        if callback.count == 4 {
+            arguments.insert(0, client.clone());
+        }
+        self.call(client.py(), callback, arguments);
+        Ok(())
+    }
+
+    /// Give up all calls to the server, whose answers went to a connection that is no more.
+    pub(super) fn fail_calls(&self, client: &Bound<'_, PyAny>, reason: &str) -> PyResult<()> {
+        let py = client.py();
+        let calls: Vec<_> = self.registry.lock().calls.drain().collect();
+        for (number, pending) in calls {
+            let exception = PyConnectionError::new_err(format!("no answer to the call {number}: {reason}"));
+            let exception = exception.value(py).clone().into_any();
+            self.call_reply(client, &pending.callback, number, &py.None().into_bound(py), &exception)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn expire(&self, client: &Bound<'_, PyAny>, request: Request) -> PyResult<()> {
+        let py = client.py();
+        let Some(pending) = self.take(request) else { return Ok(()) };
+        let none = py.None().into_bound(py);
+        let exception = |text: &str| TBTimeoutException::new_err(text.to_owned()).value(py).clone().into_any();
+        match request {
+            Request::Attributes(_) => {
+                let text = "Timeout while waiting for a reply for attribute request from ThingsBoard!";
+                self.call_attributes(client, &pending.callback, &none, &exception(text));
+            }
+            Request::Call(number) => {
+                let text = format!("Timeout while waiting for a reply to the RPC call {number} from ThingsBoard!");
+                self.call_reply(client, &pending.callback, number, &none, &exception(&text))?;
+            }
+        }
+        Ok(())
+    }
+}
