@@ -20,6 +20,7 @@ from thingslink._native import (
     ThingsTimeoutError,
     TlsError,
     __version__,
+    _call_errors_from,
 )
 from thingslink.ttn import (
     ApplicationClient,
@@ -70,6 +71,15 @@ __all__ = [
     "ttn",
     "utils",
 ]
+
+
+def _call_errors() -> tuple[type[RpcError], type[ApplicationError]]:
+    from thingslink import _rpc  # noqa: PLC0415
+
+    return _rpc.RpcError, _rpc.ApplicationError
+
+
+_call_errors_from(_call_errors)
 
 
 def __getattr__(name: str) -> Any:

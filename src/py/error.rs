@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
+use super::face;
 use crate::error::{Error, RpcCode};
 
 /// The exception classes, in the order of [`CLASSES`].
@@ -116,26 +117,24 @@ pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
     }
 }
 
-/// What gRPC's own Python package raises, as far as users see it: `thingslink._rpc.RpcError`.
+/// What gRPC's own Python package raises, as far as users see it: `thingslink.RpcError`.
 fn rpc_error(py: Python<'_>, code: RpcCode, details: &str) -> PyErr {
-    let made =
-        py.import("thingslink._rpc").and_then(|module| module.getattr("RpcError")?.call1((code.name(), details)));
+    let made = face::call_errors(py).and_then(|(rpc_error, _)| rpc_error.call1((code.name(), details)));
     match made {
         Ok(exception) => PyErr::from_value(exception),
         Err(failure) => failure,
     }
 }
 
-/// A failed call as the original told it: `thingslink._rpc.ApplicationError`, with the call's own error as its cause.
+/// A failed call as the original told it: `thingslink.ApplicationError`, with the call's own error as its cause.
 /// Errors that are none of a call stay as they are.
 pub(super) fn application_error(py: Python<'_>, error: PyErr, words: (&str, &str)) -> PyErr {
     let value = error.value(py);
     // Ours, or those of whatever a program has put in the stub's place.
     let Ok(code) = value.call_method0("code").and_then(|code| code.getattr("name")) else { return error };
     let details = value.call_method0("details").ok();
-    let made = py
-        .import("thingslink._rpc")
-        .and_then(|module| module.getattr("ApplicationError")?.call1((words.0, words.1, code, details)));
+    let made = face::call_errors(py)
+        .and_then(|(_, application_error)| application_error.call1((words.0, words.1, code, details)));
     match made {
         Ok(exception) => {
             let exception = PyErr::from_value(exception);

@@ -1,6 +1,5 @@
 //! What the core logs, handed to Python's `logging` by the dispatch pool: a log call never waits for the interpreter.
 
-use crate::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,17 +11,15 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use super::dispatch::Work;
+use super::forked::Forked;
 use super::runtime;
 
 /// Records that may wait. When full, new ones are dropped and counted.
 const BOUND: usize = 1000;
 
-#[derive(Default)]
-struct Queue {
-    records: Mutex<State>,
-}
+/// What waits to be logged by Python.
+static WAITING: Forked<State> = Forked::new(State::new(), State::new());
 
-#[derive(Default)]
 struct State {
     waiting: VecDeque<Entry>,
     dropped: u64,
@@ -36,16 +33,24 @@ struct Entry {
     text: String,
 }
 
-struct Forward(Arc<Queue>);
+struct Forward;
+
+/// Hands what waits to Python.
+struct Forwarding;
 
 /// Take the core's log. Once for the process; a second module in the same process finds it taken.
 pub(super) fn install() {
-    drop(tracing::subscriber::set_global_default(Forward(Arc::default())));
+    drop(tracing::subscriber::set_global_default(Forward));
 }
 
-impl Queue {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.records.lock()
+/// In a forked child: what waits is the parent's to tell, and so is the pool that has been asked to.
+pub(super) fn after_fork() {
+    WAITING.after_fork(|state| *state = State::new());
+}
+
+impl State {
+    const fn new() -> Self {
+        Self { waiting: VecDeque::new(), dropped: 0, submitted: false }
     }
 }
 
@@ -89,7 +94,7 @@ impl Subscriber for Forward {
             (Some(root), Some(part)) => format!("{root}.{part}"),
             _ => "thingslink".to_owned(),
         };
-        let mut state = self.0.state();
+        let mut state = WAITING.lock();
         if state.waiting.len() >= BOUND {
             state.dropped += 1;
             return;
@@ -99,9 +104,9 @@ impl Subscriber for Forward {
         drop(state);
         if submit {
             match runtime::existing() {
-                Some(process) => process.pool.submit(self.0.clone()),
+                Some(process) => process.pool.submit(Arc::new(Forwarding)),
                 // Nothing runs, so nobody is there to tell; the next record tries again.
-                None => self.0.state().submitted = false,
+                None => WAITING.lock().submitted = false,
             }
         }
     }
@@ -111,10 +116,10 @@ impl Subscriber for Forward {
     fn exit(&self, _: &Id) {}
 }
 
-impl Work for Queue {
+impl Work for Forwarding {
     fn run(self: Arc<Self>, py: Python<'_>, most: usize, progress: &AtomicU64) -> bool {
         let (records, dropped, more) = {
-            let mut state = self.state();
+            let mut state = WAITING.lock();
             let count = state.waiting.len().min(most);
             let records: Vec<_> = state.waiting.drain(..count).collect();
             state.submitted = !state.waiting.is_empty();

@@ -9,13 +9,17 @@
 
 mod alarm;
 mod arguments;
+mod awaited;
 mod convert;
 mod dispatch;
 mod error;
+mod face;
+mod forked;
 mod log;
 mod lorawan;
 mod manage;
 mod owner;
+mod prepared;
 mod proto;
 mod runtime;
 mod sandbox;
@@ -33,6 +37,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod _native {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::face::{call_errors_from, time_out_from};
     #[pymodule_export]
     use super::lorawan::{
         PyActivationEvent, PyDeviceEvent, PyDeviceHandle, PyDownlinkEvent, PyFieldValue, PyMqttClient, PyPublisher,

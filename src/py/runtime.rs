@@ -9,6 +9,8 @@ use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::dispatch::Pool;
+use super::forked::Forked;
+use super::log;
 
 /// How long a blocking call may be deaf to Ctrl-C.
 const SLICE: Duration = Duration::from_millis(100);
@@ -16,7 +18,8 @@ const SLICE: Duration = Duration::from_millis(100);
 const EXIT: Duration = Duration::from_secs(2);
 
 /// The process's runtime. `None` before first use, after the shutdown, and in a forked child until it makes its own.
-static CURRENT: Mutex<Slot> = Mutex::new(Slot { process: None, closed: false });
+static CURRENT: Forked<Slot> =
+    Forked::new(Slot { process: None, closed: false }, Slot { process: None, closed: false });
 
 struct Slot {
     process: Option<Arc<Process>>,
@@ -49,7 +52,9 @@ pub(super) fn process() -> PyResult<Arc<Process>> {
     if slot.closed {
         return Err(PyRuntimeError::new_err("thingslink is shut down: the interpreter is exiting"));
     }
-    if let Some(process) = &slot.process {
+    if let Some(process) = &slot.process
+        && process.check().is_ok()
+    {
         return Ok(process.clone());
     }
     let failed = |error| PyRuntimeError::new_err(format!("cannot start the runtime: {error}"));
@@ -69,7 +74,8 @@ pub(super) fn process() -> PyResult<Arc<Process>> {
         runtime: Mutex::new(Some(runtime)),
         open: Mutex::default(),
     });
-    slot.process = Some(process.clone());
+    // One that is there already belongs to a process that was forked without Python's knowledge.
+    std::mem::forget(slot.process.replace(process.clone()));
     Ok(process)
 }
 
@@ -106,6 +112,10 @@ impl Process {
         future: impl Future<Output = T> + Send + 'static,
     ) -> PyResult<T> {
         self.check()?;
+        let over = || PyRuntimeError::new_err("thingslink is shutting down");
+        if self.runtime.lock().is_none() {
+            return Err(over());
+        }
         let result = Arc::new((Mutex::new(None), Condvar::new()));
         let answer = result.clone();
         let task = self.handle.spawn(async move {
@@ -128,7 +138,7 @@ impl Process {
                 return Err(interrupt);
             }
             if task.is_finished() && result.0.lock().is_none() {
-                return Err(PyRuntimeError::new_err("thingslink is shutting down"));
+                return Err(over());
             }
         }
     }
@@ -153,10 +163,11 @@ pub(super) fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
 #[pyfunction]
 #[pyo3(name = "_after_fork")]
 pub(super) fn after_fork() {
-    let mut slot = current();
-    if let Some(process) = slot.process.take() {
-        std::mem::forget(process);
-    }
+    CURRENT.after_fork(|slot| {
+        slot.closed = false;
+        std::mem::forget(slot.process.take());
+    });
+    log::after_fork();
 }
 
 /// At exit: let callbacks end, part with the network, join the threads. All of it bounded in time.

@@ -70,14 +70,16 @@ pub struct Reply {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// A server. Connects at the first call and again when it must; cheap to clone, shared by any number of threads.
+/// Where a server is and whom to trust there: what any number of channels can be made of.
 #[derive(Clone, Debug)]
-pub struct Channel {
-    inner: transport::Channel,
+pub struct Server {
+    endpoints: Vec<Endpoint>,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    settings: transport::Endpoint,
 }
 
-impl Channel {
-    /// A channel to the first of these addresses that answers. Must be called within a tokio runtime.
+impl Server {
+    /// The first of these addresses that answers.
     ///
     /// # Errors
     /// [`Error::Tls`] when there is nothing usable to trust, [`Error::Invalid`] without an address.
@@ -96,11 +98,34 @@ impl Channel {
             .keep_alive_timeout(PROBE_ANSWER)
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(4 << 20);
+        Ok(Self { endpoints, tls, settings })
+    }
+
+    /// A channel to it. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        let (endpoints, tls) = (self.endpoints.clone(), self.tls.clone());
         let connector = tower::service_fn(move |_: Uri| {
             let (endpoints, tls) = (endpoints.clone(), tls.clone());
             async move { connect(&endpoints, tls.as_ref()).await.map(TokioIo::new) }
         });
-        Ok(Self { inner: settings.connect_with_connector_lazy(connector) })
+        Channel { inner: self.settings.connect_with_connector_lazy(connector) }
+    }
+}
+
+/// A way to a server. Connects at the first call and again when it must; cheap to clone, shared by any number of threads.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    inner: transport::Channel,
+}
+
+impl Channel {
+    /// A channel to the first of these addresses that answers. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`Server::new`].
+    pub fn new(endpoints: Vec<Endpoint>, trust: &Trust) -> Result<Self> {
+        Ok(Server::new(endpoints, trust)?.channel())
     }
 
     /// Call a method with an encoded message.

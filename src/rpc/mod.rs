@@ -14,6 +14,6 @@ mod status;
 mod text;
 
 pub use self::address::{DISCOVERY_PORT, HANDLER_PORT, addresses};
-pub use self::channel::{Authority, CallOptions, Channel, Reply};
+pub use self::channel::{Authority, CallOptions, Channel, Reply, Server};
 pub use self::method::Method;
 pub use self::text::to_text;

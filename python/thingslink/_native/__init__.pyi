@@ -151,6 +151,7 @@ __all__ = [
     "_ThingsBoard",
     "__version__",
     "_after_fork",
+    "_call_errors_from",
     "_has_parameter",
     "_murmur3_32",
     "_murmur3_128",
@@ -160,6 +161,7 @@ __all__ = [
     "_set_rate_limit_percentage",
     "_shut_down",
     "_split_entries",
+    "_time_out_from",
 ]
 
 __version__: Final[str]

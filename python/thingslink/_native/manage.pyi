@@ -1,5 +1,6 @@
 """The clients that manage applications and their devices over gRPC."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, final
@@ -39,8 +40,8 @@ class ServiceMethod:
 class DiscoveryClient:
     """Asks a discovery server of The Things Network who serves what.
 
-    A context manager, and safe to share between threads. Without ``timeout`` (seconds) a call may take as long as the
-    connection lives; opening one takes 20 s at most.
+    A context manager, safe to share between threads and with forked children. Without ``timeout`` (seconds) a call may
+    take as long as the connection lives; opening one takes 20 s at most.
 
     Args:
         discovery_address: ``host:port``, or several separated by commas, tried in order.
@@ -91,6 +92,12 @@ class DiscoveryClient:
         """Give the announcement of the router that serves a gateway."""
     def get_by_app_eui(self, app_eui: str | bytes, *, timeout: _Seconds | None = None) -> Announcement:
         """Give the announcement of the handler that serves the applications of an AppEUI, in hex or as 8 bytes."""
+    def _call_async(self, name: str, /, *arguments: Any, **options: Any) -> asyncio.Future[Any]:
+        """Call a method by its name, and give a future of asyncio in place of waiting.
+
+        The seam for an asynchronous face. For the event loop that runs on this thread. Wrong arguments raise at once,
+        everything else when the future is awaited. Cancelling it ends the call.
+        """
     def close(self) -> None:
         """Close the connection; later calls fail."""
     def __enter__(self) -> Self: ...
@@ -155,9 +162,9 @@ class HandlerClient:
 class ApplicationClient:
     """Manages an application and its devices on the handler that serves it.
 
-    A context manager, and safe to share between threads. Each call takes at most ``timeout`` seconds, connecting
-    included: by default 30 (``ttn.application.TIME_OUT``), and 60 for deleting a device. A call that the server refuses
-    because of its rate limit is tried again within that time.
+    A context manager, safe to share between threads and with forked children. Each call takes at most ``timeout``
+    seconds, connecting included: by default 30 (``ttn.application.TIME_OUT``), and 60 for deleting a device. A call
+    that the server refuses because of its rate limit is tried again within that time.
 
     Args:
         app_id: Application ID.
@@ -339,6 +346,12 @@ class ApplicationClient:
         """Give the network's blocks of device addresses: objects with ``prefix`` and ``usage``."""
     def dev_addr(self, usage: Sequence[str] | None = None, *, timeout: _Seconds | None = None) -> bytes:
         """Get a random device address for a usage, such as ``["abp"]``: 4 bytes."""
+    def _call_async(self, name: str, /, *arguments: Any, **options: Any) -> asyncio.Future[Any]:
+        """Call a method by its name, and give a future of asyncio in place of waiting.
+
+        The seam for an asynchronous face. For the event loop that runs on this thread. Wrong arguments raise at once,
+        everything else when the future is awaited. Cancelling it ends the call.
+        """
     def close(self) -> None:
         """Close the connection; later calls fail."""
     def __enter__(self) -> Self: ...

@@ -26,7 +26,7 @@ impl Address {
         let begun = Instant::now();
         let left = timeout;
         let timeout = timeout.as_secs_f64().into_pyobject(py)?.into_any();
-        let announcement = PyDiscoveryClient::announcement(py, app_id, &self.discovery, Some(&timeout))?;
+        let announcement = PyDiscoveryClient::announcement(py, app_id, &self.discovery, Some(&timeout))?.wait(py)?;
         let announced = announcement.get_field_by_name("mqtt_address");
         let announced = announced.and_then(|address| address.as_str().map(str::to_owned)).unwrap_or_default();
         if announced.is_empty() {

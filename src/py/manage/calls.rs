@@ -1,30 +1,40 @@
 //! The calls behind the methods of `ApplicationClient`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost_reflect::{DynamicMessage, Value};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
-use super::application::{FUNCTIONS, PyApplicationClient};
 use super::dictionary;
 use super::discovery::paging;
 use super::identity::Identity;
-use super::refused::{GET_APPLICATION, GET_DEVICE, GET_DEVICES, SET_APPLICATION, Words};
-use super::stub::{Answer, Call, deadline, invoke, message, method};
+use super::refused::{GET_DEVICE, GET_DEVICES, SET_APPLICATION, Words};
+use super::stub::{Answer, Call, Connection, deadline, invoke, message, method};
 use crate::ids::DevId;
-use crate::py::arguments::{text, wrong_type};
 use crate::py::error::{OrRaise as _, application_error};
-use crate::py::proto::{Place, PyMessage, PyRepeated};
+use crate::py::face;
+use crate::py::prepared::Prepared;
+use crate::py::proto::{Place, PyRepeated};
 use crate::rpc::message::{descriptor, elements};
+use crate::sync::Mutex;
 
 /// The service of applications and devices.
 pub(super) const MANAGER: &str = "handler.ApplicationManager";
 /// The service of device addresses.
 pub(super) const ADDRESSES: &str = "lorawan.DevAddrManager";
 
-impl PyApplicationClient {
+/// An application, who asks for it, and the way to its handler.
+pub(super) struct Calls {
+    pub(super) identity: Mutex<Identity>,
+    /// What the calls go through: our stub, or what a program has put in its place.
+    pub(super) client: Mutex<Py<PyAny>>,
+    pub(super) addresses: Py<PyAny>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) address: String,
+}
+
+impl Calls {
     pub(super) fn identity(&self) -> Identity {
         self.identity.lock().clone()
     }
@@ -34,47 +44,78 @@ impl PyApplicationClient {
         if given.is_some() {
             return deadline(given);
         }
-        deadline(Some(&py.import("thingslink.ttn.application")?.getattr("TIME_OUT")?))
+        deadline(Some(&face::time_out(py)?))
     }
 
-    pub(super) fn call_with<'py>(
+    pub(super) fn call_with(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         words: Words,
         name: &str,
         request: DynamicMessage,
         timeout: Option<Duration>,
         metadata: Vec<(&'static str, String)>,
-    ) -> PyResult<Answer<'py>> {
+    ) -> PyResult<Prepared<Answer>> {
         let (service, client) = match name {
             "GetPrefixes" | "GetDevAddr" => (ADDRESSES, self.addresses.clone_ref(py).into_bound(py)),
             _ => (MANAGER, self.client.lock().clone_ref(py).into_bound(py)),
         };
         let call = Call { timeout, authority: self.identity().authority(), metadata };
-        invoke(py, &client, &method(service, name)?, request, call).map_err(|error| application_error(py, error, words))
+        let answer = invoke(py, &client, &method(service, name)?, request, call);
+        Prepared::settle(py, answer, move |py, answer| {
+            answer.map(Prepared::Ready).map_err(|error| application_error(py, error, words))
+        })
     }
 
-    pub(super) fn call<'py>(
+    pub(super) fn call(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         words: Words,
         name: &str,
         request: DynamicMessage,
-        timeout: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Answer<'py>> {
-        self.call_with(py, words, name, request, Self::timeout(py, timeout)?, Vec::new())
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<Answer>> {
+        self.call_with(py, words, name, request, timeout, Vec::new())
     }
 
     /// Call, and give the answer as it is.
-    pub(super) fn ask<'py>(
+    pub(super) fn ask(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         words: Words,
         name: &str,
         request: DynamicMessage,
-        timeout: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, words, name, request, timeout)?.into_py(py, &method(MANAGER, name)?)
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<Py<PyAny>>> {
+        let asked = method(MANAGER, name)?;
+        let answer = self.call(py, words, name, request, timeout)?;
+        answer.map(py, move |py, answer| answer.into_object(py, &asked))
+    }
+
+    /// Call, and give the answer as a message to go on with.
+    pub(super) fn read(
+        &self,
+        py: Python<'_>,
+        words: Words,
+        name: &str,
+        request: DynamicMessage,
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<DynamicMessage>> {
+        let asked = method(MANAGER, name)?;
+        let answer = self.call(py, words, name, request, timeout)?;
+        answer.map(py, move |py, answer| answer.into_message(py, &asked))
+    }
+
+    /// Call for what the call does; its answer is no news.
+    pub(super) fn tell(
+        &self,
+        py: Python<'_>,
+        words: Words,
+        name: &str,
+        request: DynamicMessage,
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<Py<PyAny>>> {
+        self.call(py, words, name, request, timeout)?.map(py, |py, _| Ok(py.None()))
     }
 
     pub(super) fn application_request(&self) -> DynamicMessage {
@@ -88,29 +129,29 @@ impl PyApplicationClient {
 
     /// Read the application, change it, write it: what is not mentioned stays.
     pub(super) fn change_application(
-        &self,
+        self: &Arc<Self>,
         py: Python<'_>,
-        changes: &[(&str, String)],
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        let answer = self.call(py, SET_APPLICATION, "GetApplication", self.application_request(), timeout)?;
-        let mut application = answer.into_message(py, &method(MANAGER, "GetApplication")?)?;
-        application.set_field_by_name("app_id", Value::String(self.identity().app_id));
-        for (name, value) in changes {
-            application.set_field_by_name(name, Value::String(value.clone()));
-        }
-        self.call(py, SET_APPLICATION, "SetApplication", application, timeout)?;
-        Ok(())
+        changes: Vec<(&'static str, String)>,
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<Py<PyAny>>> {
+        let this = self.clone();
+        let read = self.read(py, SET_APPLICATION, "GetApplication", self.application_request(), timeout)?;
+        read.then(py, move |py, mut application| {
+            application.set_field_by_name("app_id", Value::String(this.identity().app_id));
+            for (name, value) in changes {
+                application.set_field_by_name(name, Value::String(value));
+            }
+            this.tell(py, SET_APPLICATION, "SetApplication", application, timeout)
+        })
     }
 
     pub(super) fn read_device(
         &self,
         py: Python<'_>,
         dev_id: &DevId,
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<DynamicMessage> {
-        self.call(py, GET_DEVICE, "GetDevice", self.device_request(dev_id), timeout)?
-            .into_message(py, &method(MANAGER, "GetDevice")?)
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<DynamicMessage>> {
+        self.read(py, GET_DEVICE, "GetDevice", self.device_request(dev_id), timeout)
     }
 
     /// The IDs stand at both levels of a device.
@@ -122,63 +163,25 @@ impl PyApplicationClient {
         }
     }
 
-    pub(super) fn page<'py>(
+    /// A page of the devices.
+    pub(super) fn page(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         limit: Option<u64>,
         offset: Option<u64>,
-        timeout: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let timeout = Self::timeout(py, timeout)?;
-        let request = self.application_request();
-        let metadata = paging(limit, offset);
-        match self.call_with(py, GET_DEVICES, "GetDevicesForApplication", request, timeout, metadata)? {
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<Py<PyAny>>> {
+        let (request, metadata) = (self.application_request(), paging(limit, offset));
+        let answer = self.call_with(py, GET_DEVICES, "GetDevicesForApplication", request, timeout, metadata)?;
+        answer.map(py, |py, answer| match answer {
             Answer::Reply(reply) => {
                 let total = reply.metadata.get("total").and_then(|total| total.parse().ok());
                 let found = py.detach(|| elements("handler.DeviceList", reply.message)).or_raise(py)?;
                 let of = descriptor("handler.Device");
                 let places = found.into_iter().map(|bytes| Place::encoded(of.clone(), bytes)).collect();
-                Ok(Bound::new(py, PyRepeated::whole(of, places, total))?.into_any())
+                Ok(Py::new(py, PyRepeated::whole(of, places, total))?.into_any())
             }
-            Answer::Other(object) => object.getattr("devices"),
-        }
-    }
-
-    pub(super) fn dry_application(&self, functions: Option<&Bound<'_, PyAny>>) -> PyResult<DynamicMessage> {
-        let mut application = message("handler.Application", &[("app_id", &self.identity().app_id)]);
-        let Some(functions) = functions.filter(|functions| !functions.is_none()) else { return Ok(application) };
-        if let Ok(message) = functions.cast::<PyMessage>() {
-            let given = message.get().place();
-            if given.descriptor() == descriptor("handler.Application") {
-                return Ok(given.copy());
-            }
-        }
-        let functions =
-            functions.cast::<PyDict>().map_err(|_| wrong_type("functions", "a dict or an Application", functions))?;
-        for (name, value) in functions {
-            let name: String = name.extract()?;
-            if !FUNCTIONS.contains(&name.as_str()) && name != "payload_format" {
-                let known = FUNCTIONS.join(", ");
-                return Err(PyValueError::new_err(format!(
-                    "unknown payload function {name:?}: expected some of {known}, payload_format"
-                )));
-            }
-            application.set_field_by_name(&name, Value::String(text(&name, &value)?));
-        }
-        Ok(application)
-    }
-
-    /// The functions of a dry run: the given ones, or those that the application has.
-    pub(super) fn functions(
-        &self,
-        py: Python<'_>,
-        given: Option<&Bound<'_, PyAny>>,
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<DynamicMessage> {
-        if given.is_some() {
-            return self.dry_application(given);
-        }
-        self.call(py, GET_APPLICATION, "GetApplication", self.application_request(), timeout)?
-            .into_message(py, &method(MANAGER, "GetApplication")?)
+            Answer::Other(object) => object.getattr(py, "devices"),
+        })
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use prost_reflect::{DynamicMessage, Value};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use super::stub::{Answer, Call, Connection, PyStub, deadline, invoke, message, method};
 use crate::endpoint::Trust;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::exact_bytes;
 use crate::py::error::OrRaise as _;
+use crate::py::prepared::{Face, Prepared};
 use crate::py::proto::{Place, PyRepeated};
 use crate::rpc::message::{descriptor, elements};
 use crate::rpc::{Authority, DISCOVERY_PORT, addresses};
@@ -45,25 +46,33 @@ pub(super) fn connect(
 /// Asks a discovery server of The Things Network who serves what.
 #[pyclass(frozen, subclass, name = "DiscoveryClient", module = "thingslink.ttn", weakref, dict)]
 pub(in crate::py) struct PyDiscoveryClient {
+    asked: Arc<Asked>,
+    face: Face,
+}
+
+/// The server that is asked.
+struct Asked {
     address: String,
     client: Mutex<Py<PyAny>>,
     connection: Arc<Connection>,
 }
 
-impl PyDiscoveryClient {
-    fn call<'py>(
+impl Asked {
+    fn call(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
         name: &str,
         request: DynamicMessage,
-        timeout: Option<&Bound<'py, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
         metadata: Vec<(&'static str, String)>,
-    ) -> PyResult<Answer<'py>> {
+    ) -> PyResult<Prepared<Answer>> {
         let client = self.client.lock().clone_ref(py).into_bound(py);
         let call = Call { timeout: deadline(timeout)?, authority: Authority::Anonymous, metadata };
         invoke(py, &client, &method(SERVICE, name)?, request, call)
     }
+}
 
+impl PyDiscoveryClient {
     fn one<'py>(
         &self,
         py: Python<'py>,
@@ -71,7 +80,9 @@ impl PyDiscoveryClient {
         request: DynamicMessage,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.call(py, name, request, timeout, Vec::new())?.into_py(py, &method(SERVICE, name)?)
+        let asked = method(SERVICE, name)?;
+        let answer = self.asked.call(py, name, request, timeout, Vec::new())?;
+        self.face.give(py, answer.map(py, move |py, answer| answer.into_object(py, &asked))?)
     }
 }
 
@@ -100,15 +111,17 @@ impl PyDiscoveryClient {
         app_id: &str,
         discovery: &Discovery,
         timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<DynamicMessage> {
+    ) -> PyResult<Prepared<DynamicMessage>> {
         let connection = connect(py, &discovery.address, discovery.certificate.clone(), discovery.insecure)?;
         let by_app_id = method(SERVICE, "GetByAppID")?;
         let client = Bound::new(py, PyStub::new(SERVICE, connection.clone()))?.into_any();
         let request = message("discovery.GetByAppIDRequest", &[("app_id", app_id)]);
         let call = Call { timeout: deadline(timeout)?, authority: Authority::Anonymous, metadata: Vec::new() };
-        let answer = invoke(py, &client, &by_app_id, request, call)?.into_message(py, &by_app_id);
-        connection.close();
-        answer
+        let answer = invoke(py, &client, &by_app_id, request, call);
+        Prepared::settle(py, answer, move |py, answer| {
+            connection.close();
+            answer?.into_message(py, &by_app_id).map(Prepared::Ready)
+        })
     }
 }
 
@@ -124,18 +137,19 @@ impl PyDiscoveryClient {
     ) -> PyResult<Self> {
         let connection = connect(py, discovery_address, pem("certificate", certificate.as_ref())?, insecure_channel)?;
         let client = Py::new(py, PyStub::new(SERVICE, connection.clone()))?.into_any();
-        Ok(Self { address: discovery_address.to_owned(), client: Mutex::new(client), connection })
+        let asked = Asked { address: discovery_address.to_owned(), client: Mutex::new(client), connection };
+        Ok(Self { asked: Arc::new(asked), face: Face::default() })
     }
 
     /// What the calls go through. May be replaced by anything with the service's methods.
     #[getter]
     fn client(&self, py: Python<'_>) -> Py<PyAny> {
-        self.client.lock().clone_ref(py)
+        self.asked.client.lock().clone_ref(py)
     }
 
     #[setter]
     fn set_client(&self, client: Py<PyAny>) {
-        let old = std::mem::replace(&mut *self.client.lock(), client);
+        let old = std::mem::replace(&mut *self.asked.client.lock(), client);
         drop(old);
     }
 
@@ -150,15 +164,17 @@ impl PyDiscoveryClient {
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = message("discovery.GetServiceRequest", &[("service_name", &id("service_name", service_name)?)]);
-        match self.call(py, "GetAll", request, timeout.as_ref(), paging(limit, offset))? {
+        let answer = self.asked.call(py, "GetAll", request, timeout.as_ref(), paging(limit, offset))?;
+        let list = answer.map(py, |py, answer| match answer {
             Answer::Reply(reply) => {
                 let of = descriptor("discovery.Announcement");
                 let found = elements("discovery.AnnouncementsResponse", reply.message).or_raise(py)?;
                 let places = found.into_iter().map(|bytes| Place::encoded(of.clone(), bytes)).collect();
-                Ok(Bound::new(py, PyRepeated::whole(of, places, None))?.into_any())
+                Ok(Py::new(py, PyRepeated::whole(of, places, None))?.into_any())
             }
-            Answer::Other(object) => object.getattr("services"),
-        }
+            Answer::Other(object) => object.getattr(py, "services"),
+        })?;
+        self.face.give(py, list)
     }
 
     /// Give the announcement of one component.
@@ -172,7 +188,7 @@ impl PyDiscoveryClient {
         service_name: &Bound<'py, PyAny>,
         id: Given<'py>,
         timeout: Option<Bound<'py, PyAny>>,
-        aliases: Option<&Bound<'py, pyo3::types::PyDict>>,
+        aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut aliases = Aliases::new("get", aliases);
         let component = aliases.require("id", id, &["ID", "service_id"])?;
@@ -219,9 +235,22 @@ impl PyDiscoveryClient {
         self.one(py, "GetByAppEUI", request, timeout.as_ref())
     }
 
+    /// Call a method by its name, and give a future of asyncio in place of waiting.
+    #[pyo3(signature = (name, /, *arguments, **options))]
+    fn _call_async<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+        arguments: &Bound<'py, PyTuple>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let other = Bound::new(py, Self { asked: self.asked.clone(), face: Face::Asyncio })?;
+        other.call_method(name, arguments, options)
+    }
+
     /// Close the connection; later calls fail.
     fn close(&self) {
-        self.connection.close();
+        self.asked.connection.close();
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -235,7 +264,7 @@ impl PyDiscoveryClient {
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        Ok(format!("<{} discovery_address='{}'>", slf.get_type().name()?, slf.get().address))
+        Ok(format!("<{} discovery_address='{}'>", slf.get_type().name()?, slf.get().asked.address))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::ids::AppId;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::trust;
 use crate::py::error::OrRaise as _;
+use crate::py::lorawan::PyMqttClient;
 use crate::py::proto::{Place, wrap};
 use crate::rpc::message::descriptor;
 
@@ -66,7 +67,7 @@ impl PyHandlerClient {
             _ => None,
         };
         let discovery = Discovery { address: discovery_address.to_owned(), certificate, insecure: insecure_channel };
-        let announcement = PyDiscoveryClient::announcement(py, &app_id, &discovery, timeout.as_ref())?;
+        let announcement = PyDiscoveryClient::announcement(py, &app_id, &discovery, timeout.as_ref())?.wait(py)?;
         let announcement = Some(wrap(py, Place::new(announcement))?.unbind());
         let state = State { app_id, key, token, insecure: insecure_channel, announcement };
         Ok(Self { discovery, state: Mutex::new(state) })
@@ -149,7 +150,7 @@ impl PyHandlerClient {
             let state = self.state.lock();
             (state.app_id.clone(), state.token.clone().or_else(|| state.key.clone()))
         };
-        let class = py.import("thingslink._native")?.getattr("MQTTClient")?;
+        let class = py.get_type::<PyMqttClient>();
         class.call((app_id, key.unwrap_or_default(), address), Some(&arguments))
     }
 

@@ -2,8 +2,10 @@
 
 mod application;
 mod calls;
+mod devices;
 mod dictionary;
 mod discovery;
+mod functions;
 mod handler;
 mod identity;
 mod pages;

@@ -1,23 +1,30 @@
 //! Iterating over an application's devices, page by page.
 
-use crate::sync::Mutex;
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::application::PyApplicationClient;
+use super::calls::Calls;
+use crate::sync::Mutex;
 
 /// The devices of an application, fetched page by page, from ``iter_devices``.
 #[pyclass(frozen, name = "DeviceIterator", module = "thingslink.ttn")]
 pub(in crate::py) struct PyDevicePages {
-    pub(super) client: Py<PyApplicationClient>,
-    pub(super) page_size: u64,
-    pub(super) timeout: Option<Py<PyAny>>,
-    pub(super) state: Mutex<PageState>,
+    calls: Arc<Calls>,
+    page_size: u64,
+    timeout: Option<Py<PyAny>>,
+    state: Mutex<PageState>,
+}
+
+impl PyDevicePages {
+    pub(super) fn new(calls: Arc<Calls>, page_size: u64, timeout: Option<Py<PyAny>>) -> Self {
+        Self { calls, page_size, timeout, state: Mutex::default() }
+    }
 }
 
 /// How far it is.
 #[derive(Default)]
-pub(super) struct PageState {
+struct PageState {
     page: Option<Py<PyAny>>,
     next: usize,
     offset: u64,
@@ -48,7 +55,8 @@ impl PyDevicePages {
                 }
             }
             let timeout = self.timeout.as_ref().map(|timeout| timeout.clone_ref(py).into_bound(py));
-            let page = self.client.get().page(py, Some(self.page_size), Some(offset), timeout.as_ref())?;
+            let timeout = Calls::timeout(py, timeout.as_ref())?;
+            let page = self.calls.page(py, Some(self.page_size), Some(offset), timeout)?.wait(py)?.into_bound(py);
             let got = page.len()? as u64;
             let mut state = self.state.lock();
             state.last = got < self.page_size;

@@ -16,49 +16,88 @@ use crate::ids::AccessKey;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
+use crate::py::prepared::Prepared;
 use crate::py::proto::{Place, PyMessage, wrap};
 use crate::py::runtime::{self, Process};
 use crate::rpc::message::{decode, descriptor};
-use crate::rpc::{Authority, CallOptions, Channel, Method, Reply};
+use crate::rpc::{Authority, CallOptions, Channel, Method, Reply, Server};
 use crate::sync::Mutex;
 
-/// A channel that can be closed.
+/// A server, and the way to it in each process that calls it.
 pub(in crate::py) struct Connection {
-    channel: Mutex<Option<Channel>>,
-    process: Arc<Process>,
+    server: Server,
+    link: Mutex<Link>,
+}
+
+/// The way to a server.
+enum Link {
+    /// To be made at the first call.
+    Unmade,
+    Made(Channel, Arc<Process>),
+    Closed,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.link.lock().replace(Link::Closed);
+    }
+}
+
+impl Link {
+    fn replace(&mut self, next: Self) {
+        match std::mem::replace(self, next) {
+            // Made before a fork: its tasks are in the parent, and locks of theirs may be held by threads that do not
+            // exist here.
+            Self::Made(channel, process) if process.check().is_err() => std::mem::forget((channel, process)),
+            // Its task lives in the runtime and ends with the last handle.
+            old => drop(old),
+        }
+    }
 }
 
 impl Connection {
-    /// A connection to be made at the first call.
+    /// A connection to be made at the first call: a program that makes its clients before it forks has no threads of ours
+    /// until then.
     pub(in crate::py) fn new(py: Python<'_>, endpoints: Vec<Endpoint>, trust: &Trust) -> PyResult<Arc<Self>> {
-        let process = runtime::process()?;
-        let channel = {
-            let _runtime = process.handle.enter();
-            // Reading the system's roots takes a while.
-            py.detach(|| Channel::new(endpoints, trust)).or_raise(py)?
-        };
-        Ok(Arc::new(Self { channel: Mutex::new(Some(channel)), process }))
+        // Reading the system's roots takes a while.
+        let server = py.detach(|| Server::new(endpoints, trust)).or_raise(py)?;
+        Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
     }
 
     /// Forget the channel; calls under way end by themselves.
     pub(in crate::py) fn close(&self) {
-        let channel = self.channel.lock().take();
-        // Its task lives in the runtime and ends with the last handle.
-        drop(channel);
+        self.link.lock().replace(Link::Closed);
     }
 
-    /// Call and wait for the answer, without the interpreter lock.
-    pub(in crate::py) fn call(
+    /// The channel of this process, and the process. Called with the interpreter lock, so that no fork comes in between.
+    fn channel(&self, py: Python<'_>) -> PyResult<(Channel, Arc<Process>)> {
+        let mut link = self.link.lock();
+        match &*link {
+            Link::Closed => return Err(Error::NotConnected).or_raise(py),
+            Link::Made(channel, process) if process.check().is_ok() => return Ok((channel.clone(), process.clone())),
+            _ => {}
+        }
+        let process = runtime::process()?;
+        let channel = {
+            let _runtime = process.handle.enter();
+            self.server.channel()
+        };
+        link.replace(Link::Made(channel.clone(), process.clone()));
+        Ok((channel, process))
+    }
+
+    /// A call.
+    pub(super) fn call(
         &self,
         py: Python<'_>,
         method: &Method,
         message: Bytes,
         options: CallOptions,
-    ) -> PyResult<Result<Reply, Error>> {
-        let channel = self.channel.lock().clone();
-        let Some(channel) = channel else { return Ok(Err(Error::NotConnected)) };
+    ) -> PyResult<Prepared<Reply>> {
+        let (channel, process) = self.channel(py)?;
         let method = method.clone();
-        self.process.wait(py, async move { channel.call(&method, message, &options).await })
+        let call = async move { channel.call(&method, message, &options).await };
+        Ok(Prepared::new(process, call, |py, outcome| outcome.or_raise(py)))
     }
 }
 
@@ -116,7 +155,7 @@ impl PyMethod {
                 _ => return Err(wrong_type("metadata", "pairs of key, token, limit or offset and text", request)),
             }
         }
-        let reply = self.connection.call(py, &self.method, message.encode_to_vec().into(), options)?.or_raise(py)?;
+        let reply = self.connection.call(py, &self.method, message.encode_to_vec().into(), options)?.wait(py)?;
         wrap(py, Place::new(decode(&self.method.output(), reply.message).or_raise(py)?))
     }
 
@@ -144,27 +183,29 @@ pub(super) fn message_of(value: &Bound<'_, PyAny>, expected: &MessageDescriptor)
 }
 
 /// What a call gave.
-pub(super) enum Answer<'py> {
+pub(super) enum Answer {
     /// A server's answer.
     Reply(Reply),
     /// What the object in the stub's place has returned.
-    Other(Bound<'py, PyAny>),
+    Other(Py<PyAny>),
 }
 
-impl<'py> Answer<'py> {
+impl Answer {
     /// As an object for users.
-    pub(super) fn into_py(self, py: Python<'py>, method: &Method) -> PyResult<Bound<'py, PyAny>> {
+    pub(super) fn into_object(self, py: Python<'_>, method: &Method) -> PyResult<Py<PyAny>> {
         match self {
-            Self::Reply(reply) => wrap(py, Place::new(decode(&method.output(), reply.message).or_raise(py)?)),
+            Self::Reply(reply) => {
+                wrap(py, Place::new(decode(&method.output(), reply.message).or_raise(py)?)).map(Bound::unbind)
+            }
             Self::Other(object) => Ok(object),
         }
     }
 
     /// As a message to go on with.
-    pub(super) fn into_message(self, py: Python<'py>, method: &Method) -> PyResult<DynamicMessage> {
+    pub(super) fn into_message(self, py: Python<'_>, method: &Method) -> PyResult<DynamicMessage> {
         match self {
             Self::Reply(reply) => decode(&method.output(), reply.message).or_raise(py),
-            Self::Other(object) => message_of(&object, &method.output()),
+            Self::Other(object) => message_of(object.bind(py), &method.output()),
         }
     }
 }
@@ -178,17 +219,17 @@ pub(super) struct Call {
 
 /// Call a method of `client`: our stub, or whatever a program has put in its place, which is called with the message, the
 /// timeout in seconds and the metadata, as the original called gRPC's.
-pub(super) fn invoke<'py>(
-    py: Python<'py>,
-    client: &Bound<'py, PyAny>,
+pub(super) fn invoke(
+    py: Python<'_>,
+    client: &Bound<'_, PyAny>,
     method: &Method,
     message: DynamicMessage,
     call: Call,
-) -> PyResult<Answer<'py>> {
+) -> PyResult<Prepared<Answer>> {
     if let Ok(stub) = client.cast::<PyStub>() {
         let options = CallOptions { timeout: call.timeout, authority: call.authority, metadata: call.metadata };
         let reply = stub.get().connection.call(py, method, message.encode_to_vec().into(), options)?;
-        return reply.map(Answer::Reply).or_raise(py);
+        return reply.map(py, |_, reply| Ok(Answer::Reply(reply)));
     }
     let request = wrap(py, Place::new(message))?;
     let mut metadata: Vec<(&str, String)> = match &call.authority {
@@ -203,7 +244,8 @@ pub(super) fn invoke<'py>(
         timeout => timeout.into_pyobject(py)?,
     };
     let arguments = PyTuple::new(py, [request, timeout, PyList::new(py, metadata)?.into_any()])?;
-    client.call_method1(method.name(), arguments).map(Answer::Other)
+    let answer = client.call_method1(method.name(), arguments)?;
+    Ok(Prepared::Ready(Answer::Other(answer.unbind())))
 }
 
 /// A method that our definitions have.

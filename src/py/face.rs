@@ -1,0 +1,43 @@
+//! What the library's Python part hands in, so that nothing here imports it: Python stands on this module, not beneath it.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::sync::Mutex;
+
+/// Gives the classes `RpcError` and `ApplicationError`. Called when the first of them is raised: programs that have no such
+/// errors do not pay for the import.
+static CALL_ERRORS: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+/// Gives the deadline of calls, a variable that programs may set.
+static TIME_OUT: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// Hand in what gives the classes of failed calls.
+#[pyfunction]
+#[pyo3(name = "_call_errors_from")]
+pub(super) fn call_errors_from(give: Py<PyAny>) {
+    let old = CALL_ERRORS.lock().replace(give);
+    drop(old);
+}
+
+/// Hand in what gives the deadline of calls.
+#[pyfunction]
+#[pyo3(name = "_time_out_from")]
+pub(super) fn time_out_from(give: Py<PyAny>) {
+    let old = TIME_OUT.lock().replace(give);
+    drop(old);
+}
+
+fn ask<'py>(py: Python<'py>, given: &Mutex<Option<Py<PyAny>>>) -> PyResult<Bound<'py, PyAny>> {
+    let give = given.lock().as_ref().map(|give| give.clone_ref(py));
+    give.ok_or_else(|| PyRuntimeError::new_err("thingslink is not imported"))?.bind(py).call0()
+}
+
+/// The classes of failed calls: `RpcError(code, details)` and `ApplicationError(doing, what, code, details)`.
+pub(super) fn call_errors(py: Python<'_>) -> PyResult<(Bound<'_, PyAny>, Bound<'_, PyAny>)> {
+    ask(py, &CALL_ERRORS)?.extract()
+}
+
+/// The deadline of calls that are given none.
+pub(super) fn time_out(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    ask(py, &TIME_OUT)
+}

@@ -1,0 +1,256 @@
+//! The methods of `ApplicationClient` for devices.
+
+use std::time::Duration;
+
+use prost_reflect::Value;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use super::application::PyApplicationClient;
+use super::calls::{ADDRESSES, Calls};
+use super::dictionary;
+use super::functions::frame_port;
+use super::pages::PyDevicePages;
+use super::refused::{DELETE_DEVICE, GET_ADDRESS, GET_DEVICE, GET_PREFIXES, REGISTER_DEVICE, SIMULATE, UPDATE_DEVICE};
+use super::stub::{deadline, message, method};
+use crate::ids::DevId;
+use crate::py::arguments::{Aliases, Given, text, wrong_type};
+use crate::py::convert::{exact_bytes, frame_bytes};
+use crate::py::error::OrRaise as _;
+use crate::py::prepared::Prepared;
+use crate::py::proto::{Place, wrap};
+
+/// What DeleteDevice is given, as in the original.
+const DELETE: Duration = Duration::from_secs(60);
+
+fn device_id(py: Python<'_>, dev_id: &Bound<'_, PyAny>) -> PyResult<DevId> {
+    DevId::new(text("dev_id", dev_id)?).or_raise(py)
+}
+
+impl Calls {
+    /// A random device address for a usage.
+    fn dev_addr(&self, py: Python<'_>, usage: Vec<String>, timeout: Option<Duration>) -> PyResult<Prepared<Vec<u8>>> {
+        let mut request = message("lorawan.DevAddrRequest", &[]);
+        request.set_field_by_name("usage", Value::List(usage.into_iter().map(Value::String).collect()));
+        let asked = method(ADDRESSES, "GetDevAddr")?;
+        self.call(py, GET_ADDRESS, "GetDevAddr", request, timeout)?.map(py, move |py, answer| {
+            let answer = answer.into_message(py, &asked)?;
+            let address = answer.get_field_by_name("dev_addr");
+            Ok(address.and_then(|address| address.as_bytes().map(|bytes| bytes.to_vec())).unwrap_or_default())
+        })
+    }
+}
+
+#[pymethods]
+impl PyApplicationClient {
+    /// Give a device.
+    #[pyo3(
+        signature = (dev_id=Given(None), *, timeout=None, **aliases),
+        text_signature = "($self, dev_id, *, timeout=None, **aliases)"
+    )]
+    fn device<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: Given<'py>,
+        timeout: Option<Bound<'py, PyAny>>,
+        aliases: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut aliases = Aliases::new("device", aliases);
+        let dev_id = device_id(py, &aliases.require("dev_id", dev_id, &["devID"])?)?;
+        aliases.finish()?;
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        self.face.give(py, self.calls.ask(py, GET_DEVICE, "GetDevice", self.calls.device_request(&dev_id), timeout)?)
+    }
+
+    /// List the devices, all or a page of them, sorted by ID. Frame counters and ``last_seen`` are 0 in lists.
+    #[pyo3(signature = (*, limit=None, offset=None, timeout=None))]
+    fn devices<'py>(
+        &self,
+        py: Python<'py>,
+        limit: Option<u64>,
+        offset: Option<u64>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.face.give(py, self.calls.page(py, limit, offset, Calls::timeout(py, timeout.as_ref())?)?)
+    }
+
+    /// Iterate over the devices, asking the handler for one page after the other.
+    #[pyo3(signature = (*, page_size=1000, timeout=None))]
+    fn iter_devices(&self, page_size: u64, timeout: Option<Bound<'_, PyAny>>) -> PyResult<PyDevicePages> {
+        if page_size == 0 {
+            return Err(PyValueError::new_err("page_size 0 is not valid: expected 1 or more"));
+        }
+        Ok(PyDevicePages::new(self.calls.clone(), page_size, timeout.map(Bound::unbind)))
+    }
+
+    /// Register a device, or replace one: a dict with the keys of ``Device`` and ``LorawanDevice``, or a ``Device``.
+    #[pyo3(signature = (dev_id, device, *, timeout=None))]
+    fn register_device<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: &Bound<'py, PyAny>,
+        device: &Bound<'py, PyAny>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let dev_id = device_id(py, dev_id)?;
+        let mut request = message("handler.Device", &[]);
+        dictionary::merge(&mut request, device)?;
+        self.calls.identify(&mut request, &dev_id);
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        self.face.give(py, self.calls.ask(py, REGISTER_DEVICE, "SetDevice", request, timeout)?)
+    }
+
+    /// Change a device: what is given is changed, the rest stays. An attribute with the value ``None`` is removed.
+    #[pyo3(signature = (dev_id, updates, *, timeout=None))]
+    fn update_device<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: &Bound<'py, PyAny>,
+        updates: &Bound<'py, PyAny>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let dev_id = device_id(py, dev_id)?;
+        // Checked before anything is asked.
+        dictionary::merge(&mut message("handler.Device", &[]), updates)?;
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        let (calls, updates) = (self.calls.clone(), updates.clone().unbind());
+        let written = self.calls.read_device(py, &dev_id, timeout)?.then(py, move |py, mut device| {
+            dictionary::merge(&mut device, updates.bind(py))?;
+            calls.identify(&mut device, &dev_id);
+            calls.ask(py, UPDATE_DEVICE, "SetDevice", device, timeout)
+        })?;
+        self.face.give(py, written)
+    }
+
+    /// Delete a device.
+    #[pyo3(signature = (dev_id, *, timeout=None))]
+    fn delete_device<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: &Bound<'py, PyAny>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let dev_id = device_id(py, dev_id)?;
+        let timeout = if timeout.is_some() { deadline(timeout.as_ref())? } else { Some(DELETE) };
+        let request = self.calls.device_request(&dev_id);
+        self.face.give(py, self.calls.ask(py, DELETE_DEVICE, "DeleteDevice", request, timeout)?)
+    }
+
+    /// Make a device one that is activated by personalisation (ABP), and give it.
+    #[pyo3(signature = (dev_id, *, nwk_s_key=None, app_s_key=None, usage=None, timeout=None))]
+    fn personalize<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: &Bound<'py, PyAny>,
+        nwk_s_key: Option<Bound<'py, PyAny>>,
+        app_s_key: Option<Bound<'py, PyAny>>,
+        usage: Option<Vec<String>>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let dev_id = device_id(py, dev_id)?;
+        let random = || py.import("os")?.call_method1("urandom", (16,))?.extract::<Vec<u8>>();
+        let key = |name: &str, given: Option<Bound<'py, PyAny>>| {
+            given.map_or_else(random, |given| exact_bytes(name, &given, 16))
+        };
+        let (network, application) = (key("nwk_s_key", nwk_s_key)?, key("app_s_key", app_s_key)?);
+        let usage = usage.unwrap_or_else(|| vec!["abp".to_owned()]);
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        let calls = self.calls.clone();
+        let made = self.calls.read_device(py, &dev_id, timeout)?.then(py, move |py, mut device| {
+            calls.dev_addr(py, usage, timeout)?.then(py, move |py, address| {
+                let lorawan = dictionary::lorawan_part(&mut device);
+                for (name, bytes) in [("dev_addr", address), ("nwk_s_key", network), ("app_s_key", application)] {
+                    lorawan.set_field_by_name(name, Value::Bytes(bytes.into()));
+                }
+                lorawan.clear_field_by_name("app_key");
+                lorawan.clear_field_by_name("f_cnt_up");
+                lorawan.clear_field_by_name("f_cnt_down");
+                calls.identify(&mut device, &dev_id);
+                let written = calls.call(py, UPDATE_DEVICE, "SetDevice", device.clone(), timeout)?;
+                written.map(py, move |py, _| wrap(py, Place::new(device)).map(Bound::unbind))
+            })
+        })?;
+        self.face.give(py, made)
+    }
+
+    /// Move a device to the application of another client. If that fails the device is put back.
+    #[pyo3(signature = (dev_id, to, *, timeout=None))]
+    fn move_device<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: &Bound<'py, PyAny>,
+        to: &Bound<'py, PyAny>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let target = to.cast::<Self>().map_err(|_| wrong_type("to", "an ApplicationClient", to))?.get().calls.clone();
+        let calls = self.calls.clone();
+        if target.identity().app_id == calls.identity().app_id && target.address == calls.address {
+            return Err(PyValueError::new_err("to is not valid: expected the client of another application"));
+        }
+        let dev_id = device_id(py, dev_id)?;
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        let moved = calls.read_device(py, &dev_id, timeout)?.then(py, move |py, device| {
+            let mut moved = device.clone();
+            target.identify(&mut moved, &dev_id);
+            // In this order: the network allows each pair of EUIs only once.
+            let deleted = calls.tell(py, DELETE_DEVICE, "DeleteDevice", calls.device_request(&dev_id), Some(DELETE))?;
+            deleted.then(py, move |py, _| {
+                let written = target.tell(py, REGISTER_DEVICE, "SetDevice", moved, timeout);
+                Prepared::settle(py, written, move |py, outcome| {
+                    let Err(error) = outcome else { return Ok(Prepared::Ready(py.None())) };
+                    let put_back = calls.tell(py, REGISTER_DEVICE, "SetDevice", device, timeout);
+                    Prepared::settle(py, put_back, move |py, outcome| {
+                        let Err(lost) = outcome else { return Err(error) };
+                        lost.set_cause(py, Some(error));
+                        Err(lost)
+                    })
+                })
+            })
+        })?;
+        self.face.give(py, moved)
+    }
+
+    /// Have the network handle a payload as if a device had sent it.
+    #[pyo3(signature = (dev_id, payload, port=1, *, timeout=None))]
+    fn simulate_uplink<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: &Bound<'py, PyAny>,
+        payload: &Bound<'py, PyAny>,
+        port: i64,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let dev_id = device_id(py, dev_id)?;
+        let app_id = self.calls.identity().app_id;
+        let ids = [("app_id", app_id.as_str()), ("dev_id", dev_id.as_str())];
+        let mut request = message("handler.SimulatedUplinkMessage", &ids);
+        request.set_field_by_name("payload", Value::Bytes(frame_bytes("payload", payload)?.into()));
+        request.set_field_by_name("port", Value::U32(frame_port(port)?));
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        self.face.give(py, self.calls.tell(py, SIMULATE, "SimulateUplink", request, timeout)?)
+    }
+
+    /// Give the network's blocks of device addresses: objects with ``prefix`` and ``usage``.
+    #[pyo3(signature = (*, timeout=None))]
+    fn prefixes<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let request = message("lorawan.PrefixesRequest", &[]);
+        let (asked, timeout) = (method(ADDRESSES, "GetPrefixes")?, Calls::timeout(py, timeout.as_ref())?);
+        let answer = self.calls.call(py, GET_PREFIXES, "GetPrefixes", request, timeout)?;
+        let prefixes = answer.map(py, move |py, answer| answer.into_object(py, &asked)?.getattr(py, "prefixes"))?;
+        self.face.give(py, prefixes)
+    }
+
+    /// Get a random device address for a usage, such as ``["abp"]``: 4 bytes.
+    #[pyo3(signature = (usage=None, *, timeout=None))]
+    fn dev_addr<'py>(
+        &self,
+        py: Python<'py>,
+        usage: Option<Vec<String>>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        let address = self.calls.dev_addr(py, usage.unwrap_or_default(), timeout)?;
+        self.face.give(py, address.map(py, |py, address| Ok(PyBytes::new(py, &address).unbind()))?)
+    }
+}

@@ -1,0 +1,205 @@
+//! The methods of `ApplicationClient` for payload functions: the application's settings, and dry runs.
+
+use prost_reflect::{DynamicMessage, Value};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use super::application::PyApplicationClient;
+use super::calls::Calls;
+use super::refused::{DRY_RUN, GET_APPLICATION};
+use super::stub::message;
+use crate::py::arguments::{Aliases, Given, text, wrong_type};
+use crate::py::convert::frame_bytes;
+use crate::py::prepared::Prepared;
+use crate::py::proto::PyMessage;
+use crate::rpc::message::descriptor;
+
+/// The payload functions, in the order of the documentation.
+const FUNCTIONS: [&str; 4] = ["encoder", "decoder", "validator", "converter"];
+
+/// A port as dry runs and simulations take it.
+pub(super) fn frame_port(number: i64) -> PyResult<u32> {
+    u32::try_from(number)
+        .ok()
+        .filter(|port| *port <= 255)
+        .ok_or_else(|| PyValueError::new_err(format!("port {number} is not valid: expected a LoRaWAN FPort, 0 to 255")))
+}
+
+impl PyApplicationClient {
+    fn change<'py>(
+        &self,
+        py: Python<'py>,
+        changes: Vec<(&'static str, String)>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.face.give(py, self.calls.change_application(py, changes, Calls::timeout(py, timeout)?)?)
+    }
+
+    /// Have functions run: the given ones, or those that the application has.
+    fn dry_run<'py>(
+        &self,
+        py: Python<'py>,
+        name: &'static str,
+        mut request: DynamicMessage,
+        functions: Option<&Bound<'py, PyAny>>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = Calls::timeout(py, timeout)?;
+        let calls = self.calls.clone();
+        let application = match functions {
+            Some(functions) => Prepared::Ready(application(&calls.identity().app_id, functions)?),
+            None => calls.read(py, GET_APPLICATION, "GetApplication", calls.application_request(), timeout)?,
+        };
+        let result = application.then(py, move |py, application| {
+            request.set_field_by_name("app", Value::Message(application));
+            calls.ask(py, DRY_RUN, name, request, timeout)
+        })?;
+        self.face.give(py, result)
+    }
+}
+
+/// An application with the given functions.
+fn application(app_id: &str, functions: &Bound<'_, PyAny>) -> PyResult<DynamicMessage> {
+    let mut application = message("handler.Application", &[("app_id", app_id)]);
+    if functions.is_none() {
+        return Ok(application);
+    }
+    if let Ok(message) = functions.cast::<PyMessage>() {
+        let given = message.get().place();
+        if given.descriptor() == descriptor("handler.Application") {
+            return Ok(given.copy());
+        }
+    }
+    let functions =
+        functions.cast::<PyDict>().map_err(|_| wrong_type("functions", "a dict or an Application", functions))?;
+    for (name, value) in functions {
+        let name: String = name.extract()?;
+        if !FUNCTIONS.contains(&name.as_str()) && name != "payload_format" {
+            let known = FUNCTIONS.join(", ");
+            return Err(PyValueError::new_err(format!(
+                "unknown payload function {name:?}: expected some of {known}, payload_format"
+            )));
+        }
+        application.set_field_by_name(&name, Value::String(text(&name, &value)?));
+    }
+    Ok(application)
+}
+
+#[pymethods]
+impl PyApplicationClient {
+    /// Set the payload format: ``"custom"``, ``"cayennelpp"`` or ``""`` for none. The functions stay.
+    #[pyo3(
+        signature = (payload_format=Given(None), *, timeout=None, **aliases),
+        text_signature = "($self, payload_format, *, timeout=None, **aliases)"
+    )]
+    fn set_payload_format<'py>(
+        &self,
+        py: Python<'py>,
+        payload_format: Given<'py>,
+        timeout: Option<Bound<'py, PyAny>>,
+        aliases: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut aliases = Aliases::new("set_payload_format", aliases);
+        let format = text("payload_format", &aliases.require("payload_format", payload_format, &["payloadf"])?)?;
+        aliases.finish()?;
+        if !["custom", "cayennelpp", ""].contains(&format.as_str()) {
+            return Err(PyValueError::new_err(format!(
+                "payload_format {format:?} is not valid: expected \"custom\", \"cayennelpp\" or \"\" for none"
+            )));
+        }
+        self.change(py, vec![("payload_format", format)], timeout.as_ref())
+    }
+
+    /// Set JavaScript payload functions and the format ``"custom"``. What is omitted or empty stays as it is.
+    #[pyo3(signature = (encoder="", decoder="", validator="", converter="", *, payload_format=None, register_on_join_access_key=None, timeout=None))]
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
+    fn set_custom_payload_functions<'py>(
+        &self,
+        py: Python<'py>,
+        encoder: Option<&str>,
+        decoder: Option<&str>,
+        validator: Option<&str>,
+        converter: Option<&str>,
+        payload_format: Option<String>,
+        register_on_join_access_key: Option<String>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut changes = vec![("payload_format", payload_format.unwrap_or_else(|| "custom".to_owned()))];
+        for (name, code) in FUNCTIONS.into_iter().zip([encoder, decoder, validator, converter]) {
+            if let Some(code) = code.filter(|code| !code.is_empty()) {
+                changes.push((name, code.to_owned()));
+            }
+        }
+        changes.extend(register_on_join_access_key.map(|key| ("register_on_join_access_key", key)));
+        self.change(py, changes, timeout.as_ref())
+    }
+
+    /// Remove payload functions: the named ones, or all.
+    #[pyo3(signature = (*names, timeout=None))]
+    fn clear_custom_payload_functions<'py>(
+        &self,
+        py: Python<'py>,
+        names: Vec<String>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(name) = names.iter().find(|name| !FUNCTIONS.contains(&name.as_str())) {
+            let known = FUNCTIONS.join(", ");
+            return Err(PyValueError::new_err(format!("unknown payload function {name:?}: expected some of {known}")));
+        }
+        let cleared = FUNCTIONS.into_iter().filter(|known| names.is_empty() || names.iter().any(|name| name == known));
+        let changes: Vec<_> = cleared.map(|name| (name, String::new())).collect();
+        self.change(py, changes, timeout.as_ref())
+    }
+
+    /// Set the key with which devices register themselves when they join; ``""`` for none.
+    #[pyo3(signature = (access_key, *, timeout=None))]
+    fn set_register_on_join_access_key<'py>(
+        &self,
+        py: Python<'py>,
+        access_key: String,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.change(py, vec![("register_on_join_access_key", access_key)], timeout.as_ref())
+    }
+
+    /// Run payload functions on an uplink's payload, without storing anything: the given ones, or the application's.
+    #[pyo3(signature = (payload, port=1, functions=None, *, timeout=None))]
+    fn dry_uplink<'py>(
+        &self,
+        py: Python<'py>,
+        payload: &Bound<'py, PyAny>,
+        port: i64,
+        functions: Option<Bound<'py, PyAny>>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut request = message("handler.DryUplinkMessage", &[]);
+        request.set_field_by_name("payload", Value::Bytes(frame_bytes("payload", payload)?.into()));
+        request.set_field_by_name("port", Value::U32(frame_port(port)?));
+        self.dry_run(py, "DryUplink", request, functions.as_ref(), timeout.as_ref())
+    }
+
+    /// Run payload functions on a downlink's fields, storing nothing: the given ones, or the application's.
+    #[pyo3(signature = (fields, port=1, functions=None, *, timeout=None))]
+    fn dry_downlink<'py>(
+        &self,
+        py: Python<'py>,
+        fields: &Bound<'py, PyAny>,
+        port: i64,
+        functions: Option<Bound<'py, PyAny>>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut request = message("handler.DryDownlinkMessage", &[]);
+        if fields.is_instance_of::<PyBytes>() {
+            request.set_field_by_name("payload", Value::Bytes(frame_bytes("fields", fields)?.into()));
+        } else {
+            let value: serde_json::Value = pythonize::depythonize(fields)?;
+            if !value.is_object() {
+                return Err(wrong_type("fields", "a dict or bytes", fields));
+            }
+            request.set_field_by_name("fields", Value::String(value.to_string()));
+        }
+        request.set_field_by_name("port", Value::U32(frame_port(port)?));
+        self.dry_run(py, "DryDownlink", request, functions.as_ref(), timeout.as_ref())
+    }
+}
