@@ -84,6 +84,24 @@ pub(super) fn existing() -> Option<Arc<Process>> {
     current().process.clone()
 }
 
+/// What parting with the network gave; `otherwise` where the interpreter exits and it cannot part any more. There is
+/// nothing to complain of then: [`shut_down`] parts with everything, and what a forked child has inherited is the parent's.
+pub(super) fn parted<T>(py: Python<'_>, outcome: PyResult<T>, otherwise: T) -> PyResult<T> {
+    match outcome {
+        // In this order: looking at an exception attaches once more, which the interpreter refuses in its last moments.
+        Err(_) if current().closed => Ok(otherwise),
+        Err(error) if main_has_ended(py) && error.is_instance_of::<PyRuntimeError>(py) => Ok(otherwise),
+        outcome => outcome,
+    }
+}
+
+/// Whether the main thread has ended: then handlers of `atexit` run.
+fn main_has_ended(py: Python<'_>) -> bool {
+    let main = py.import("threading").and_then(|threading| threading.call_method0("main_thread"));
+    let alive = main.and_then(|main| main.call_method0("is_alive")).and_then(|alive| alive.extract());
+    !alive.unwrap_or(true)
+}
+
 impl Process {
     /// Whether this is still the process that it was made in.
     pub(super) fn check(&self) -> PyResult<()> {

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::dispatch::Work;
 use super::error::OrRaise as _;
 use super::owner::Owner;
+use super::prepared::Prepared;
 use super::runtime::Closable;
 use crate::client::{Delivery, Line, Platform};
 use crate::error::Error;
@@ -71,34 +72,41 @@ pub(super) fn connect<S: Serve>(
     served: &Arc<S>,
     object: &Bound<'_, PyAny>,
     opening: impl Future<Output = Result<(), Error>> + Send + 'static,
-) -> PyResult<()> {
-    let py = object.py();
-    let owner = served.owner();
-    let process = owner.process()?.clone();
+) -> PyResult<Prepared<()>> {
+    let process = served.owner().process()?.clone();
     process.close_at_exit(served);
-    owner.connecting(object);
-    let outcome = process.wait(py, opening);
-    owner.connected();
-    owner.release(served.line());
-    outcome?.or_raise(py)
+    served.owner().connecting(object);
+    let served = served.clone();
+    let opened = Prepared::new(process, opening, |py, outcome| outcome.or_raise(py));
+    Prepared::settle(object.py(), Ok(opened), move |_, outcome| {
+        served.owner().connected();
+        served.owner().release(served.line());
+        outcome.map(Prepared::Ready)
+    })
 }
 
-/// Close a client, at most `within`; returns at once where one of its own callbacks calls.
-pub(super) fn close<S: Serve>(served: &Arc<S>, py: Python<'_>, within: Duration) -> PyResult<()> {
+/// Close a client, at most `within`; nothing is waited for where one of its own callbacks calls.
+pub(super) fn close<S: Serve>(served: &Arc<S>, py: Python<'_>, within: Duration) -> PyResult<Prepared<()>> {
     let owner = served.owner();
     if owner.known_process().is_none() {
-        return Ok(());
+        return Ok(Prepared::Ready(()));
     }
     let process = owner.process()?.clone();
     if owner.is_served_here(py) {
         let _runtime = process.handle.enter();
         served.line().close_soon(within);
-        return Ok(());
+        return Ok(Prepared::Ready(()));
     }
-    let line = served.line().clone();
-    process.wait(py, async move { line.close(within).await })?;
-    owner.release(served.line());
-    Ok(())
+    let (line, served) = (served.line().clone(), served.clone());
+    Ok(Prepared::new(process, async move { line.close(within).await }, move |_, _| {
+        served.owner().release(served.line());
+        Ok(())
+    }))
+}
+
+/// Whether a client is logged in; a forked copy of one is not.
+pub(super) fn is_connected(served: &impl Serve) -> bool {
+    served.owner().check_process().is_ok() && served.line().is_connected()
 }
 
 /// Whether an exception is our own doing: the interpreter exits, and the callback would not end.

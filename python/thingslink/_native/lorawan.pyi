@@ -190,8 +190,8 @@ class MQTTClient:
     def ack(self, msg: UplinkMessage | RawMessage | DeviceEvent | FieldValue) -> None:
         """Let the server forget a message, of a client that was made with ``manual_ack=True``.
 
-        From any thread, in any order, any time after the message came. A message that is not acknowledged comes again on
-        the next connection. Nothing happens for one that came at QoS 0, or that has been acknowledged.
+        From any thread, in any order, any time after the message came. A message that is not acknowledged comes again
+        on the next connection. Nothing happens for one that came at QoS 0, or that has been acknowledged.
 
         Args:
             msg: What a callback got.

@@ -1,11 +1,13 @@
 //! Where an MQTT client connects to.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::py::manage::{Discovery, PyDiscoveryClient};
+use crate::py::prepared::Prepared;
 use crate::sync::Mutex;
 
 /// Where to connect, read when it is needed: the original accepted anything until then.
@@ -18,22 +20,29 @@ pub(super) struct Address {
 
 impl Address {
     /// The MQTT address, asked of the discovery server if none was given, and the time that is left.
-    pub(super) fn resolve(&self, py: Python<'_>, app_id: &str, timeout: Duration) -> PyResult<(String, Duration)> {
+    pub(super) fn resolve(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        app_id: &str,
+        timeout: Duration,
+    ) -> PyResult<Prepared<(String, Duration)>> {
         let known = self.mqtt.lock().clone();
         if !known.is_empty() {
-            return Ok((known, timeout));
+            return Ok(Prepared::Ready((known, timeout)));
         }
         let begun = Instant::now();
-        let left = timeout;
-        let timeout = timeout.as_secs_f64().into_pyobject(py)?.into_any();
-        let announcement = PyDiscoveryClient::announcement(py, app_id, &self.discovery, Some(&timeout))?.wait(py)?;
-        let announced = announcement.get_field_by_name("mqtt_address");
-        let announced = announced.and_then(|address| address.as_str().map(str::to_owned)).unwrap_or_default();
-        if announced.is_empty() {
-            let text = format!("the handler of {app_id:?} announces no MQTT address: give one as mqtt_address");
-            return Err(PyRuntimeError::new_err(text));
-        }
-        announced.clone_into(&mut self.mqtt.lock());
-        Ok((announced, left.saturating_sub(begun.elapsed())))
+        let seconds = timeout.as_secs_f64().into_pyobject(py)?.into_any();
+        let (address, app_id) = (self.clone(), app_id.to_owned());
+        let asked = PyDiscoveryClient::announcement(py, &app_id, &self.discovery, Some(&seconds))?;
+        asked.map(py, move |_, announcement| {
+            let announced = announcement.get_field_by_name("mqtt_address");
+            let announced = announced.and_then(|address| address.as_str().map(str::to_owned)).unwrap_or_default();
+            if announced.is_empty() {
+                let text = format!("the handler of {app_id:?} announces no MQTT address: give one as mqtt_address");
+                return Err(PyRuntimeError::new_err(text));
+            }
+            announced.clone_into(&mut address.mqtt.lock());
+            Ok((announced, timeout.saturating_sub(begun.elapsed())))
+        })
     }
 }

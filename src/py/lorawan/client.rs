@@ -23,7 +23,8 @@ use crate::py::arguments::{Aliases, Given, text};
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
 use crate::py::manage::{Discovery, pem};
-use crate::py::{log, serve};
+use crate::py::prepared::Prepared;
+use crate::py::{log, runtime, serve};
 use crate::session::{Overflow, QoS};
 use crate::sync::Mutex;
 
@@ -51,6 +52,25 @@ impl PyMqttClient {
 
     fn remove(&self, py: Python<'_>, subject: &Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         self.made()?.served.remove(py, subject, callback)
+    }
+
+    fn connecting(slf: &Bound<'_, Self>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Prepared<()>> {
+        let py = slf.py();
+        let timeout = timeout.map_or(Ok(Duration::from_secs(30)), |timeout| seconds("timeout", &timeout))?;
+        let Made { address, served } = slf.get().made()?;
+        log::prepare(py)?;
+        served.owner.process()?;
+        let (object, app_id) = (slf.clone().into_any().unbind(), served.client.config().app_id.clone());
+        address.resolve(py, app_id.as_str(), timeout)?.then(py, move |py, (mqtt, timeout)| {
+            let endpoint = Endpoint::parse(&mqtt, address.tls).or_raise(py)?;
+            let client = served.client.clone();
+            serve::connect(&served, object.bind(py), async move { client.connect(&endpoint, timeout).await })
+        })
+    }
+
+    fn closing(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Prepared<()>> {
+        let timeout = timeout.map_or(Ok(Duration::from_secs(10)), |timeout| seconds("timeout", &timeout))?;
+        serve::close(&self.made()?.served, py, timeout)
     }
 }
 
@@ -161,23 +181,25 @@ impl PyMqttClient {
     /// Connect, log in and subscribe; returns when the server has answered all of it.
     #[pyo3(signature = (*, timeout=None))]
     fn connect(slf: &Bound<'_, Self>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
-        let py = slf.py();
-        let timeout = timeout.map_or(Ok(Duration::from_secs(30)), |timeout| seconds("timeout", &timeout))?;
-        let Made { address, served } = slf.get().made()?;
-        log::prepare(py)?;
-        served.owner.process()?;
-        let (mqtt, timeout) = address.resolve(py, served.client.config().app_id.as_str(), timeout)?;
-        let endpoint = Endpoint::parse(&mqtt, address.tls).or_raise(py)?;
-        let client = served.client.clone();
-        serve::connect(&served, slf.as_any(), async move { client.connect(&endpoint, timeout).await })
+        Self::connecting(slf, timeout)?.wait(slf.py())
+    }
+
+    /// As ``connect``, for asyncio.
+    #[pyo3(signature = (*, timeout=None))]
+    fn _connect_async<'py>(slf: &Bound<'py, Self>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        Self::connecting(slf, timeout)?.future(slf.py())
     }
 
     /// Deliver what has arrived, send what was accepted, part with the server, call the close callbacks.
     #[pyo3(signature = (*, timeout=None))]
     fn close(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
-        let timeout = timeout.map_or(Ok(Duration::from_secs(10)), |timeout| seconds("timeout", &timeout))?;
-        let Made { served, .. } = self.made()?;
-        serve::close(&served, py, timeout)
+        runtime::parted(py, self.closing(py, timeout).and_then(|closing| closing.wait(py)), ())
+    }
+
+    /// As ``close``, for asyncio.
+    #[pyo3(signature = (*, timeout=None))]
+    fn _close_async<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        self.closing(py, timeout)?.future(py)
     }
 
     /// As ``close``.
@@ -226,7 +248,7 @@ impl PyMqttClient {
     /// Whether the client is logged in now.
     #[getter]
     fn is_connected(&self) -> PyResult<bool> {
-        Ok(self.made()?.served.client.is_connected())
+        Ok(serve::is_connected(self.made()?.served.as_ref()))
     }
 
     #[getter]
@@ -438,7 +460,10 @@ impl PyMqttClient {
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<bool> {
-        self.close(py, None)?;
+        // A forked child that leaves the block has nothing to close, and its own reason to leave.
+        if self.made()?.served.owner.check_process().is_ok() {
+            self.close(py, None)?;
+        }
         Ok(false)
     }
 
@@ -446,7 +471,7 @@ impl PyMqttClient {
         let class = slf.get_type().name()?;
         let Ok(Made { address, served }) = slf.get().made() else { return Ok(format!("<{class} without __init__>")) };
         let app_id = &served.client.config().app_id;
-        let state = if served.client.is_connected() { "connected" } else { "not connected" };
+        let state = if serve::is_connected(served.as_ref()) { "connected" } else { "not connected" };
         Ok(format!("<{class} app_id='{app_id}' mqtt_address='{}' {state}>", address.mqtt.lock()))
     }
 

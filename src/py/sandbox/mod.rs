@@ -109,15 +109,16 @@ impl PySandbox {
 
     /// Serve no longer; with `streams`, the devices of streams are silent from then on, too.
     fn _stop(&self, py: Python<'_>, streams: bool) -> PyResult<()> {
-        if self.running.get().is_none() {
+        // A forked child has nothing of its own to stop.
+        let Some(Running { shared, process }) = self.running.get().filter(|running| running.process.check().is_ok())
+        else {
             return Ok(());
-        }
-        let (shared, process) = self.running()?;
+        };
         if streams {
             shared.end_streams();
         }
         let shared = shared.clone();
-        process.wait(py, async move { shared.sandbox.stop().await })
+        runtime::parted(py, process.wait(py, async move { shared.sandbox.stop().await }), ())
     }
 
     fn _forget(&self, devices: bool) -> PyResult<()> {

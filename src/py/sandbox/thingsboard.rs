@@ -89,10 +89,12 @@ impl PyThingsBoard {
     }
 
     fn _stop(&self, py: Python<'_>) -> PyResult<()> {
-        let Some((shared, process)) = self.running.get() else { return Ok(()) };
-        process.check()?;
+        // A forked child has nothing of its own to stop.
+        let Some((shared, process)) = self.running.get().filter(|(_, process)| process.check().is_ok()) else {
+            return Ok(());
+        };
         let shared = shared.clone();
-        process.wait(py, async move { shared.0.stop().await })
+        runtime::parted(py, process.wait(py, async move { shared.0.stop().await }), ())
     }
 
     /// Address that it listens on.

@@ -35,7 +35,7 @@ use crate::ids::AccessKey;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::{self, seconds};
 use crate::py::error::OrRaise as _;
-use crate::py::{log, serve};
+use crate::py::{log, runtime, serve};
 use crate::session::{QoS, Version};
 use crate::sync::Mutex;
 
@@ -128,6 +128,19 @@ impl PyDeviceClient {
     }
 }
 
+/// What `disconnect` gives without a connection.
+const NO_CONNECTION: i32 = 4;
+
+impl PyDeviceClient {
+    fn part(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<i32> {
+        let within = Self::patience(timeout)?.unwrap_or(super::publish_info::PATIENCE);
+        let shared = self.shared()?;
+        let connected = shared.client.is_connected();
+        serve::close(&shared, py, within)?.wait(py)?;
+        Ok(if connected { 0 } else { NO_CONNECTION })
+    }
+}
+
 #[pymethods]
 impl PyDeviceClient {
     #[new]
@@ -199,18 +212,13 @@ impl PyDeviceClient {
         let how = prepared.get().how.clone();
         log::prepare(py)?;
         let client = shared.client.clone();
-        serve::connect(&shared, slf.as_any(), async move { client.connect(how).await })
+        serve::connect(&shared, slf.as_any(), async move { client.connect(how).await })?.wait(slf.py())
     }
 
     /// Send what was accepted and part with the server; gives 0, or 4 when there was no connection.
     #[pyo3(signature = (*, timeout=None))]
     fn disconnect(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<i32> {
-        const NO_CONNECTION: i32 = 4;
-        let within = Self::patience(timeout)?.unwrap_or(super::publish_info::PATIENCE);
-        let shared = self.shared()?;
-        let connected = shared.client.is_connected();
-        serve::close(&shared, py, within)?;
-        Ok(if connected { 0 } else { NO_CONNECTION })
+        runtime::parted(py, self.part(py, timeout), NO_CONNECTION)
     }
 
     /// Make those who wait for a connection give up; the connection itself stays.
@@ -233,7 +241,8 @@ impl PyDeviceClient {
 
     /// Whether the client is logged in now.
     fn is_connected(&self) -> PyResult<bool> {
-        Ok(self.shared()?.client.is_connected())
+        let shared = self.shared()?;
+        Ok(serve::is_connected(shared.as_ref()))
     }
 
     /// Set the delays between attempts to connect, in seconds: doubling from the first to the second.
@@ -250,7 +259,8 @@ impl PyDeviceClient {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let Made { shared, host, port, .. } = slf.get().made()?;
-        let state = if shared.client.is_connected() { "connected" } else { "not connected" };
+        let connected = serve::is_connected(shared.as_ref());
+        let state = if connected { "connected" } else { "not connected" };
         Ok(format!("<{} {host}:{port}, {state}>", slf.get_type().name()?))
     }
 
