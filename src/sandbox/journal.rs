@@ -72,7 +72,7 @@ impl Journal {
         }
     }
 
-    /// Follow from now on. A follower that is 16,384 entries behind loses the oldest and is told how many.
+    /// Follow from now on. A follower that is 16,384 entries late loses the oldest and is told how many.
     pub(super) fn follow(&self) -> broadcast::Receiver<Entry> {
         self.followers.subscribe()
     }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::session::{Delivery, Session};
+use super::session::{ClientSession, Outgoing};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::turns;
 use crate::sandbox::lorawan::Network;
@@ -43,7 +43,7 @@ where
     session.attach(serial, evict.clone());
     network.journal.write(|| Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
     let keep_alive = Duration::from_secs(u64::from(connect.keep_alive));
-    let mut connection = Connection {
+    let mut connection = ClientConnection {
         network,
         session: &session,
         reader,
@@ -84,7 +84,7 @@ async fn log_in<S: AsyncRead + AsyncWrite>(
     writer: &mut WriteHalf<S>,
     inbound: &mut BytesMut,
     network: &Arc<Network>,
-) -> io::Result<Option<(Connect, Arc<Session>)>> {
+) -> io::Result<Option<(Connect, Arc<ClientSession>)>> {
     let packet = loop {
         match Packet::read(inbound, MAX_PACKET) {
             Err(CodecError::InsufficientBytes(_)) => {
@@ -111,7 +111,7 @@ async fn log_in<S: AsyncRead + AsyncWrite>(
     Ok(accepted.map(|(connect, session, _)| (connect, session)))
 }
 
-fn judge(mut connect: Connect, network: &Arc<Network>) -> (u8, Option<(Connect, Arc<Session>, bool)>) {
+fn judge(mut connect: Connect, network: &Arc<Network>) -> (u8, Option<(Connect, Arc<ClientSession>, bool)>) {
     let login =
         connect.login.take().unwrap_or_else(|| rumqttc::Login { username: String::new(), password: String::new() });
     let refuse = |code: u8| {
@@ -136,9 +136,9 @@ fn judge(mut connect: Connect, network: &Arc<Network>) -> (u8, Option<(Connect, 
     (0, Some((connect, session, present)))
 }
 
-struct Connection<'c, S> {
+struct ClientConnection<'c, S> {
     network: &'c Arc<Network>,
-    session: &'c Arc<Session>,
+    session: &'c Arc<ClientSession>,
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
     inbound: BytesMut,
@@ -153,7 +153,7 @@ struct Connection<'c, S> {
     look_again: Option<Instant>,
 }
 
-impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
+impl<S: AsyncRead + AsyncWrite> ClientConnection<'_, S> {
     /// Until DISCONNECT (`Ok`) or anything else (`Err`).
     async fn run(&mut self) -> io::Result<()> {
         let mut silence = self.network.faults.silence();
@@ -276,7 +276,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
                 Ok(delivery) => {
                     if self.network.faults.takes_duplicate() {
                         self.deliver(&delivery)?;
-                        self.deliver(&Delivery { dup: delivery.qos != QoS::AtMostOnce, ..delivery })?;
+                        self.deliver(&Outgoing { dup: delivery.qos != QoS::AtMostOnce, ..delivery })?;
                     } else {
                         self.deliver(&delivery)?;
                     }
@@ -290,7 +290,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
         Ok(())
     }
 
-    fn deliver(&mut self, delivery: &Delivery) -> io::Result<()> {
+    fn deliver(&mut self, delivery: &Outgoing) -> io::Result<()> {
         let message = &delivery.message;
         let packet = Publish {
             dup: delivery.dup,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::mqttbytes::{QoS, matches};
 
-use super::session::{Published, Session};
+use super::session::{ClientSession, Published};
 use super::tree::Tree;
 use crate::sandbox::lorawan::Right;
 use crate::sync::{Mutex, MutexGuard};
@@ -23,14 +23,14 @@ pub(in crate::sandbox) struct Router {
 #[derive(Debug, Default)]
 struct State {
     /// By application and client identifier.
-    sessions: HashMap<(String, String), Arc<Session>>,
+    sessions: HashMap<(String, String), Arc<ClientSession>>,
     subscriptions: Tree<Subscriber>,
     retained: BTreeMap<String, Arc<Published>>,
 }
 
 /// A session, compared by identity.
 #[derive(Clone, Debug)]
-struct Subscriber(Arc<Session>);
+struct Subscriber(Arc<ClientSession>);
 
 impl PartialEq for Subscriber {
     fn eq(&self, other: &Self) -> bool {
@@ -55,7 +55,7 @@ impl Router {
         client_id: &str,
         clean: bool,
         rights: BTreeSet<Right>,
-    ) -> (Arc<Session>, bool) {
+    ) -> (Arc<ClientSession>, bool) {
         let mut state = self.state();
         let key = (app_id.to_owned(), client_id.to_owned());
         if let Some(old) = state.sessions.get(&key).cloned() {
@@ -65,13 +65,13 @@ impl Router {
             old.evict();
             state.subscriptions.remove_client(&Subscriber(old));
         }
-        let session = Arc::new(Session::new(client_id.to_owned(), app_id.to_owned(), rights, clean));
+        let session = Arc::new(ClientSession::new(client_id.to_owned(), app_id.to_owned(), rights, clean));
         state.sessions.insert(key, session.clone());
         (session, false)
     }
 
     /// Forget a session that ends with its connection.
-    pub(super) fn forget(&self, session: &Arc<Session>) {
+    pub(super) fn forget(&self, session: &Arc<ClientSession>) {
         let mut state = self.state();
         let key = (session.app_id.clone(), session.client_id.clone());
         if state.sessions.get(&key).is_some_and(|known| Arc::ptr_eq(known, session)) {
@@ -81,7 +81,7 @@ impl Router {
     }
 
     /// Subscribe; retained messages that match follow.
-    pub(super) fn subscribe(&self, session: &Arc<Session>, filter: &str, qos: QoS) {
+    pub(super) fn subscribe(&self, session: &Arc<ClientSession>, filter: &str, qos: QoS) {
         let mut state = self.state();
         state.subscriptions.insert(filter, Subscriber(session.clone()), qos);
         for (topic, message) in &state.retained {
@@ -92,7 +92,7 @@ impl Router {
     }
 
     /// End a subscription.
-    pub(super) fn unsubscribe(&self, session: &Arc<Session>, filter: &str) {
+    pub(super) fn unsubscribe(&self, session: &Arc<ClientSession>, filter: &str) {
         self.state().subscriptions.remove(filter, &Subscriber(session.clone()));
     }
 
@@ -107,7 +107,7 @@ impl Router {
                 state.retained.insert(topic.to_owned(), message.clone());
             }
         }
-        let mut receivers: Vec<(Arc<Session>, QoS)> = Vec::new();
+        let mut receivers: Vec<(Arc<ClientSession>, QoS)> = Vec::new();
         state.subscriptions.matches(topic, |subscriber, granted| {
             match receivers.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &subscriber.0)) {
                 Some((_, best)) => *best = if granted > *best { granted } else { *best },

@@ -29,7 +29,7 @@ pub(super) struct Published {
 
 /// A message on its way to one client.
 #[derive(Clone, Debug)]
-pub(super) struct Delivery {
+pub(super) struct Outgoing {
     pub(super) message: Arc<Published>,
     pub(super) qos: QoS,
     pub(super) retain: bool,
@@ -40,7 +40,7 @@ pub(super) struct Delivery {
 
 /// One client's session.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct ClientSession {
     pub(super) client_id: String,
     /// Only topics of this application are for it.
     pub(super) app_id: String,
@@ -53,8 +53,8 @@ pub(super) struct Session {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Delivery>,
-    in_flight: VecDeque<Delivery>,
+    queue: VecDeque<Outgoing>,
+    in_flight: VecDeque<Outgoing>,
     /// How many of `in_flight` the present connection has been given.
     given: usize,
     last_packet_id: u16,
@@ -65,7 +65,7 @@ struct State {
     dropped: u64,
 }
 
-impl Session {
+impl ClientSession {
     pub(super) fn new(client_id: String, app_id: String, rights: BTreeSet<Right>, clean: bool) -> Self {
         Self { client_id, app_id, rights, clean, state: Mutex::default(), wake: Notify::new() }
     }
@@ -134,7 +134,7 @@ impl Session {
             return;
         }
         let not_before = (!delay.is_zero()).then(|| Instant::now() + delay);
-        state.queue.push_back(Delivery { message, qos, retain, dup: false, packet_id: 0, not_before });
+        state.queue.push_back(Outgoing { message, qos, retain, dup: false, packet_id: 0, not_before });
         let wake = connected && state.queue.len() == 1;
         drop(state);
         if wake {
@@ -143,10 +143,10 @@ impl Session {
     }
 
     /// The next message to send; or when to look again, if it is held back.
-    pub(super) fn next(&self) -> Result<Delivery, Option<Instant>> {
+    pub(super) fn next(&self) -> Result<Outgoing, Option<Instant>> {
         let mut state = self.state();
         if let Some(repeat) = state.in_flight.get(state.given) {
-            let repeat = Delivery { dup: true, ..repeat.clone() };
+            let repeat = Outgoing { dup: true, ..repeat.clone() };
             state.given += 1;
             return Ok(repeat);
         }
@@ -194,7 +194,7 @@ impl Session {
     }
 }
 
-impl Publisher for Session {
+impl Publisher for ClientSession {
     fn client_id(&self) -> &str {
         &self.client_id
     }
@@ -216,8 +216,8 @@ impl Publisher for Session {
 mod tests {
     use super::*;
 
-    fn session(rights: &[Right]) -> Session {
-        Session::new("c".into(), "demo-app".into(), rights.iter().copied().collect(), true)
+    fn session(rights: &[Right]) -> ClientSession {
+        ClientSession::new("c".into(), "demo-app".into(), rights.iter().copied().collect(), true)
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The offline LoRaWAN network: applications, devices, what they send and what is sent to them.
 
 mod air;
+mod downlinks;
 mod network;
 mod registry;
 mod state;
 mod stream;
+mod traffic;
 mod wire_v2;
 
-pub use self::air::UplinkFrame;
 pub(super) use self::air::gateway_ids;
 pub(super) use self::network::{Network, Publisher};
 pub use self::registry::Right;
@@ -15,3 +16,4 @@ pub(super) use self::registry::{Device, Settings};
 pub(super) use self::state::StateFile;
 pub use self::stream::{StreamOptions, device_id};
 pub(super) use self::stream::{register, run};
+pub use self::traffic::UplinkFrame;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::air::UplinkFrame;
 use super::network::Network;
+use super::traffic::UplinkFrame;
 use crate::error::{Error, Result};
 
 /// What a stream sends.

@@ -9,7 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::hub::{Hub, Push, Session, Verdict};
+use super::hub::{Hub, Seat};
+use super::state::Push;
+use super::verdict::Verdict;
 use super::wire::{Level, Request, read};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::turns;
@@ -19,9 +21,9 @@ const MAX_PACKET: usize = 16 << 20;
 /// How long a client may take to log in.
 const LOGIN_TIME: Duration = Duration::from_secs(10);
 
-struct Connection<'h, S> {
+struct DeviceConnection<'h, S> {
     hub: &'h Arc<Hub>,
-    session: Session,
+    session: Seat,
     level: Level,
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
@@ -47,7 +49,7 @@ where
     let Ok(Ok(Some((level, keep_alive, session, pushes)))) = login else { return };
     let client_id = session.client_id.clone();
     let cut = session.cut.clone();
-    let mut connection = Connection {
+    let mut connection = DeviceConnection {
         hub,
         session,
         level,
@@ -75,7 +77,7 @@ where
     hub.journal.write(|| Entry::Disconnected { client_id, clean });
 }
 
-type LoggedIn = (Level, u16, Session, mpsc::UnboundedReceiver<Push>);
+type LoggedIn = (Level, u16, Seat, mpsc::UnboundedReceiver<Push>);
 
 /// Read CONNECT and answer it. `None` when the login is refused.
 async fn log_in<S: AsyncRead + AsyncWrite>(
@@ -115,7 +117,7 @@ async fn log_in<S: AsyncRead + AsyncWrite>(
     Ok(None)
 }
 
-impl<S: AsyncRead + AsyncWrite> Connection<'_, S> {
+impl<S: AsyncRead + AsyncWrite> DeviceConnection<'_, S> {
     /// Until DISCONNECT (`Ok`) or anything else (`Err`).
     async fn run(&mut self) -> io::Result<()> {
         let mut silence = self.hub.faults.silence();

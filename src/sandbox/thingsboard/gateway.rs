@@ -4,8 +4,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::device::{Credentials, Device};
-use super::hub::{PAYLOAD_FORMAT_INVALID, State, TOPIC_NAME_INVALID, Verdict};
 use super::requests::now_ms;
+use super::state::State;
+use super::verdict::{PAYLOAD_FORMAT_INVALID, TOPIC_NAME_INVALID, Verdict};
 use crate::dialect::thingsboard::names;
 
 /// A message on a topic of the gateway API.

@@ -1,12 +1,15 @@
 //! ThingsBoard's MQTT transport, device and gateway API: topics are commands, nothing is passed from client to client.
 
 mod connection;
+mod control;
 mod device;
 mod gateway;
 mod hub;
 mod limits;
 mod requests;
+mod state;
 mod tls;
+mod verdict;
 mod wire;
 
 use std::sync::Arc;

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::device::{Credentials, Device};
-use super::hub::{PAYLOAD_FORMAT_INVALID, State, TOPIC_NAME_INVALID, Verdict};
+use super::state::State;
+use super::verdict::{IMPLEMENTATION_SPECIFIC, NOT_AUTHORISED, PAYLOAD_FORMAT_INVALID, TOPIC_NAME_INVALID, Verdict};
 use crate::dialect::thingsboard::names;
 
 /// Filters that may be subscribed to; other topics are no business of clients.
@@ -164,4 +165,21 @@ pub(super) fn provision(state: &mut State, request: &Value, serial: u64) -> Valu
     answer.insert("status".into(), Value::from("SUCCESS"));
     state.devices.insert(name, device);
     Value::Object(answer)
+}
+
+/// The only thing that a provisioning session may do.
+pub(super) fn take_provisioning(state: &mut State, serial: u64, topic: &str, payload: &Bytes) -> Verdict {
+    if topic != names::PROVISION_REQUEST {
+        return Verdict::Refused(NOT_AUTHORISED);
+    }
+    let Ok(request) = serde_json::from_slice::<Value>(payload) else { return Verdict::Refused(PAYLOAD_FORMAT_INVALID) };
+    // As the real server, which fails on a null.
+    if request.as_object().is_none_or(|request| request.values().any(Value::is_null)) {
+        return Verdict::Refused(IMPLEMENTATION_SPECIFIC);
+    }
+    let answer = provision(state, &request, serial);
+    if let Some(member) = state.members.get(&serial) {
+        member.push_json(names::PROVISION_RESPONSE, &answer);
+    }
+    Verdict::Taken
 }

@@ -58,7 +58,7 @@ pub(super) fn read(level: Option<Level>, stream: &mut BytesMut, max: usize) -> R
     }
 }
 
-/// The level that a CONNECT names: the byte behind the protocol's name.
+/// The level that a CONNECT names: the byte after the protocol's name.
 fn announced(stream: &BytesMut) -> Option<Level> {
     let header = 1 + stream.get(1..)?.iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
     match stream.get(header..header + 7)? {

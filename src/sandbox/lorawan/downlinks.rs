@@ -1,0 +1,229 @@
+//! Downlinks: the queue of each device, and its class A timing.
+
+use std::collections::VecDeque;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::air::{GATEWAYS, airtime_ns};
+use super::network::Network;
+use super::wire_v2::{DownlinkBody, DownlinkConfig, DownlinkEvent, to_json};
+use crate::sandbox::payload;
+
+/// Downlinks that may wait for one device.
+const QUEUE: usize = 1000;
+
+/// A downlink that waits for its device.
+#[derive(Clone, Debug)]
+struct Waiting {
+    port: u8,
+    confirmed: bool,
+    payload_raw: Option<String>,
+    payload_fields: Option<Value>,
+}
+
+impl Waiting {
+    fn body<'a>(&'a self, ids: Option<(&'a str, &'a str)>) -> DownlinkBody<'a> {
+        DownlinkBody {
+            app_id: ids.map(|(app_id, _)| app_id),
+            dev_id: ids.map(|(_, dev_id)| dev_id),
+            port: self.port,
+            confirmed: self.confirmed,
+            payload_raw: self.payload_raw.as_deref(),
+            payload_fields: self.payload_fields.as_ref(),
+        }
+    }
+}
+
+/// The downlinks of one device.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// A confirmed downlink that was sent and not acknowledged.
+    unacknowledged: Option<Waiting>,
+}
+
+impl Network {
+    /// After an uplink: the device acknowledges what it got before, and the next downlink goes out.
+    pub(super) fn open_window(&self, app_id: &str, dev_id: &str, acknowledges: bool) {
+        let mut radio = self.radio();
+        let Some(queue) = radio.queues.get_mut(&(app_id.to_owned(), dev_id.to_owned())) else { return };
+        let settled = if acknowledges { queue.unacknowledged.take() } else { None };
+        let next = queue.unacknowledged.clone().or_else(|| queue.waiting.pop_front());
+        if let Some(next) = next.as_ref().filter(|next| next.confirmed) {
+            queue.unacknowledged = Some(next.clone());
+        }
+        drop(radio);
+        if let Some(settled) = settled {
+            let event = DownlinkEvent { message: Some(settled.body(None)), ..DownlinkEvent::default() };
+            self.event(app_id, dev_id, "down/acks", to_json(&event));
+        }
+        if let Some(next) = next {
+            self.transmit(app_id, dev_id, &next);
+        }
+    }
+
+    /// The bytes of a downlink: given, or made of its fields by the application's payload format.
+    fn payload_of(&self, app_id: &str, downlink: &Waiting) -> std::result::Result<Vec<u8>, String> {
+        match (&downlink.payload_raw, &downlink.payload_fields) {
+            (Some(raw), None) => Ok(STANDARD.decode(raw).unwrap_or_default()),
+            (Some(_), Some(_)) => Err("Downlink not valid: Both Fields and Payload provided".to_owned()),
+            (None, Some(fields)) => {
+                let settings = self.registry().settings(app_id).unwrap_or_default();
+                if settings.payload_format.is_empty() {
+                    let error = "Downlink not valid: the application has no payload format that could encode fields";
+                    return Err(error.to_owned());
+                }
+                payload::encode(&settings, fields, downlink.port).map(|(bytes, _)| bytes)
+            }
+            (None, None) => Err("Downlink Payload not valid: empty".to_owned()),
+        }
+    }
+
+    fn transmit(&self, app_id: &str, dev_id: &str, downlink: &Waiting) {
+        let payload = match self.payload_of(app_id, downlink) {
+            Ok(payload) => payload,
+            Err(error) => {
+                let message = Some(downlink.body(Some((app_id, dev_id))));
+                let event = DownlinkEvent { error: Some(&error), message, ..DownlinkEvent::default() };
+                return self.event(app_id, dev_id, "down/errors", to_json(&event));
+            }
+        };
+        let mut registry = self.registry();
+        let Some(device) = registry.device(app_id, dev_id) else { return };
+        let counter = device.downlinks;
+        device.downlinks += 1;
+        let dev_addr = device.dev_addr;
+        drop(registry);
+        let frame = physical_frame(dev_addr, counter, downlink, &payload);
+        let event = DownlinkEvent {
+            error: None,
+            payload: Some(STANDARD.encode(&frame)),
+            message: Some(downlink.body(Some((app_id, dev_id)))),
+            gateway_id: Some(GATEWAYS[1].0),
+            config: Some(DownlinkConfig {
+                modulation: "LORA",
+                data_rate: "SF9BW125".into(),
+                airtime: airtime_ns(9, frame.len()),
+                counter,
+                frequency: 867_500_000,
+                power: 14,
+            }),
+        };
+        self.event(app_id, dev_id, "down/sent", to_json(&event));
+    }
+
+    /// Take a downlink from an application (V2 1.6). What the network drops silently is dropped silently.
+    pub(in crate::sandbox) fn take_downlink(&self, app_id: &str, dev_id: &str, payload: &[u8]) {
+        if self.registry().device(app_id, dev_id).is_none() {
+            return tracing::debug!(%app_id, %dev_id, "dropped a downlink for an unknown device");
+        }
+        let Some((waiting, schedule)) = read_downlink(payload) else {
+            return tracing::debug!(%app_id, %dev_id, "dropped a downlink that cannot be read");
+        };
+        let fail = |error: &str| {
+            let event = DownlinkEvent { error: Some(error), ..DownlinkEvent::default() };
+            self.event(app_id, dev_id, "down/errors", to_json(&event));
+        };
+        if waiting.payload_raw.is_none() && waiting.payload_fields.is_none() {
+            return fail("Downlink Payload not valid: empty");
+        }
+        let mut radio = self.radio();
+        let queue = radio.queues.entry((app_id.to_owned(), dev_id.to_owned())).or_default();
+        match schedule.as_str() {
+            "" | "replace" => {
+                queue.waiting.clear();
+                queue.unacknowledged = None;
+                queue.waiting.push_back(waiting.clone());
+            }
+            "first" | "last" if queue.waiting.len() >= QUEUE => {
+                drop(radio);
+                return fail("Downlink queue full");
+            }
+            "first" => queue.waiting.push_front(waiting.clone()),
+            "last" => queue.waiting.push_back(waiting.clone()),
+            _ => {
+                drop(radio);
+                return fail("ScheduleType not valid: unknown");
+            }
+        }
+        drop(radio);
+        let event = DownlinkEvent { message: Some(waiting.body(None)), ..DownlinkEvent::default() };
+        self.event(app_id, dev_id, "down/scheduled", to_json(&event));
+    }
+
+    /// Downlinks that wait for a device, as base64 texts, first to go first.
+    pub(in crate::sandbox) fn downlinks(&self, app_id: &str, dev_id: &str) -> Vec<String> {
+        let radio = self.radio();
+        let queue = radio.queues.get(&(app_id.to_owned(), dev_id.to_owned()));
+        queue
+            .into_iter()
+            .flat_map(|queue| &queue.waiting)
+            .map(|waiting| waiting.payload_raw.clone().unwrap_or_default())
+            .collect()
+    }
+}
+
+/// Read a downlink as the network's handler does; `None` for what it drops silently.
+fn read_downlink(payload: &[u8]) -> Option<(Waiting, String)> {
+    let body: Value = serde_json::from_slice(payload).ok()?;
+    let body = body.as_object()?;
+    let given = |key: &str| body.get(key).filter(|value| !value.is_null());
+    let port = match given("port") {
+        None => 0,
+        Some(value) => u8::try_from(value.as_u64()?).ok()?,
+    };
+    let confirmed = given("confirmed").map_or(Some(false), Value::as_bool)?;
+    let schedule = given("schedule").map_or(Some(""), Value::as_str)?.to_owned();
+    let payload_raw = match given("payload_raw") {
+        None => None,
+        Some(value) => {
+            let text = value.as_str()?;
+            STANDARD.decode(text).ok()?;
+            Some(text.to_owned()).filter(|text| !text.is_empty())
+        }
+    };
+    let payload_fields = match given("payload_fields") {
+        None => None,
+        Some(value) => Some(value.as_object().filter(|fields| !fields.is_empty()).map(|_| value.clone()))
+            .filter(Option::is_some)?,
+    };
+    let port = if port == 0 && payload_raw.is_some() { 1 } else { port };
+    Some((Waiting { port, confirmed, payload_raw, payload_fields }, schedule))
+}
+
+/// A LoRaWAN data-down frame (LoRaWAN 1.0.2, 4.3). The sandbox has no session keys: the payload stands in plain text
+/// and the integrity code is zero.
+fn physical_frame(dev_addr: [u8; 4], counter: u32, downlink: &Waiting, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![if downlink.confirmed { 0xA0 } else { 0x60 }];
+    frame.extend(dev_addr.iter().rev());
+    frame.push(0);
+    frame.extend(counter.to_le_bytes().iter().take(2));
+    frame.push(downlink.port);
+    frame.extend(payload);
+    frame.extend([0; 4]);
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn downlinks_are_read_as_the_network_reads_them() {
+        for (body, expected) in [
+            (r#"{"port": 1, "confirmed": false, "schedule": "replace", "payload_raw": "AQ=="}"#, true),
+            (r#"{"payload_raw":"AQ==","schedule":null}"#, true),
+            (r#"{"payload_raw":"01ff"}"#, true),
+            (r#"{"payload_raw":"01"}"#, false),
+            (r#"{"port":"1","payload_raw":"AQ=="}"#, false),
+            (r#"{"port":256,"payload_raw":"AQ=="}"#, false),
+            ("[]", false),
+            ("{", false),
+        ] {
+            assert_eq!(read_downlink(body.as_bytes()).is_some(), expected, "{body}");
+        }
+        assert_eq!(read_downlink(br#"{"payload_raw":"AQ=="}"#).unwrap().0.port, 1);
+    }
+}
