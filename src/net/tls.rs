@@ -4,14 +4,15 @@ use std::io;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use super::identity::Identity;
+use super::possession::verifies_possession;
 use crate::endpoint::Trust;
 use crate::error::{Error, Result};
 
@@ -33,7 +34,7 @@ pub fn client_config_for(trust: &Trust, identity: Option<&Identity>, protocols: 
     let verifier = match trust {
         Trust::System => system_verifier(&provider)?,
         Trust::Pem(pem) => given_verifier(pem, &provider)?,
-        Trust::Anyone => Arc::new(Anyone(provider.clone())),
+        Trust::Anyone => Arc::new(Anyone { provider: provider.clone() }),
     };
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -57,7 +58,9 @@ fn unusable(what: &str, reason: &dyn std::fmt::Display) -> Error {
 
 /// Verifier for those who asked for none: any certificate will do, as long as the peer holds its key.
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
+struct Anyone {
+    provider: Arc<CryptoProvider>,
+}
 
 impl ServerCertVerifier for Anyone {
     fn verify_server_cert(
@@ -71,37 +74,7 @@ impl ServerCertVerifier for Anyone {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.0.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+    verifies_possession!();
 }
 
 fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
@@ -133,7 +106,7 @@ fn given_verifier(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn 
     let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .map_err(|error| unusable(WHAT, &error))?;
-    Ok(Arc::new(GivenCertificates { chain, given }))
+    Ok(Arc::new(GivenCertificates { provider: provider.clone(), chain, given }))
 }
 
 /// Verifier that also accepts a self-signed CA certificate as its own server certificate, if it was given as trusted.
@@ -143,6 +116,7 @@ fn given_verifier(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn 
 /// certificate, and the name is checked here.
 #[derive(Debug)]
 struct GivenCertificates {
+    provider: Arc<CryptoProvider>,
     chain: Arc<WebPkiServerVerifier>,
     given: Vec<CertificateDer<'static>>,
 }
@@ -165,27 +139,7 @@ impl ServerCertVerifier for GivenCertificates {
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
-    }
+    verifies_possession!();
 }
 
 /// What is wrong with a handshake, in plain words.
