@@ -26,12 +26,38 @@ pub(super) trait Service: Send + Sync + 'static {
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send
     where
-        S: AsyncRead + AsyncWrite + Send + 'static;
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 }
 
 /// Wait until a switch stands so. Switches live longer than those who wait for them.
 pub(super) async fn turns(switch: &mut watch::Receiver<bool>, to: bool) {
     drop(switch.wait_for(|now| *now == to).await);
+}
+
+/// A socket that is bound, so that its address is known, and serves nothing yet.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) address: SocketAddr,
+    socket: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Bound {
+    /// Bind `host:port`; port 0 takes a free one.
+    pub(super) async fn bind(host: &str, port: u16, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
+        let fail =
+            |error: std::io::Error| Error::Sandbox { reason: format!("cannot listen on {host}:{port}: {error}") };
+        let socket = TcpListener::bind((host, port)).await.map_err(fail)?;
+        let address = socket.local_addr().map_err(fail)?;
+        Ok(Self { address, socket, tls })
+    }
+
+    /// Serve what connects.
+    pub(super) fn serve(self, service: Arc<impl Service>) -> Listener {
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(accept(self.socket, self.tls.map(TlsAcceptor::from), service, stopped));
+        Listener { address: self.address, stop, task }
+    }
 }
 
 /// A listening socket and everything that came through it.
@@ -50,13 +76,7 @@ impl Listener {
         tls: Option<Arc<ServerConfig>>,
         service: Arc<impl Service>,
     ) -> Result<Self> {
-        let fail =
-            |error: std::io::Error| Error::Sandbox { reason: format!("cannot listen on {host}:{port}: {error}") };
-        let socket = TcpListener::bind((host, port)).await.map_err(fail)?;
-        let address = socket.local_addr().map_err(fail)?;
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(accept(socket, tls.map(TlsAcceptor::from), service, stopped));
-        Ok(Self { address, stop, task })
+        Ok(Bound::bind(host, port, tls).await?.serve(service))
     }
 
     /// Close the socket and all its connections.

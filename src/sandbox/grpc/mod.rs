@@ -10,4 +10,4 @@ mod server;
 pub(super) use self::access::RateLimit;
 pub(super) use self::discovery::Announced;
 pub(super) use self::record::from_wire;
-pub(super) use self::server::GrpcServer;
+pub(super) use self::server::{GrpcService, with_http2};

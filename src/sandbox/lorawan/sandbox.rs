@@ -1,17 +1,4 @@
-//! An offline network in one process: a broker with applications and keys, discovery and a handler over gRPC, simulated
-//! devices, and faults on request.
-//!
-//! It stands on the packet codec alone and never on our own session or client: a shared mistake would hide itself.
-
-mod broker;
-mod certificate;
-mod fault;
-mod grpc;
-mod journal;
-mod listener;
-mod lorawan;
-mod payload;
-pub mod thingsboard;
+//! The offline network as a whole: what listens, and all that a program asks of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -21,15 +8,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Mutex, broadcast};
 
-use self::certificate::Certificate;
-pub use self::fault::Faults;
-use self::grpc::{Announced, GrpcServer};
-pub use self::journal::Entry;
-use self::listener::Listener;
-use self::lorawan::{Network, StateFile};
-pub use self::lorawan::{Right, StreamOptions, UplinkFrame, device_id};
+use super::network::Network;
+use super::registry::Right;
+use super::state::StateFile;
+use super::stream::{self, StreamOptions};
+use super::traffic::UplinkFrame;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
+use crate::sandbox::broker::QoS;
+use crate::sandbox::certificate::Certificate;
+use crate::sandbox::fault::Faults;
+use crate::sandbox::grpc::{Announced, GrpcService, with_http2};
+use crate::sandbox::journal::Entry;
+use crate::sandbox::listener::{Bound, Listener};
 
 /// Where a sandbox listens.
 #[derive(Clone, Debug)]
@@ -92,8 +83,8 @@ struct Ports {
 struct Serving {
     plain: Listener,
     tls: Option<Listener>,
-    discovery: GrpcServer,
-    handler: GrpcServer,
+    discovery: Listener,
+    handler: Listener,
     saving: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -144,9 +135,9 @@ impl Sandbox {
             }
             None => None,
         };
-        let server = (!self.options.insecure).then_some(&self.certificate.server);
-        let mut discovery = GrpcServer::bind(host, self.ports.discovery, server).await?;
-        let mut handler = GrpcServer::bind(host, self.ports.handler, server).await?;
+        let server = (!self.options.insecure).then(|| with_http2(&self.certificate.server));
+        let discovery = Bound::bind(host, self.ports.discovery, server.clone()).await?;
+        let handler = Bound::bind(host, self.ports.handler, server).await?;
         let ports = Ports {
             mqtt: plain.address.port(),
             mqtts: tls.as_ref().map(|tls| tls.address.port()),
@@ -158,8 +149,8 @@ impl Sandbox {
             certificate: if self.options.insecure { String::new() } else { self.certificate.pem.clone() },
             mqtt_address: self.address(ports.mqtt),
         };
-        discovery.serve_discovery(self.network.clone(), announced);
-        handler.serve_handler(self.network.clone());
+        let discovery = discovery.serve(GrpcService::discovery(self.network.clone(), announced));
+        let handler = handler.serve(GrpcService::handler(self.network.clone()));
         let saving = self.state.clone().map(|state| tokio::spawn(state.follow()));
         Ok((Serving { plain, tls, discovery, handler, saving }, ports))
     }
@@ -335,7 +326,7 @@ impl Sandbox {
 
     /// Publish bytes as they are, as if the network did: for tests of what a network should not send.
     pub fn publish_raw(&self, topic: &str, payload: Bytes, retain: bool) {
-        self.network.router.publish(topic, payload, broker::QoS::AtLeastOnce, retain, Duration::ZERO);
+        self.network.router.publish(topic, payload, QoS::AtLeastOnce, retain, Duration::ZERO);
     }
 
     /// Let many devices send; resolves when all is sent, with the number of uplinks.
@@ -347,8 +338,8 @@ impl Sandbox {
         app_id: &str,
         options: StreamOptions,
     ) -> Result<impl Future<Output = Result<u64>> + Send + use<>> {
-        lorawan::register(&self.network, app_id, &options)?;
-        Ok(lorawan::run(self.network.clone(), app_id.to_owned(), options))
+        stream::register(&self.network, app_id, &options)?;
+        Ok(stream::run(self.network.clone(), app_id.to_owned(), options))
     }
 
     /// The faults that can be switched on.

@@ -1,0 +1,18 @@
+//! Offline servers in one process: a LoRaWAN network with a broker, applications and keys, discovery and a handler over
+//! gRPC, and simulated devices; a ThingsBoard; and faults on request.
+//!
+//! They stand on the packet codec alone and never on our own session or client: a shared mistake would hide itself.
+
+mod broker;
+mod certificate;
+mod fault;
+mod grpc;
+mod journal;
+mod listener;
+mod lorawan;
+mod payload;
+pub mod thingsboard;
+
+pub use self::fault::Faults;
+pub use self::journal::Entry;
+pub use self::lorawan::{Options, Right, Sandbox, StreamOptions, UplinkFrame, device_id};
