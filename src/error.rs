@@ -277,7 +277,7 @@ mod tests {
     fn a_clone_has_the_same_source() {
         use std::error::Error as _;
         let error = Error::unreachable("h:1", io::Error::from_raw_os_error(111));
-        let number = |error: &Error| error.source()?.downcast_ref::<io::Error>()?.raw_os_error();
+        let number = |error: &Error| error.source()?.downcast_ref::<Arc<io::Error>>()?.raw_os_error();
         assert_eq!(number(&error), Some(111));
         assert_eq!(number(&error.clone()), Some(111));
         assert_eq!(error.clone().to_string(), error.to_string());

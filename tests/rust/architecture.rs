@@ -55,12 +55,9 @@ const APART: [&[(&str, &[&str])]; 2] = [
 ];
 
 /// The boundary is below the Python package and imports nothing of it, but for these: file or folder, what, why.
-const UPWARD: [(&str, &str, &str); 5] = [
+const UPWARD: [(&str, &str, &str); 2] = [
     ("py/proto/", "thingslink._native", "itself: pickling finds the function that restores a message by its name"),
     ("py/lorawan/", "thingslink._native", "itself: likewise, and a method of its own class as a plain function"),
-    ("py/manage/", "thingslink._native", "itself: `HandlerClient.data` makes what programs may have put there"),
-    ("py/manage/", "thingslink.ttn.application", "`TIME_OUT`, which programs set, as the original's"),
-    ("py/error.rs", "thingslink._rpc", "`RpcError` has grpc's own as its base where that is installed"),
 ];
 
 /// Longest a file may be without a reason, in lines, tests not counted.
@@ -69,20 +66,11 @@ const LONG: [(&str, &str); 0] = [];
 
 /// Known today, each to be struck with the change that mends it: file or folder, and what it names, imports, or
 /// `length`. Nothing else may be added here.
-const KNOWN: [(&str, &str); 15] = [
+const KNOWN: [(&str, &str); 6] = [
     ("py/thingsboard/deliver.rs", "py::lorawan::PyRawMessage::new"),
-    ("py/thingsboard/", "thingslink.thingsboard.mqtt"),
-    ("py/thingsboard/", "thingslink.thingsboard.firmware"),
-    ("py/thingsboard/", "thingslink.thingsboard.encoding"),
-    ("py/thingsboard/", "thingslink.thingsboard.exceptions"),
-    ("py/thingsboard/", "thingslink.thingsboard.provisioning"),
-    ("py/thingsboard/", "thingslink.tb_device_mqtt"),
-    ("py/thingsboard/deliver.rs", "length"),
     ("py/sandbox/mod.rs", "length"),
-    ("py/manage/application.rs", "length"),
     ("py/dispatch.rs", "length"),
     ("py/lorawan/client.rs", "length"),
-    ("client/lorawan/mod.rs", "length"),
     ("session/driver/link.rs", "length"),
     ("session/outbox.rs", "length"),
 ];
