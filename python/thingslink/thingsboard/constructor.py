@@ -73,7 +73,7 @@ def _by_name(
     if "host" not in given:
         raise TypeError(f"{owner}() missing 1 required positional argument: 'host'")
     # None stands for the default in every place.
-    return {"host": given.pop("host") or "", **{name: value for name, value in given.items() if value is not None}}
+    return {"host": "", **{name: value for name, value in given.items() if value is not None}}
 
 
 def _token_comes_first(rest: tuple[Any, ...]) -> bool:

@@ -123,6 +123,13 @@ def test_the_callback_for_limits_is_the_client_s_own_until_another_is_set() -> N
     assert client.service_configuration_callback == client.on_service_configuration
 
 
+@pytest.mark.parametrize("host", [0, False, b""])
+def test_a_host_that_is_no_text_is_refused_even_when_it_counts_as_false(host: Any) -> None:
+    with pytest.raises(TypeError, match="host must be str"):
+        TBDeviceMqttClient(host)
+    assert repr(TBDeviceMqttClient(None)).startswith("<TBDeviceMqttClient :1883")  # type: ignore[arg-type]
+
+
 def test_what_connect_refuses_changes_nothing(server: ThingsBoard, calls: Calls) -> None:
     client = TBDeviceMqttClient(server.host, server.port, TOKEN)
     client.connect(calls, min_reconnect_delay=0.01)
