@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup dev demo test test-rust test-python test-interpreters lint format bench wheel clean originals mosquitto
+.PHONY: all help setup dev demo test test-rust test-python test-interpreters lint format bench wheel clean originals peers \
+	mosquitto
 
 all: format dev lint test ## format, build, lint, test
 
@@ -51,9 +52,13 @@ originals: .venvs/ttn/installed .venvs/ttnmqtt-0.8.4/installed .venvs/ttnmqtt-0.
 .venvs/ttnmqtt-0.9.4/installed: PACKAGES := 'ttnmqtt==0.9.4' 'paho-mqtt<2'
 # mmh3 is what it would install by itself when it is first imported.
 .venvs/tb-mqtt-client/installed: PACKAGES := 'tb-mqtt-client==1.13.14' 'mmh3<6' setuptools
+
+peers: .venvs/peers/installed # other MQTT clients, for the benchmarks
+
+.venvs/peers/installed: PACKAGES := 'gmqtt==0.8.0' 'awscrt==0.36.*'
 .venvs/%/installed:
 	@{ $(PYTHON) -m venv $(@D) && $(@D)/bin/python -m pip install --quiet $(PACKAGES) && touch $@; } || \
-	echo "the original package $* cannot be installed: parity tests will be skipped"
+	echo "the packages of $@ cannot be installed: what needs them is skipped or fails"
 
 lint: dev ## all linters, warnings are errors
 	cargo fmt --check
@@ -69,7 +74,7 @@ format: setup ## format everything
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix --quiet .
 
-bench: setup originals ## measure beside the originals; prints the tables of benches/README.md
+bench: setup originals peers ## measure beside the originals and other clients; prints the tables of benches/README.md
 	. $(BIN)/activate && maturin develop --quiet --release >/dev/null
 	$(BIN)/python benches/run.py
 

@@ -1,10 +1,13 @@
 """All measurements, side by side in one run: every figure is the median of several, the subjects taking turns.
 
 ``make bench`` runs it. Prints Markdown tables for README.md. Numbers of other machines cannot be compared; ratios can.
+``--beside PYTHON`` measures another build of thingslink in the same rounds, the one that this interpreter imports.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
 import json
 import os
 import platform
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 OURS = sys.executable
 ORIGINAL = str(HERE.parent / ".venvs" / "ttn" / "bin" / "python")
+PEERS = str(HERE.parent / ".venvs" / "peers" / "bin" / "python")
+#: What is under test: the interpreter of each build of thingslink.
+BUILDS = {"thingslink": OURS}
 ROUNDS = 3
 #: No subject takes longer.
 LIMIT = 120
@@ -63,6 +69,11 @@ def flood(count: int, python: str, script: str, what: str, *options: str) -> dic
         feeder.communicate()
 
 
+def builds(run: Callable[[str], dict[str, float]], what: str = "") -> dict[str, Callable[[], dict[str, float]]]:
+    """A subject for each build under test."""
+    return {name + what: functools.partial(run, python) for name, python in BUILDS.items()}
+
+
 def rounds(subjects: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Let the subjects take turns, and give the median of each figure."""
     results: dict[str, list[dict[str, float]]] = {name: [] for name in subjects}
@@ -86,32 +97,48 @@ def table(title: str, rows: list[tuple[str, ...]]) -> None:
         print("| " + " | ".join(row) + " |")
 
 
+BUSY = ", main thread busy"
+
+
 def receiving() -> None:
-    """Measure uplinks into callbacks."""
+    """Measure uplinks into callbacks, with default settings, and what is lost of them."""
     found = rounds(
         {
-            "thingslink": lambda: flood(2_000_000, OURS, "ours.py", "receive"),
-            "thingslink, main thread busy": lambda: flood(1_000_000, OURS, "ours.py", "busy"),
+            **builds(lambda python: flood(2_000_000, python, "ours.py", "receive")),
+            "gmqtt 0.8 + json.loads": lambda: flood(200_000, PEERS, "gmqtt_json.py", "receive"),
+            "awscrt 0.36 + json.loads": lambda: flood(100_000, PEERS, "awscrt_json.py", "receive"),
             "ttn 2.1.5": lambda: flood(6_000, ORIGINAL, "original.py", "receive"),
             "paho-mqtt 1.6 + json.loads": lambda: flood(100_000, OURS, "paho_json.py", "receive"),
             "socket alone": lambda: flood(3_000_000, OURS, "socket_only.py", "flood"),
+            **builds(lambda python: flood(1_000_000, python, "ours.py", "busy"), BUSY),
+            f"gmqtt 0.8 + json.loads{BUSY}": lambda: flood(50_000, PEERS, "gmqtt_json.py", "busy"),
+            # It asks for the interpreter lock for each message, and waits for it for 5 ms.
+            f"awscrt 0.36 + json.loads{BUSY}": lambda: flood(5_000, PEERS, "awscrt_json.py", "busy"),
         }
     )
-    ours = found["thingslink"]["per_s"]
-    rows: list[tuple[str, ...]] = [("subject", "uplinks/s", "CPU µs each", "thingslink is")]
+    rows: list[tuple[str, ...]] = [("subject", "uplinks/s", "CPU µs each", "lost", "thingslink is")]
     for name, figures in found.items():
-        rows.append((name, f"{figures['per_s']:,.0f}", f"{figures['cpu_us']:.2f}", f"{ours / figures['per_s']:.3g} x"))
+        busy = name.endswith(BUSY)
+        ratio = found["thingslink" + BUSY if busy else "thingslink"]["per_s"] / figures["per_s"]
+        # The processor time of a busy main thread tells nothing.
+        cpu = "" if busy else f"{figures['cpu_us']:.2f}"
+        rows.append((name, f"{figures['per_s']:,.0f}", cpu, f"{figures.get('lost', 0):,.0f}", f"{ratio:.3g} x"))
     table("Uplinks into the callback", rows)
 
 
 def latency() -> None:
     """Measure from the sending of one uplink to its callback."""
     for title, pause in (("back to back", "0"), ("every 2 ms, the machine asleep in between", "0.002")):
+
+        def run(python: str, script: str, pause: str = pause) -> dict[str, float]:
+            return flood(3000, python, script, "latency", "--one-by-one", pause)
+
         found = rounds(
             {
-                "thingslink": lambda: flood(3000, OURS, "ours.py", "latency", "--one-by-one", pause),  # noqa: B023
-                "paho-mqtt 1.6, nodelay": lambda: flood(3000, OURS, "paho_json.py", "latency", "--one-by-one", pause),  # noqa: B023
-                "socket alone": lambda: flood(3000, OURS, "socket_only.py", "latency", "--one-by-one", pause),  # noqa: B023
+                **builds(functools.partial(run, script="ours.py")),
+                "awscrt 0.36": functools.partial(run, PEERS, "awscrt_json.py"),
+                "paho-mqtt 1.6, nodelay": functools.partial(run, OURS, "paho_json.py"),
+                "socket alone": functools.partial(run, OURS, "socket_only.py"),
             }
         )
         rows: list[tuple[str, ...]] = [("subject", "p50 µs", "p99 µs", "CPU µs each", "switches of threads each")]
@@ -156,10 +183,12 @@ def sending() -> None:
         port = broker.port
         found = rounds(
             {
-                "thingslink, QoS 0 until written": lambda: subject(OURS, "ours.py", "send0", port, "200000"),
+                **builds(lambda python: subject(python, "ours.py", "send0", port, "200000"), ", QoS 0 until written"),
                 "ttn 2.1.5, QoS 0 until written": lambda: subject(ORIGINAL, "original.py", "send0", port, "10000"),
                 "paho-mqtt 1.6, QoS 0 until written": lambda: subject(OURS, "paho_json.py", "send0", port, "10000"),
-                "thingslink, QoS 1 until acknowledged": lambda: subject(OURS, "ours.py", "send1", port, "100000"),
+                **builds(
+                    lambda python: subject(python, "ours.py", "send1", port, "100000"), ", QoS 1 until acknowledged"
+                ),
                 "paho-mqtt 1.6, QoS 1 until acknowledged": lambda: subject(
                     OURS, "paho_json.py", "send1", port, "10000"
                 ),
@@ -176,16 +205,16 @@ def resources() -> None:
     """Measure what clients cost when nothing happens."""
     with Broker() as broker:
         port = broker.port
-        idle = rounds({"thingslink": lambda: subject(OURS, "ours.py", "idle", port, "1000")})["thingslink"]
+        idle = rounds(builds(lambda python: subject(python, "ours.py", "idle", port, "1000")))
         start = rounds(
             {
-                "thingslink": lambda: subject(OURS, "start.py", "thingslink", f"127.0.0.1:{port}"),
+                **builds(lambda python: subject(python, "start.py", "thingslink", f"127.0.0.1:{port}")),
                 "ttn 2.1.5": lambda: subject(ORIGINAL, "start.py", "ttn", f"127.0.0.1:{port}"),
             }
         )
-    rows: list[tuple[str, ...]] = [("1,000 idle clients in one process", "figure")]
-    rows.append(("threads in all", f"{idle['threads']:.0f}"))
-    rows.append(("memory each", f"{idle['kib_each']:.1f} KiB"))
+    rows: list[tuple[str, ...]] = [("1,000 idle clients in one process", *idle)]
+    rows.append(("threads in all", *(f"{figures['threads']:.0f}" for figures in idle.values())))
+    rows.append(("memory each", *(f"{figures['kib_each']:.1f} KiB" for figures in idle.values())))
     table("Idle clients", rows)
     rows = [("subject", "import ms", "resident MB, connected")]
     rows += [(name, f"{figures['import_ms']:.1f}", f"{figures['resident_mb']:.1f}") for name, figures in start.items()]
@@ -207,7 +236,7 @@ def managing() -> None:
             arguments = [*chosen, broker.handler, str(CERTIFICATE)]
             parts[what] = rounds(
                 {
-                    "thingslink": lambda: subject(OURS, script, "thingslink", *arguments),  # noqa: B023
+                    **builds(lambda python: subject(python, script, "thingslink", *arguments)),  # noqa: B023
                     "ttn 2.1.5": lambda: subject(ORIGINAL, script, "ttn", *arguments),  # noqa: B023
                 }
             )
@@ -258,10 +287,18 @@ def main() -> None:
         "sending": sending,
         "resources": resources,
         "managing": managing,
-        "thingsboard": lambda: thingsboard_device.tables(rounds, table),
+        "thingsboard": lambda: thingsboard_device.tables(BUILDS, rounds, table),
     }
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="*", help=f"any of {', '.join(parts)}; all by default")
+    parser.add_argument("--beside", metavar="PYTHON", help="interpreter with another build of thingslink")
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.part if name not in parts]:
+        parser.error(f"no such part: {', '.join(unknown)}")
+    if arguments.beside:
+        BUILDS["the other thingslink"] = arguments.beside
     print(f"{os.cpu_count()} cores, CPython {platform.python_version()}, median of {ROUNDS} rounds")
-    for name in sys.argv[1:] or parts:
+    for name in arguments.part or parts:
         parts[name]()
 
 

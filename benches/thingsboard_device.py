@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).parent
-OURS = [sys.executable, "thingslink.tb_device_mqtt"]
+OURS = "thingslink.tb_device_mqtt"
 ORIGINAL = [str(HERE.parent / ".venvs" / "tb-mqtt-client" / "bin" / "python"), "tb_device_mqtt"]
 THEIRS = "tb-mqtt-client 1.13.14"
 #: No subject takes longer.
@@ -110,10 +111,11 @@ def sandboxed(which: list[str], what: str) -> dict[str, float]:
 
 
 def tables(
+    builds: dict[str, str],
     rounds: Callable[[dict[str, Callable[[], dict[str, float]]]], dict[str, dict[str, float]]],
     table: Callable[[str, list[tuple[str, ...]]], None],
 ) -> None:
-    """Measure everything, and print it."""
+    """Measure everything with the interpreter of each build, and print it."""
 
     def show(title: str, found: dict[str, dict[str, float]]) -> None:
         figures = list(found["thingslink"])
@@ -124,34 +126,22 @@ def tables(
             body.append((f"{name} / thingslink", *ratios))
         table(title, body)
 
-    def beside(what: str) -> dict[str, Callable[[], dict[str, float]]]:
-        return {
-            "thingslink": lambda: subject(OURS, what, "127.0.0.1", port),
-            THEIRS: lambda: subject(ORIGINAL, what, "127.0.0.1", port),
-        }
+    def each(run: Callable[[list[str]], dict[str, float]]) -> dict[str, Callable[[], dict[str, float]]]:
+        subjects = {name: partial(run, [python, OURS]) for name, python in builds.items()}
+        return {**subjects, THEIRS: partial(run, ORIGINAL)}
 
     with mosquitto() as port:
+        direct = partial(subject, host="127.0.0.1", port=port)
         show(
             "Telemetry at QoS 1, window 100, 20,000 messages, all acknowledged",
-            rounds({**beside("telemetry"), "socket alone": lambda: alone("127.0.0.1", port)}),
+            rounds({**each(partial(direct, what="telemetry")), "socket alone": lambda: alone("127.0.0.1", port)}),
         )
-        show("Batches of 100, then get() of each", rounds(beside("batches")))
-        show("One at a time with get()", rounds(beside("single")))
-        show("20 idle clients", rounds(beside("idle")))
-    show(
-        "Call of the server, handler, answer",
-        rounds({"thingslink": lambda: answering(OURS), THEIRS: lambda: answering(ORIGINAL)}),
-    )
+        show("Batches of 100, then get() of each", rounds(each(partial(direct, what="batches"))))
+        show("One at a time with get()", rounds(each(partial(direct, what="single"))))
+        show("20 idle clients", rounds(each(partial(direct, what="idle"))))
+    show("Call of the server, handler, answer", rounds(each(answering)))
     for what, title in (
         ("calling", "Call to the server, callback"),
         ("memory", "20,000 unacknowledged messages"),
     ):
-        show(
-            title,
-            rounds(
-                {
-                    "thingslink": lambda: sandboxed(OURS, what),  # noqa: B023
-                    THEIRS: lambda: sandboxed(ORIGINAL, what),  # noqa: B023
-                }
-            ),
-        )
+        show(title, rounds(each(partial(sandboxed, what=what))))

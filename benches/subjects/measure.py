@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import resource
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,30 +20,53 @@ def report(**figures: float) -> None:
 
 
 class Meter:
-    """Messages and the time from the first to the last."""
+    """Messages and the time from the first to the last, of ``sent`` that the feeder has sent."""
 
-    def __init__(self) -> None:
+    #: How many messages pass between two looks at the clock.
+    EVERY = 1000
+    #: Seconds without a message after which no more will come: some were lost, the last one perhaps among them.
+    SILENCE = 2.0
+
+    def __init__(self, sent: int) -> None:
+        self.sent = sent
         self.count = 0
-        self.begin = self.end = self.cpu = 0.0
+        self.seen = 0
+        self.begin = self.end = self.cpu_begin = self.cpu_end = 0.0
+        self.done = threading.Event()
 
-    def tick(self) -> bool:
-        """Count a message; true only sometimes, so that the subject does not look at every message for its end."""
-        if self.count == 0:
-            self.begin = time.perf_counter()
-            self.cpu = time.process_time()
+    def tick(self) -> None:
+        """Count a message. Looks at the clock at the first one, and then sometimes."""
         self.count += 1
-        return self.count % 1000 == 1
+        if self.count % self.EVERY == 1 or self.count == self.sent:
+            self._look()
 
-    def stop(self) -> None:
-        """Note the end."""
-        self.end = time.perf_counter()
-        self.cpu = time.process_time() - self.cpu
+    def _look(self) -> None:
+        self.seen, self.end, self.cpu_end = self.count, time.perf_counter(), time.process_time()
+        if self.count == 1:
+            self.begin, self.cpu_begin = self.end, self.cpu_end
+        if self.count == self.sent:
+            self.done.set()
+
+    def wait(self, *, busy: bool = False) -> None:
+        """Wait for the last message, asleep or counting; or until no more come."""
+        known, since, number = 0, time.perf_counter(), 0
+        while not self.done.is_set():
+            if busy:
+                for _ in range(1_000_000):
+                    number += 1
+            else:
+                self.done.wait(0.2)
+            now = time.perf_counter()
+            if known != self.count:
+                known, since = self.count, now
+            elif known and now - since > self.SILENCE:
+                return
 
     def report(self, **more: float) -> None:
-        """Print the figures."""
-        seconds = self.end - self.begin
-        count = self.count - 1
-        report(per_s=count / seconds, cpu_us=self.cpu / count * 1e6, **more)
+        """Print the figures. What was lost is told by the count alone, whatever the subject knows of it."""
+        count = self.seen - 1
+        cpu = (self.cpu_end - self.cpu_begin) / count * 1e6
+        report(per_s=count / (self.end - self.begin), cpu_us=cpu, lost=self.sent - self.count, **more)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The ``ttn`` package 2.1.5, in its own environment. ``python original.py receive|send0 PORT [COUNT]``."""
+"""The ``ttn`` package 2.1.5, in its own environment. ``python original.py receive|send0 PORT COUNT``."""
 
 from __future__ import annotations
 
@@ -16,21 +16,18 @@ def client_for(port: str) -> Any:
     return ttn.MQTTClient("orchard-app", "key", f"127.0.0.1:{port}")
 
 
-def receive(port: str) -> None:
-    """Receive until the last uplink."""
-    meter = measure.Meter()
-    done = threading.Event()
+def receive(port: str, count: int) -> None:
+    """Read three fields of each uplink."""
+    meter = measure.Meter(count + 1)
 
     def uplink(msg: Any, client: Any) -> None:
         _ = (msg.dev_id, msg.payload_raw, msg.metadata.gateways[0].rssi)
-        if meter.tick() and msg.port == 9:
-            meter.stop()
-            done.set()
+        meter.tick()
 
     client = client_for(port)
     client.set_uplink_callback(uplink)
     client.connect()
-    done.wait()
+    meter.wait()
     meter.report()
 
 
@@ -53,4 +50,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "send0":
         send(sys.argv[2], int(sys.argv[3]))
     else:
-        receive(sys.argv[2])
+        receive(sys.argv[2], int(sys.argv[3]))

@@ -19,26 +19,19 @@ def client_for(port: str, **options: Any) -> MQTTClient:
     return ttn.MQTTClient("orchard-app", "key", f"127.0.0.1:{port}", **options)
 
 
-def receive(port: str, *, busy: bool) -> None:
-    """Read three fields of each uplink, while the main thread waits or counts."""
-    meter = measure.Meter()
-    done = threading.Event()
+def receive(port: str, count: int, *, busy: bool) -> None:
+    """Read three fields of each uplink, while the main thread waits or counts. All settings are the default ones."""
+    meter = measure.Meter(count + 1)
 
     def uplink(msg: Any, client: MQTTClient) -> None:
         _ = (msg.dev_id, msg.payload_raw, msg.metadata.gateways[0].rssi)
-        if meter.tick() and msg.port == 9:
-            meter.stop()
-            done.set()
+        meter.tick()
 
-    client = client_for(port, overflow="stop_reading")
+    client = client_for(port)
     client.set_uplink_callback(uplink)
     client.connect()
-    number = 0
-    while busy and not done.is_set():
-        number += 1
-    done.wait()
-    stats = client.stats()
-    meter.report(dropped=stats["dropped"])
+    meter.wait(busy=busy)
+    meter.report(dropped=client.stats()["dropped"])
     client.close(timeout=1)
 
 
@@ -98,7 +91,7 @@ def main() -> None:
     elif what == "idle":
         idle(port, int(rest[0]))
     else:
-        receive(port, busy=what == "busy")
+        receive(port, int(rest[0]), busy=what == "busy")
 
 
 if __name__ == "__main__":

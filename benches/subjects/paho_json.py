@@ -1,4 +1,4 @@
-"""paho-mqtt with ``json.loads`` in the callback. ``python paho_json.py receive|latency|send0|send1 PORT [COUNT]``."""
+"""paho-mqtt with ``json.loads`` in the callback. ``python paho_json.py receive|latency|send0|send1 PORT COUNT``."""
 
 from __future__ import annotations
 
@@ -21,34 +21,43 @@ def client_for(port: str) -> mqtt.Client:
     return client
 
 
-def receive(port: str, *, latency: bool) -> None:
-    """Receive until the last uplink; answer each if it is for latency."""
-    meter = measure.Meter()
-    times = measure.Latency()
+def receive(port: str, count: int) -> None:
+    """Read three fields of each uplink."""
+    meter = measure.Meter(count + 1)
+
+    def on_message(_client: mqtt.Client, _userdata: Any, message: Any) -> None:
+        msg = json.loads(message.payload)
+        _ = (msg["dev_id"], msg["payload_raw"], msg["metadata"]["gateways"][0]["rssi"])
+        meter.tick()
+
+    listen(port, on_message)
+    meter.wait()
+    meter.report()
+
+
+def latency(port: str) -> None:
+    """Answer each uplink at once."""
+    meter = measure.Latency()
     done = threading.Event()
 
     def on_message(client: mqtt.Client, _userdata: Any, message: Any) -> None:
         msg = json.loads(message.payload)
-        if latency:
-            times.note(msg["sent_ns"])
-            client.publish("orchard-app/devices/soil-07/down", b"x")
-            if msg["port"] == 9:
-                done.set()
-            return
-        _ = (msg["dev_id"], msg["payload_raw"], msg["metadata"]["gateways"][0]["rssi"])
-        if meter.tick() and msg["port"] == 9:
-            meter.stop()
+        meter.note(msg["sent_ns"])
+        client.publish("orchard-app/devices/soil-07/down", b"x")
+        if msg["port"] == 9:
             done.set()
 
+    listen(port, on_message)
+    done.wait()
+    meter.report()
+
+
+def listen(port: str, on_message: Any) -> None:
+    """Subscribe to uplinks."""
     client = client_for(port)
     client.on_connect = lambda client, *_: client.subscribe("orchard-app/devices/+/up")
     client.on_message = on_message
     client.loop_start()
-    done.wait()
-    if latency:
-        times.report()
-    else:
-        meter.report()
 
 
 def send(port: str, count: int, qos: int) -> None:
@@ -69,8 +78,16 @@ def send(port: str, count: int, qos: int) -> None:
             out.acquire()
 
 
-if __name__ == "__main__":
-    if sys.argv[1] in {"send0", "send1"}:
-        send(sys.argv[2], int(sys.argv[3]), int(sys.argv[1][-1]))
+def main() -> None:
+    """Run what the command line says."""
+    what, port, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    if what == "latency":
+        latency(port)
+    elif what in {"send0", "send1"}:
+        send(port, count, int(what[-1]))
     else:
-        receive(sys.argv[2], latency=sys.argv[1] == "latency")
+        receive(port, count)
+
+
+if __name__ == "__main__":
+    main()
