@@ -4,6 +4,7 @@
 //! somebody reads. The rules are those of Python's `json.loads`, because that is what existing programs see.
 //! Why it is our own: `docs/dev/message-decoding.md`.
 
+mod marks;
 mod scan;
 mod text;
 
@@ -37,16 +38,65 @@ pub enum Kind {
     Object,
 }
 
-/// One value of the index: where it stands, and where its sibling is.
-#[derive(Clone, Copy, Debug)]
+impl Kind {
+    /// In the order of their declaration.
+    const ALL: [Self; 10] = [
+        Self::Null,
+        Self::True,
+        Self::False,
+        Self::Int,
+        Self::Float,
+        Self::NotFinite,
+        Self::Plain,
+        Self::Escaped,
+        Self::Array,
+        Self::Object,
+    ];
+}
+
+/// One value of the index: what it is, where it stands, and where its sibling is. A container takes two nodes, so that all
+/// others take eight bytes: an index is written by one processor and read by another.
+#[derive(Clone, Copy, Debug, Default)]
 struct Node {
-    /// First byte of the value; of strings, behind the quote.
-    start: u32,
-    /// Behind the last byte; of strings, the closing quote.
-    end: u32,
-    /// Index of the node behind this one's last descendant.
-    next: u32,
-    kind: Kind,
+    /// The kind in the upper four bits; below it the first byte of the value; of strings, the one behind the quote. In a
+    /// container's second node without meaning.
+    head: u32,
+    /// Behind the last byte of the value; of strings, the closing quote. In a container's first node the index behind its
+    /// last descendant.
+    tail: u32,
+}
+
+impl Node {
+    /// The longest text: that of the largest MQTT packet.
+    const MAX_POSITION: usize = (1 << 28) - 1;
+
+    /// A value without children.
+    #[expect(clippy::cast_possible_truncation, reason = "the length of the text is checked")]
+    fn leaf(kind: Kind, start: usize, end: usize) -> Self {
+        Self { head: (kind as u32) << 28 | start as u32, tail: end as u32 }
+    }
+
+    /// An array or object whose descendants end before the node `next`.
+    #[expect(clippy::cast_possible_truncation, reason = "there are fewer nodes than bytes, or hardly more")]
+    fn container(kind: Kind, start: usize, end: usize, next: usize) -> [Self; 2] {
+        [Self::leaf(kind, start, next), Self { head: 0, tail: end as u32 }]
+    }
+
+    fn kind(self) -> Kind {
+        Kind::ALL[(self.head >> 28) as usize]
+    }
+
+    fn is(self, kind: Kind) -> bool {
+        self.head >> 28 == kind as u32
+    }
+
+    fn is_container(self) -> bool {
+        self.head >> 28 >= Kind::Array as u32
+    }
+
+    fn start(self) -> usize {
+        (self.head & ((1 << 28) - 1)) as usize
+    }
 }
 
 /// A checked JSON text and its index. Members of an object are key node, value, key node, value …
@@ -61,7 +111,7 @@ impl Document {
     /// Check and index a text.
     ///
     /// # Errors
-    /// [`ScanError`] when it is not UTF-8, not JSON in Python's sense, nested deeper than [`MAX_DEPTH`] or of 4 GiB and more.
+    /// [`ScanError`] when it is not UTF-8, not JSON in Python's sense, nested deeper than [`MAX_DEPTH`] or of 256 MiB and more.
     pub fn parse(bytes: &[u8]) -> Result<Self, ScanError> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| ScanError { reason: "text is not UTF-8", at: error.valid_up_to() })?;
@@ -106,6 +156,19 @@ impl<'a> Value<'a> {
         self.document.nodes[self.index as usize]
     }
 
+    /// Index behind this value and all that is in it.
+    fn next(self) -> u32 {
+        let node = self.node();
+        if node.is_container() { node.tail } else { self.index + 1 }
+    }
+
+    /// Indexes of what is in it: from the first child to behind the last; nothing for anything but this kind of container.
+    fn inside(self, kind: Kind) -> Children<'a> {
+        let node = self.node();
+        let end = if node.is(kind) { node.tail } else { 0 };
+        Children { document: self.document, at: self.index + 2, end }
+    }
+
     /// Index to find the value again with [`Document::value`].
     #[must_use]
     pub fn index(self) -> u32 {
@@ -115,14 +178,15 @@ impl<'a> Value<'a> {
     /// What it is.
     #[must_use]
     pub fn kind(self) -> Kind {
-        self.node().kind
+        self.node().kind()
     }
 
     /// Its text; of a string, what stands between the quotes.
     #[must_use]
     pub fn raw(self) -> &'a str {
         let node = self.node();
-        &self.document.text[node.start as usize..node.end as usize]
+        let last = if node.is_container() { self.document.nodes[self.index as usize + 1] } else { node };
+        &self.document.text[node.start()..last.tail as usize]
     }
 
     /// A string's characters; a lone surrogate becomes U+FFFD. `None` for anything but a string.
@@ -168,44 +232,43 @@ impl<'a> Value<'a> {
     /// The member of that name, the last one if there are several. `None` if this is no object.
     #[must_use]
     pub fn get(self, name: &str) -> Option<Value<'a>> {
-        if self.kind() != Kind::Object {
-            return None;
-        }
-        let nodes = &self.document.nodes;
-        let mut key = self.index + 1;
-        let end = self.node().next;
+        let Document { text, nodes } = self.document;
         let mut found = None;
-        while key < end {
-            let node = nodes[key as usize];
-            let same = if node.kind == Kind::Plain {
-                // Lengths differ mostly: compare them before touching the text.
-                (node.end - node.start) as usize == name.len()
-                    && &self.document.text.as_bytes()[node.start as usize..node.end as usize] == name.as_bytes()
+        let Children { mut at, end, .. } = self.inside(Kind::Object);
+        while at < end {
+            let key = nodes[at as usize];
+            let same = if key.is(Kind::Plain) {
+                // Lengths differ mostly, and first bytes: compare them before calling for a comparison of the rest.
+                let key = &text.as_bytes()[key.start()..key.tail as usize];
+                key.len() == name.len() && key.first() == name.as_bytes().first() && key == name.as_bytes()
             } else {
-                self.document.value(key).unescaped() == name.as_bytes()
+                self.document.value(at).reads(name)
             };
+            let value = self.document.value(at + 1);
             if same {
-                found = Some(self.document.value(key + 1));
+                found = Some(value);
             }
-            key = nodes[key as usize + 1].next;
+            at = value.next();
         }
         found
+    }
+
+    /// Whether a string with escapes is this text. Apart from [`Value::get`], whose loop is shorter without it.
+    #[cold]
+    #[inline(never)]
+    fn reads(self, text: &str) -> bool {
+        self.unescaped() == text.as_bytes()
     }
 
     /// The elements of an array; empty for anything else.
     #[must_use]
     pub fn elements(self) -> Children<'a> {
-        let node = self.node();
-        let array = node.kind == Kind::Array;
-        Children { document: self.document, at: self.index + 1, end: if array { node.next } else { 0 } }
+        self.inside(Kind::Array)
     }
 
     /// The members of an object as they stand, repeated names included; empty for anything else.
     pub fn members(self) -> impl Iterator<Item = (Value<'a>, Value<'a>)> {
-        let node = self.node();
-        let object = node.kind == Kind::Object;
-        let mut children =
-            Children { document: self.document, at: self.index + 1, end: if object { node.next } else { 0 } };
+        let mut children = self.inside(Kind::Object);
         std::iter::from_fn(move || Some((children.next()?, children.next()?)))
     }
 }
@@ -226,7 +289,7 @@ impl<'a> Iterator for Children<'a> {
             return None;
         }
         let value = self.document.value(self.at);
-        self.at = value.node().next;
+        self.at = value.next();
         Some(value)
     }
 }
@@ -251,6 +314,19 @@ mod tests {
         assert_eq!(root.get("e").unwrap().as_str().unwrap(), "é");
         assert!(root.get("c").is_none() && root.get("").is_none());
         assert!(root.get("a").unwrap().get("a").is_none());
+    }
+
+    #[test]
+    fn every_value_gives_its_own_text() {
+        let document = document(" {\"a\": [ ] , \"b\":{ \"c\": [1, {\"d\":\"\\n\"}] }\n, \"e\" : \"\", \"f\":{}} ");
+        let root = document.root();
+        assert_eq!(root.raw(), document.text().trim());
+        assert_eq!(root.get("a").unwrap().raw(), "[ ]");
+        assert_eq!(root.get("b").unwrap().raw(), "{ \"c\": [1, {\"d\":\"\\n\"}] }");
+        let inner = root.get("b").unwrap().get("c").unwrap();
+        assert_eq!(inner.elements().map(Value::raw).collect::<Vec<_>>(), ["1", "{\"d\":\"\\n\"}"]);
+        assert_eq!((root.get("e").unwrap().raw(), root.get("f").unwrap().raw()), ("", "{}"));
+        assert_eq!(root.members().map(|(name, _)| name.raw()).collect::<String>(), "abef");
     }
 
     #[test]

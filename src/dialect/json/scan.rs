@@ -2,10 +2,14 @@
 
 use std::fmt;
 
+use super::marks::{self, Marks};
 use super::{Kind, Node};
 
 /// How deep arrays and objects may be nested. Python's own limit is about 1,000 and depends on the caller's stack.
 pub const MAX_DEPTH: usize = 512;
+
+/// Blocks whose marks find room on the stack: messages of up to 4 KiB.
+const FEW: usize = 64;
 
 /// Why a text is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,253 +31,279 @@ impl std::error::Error for ScanError {}
 /// Index a text.
 pub(super) fn index(text: &str) -> Result<Vec<Node>, ScanError> {
     let bytes = text.as_bytes();
-    if u32::try_from(bytes.len()).is_err() {
-        return Err(ScanError { reason: "text is 4 GiB or more", at: 0 });
+    if bytes.len() > Node::MAX_POSITION {
+        return Err(ScanError { reason: "text is 256 MiB or more", at: 0 });
     }
-    // Sensor messages have about one value or name in eleven bytes; one allocation serves nearly all of them.
-    let mut scanner = Scanner { bytes, at: 0, nodes: Vec::with_capacity(bytes.len() / 10 + 8) };
-    scanner.whitespace();
-    scanner.value(0)?;
-    scanner.whitespace();
-    if scanner.at < bytes.len() {
-        return Err(scanner.error("extra data"));
+    // Sensor messages have about one value or name in ten bytes; one allocation serves nearly all of them.
+    let nodes = Vec::with_capacity(bytes.len() / 9 + 8);
+    let mut few = [0; FEW];
+    let mut many = Vec::new();
+    let blocks = bytes.len().div_ceil(marks::BLOCK);
+    let places = if blocks <= FEW {
+        &mut few[..blocks]
+    } else {
+        many.resize(blocks, 0);
+        &mut many
+    };
+    marks::find(bytes, places);
+    let mut scanner = Scanner { bytes, marks: Marks::new(places), nodes, error: ScanError { reason: "", at: 0 } };
+    match scanner.whole() {
+        Some(()) => Ok(scanner.nodes),
+        None => Err(scanner.error),
     }
-    Ok(scanner.nodes)
 }
 
+/// The functions take the position at which they begin and give the one at which they end, both in registers; what is
+/// wrong is noted in `error`, which is cheaper than to hand it up through all of them.
 struct Scanner<'a> {
     bytes: &'a [u8],
-    at: usize,
+    marks: Marks<'a>,
     nodes: Vec<Node>,
+    error: ScanError,
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "most values are strings and numbers: calls for them take a quarter of the time"
+)]
 impl Scanner<'_> {
-    fn error(&self, reason: &'static str) -> ScanError {
-        ScanError { reason, at: self.at }
+    #[cold]
+    fn wrong<T>(&mut self, reason: &'static str, at: usize) -> Option<T> {
+        self.error = ScanError { reason, at };
+        None
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+    /// The byte at a place; behind the end a zero, which may stand nowhere.
+    #[inline]
+    fn peek(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or(0)
     }
 
-    fn whitespace(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
+    #[inline(always)]
+    fn whitespace(&self, mut at: usize) -> usize {
+        while self.peek(at) <= b' ' && matches!(self.peek(at), b' ' | b'\t' | b'\n' | b'\r') {
+            at += 1;
+        }
+        at
+    }
+
+    /// Eight bytes as a word, the first one lowest; `None` near the end.
+    #[inline]
+    fn word(&self, at: usize) -> Option<u64> {
+        self.bytes.get(at..)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+    }
+
+    fn whole(&mut self) -> Option<()> {
+        let at = self.whitespace(0);
+        let at = self.value(at, 0)?;
+        let at = self.whitespace(at);
+        if at < self.bytes.len() {
+            return self.wrong("extra data", at);
+        }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn value(&mut self, at: usize, depth: usize) -> Option<usize> {
+        match self.peek(at) {
+            b'"' => self.string(at),
+            b'-' | b'0'..=b'9' => self.number(at),
+            _ => self.other(at, depth),
         }
     }
 
-    /// Note a value without children. Positions fit: `index` has checked the length.
-    #[expect(clippy::cast_possible_truncation, reason = "the length of the text is checked to fit u32")]
-    fn push(&mut self, kind: Kind, start: usize, end: usize) {
-        let next = self.nodes.len() as u32 + 1;
-        self.nodes.push(Node { start: start as u32, end: end as u32, next, kind });
-    }
-
-    fn value(&mut self, depth: usize) -> Result<(), ScanError> {
-        match self.peek() {
-            Some(b'"') => self.string(),
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.literal("true", Kind::True),
-            Some(b'f') => self.literal("false", Kind::False),
-            Some(b'n') => self.literal("null", Kind::Null),
-            Some(b'N') => self.literal("NaN", Kind::NotFinite),
-            Some(b'I') => self.literal("Infinity", Kind::NotFinite),
-            _ => Err(self.error("expected a value")),
+    /// Apart from strings and numbers, which are so many that calls would count.
+    #[inline(never)]
+    fn other(&mut self, at: usize, depth: usize) -> Option<usize> {
+        match self.peek(at) {
+            b'{' => self.object(at, depth),
+            b'[' => self.array(at, depth),
+            b't' => self.literal(at, "true", Kind::True),
+            b'f' => self.literal(at, "false", Kind::False),
+            b'n' => self.literal(at, "null", Kind::Null),
+            b'N' => self.literal(at, "NaN", Kind::NotFinite),
+            b'I' => self.literal(at, "Infinity", Kind::NotFinite),
+            _ => self.wrong("expected a value", at),
         }
     }
 
-    fn literal(&mut self, word: &'static str, kind: Kind) -> Result<(), ScanError> {
-        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.error("expected a value"));
+    fn literal(&mut self, at: usize, word: &'static str, kind: Kind) -> Option<usize> {
+        if !self.bytes[at..].starts_with(word.as_bytes()) {
+            return self.wrong("expected a value", at);
         }
-        self.push(kind, self.at, self.at + word.len());
-        self.at += word.len();
-        Ok(())
+        self.nodes.push(Node::leaf(kind, at, at + word.len()));
+        Some(at + word.len())
     }
 
-    fn digits(&mut self) -> usize {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        self.at - start
-    }
-
-    fn number(&mut self) -> Result<(), ScanError> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-            if self.peek() == Some(b'I') {
-                self.at = start;
-                return self.literal("-Infinity", Kind::NotFinite);
+    /// Behind the digits that begin at a place.
+    #[inline(always)]
+    fn digits(&self, mut at: usize) -> usize {
+        while let Some(word) = self.word(at) {
+            let other = not_digits(word);
+            if other != 0 {
+                return at + other.trailing_zeros() as usize / 8;
             }
+            at += 8;
         }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-        } else if self.digits() == 0 {
-            return Err(self.error("expected a digit"));
+        while self.peek(at).is_ascii_digit() {
+            at += 1;
         }
+        at
+    }
+
+    #[inline(always)]
+    fn number(&mut self, start: usize) -> Option<usize> {
+        let first = start + usize::from(self.peek(start) == b'-');
+        let mut at = match self.peek(first) {
+            b'0' => first + 1,
+            b'1'..=b'9' => self.digits(first + 1),
+            b'I' if first > start => return self.literal(start, "-Infinity", Kind::NotFinite),
+            _ => return self.wrong("expected a digit", first),
+        };
         let mut kind = Kind::Int;
-        if self.peek() == Some(b'.') {
-            self.at += 1;
+        if self.peek(at) == b'.' {
             kind = Kind::Float;
-            if self.digits() == 0 {
-                return Err(self.error("expected a digit"));
-            }
+            at = self.some_digits(at + 1)?;
         }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
+        if let b'e' | b'E' = self.peek(at) {
             kind = Kind::Float;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            if self.digits() == 0 {
-                return Err(self.error("expected a digit"));
-            }
+            let sign = usize::from(matches!(self.peek(at + 1), b'+' | b'-'));
+            at = self.some_digits(at + 1 + sign)?;
         }
-        self.push(kind, start, self.at);
-        Ok(())
+        self.nodes.push(Node::leaf(kind, start, at));
+        Some(at)
     }
 
-    fn string(&mut self) -> Result<(), ScanError> {
-        self.at += 1;
-        let start = self.at;
+    #[inline]
+    fn some_digits(&mut self, at: usize) -> Option<usize> {
+        match self.digits(at) {
+            end if end > at => Some(end),
+            _ => self.wrong("expected a digit", at),
+        }
+    }
+
+    /// The string whose opening quote is at `quote`.
+    #[inline(always)]
+    fn string(&mut self, quote: usize) -> Option<usize> {
+        // Between strings there may be white space that is marked as well.
+        while self.marks.next() < quote {}
+        let end = self.marks.next();
+        if self.peek(end) == b'"' {
+            self.nodes.push(Node::leaf(Kind::Plain, quote + 1, end));
+            return Some(end + 1);
+        }
+        self.string_slowly(quote + 1, end)
+    }
+
+    /// The same, where something else than the closing quote comes first.
+    #[cold]
+    #[inline(never)]
+    fn string_slowly(&mut self, start: usize, mut at: usize) -> Option<usize> {
         let mut kind = Kind::Plain;
         loop {
-            self.skip_plain();
-            match self.peek() {
+            let after = match self.bytes.get(at) {
                 Some(b'"') => {
-                    self.push(kind, start, self.at);
-                    self.at += 1;
-                    return Ok(());
+                    self.nodes.push(Node::leaf(kind, start, at));
+                    return Some(at + 1);
                 }
                 Some(b'\\') => {
                     kind = Kind::Escaped;
-                    self.escape()?;
+                    self.escape(at + 1)?
                 }
-                Some(0..0x20) => return Err(self.error("control character in a string")),
-                Some(_) => self.at += 1,
-                None => return Err(self.error("string without end")),
+                Some(_) => return self.wrong("control character in a string", at),
+                None => return self.wrong("string without end", self.bytes.len()),
+            };
+            while at < after {
+                at = self.marks.next();
             }
         }
     }
 
-    /// Skip bytes that need no look, eight at a time.
-    fn skip_plain(&mut self) {
-        const ONES: u64 = 0x0101_0101_0101_0101;
-        const HIGHS: u64 = 0x8080_8080_8080_8080;
-        // The high bit of each byte that is zero, or by the borrow perhaps of a byte behind one; never misses one.
-        const fn zeros(word: u64) -> u64 {
-            word.wrapping_sub(ONES) & !word & HIGHS
-        }
-        while let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() {
-            let word = u64::from_le_bytes(*chunk);
-            let quote = zeros(word ^ (ONES * u64::from(b'"')));
-            let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
-            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-            let special = quote | backslash | control;
-            if special != 0 {
-                // The lowest marked byte is always a true one.
-                self.at += special.trailing_zeros() as usize / 8;
-                return;
-            }
-            self.at += 8;
-        }
-    }
-
-    fn escape(&mut self) -> Result<(), ScanError> {
-        self.at += 1;
-        match self.peek() {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                self.at += 1;
-                Ok(())
-            }
-            Some(b'u') => {
-                let digits = self.bytes.get(self.at + 1..self.at + 5);
+    fn escape(&mut self, at: usize) -> Option<usize> {
+        match self.peek(at) {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(at + 1),
+            b'u' => {
+                let digits = self.bytes.get(at + 1..at + 5);
                 if digits.is_none_or(|digits| !digits.iter().all(u8::is_ascii_hexdigit)) {
-                    return Err(self.error("expected four hex digits"));
+                    return self.wrong("expected four hex digits", at);
                 }
-                self.at += 5;
-                Ok(())
+                Some(at + 5)
             }
-            _ => Err(self.error("unknown escape")),
+            _ => self.wrong("unknown escape", at),
         }
     }
 
-    fn open(&mut self, kind: Kind, depth: usize) -> Result<usize, ScanError> {
+    /// Begin a container: its index, and the place of its first child.
+    #[inline]
+    fn open(&mut self, at: usize, depth: usize) -> Option<(usize, usize)> {
         if depth >= MAX_DEPTH {
-            return Err(self.error("nested too deeply"));
+            return self.wrong("nested too deeply", at);
         }
-        self.push(kind, self.at, self.at);
-        self.at += 1;
-        self.whitespace();
-        Ok(self.nodes.len() - 1)
+        let container = self.nodes.len();
+        self.nodes.extend([Node::default(); 2]);
+        Some((container, self.whitespace(at + 1)))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the length of the text is checked to fit u32")]
-    fn close(&mut self, container: usize) {
-        self.at += 1;
-        self.nodes[container].end = self.at as u32;
-        self.nodes[container].next = self.nodes.len() as u32;
+    /// End a container whose last byte is at `at`.
+    #[inline]
+    fn close(&mut self, container: usize, kind: Kind, start: usize, at: usize) -> usize {
+        let next = self.nodes.len();
+        if let Some(place) = self.nodes.get_mut(container..container + 2) {
+            place.copy_from_slice(&Node::container(kind, start, at + 1, next));
+        }
+        at + 1
     }
 
-    fn array(&mut self, depth: usize) -> Result<(), ScanError> {
-        let container = self.open(Kind::Array, depth)?;
-        if self.peek() == Some(b']') {
-            self.close(container);
-            return Ok(());
+    fn array(&mut self, start: usize, depth: usize) -> Option<usize> {
+        let (container, mut at) = self.open(start, depth)?;
+        if self.peek(at) == b']' {
+            return Some(self.close(container, Kind::Array, start, at));
         }
         loop {
-            self.value(depth + 1)?;
-            self.whitespace();
-            match self.peek() {
-                Some(b',') => {
-                    self.at += 1;
-                    self.whitespace();
-                }
-                Some(b']') => {
-                    self.close(container);
-                    return Ok(());
-                }
-                _ => return Err(self.error("expected ',' or ']'")),
+            at = self.value(at, depth + 1)?;
+            at = self.whitespace(at);
+            match self.peek(at) {
+                b',' => at = self.whitespace(at + 1),
+                b']' => return Some(self.close(container, Kind::Array, start, at)),
+                _ => return self.wrong("expected ',' or ']'", at),
             }
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<(), ScanError> {
-        let container = self.open(Kind::Object, depth)?;
-        if self.peek() == Some(b'}') {
-            self.close(container);
-            return Ok(());
+    fn object(&mut self, start: usize, depth: usize) -> Option<usize> {
+        let (container, mut at) = self.open(start, depth)?;
+        if self.peek(at) == b'}' {
+            return Some(self.close(container, Kind::Object, start, at));
         }
         loop {
-            if self.peek() != Some(b'"') {
-                return Err(self.error("expected a name in double quotes"));
+            if self.peek(at) != b'"' {
+                return self.wrong("expected a name in double quotes", at);
             }
-            self.string()?;
-            self.whitespace();
-            if self.peek() != Some(b':') {
-                return Err(self.error("expected ':'"));
+            at = self.string(at)?;
+            at = self.whitespace(at);
+            if self.peek(at) != b':' {
+                return self.wrong("expected ':'", at);
             }
-            self.at += 1;
-            self.whitespace();
-            self.value(depth + 1)?;
-            self.whitespace();
-            match self.peek() {
-                Some(b',') => {
-                    self.at += 1;
-                    self.whitespace();
-                }
-                Some(b'}') => {
-                    self.close(container);
-                    return Ok(());
-                }
-                _ => return Err(self.error("expected ',' or '}'")),
+            at = self.whitespace(at + 1);
+            at = self.value(at, depth + 1)?;
+            at = self.whitespace(at);
+            match self.peek(at) {
+                b',' => at = self.whitespace(at + 1),
+                b'}' => return Some(self.close(container, Kind::Object, start, at)),
+                _ => return self.wrong("expected ',' or '}'", at),
             }
         }
     }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The high bit of each byte that is no digit; by a carry perhaps wrong above the lowest of them.
+#[inline]
+fn not_digits(word: u64) -> u64 {
+    let value = word ^ (ONES * u64::from(b'0'));
+    (value.wrapping_add(ONES * (0x80 - 10)) | value) & HIGHS
 }
 
 #[cfg(test)]
