@@ -3,7 +3,7 @@
 //! The object holds the indexed text; Python values are made of the fields that are read. Containers are kept once they
 //! are made, so that `msg.metadata.gateways` is the same list every time, as it was in the original.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError, PyValueError};
@@ -22,22 +22,54 @@ use crate::sync::Mutex;
 pub(in crate::py) struct PyUplinkMessage {
     document: Arc<Document>,
     index: u32,
-    /// Containers that were read, by their index.
-    made: Mutex<Vec<(u32, Py<PyAny>)>>,
+    made: Made,
+}
+
+/// Containers that were read, by their index. Most messages have one at most that anybody reads: that one costs neither a
+/// lock nor memory of its own.
+#[derive(Default)]
+struct Made {
+    first: OnceLock<(u32, Py<PyAny>)>,
+    /// In use only when there is a first one.
+    others: Mutex<Vec<(u32, Py<PyAny>)>>,
+}
+
+impl Made {
+    fn find(&self, index: u32, py: Python<'_>) -> Option<Py<PyAny>> {
+        let (known, object) = self.first.get()?;
+        if *known == index {
+            return Some(object.clone_ref(py));
+        }
+        let others = self.others.lock();
+        others.iter().find(|(known, _)| *known == index).map(|(_, object)| object.clone_ref(py))
+    }
+
+    /// Keep an object that was not found before; gives the one that is kept. Another thread may have made one in between:
+    /// everybody must get the same.
+    fn keep(&self, index: u32, object: Py<PyAny>, py: Python<'_>) -> Py<PyAny> {
+        let kept = object.clone_ref(py);
+        let Err((_, object)) = self.first.set((index, object)) else { return kept };
+        if let Some((known, first)) = self.first.get()
+            && *known == index
+        {
+            return first.clone_ref(py);
+        }
+        let mut others = self.others.lock();
+        if let Some((_, known)) = others.iter().find(|(known, _)| *known == index) {
+            return known.clone_ref(py);
+        }
+        others.push((index, object));
+        kept
+    }
 }
 
 impl PyUplinkMessage {
     pub(in crate::py) fn new(document: Arc<Document>, index: u32) -> Self {
-        Self { document, index, made: Mutex::new(Vec::new()) }
+        Self { document, index, made: Made::default() }
     }
 
     pub(in crate::py) fn value(&self) -> Value<'_> {
         self.document.value(self.index)
-    }
-
-    fn known(&self, index: u32, py: Python<'_>) -> Option<Py<PyAny>> {
-        let made = self.made.lock();
-        made.iter().find(|(known, _)| *known == index).map(|(_, object)| object.clone_ref(py))
     }
 
     /// A member's value as Python sees it.
@@ -45,17 +77,11 @@ impl PyUplinkMessage {
         if !matches!(value.kind(), Kind::Array | Kind::Object) {
             return to_py(py, &self.document, value, Objects::Messages);
         }
-        if let Some(object) = self.known(value.index(), py) {
+        if let Some(object) = self.made.find(value.index(), py) {
             return Ok(object.into_bound(py));
         }
         let object = to_py(py, &self.document, value, Objects::Messages)?;
-        let mut made = self.made.lock();
-        // Another thread may have made it in between: everybody must get the same one.
-        if let Some((_, first)) = made.iter().find(|(known, _)| *known == value.index()) {
-            return Ok(first.clone_ref(py).into_bound(py));
-        }
-        made.push((value.index(), object.clone().unbind()));
-        Ok(object)
+        Ok(self.made.keep(value.index(), object.unbind(), py).into_bound(py))
     }
 
     fn tuple<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {

@@ -7,7 +7,9 @@ import json
 import keyword
 import operator
 import pickle
+import threading
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -128,6 +130,24 @@ def test_it_does_what_users_missed() -> None:
     assert copy.copy(OURS) == OURS
     assert OURS._make(range(len(OURS))).dev_id == 1
     assert json.loads(json.dumps(OURS, default=UplinkMessage.to_dict)) == json.loads(UPLINK)
+
+
+def test_containers_are_the_same_object_each_time_in_every_thread() -> None:
+    for _ in range(20):
+        message: Any = json2obj('{"a":[1],"b":[2],"c":{},"d":[3]}')
+        start = threading.Barrier(4)
+
+        def read(names: str, message: Any = message, start: threading.Barrier = start) -> dict[str, Any]:
+            start.wait(10)
+            return {name: message[name] for name in names}
+
+        with ThreadPoolExecutor(4) as pool:
+            found = [
+                reading.result(10)
+                for reading in [pool.submit(read, names) for names in ("abcd", "dcba", "bdac", "cadb")]
+            ]
+        assert all(one[name] is message[name] for one in found for name in "abcd")
+        assert message._asdict() == {"a": [1], "b": [2], "c": message.c, "d": [3]}
 
 
 def test_containers_are_the_same_each_time() -> None:
