@@ -272,7 +272,7 @@ fn an_import_of_our_own_python_is_refused() {
     ] {
         refused("py/value.rs", text);
     }
-    accepted("py/error.rs", "fn of() { py.import(\"thingslink._rpc\"); }");
+    accepted("py/proto/message.rs", "fn of() { py.import(\"thingslink._native\"); }");
 }
 
 #[test]
