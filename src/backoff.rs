@@ -57,6 +57,19 @@ impl Backoff {
         Self { pace: pace.into(), attempt: 0, random }
     }
 
+    /// The next delay, doubled no further than `most`; later ones go on from there.
+    pub fn next_within(&mut self, most: Duration) -> Duration {
+        let bounds = self.pace.bounds();
+        let most = most.max(bounds.min).min(bounds.max);
+        let doubled = |times: u32| bounds.min.saturating_mul(1 << times.min(20));
+        while self.attempt > 0 && doubled(self.attempt - 1) >= most {
+            self.attempt -= 1;
+        }
+        let whole = doubled(self.attempt).min(most);
+        self.attempt += 1;
+        whole.mul_f64(0.5 + 0.5 * self.random.f64())
+    }
+
     /// Begin anew after a success.
     pub fn reset(&mut self) {
         self.attempt = 0;
@@ -67,10 +80,7 @@ impl Iterator for Backoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let bounds = self.pace.bounds();
-        let whole = bounds.min.saturating_mul(1 << self.attempt.min(20)).min(bounds.max);
-        self.attempt = self.attempt.saturating_add(1);
-        Some(whole.mul_f64(0.5 + 0.5 * self.random.f64()))
+        Some(self.next_within(Duration::MAX))
     }
 }
 

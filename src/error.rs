@@ -67,10 +67,12 @@ pub enum Error {
         text: Cow<'static, str>,
     },
     /// The server refused a subscription; messages of that filter will not arrive.
-    #[error("the server refused the subscription to {filter:?}")]
+    #[error("the server refused the subscription to {filter:?}{hint}")]
     SubscriptionRefused {
-        /// The topic filter.
+        /// The topic filter, or several.
         filter: String,
+        /// What may be behind it, to be appended; empty where nothing is known.
+        hint: &'static str,
     },
     /// Something did not happen in time.
     #[error("{what} took longer than {} s", after.as_secs_f64())]

@@ -135,7 +135,7 @@ impl<P: Platform> Inner<P> {
                 tracing::warn!(%topic, size, limit, "skipped a message over the limit");
                 Delivery::Problem(Error::TooLarge { what: "message", size, limit })
             }
-            Event::SubscriptionRefused { filter } => Delivery::Problem(Error::SubscriptionRefused { filter }),
+            Event::SubscriptionRefused { filter } => Delivery::Problem(Error::SubscriptionRefused { filter, hint: "" }),
             Event::LoginRefused { code } => {
                 self.refusal.store(code, Ordering::Release);
                 Delivery::Refused { code }

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::Options;
-use super::packet::{Answer, Login, Packet, Unreadable, Version};
+use super::packet::{Answer, Login, Malformed, Packet, Unreadable, Version};
 use crate::dialect::mqtt;
 use crate::error::{Error, Result};
 use crate::net::{self, Stream};
@@ -48,7 +48,7 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
     let Attempt { version, clean } = attempt;
     let endpoint = &options.endpoint;
     let lost = |error: io::Error| Error::Lost { address: endpoint.to_string(), reason: error.to_string() };
-    let broken = |reason: String| Error::Protocol { address: endpoint.to_string(), reason };
+    let broken = |reason: Malformed| Error::Protocol { address: endpoint.to_string(), reason: reason.to_string() };
     let mut out = BytesMut::new();
     let login = Login {
         client_id: &options.client_id,
@@ -77,9 +77,9 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
                     return Err(Error::Lost { address: endpoint.to_string(), reason: UNANSWERED.to_owned() });
                 }
             }
-            Ok(_) => return Err(broken("another packet came instead of the answer to the login".to_owned())),
+            Ok(_) => return Err(broken(Malformed::NoLogin)),
             Err(Unreadable::Broken(reason)) => return Err(broken(reason)),
-            Err(Unreadable::TooLarge(size)) => return Err(broken(format!("an answer to the login of {size} bytes"))),
+            Err(Unreadable::TooLarge(size)) => return Err(broken(Malformed::Oversize { kind: 2, size })),
         }
     }
 }
@@ -87,7 +87,7 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
 const UNANSWERED: &str = "the server closed it without answering the login";
 
 /// Whether a server of MQTT 3.1.1 may have refused version 5 in this way: by its code, or by closing without a word.
-pub(super) fn speaks_no_level_5(error: &Error) -> bool {
+pub(super) fn speaks_no_version_5(error: &Error) -> bool {
     match error {
         Error::Refused { code, .. } => mqtt::refuses_version(*code),
         Error::Lost { reason, .. } => reason == UNANSWERED,

@@ -1,8 +1,8 @@
 //! The one task that owns a session's socket.
 //!
-//! The life of a session is here (connect, serve, lose, wait, connect anew); what one connection does is in [`Link`].
-//! Nothing in the serving loop waits for a consumer: a consumer that sends while both directions are full would wait
-//! for itself.
+//! The life of a session is here: connect, serve, lose, wait, connect anew. What one connection does is in
+//! `connection.rs`, its socket in `driver/link.rs`. Nothing in the serving loop waits for a consumer: a consumer that
+//! sends while both directions are full would wait for itself.
 
 mod link;
 
@@ -11,16 +11,23 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use self::link::{End, Link};
-use super::connect::{Attempt, LoggedIn, connect, speaks_no_level_5};
+pub(super) use self::link::FAREWELL;
+use self::link::{End, serve};
+use super::connect::{Attempt, LoggedIn, connect, speaks_no_version_5};
 use super::outbox::Outbox;
 use super::packet::Version;
 use super::receipts::Pending;
 use super::subscriptions::Subscriptions;
-use super::{Control, Event, Options, Ready, Session, Sink, Start};
+use super::worth::Patience;
+use super::{Close, Event, Options, Ready, Session, Sink, Start};
 use crate::backoff::Backoff;
 use crate::dialect::mqtt;
 use crate::error::{Error, Result};
+
+/// How long a session that is replaced may wait for acknowledgements.
+const HANDOVER: Duration = Duration::from_secs(1);
+/// Longer pause for servers that ask for one.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What outlives a single connection.
 pub(super) struct Driver {
@@ -28,35 +35,26 @@ pub(super) struct Driver {
     outbox: Arc<Outbox>,
     subscriptions: Arc<Subscriptions>,
     sink: Arc<dyn Sink>,
-    orders: mpsc::UnboundedReceiver<Control>,
+    orders: mpsc::UnboundedReceiver<Close>,
     /// Answer to whoever started the session, until it is given.
     first: Option<oneshot::Sender<Result<()>>>,
     /// Whose place the session takes as soon as its own connection stands.
     predecessor: Option<Arc<Session>>,
     pending: Pending,
-    backoff: Backoff,
+    patience: Patience,
     /// The version that the server is known or hoped to speak.
     version: Version,
 }
 
-/// How long a session that is replaced may wait for acknowledgements.
-const HANDOVER: Duration = Duration::from_secs(1);
+/// The session is closed, or its handle gone: there is nothing to part with.
+struct Stopped;
 
-/// What waiting for something else led to.
-enum Interrupt {
-    /// The handle is gone.
-    Abandoned,
-    /// An order came.
-    Order(Control),
-}
-
-impl Interrupt {
-    /// There is no connection to part with: tell whoever ordered it.
-    fn answer(self) {
-        if let Self::Order(Control::Close { done, .. }) = self {
-            let _nobody_waits = done.send(());
-        }
-    }
+/// What came of an attempt to connect.
+enum Outcome {
+    LoggedIn(LoggedIn),
+    Failed(Error),
+    /// The session is closed, or its handle gone: there is nothing to part with.
+    Stopped,
 }
 
 impl Driver {
@@ -65,10 +63,10 @@ impl Driver {
         outbox: Arc<Outbox>,
         subscriptions: Arc<Subscriptions>,
         sink: Arc<dyn Sink>,
-        orders: mpsc::UnboundedReceiver<Control>,
+        orders: mpsc::UnboundedReceiver<Close>,
         start: Start,
     ) -> Self {
-        let backoff = Backoff::new(options.pace.clone(), fastrand::Rng::new());
+        let patience = Patience::new(Backoff::new(options.pace.clone(), fastrand::Rng::new()));
         let version = options.version;
         let pending = Pending::default();
         Self {
@@ -80,7 +78,7 @@ impl Driver {
             first: start.first,
             predecessor: start.predecessor,
             pending,
-            backoff,
+            patience,
             version,
         }
     }
@@ -89,95 +87,106 @@ impl Driver {
         self.sink.deliver(&mut vec![event]);
     }
 
+    /// Answer whoever started the session, if that was not done yet.
+    fn answer(&mut self, outcome: Result<()>) {
+        if let Some(first) = self.first.take() {
+            let _nobody_waits = first.send(outcome);
+        }
+    }
+
     pub(super) async fn run(mut self) {
         let mut again = self.first.is_none();
-        if again && let Err(interrupt) = self.pause(Duration::ZERO).await {
-            return interrupt.answer();
+        if again {
+            let delay = self.patience.after_failure();
+            if self.pause(delay).await.is_err() {
+                return;
+            }
         }
         loop {
-            let error = match self.connect(!again).await {
-                Err(interrupt) => return interrupt.answer(),
-                Ok(Ok(login)) => match self.serve(login, again).await {
-                    End::Closed(done) => {
-                        let _nobody_waits = done.send(());
-                        return;
+            let delay = match self.connect(!again).await {
+                Outcome::Stopped => return,
+                Outcome::Failed(error) if self.first.is_some() => return self.answer(Err(error)),
+                Outcome::Failed(error) => self.failed(error),
+                Outcome::LoggedIn(login) => match self.serve(login, again).await {
+                    End::Closed => return,
+                    End::Refused(filters) => {
+                        return self.answer(Err(Error::SubscriptionRefused { filter: filters.join(", "), hint: "" }));
                     }
-                    End::Abandoned => return,
-                    End::Lost(error) => {
-                        if let Some(first) = self.first.take() {
-                            // Lost before the subscriptions were answered: the start has failed.
-                            let _nobody_waits = first.send(Err(error));
-                            return;
+                    End::Lost(loss, worth) => {
+                        let error = loss.into_error(self.options.endpoint.to_string());
+                        if self.first.is_some() {
+                            // Before the subscriptions were answered: the start has failed.
+                            return self.answer(Err(error));
                         }
                         tracing::warn!(%error, reconnect = self.options.reconnect, "connection lost");
                         self.tell(Event::Lost { error });
-                        None
+                        let (delay, warning) = self.patience.after_loss(worth);
+                        if let Some(cause) = warning.filter(|_| self.options.reconnect) {
+                            tracing::warn!("the connection was short for the third time in a row: {cause}");
+                        }
+                        delay
                     }
                 },
-                Ok(Err(error)) => Some(error),
             };
-            let mut pause = Duration::ZERO;
-            if let Some(error) = error {
-                if let Some(first) = self.first.take() {
-                    let _nobody_waits = first.send(Err(error));
-                    return;
-                }
-                tracing::info!(%error, "reconnecting failed");
-                self.tell(match error {
-                    Error::Refused { code, .. } => {
-                        if mqtt::asks_for_pause(code) {
-                            pause = Duration::from_secs(1);
-                        }
-                        Event::LoginRefused { code }
-                    }
-                    error => Event::AttemptFailed { error },
-                });
-            }
             if !self.options.reconnect {
                 return self.tell(Event::Ended);
             }
             again = true;
-            if let Err(interrupt) = self.pause(pause).await {
-                return interrupt.answer();
+            if self.pause(delay).await.is_err() {
+                return;
             }
         }
     }
 
-    /// Wait before the next attempt, longer by `more`.
-    async fn pause(&mut self, more: Duration) -> Result<(), Interrupt> {
-        let delay = self.backoff.next().unwrap_or_default() + more;
+    /// Wait before the next attempt; an error when the session is closed meanwhile, or its handle gone.
+    async fn pause(&mut self, delay: Duration) -> Result<(), Stopped> {
         tokio::select! {
-            interrupt = interrupt(&mut self.orders) => Err(interrupt),
+            _ = self.orders.recv() => Err(Stopped),
             () = tokio::time::sleep(delay) => Ok(()),
         }
     }
 
+    /// An attempt to connect anew has failed: how long to wait.
+    fn failed(&mut self, error: Error) -> Duration {
+        tracing::info!(%error, "reconnecting failed");
+        let mut delay = self.patience.after_failure();
+        self.tell(match error {
+            Error::Refused { code, .. } => {
+                if mqtt::asks_for_pause(code) {
+                    delay += PAUSE;
+                }
+                Event::LoginRefused { code }
+            }
+            error => Event::AttemptFailed { error },
+        });
+        delay
+    }
+
     /// One attempt; or two, when the server turns out to speak no version 5.
-    async fn connect(&mut self, first: bool) -> Result<Result<LoggedIn>, Interrupt> {
+    async fn connect(&mut self, first: bool) -> Outcome {
         // On version 5 the flag is for this connection alone, on 3.1.1 for the session.
-        let clean = |version| self.options.clean_session && (first || version == Version::V311);
-        let attempt = Attempt { version: self.version, clean: clean(self.version) };
-        let outcome = self.attempt(attempt).await?;
-        let (Err(error), Version::V5, true) = (&outcome, self.version, self.options.fallback) else {
-            return Ok(outcome);
+        let clean = self.options.clean_session && (first || self.version == Version::V311);
+        let error = match self.attempt(Attempt { version: self.version, clean }).await {
+            Outcome::Failed(error) => error,
+            outcome => return outcome,
         };
-        if !speaks_no_level_5(error) {
-            return Ok(outcome);
+        if self.version != Version::V5 || !self.options.fallback || !speaks_no_version_5(&error) {
+            return Outcome::Failed(error);
         }
         tracing::info!(%error, "the server may speak no MQTT 5: trying 3.1.1");
-        let attempt = Attempt { version: Version::V311, clean: self.options.clean_session };
-        match self.attempt(attempt).await? {
-            Ok(login) => {
+        match self.attempt(Attempt { version: Version::V311, clean: self.options.clean_session }).await {
+            Outcome::LoggedIn(login) => {
                 self.version = Version::V311;
-                Ok(Ok(login))
+                Outcome::LoggedIn(login)
             }
             // Refused for another reason, that is the one to tell: version 3.1.1 was understood.
-            Err(second @ Error::Refused { .. }) => Ok(Err(second)),
-            Err(_) => Ok(outcome),
+            Outcome::Failed(second @ Error::Refused { .. }) => Outcome::Failed(second),
+            Outcome::Failed(_) => Outcome::Failed(error),
+            Outcome::Stopped => Outcome::Stopped,
         }
     }
 
-    async fn attempt(&mut self, attempt: Attempt) -> Result<Result<LoggedIn>, Interrupt> {
+    async fn attempt(&mut self, attempt: Attempt) -> Outcome {
         let (first, predecessor, sink) = (&mut self.first, &mut self.predecessor, &self.sink);
         let ready = self.options.ready;
         let opened = async || {
@@ -189,19 +198,17 @@ impl Driver {
             }
         };
         tokio::select! {
-            interrupt = interrupt(&mut self.orders) => Err(interrupt),
-            outcome = connect(&self.options, attempt, opened) => Ok(outcome),
+            _ = self.orders.recv() => Outcome::Stopped,
+            outcome = connect(&self.options, attempt, opened) => match outcome {
+                Ok(login) => Outcome::LoggedIn(login),
+                Err(error) => Outcome::Failed(error),
+            },
         }
     }
 
     async fn serve(&mut self, login: LoggedIn, again: bool) -> End {
         take_over(&mut self.predecessor, self.sink.as_ref()).await;
-        let session_present = login.answer.session_present;
-        self.outbox.rewind();
-        self.pending.connected(session_present);
-        tracing::info!(address = %self.options.endpoint, session_present, version = ?login.version, "connected");
-        let mut link = Link::new(login, again, self);
-        link.serve().await
+        serve(self, login, again).await
     }
 }
 
@@ -210,12 +217,5 @@ async fn take_over(predecessor: &mut Option<Arc<Session>>, sink: &dyn Sink) {
     if let Some(predecessor) = predecessor.take() {
         predecessor.close(HANDOVER).await;
         sink.deliver(&mut vec![Event::Replaced]);
-    }
-}
-
-async fn interrupt(orders: &mut mpsc::UnboundedReceiver<Control>) -> Interrupt {
-    match orders.recv().await {
-        Some(order) => Interrupt::Order(order),
-        None => Interrupt::Abandoned,
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::packet::{Packet, Unreadable, Version};
+use super::packet::{Malformed, Packet, Unreadable, Version};
 
 /// What the stream holds next.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Frames {
     ///
     /// # Errors
     /// What makes the bytes unreadable; the stream cannot be followed any further.
-    pub(super) fn next(&mut self, stream: &mut BytesMut) -> Result<Frame, String> {
+    pub(super) fn next(&mut self, stream: &mut BytesMut) -> Result<Frame, Malformed> {
         if self.skip > 0 {
             let now = self.skip.min(stream.len());
             stream.advance(now);
@@ -50,10 +50,10 @@ impl Frames {
         }
     }
 
-    fn oversize(&mut self, stream: &mut BytesMut, size: usize) -> Result<Frame, String> {
+    fn oversize(&mut self, stream: &mut BytesMut, size: usize) -> Result<Frame, Malformed> {
         let first = stream[0];
         if first >> 4 != 3 {
-            return Err(format!("packet of type {} with {size} bytes", first >> 4));
+            return Err(Malformed::Oversize { kind: first >> 4, size });
         }
         let header = 1 + stream[1..].iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
         let has_id = first & 0b0110 != 0;
@@ -61,7 +61,7 @@ impl Frames {
         let topic_end = header + 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
         let needed = topic_end + if has_id { 2 } else { 0 };
         if needed > header + size {
-            return Err("topic longer than its packet".into());
+            return Err(Malformed::TopicOverrun);
         }
         if stream.len() < needed {
             return Ok(Frame::Incomplete(needed - stream.len()));

@@ -3,15 +3,20 @@
 //! A [`Session`] is a handle; one task, the driver, owns the socket. The session moves topics and bytes and knows no
 //! dialect. Why the driver is ours and only the packet codec is rumqttc's: `docs/dev/session.md`.
 
+mod asked;
 mod connect;
+mod connection;
 mod driver;
 mod frame;
 mod keep_alive;
+mod loss;
 mod outbox;
 mod packet;
 mod queue;
 mod receipts;
 mod subscriptions;
+mod worth;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +24,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub use self::outbox::{Outbox, OutboxLimits, Ticket};
 pub use self::packet::{QoS, Version, Will};
@@ -31,7 +37,6 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
 use crate::net::Proxy;
-use crate::sync::Mutex;
 
 /// How to connect and how to stay connected.
 #[derive(Clone, Debug)]
@@ -138,7 +143,8 @@ pub enum Event {
         /// Its message ID.
         mid: u16,
     },
-    /// The server acknowledged a message with a refusal (MQTT 5).
+    /// The server acknowledged a message with a refusal (MQTT 5); or the message was ended since the server hung up over
+    /// it, again and again.
     Rejected {
         /// Its message ID.
         mid: u16,
@@ -190,11 +196,11 @@ pub trait Sink: Send + Sync + 'static {
     fn room(&self) -> &Notify;
 }
 
-/// Orders to the driver.
-#[derive(Debug)]
-enum Control {
-    /// Write and wait for what is accepted, at most this long; then part in the way of the protocol.
-    Close { within: Duration, done: oneshot::Sender<()> },
+/// The order to the driver: write and wait for what is accepted, at most until then; then part in the way of the
+/// protocol. It outlives the connection: a loss ends a session that is closing.
+#[derive(Clone, Copy, Debug)]
+struct Close {
+    until: Instant,
 }
 
 /// How a session begins.
@@ -206,11 +212,15 @@ struct Start {
     predecessor: Option<Arc<Session>>,
 }
 
+/// What a driver that does not end by itself is given beyond its time, before it is ended.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// Handle of a running session. Dropping it cuts the connection.
 #[derive(Debug)]
 pub struct Session {
-    control: mpsc::UnboundedSender<Control>,
-    driver: Mutex<Option<JoinHandle<()>>>,
+    control: mpsc::UnboundedSender<Close>,
+    driver: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    outbox: Arc<Outbox>,
 }
 
 impl Session {
@@ -220,7 +230,8 @@ impl Session {
     /// stands (logged in, or merely open where that is enough), and is closed then.
     ///
     /// # Errors
-    /// What kept the connection or the login from succeeding. No driver is left behind.
+    /// What kept the connection or the login from succeeding; [`Error::SubscriptionRefused`] naming all filters, if the
+    /// server refused every one of them. No driver is left behind.
     pub async fn start(
         options: Options,
         outbox: Arc<Outbox>,
@@ -233,11 +244,14 @@ impl Session {
         let address = options.endpoint.to_string();
         let start = Start { first: Some(first), predecessor };
         let session = Self::spawn(options, outbox, subscriptions, sink, start);
-        match answer.await {
-            Ok(Ok(())) => Ok(session),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(Error::Lost { address, reason: "the session ended while connecting".into() }),
-        }
+        let error = match answer.await {
+            Ok(Ok(())) => return Ok(session),
+            Ok(Err(error)) => error,
+            Err(_) => Error::Lost { address, reason: "the session ended while connecting".into() },
+        };
+        // It has nothing left to do.
+        session.join(Instant::now()).await;
+        Err(error)
     }
 
     /// A session as after a loss: it connects by itself, after the first of its delays.
@@ -259,8 +273,8 @@ impl Session {
         start: Start,
     ) -> Self {
         let (control, orders) = mpsc::unbounded_channel();
-        let driver = driver::Driver::new(options, outbox, subscriptions, sink, orders, start);
-        Self { control, driver: Mutex::new(Some(tokio::spawn(driver.run()))) }
+        let driver = driver::Driver::new(options, outbox.clone(), subscriptions, sink, orders, start);
+        Self { control, driver: tokio::sync::Mutex::new(Some(tokio::spawn(driver.run()))), outbox }
     }
 
     /// Whether the session has ended, or is about to.
@@ -269,21 +283,39 @@ impl Session {
         self.control.is_closed()
     }
 
-    /// Send what was accepted, wait for acknowledgements at most `within`, part in the way of the protocol, and return
-    /// when the driver is gone.
+    /// Send what was accepted, wait for acknowledgements at most `within`, and part in the way of the protocol, which
+    /// takes another second at most. The driver is gone then, whatever happened. What is left in the outbox is told in the
+    /// log.
     pub async fn close(&self, within: Duration) {
-        let (done, finished) = oneshot::channel();
+        let until = Instant::now() + within;
         // A driver that is gone already has nothing left to close.
-        if self.control.send(Control::Close { within, done }).is_ok() {
-            let _gone = finished.await;
+        let _gone = self.control.send(Close { until });
+        self.join(until + driver::FAREWELL).await;
+        let messages = self.outbox.len();
+        if messages > 0 {
+            tracing::warn!(messages, "closed before everything was sent and acknowledged");
         }
-        self.join().await;
     }
 
-    async fn join(&self) {
-        let driver = self.driver.lock().take();
-        if let Some(driver) = driver
-            && let Err(error) = driver.await
+    /// Wait for the driver's end, and bring it about if it does not come in time.
+    async fn join(&self, until: Instant) {
+        // Held while waiting, so that whoever closes at the same time returns no sooner.
+        let mut place = self.driver.lock().await;
+        let Some(driver) = place.as_mut() else { return };
+        let outcome = match tokio::time::timeout_at(until + GRACE, &mut *driver).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                driver.abort();
+                let Ok(outcome) = tokio::time::timeout(GRACE, &mut *driver).await else {
+                    tracing::error!("the session's driver does not end");
+                    return;
+                };
+                outcome
+            }
+        };
+        // It is polled no more.
+        *place = None;
+        if let Err(error) = outcome
             && error.is_panic()
         {
             tracing::error!(%error, "session driver panicked");

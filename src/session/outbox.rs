@@ -1,93 +1,26 @@
 //! Messages on their way out, and acknowledgements for messages that came in.
 
-use std::collections::{HashSet, VecDeque};
+mod limits;
+mod state;
+mod ticket;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+pub use self::limits::OutboxLimits;
+pub(super) use self::limits::ServerLimits;
+pub(super) use self::state::{GivenUp, Verdict};
+use self::state::{OVERHEAD, State};
+pub use self::ticket::Ticket;
 use super::QoS;
 use super::packet::Publish;
-use super::receipts::Receipt;
-use crate::dialect::mqtt::code::PACKET_TOO_LARGE;
+use super::receipts::{Dealt, Receipt};
 use crate::error::{Error, Result};
 use crate::sync::{Condvar, Mutex, MutexGuard};
-
-/// What a consumer says of a message that came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dealt {
-    /// The server may forget it.
-    With,
-    /// It stays with the server.
-    Not,
-}
-
-/// Bounds of an [`Outbox`].
-#[derive(Clone, Copy, Debug)]
-pub struct OutboxLimits {
-    /// Messages that are neither written nor acknowledged.
-    pub messages: usize,
-    /// Their bytes.
-    pub bytes: usize,
-    /// Messages at QoS 1 that may wait for their acknowledgement at once.
-    pub in_flight: usize,
-    /// Bytes of a single one, its packet's overhead included: what the server is known to take.
-    pub packet_bytes: usize,
-}
-
-/// More messages are never accepted: their IDs would run out.
-const MOST: usize = 60_000;
-
-impl Default for OutboxLimits {
-    fn default() -> Self {
-        Self { messages: 50_000, bytes: 64 << 20, in_flight: 1000, packet_bytes: usize::MAX }
-    }
-}
-
-impl OutboxLimits {
-    /// Check the window, which the protocol bounds.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] naming it.
-    pub fn validate(&self) -> Result<()> {
-        match self.in_flight {
-            0 => Err(Error::invalid("max_inflight", "0", "at least 1")),
-            many if many > MOST => Err(Error::invalid("max_inflight", many.to_string(), "at most 60000")),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// What became of one message.
-#[derive(Debug)]
-pub struct Ticket {
-    mid: u16,
-    /// The reason code of its end, or [`Ticket::OPEN`].
-    outcome: AtomicU16,
-}
-
-impl Ticket {
-    const OPEN: u16 = u16::MAX;
-
-    fn new(mid: u16) -> Arc<Self> {
-        Arc::new(Self { mid, outcome: AtomicU16::new(Self::OPEN) })
-    }
-
-    /// Its message ID, 1–65535.
-    #[must_use]
-    pub fn mid(&self) -> u16 {
-        self.mid
-    }
-
-    /// `None` while it is neither written (QoS 0) nor acknowledged (QoS 1); then MQTT 5's reason code: below 128 it is
-    /// a success.
-    #[must_use]
-    pub fn outcome(&self) -> Option<u8> {
-        u8::try_from(self.outcome.load(Ordering::Acquire)).ok()
-    }
-}
 
 /// What a client has accepted for sending. It belongs to the client and outlives its sessions, so that a message at
 /// QoS 1 is sent again on the next one until it is acknowledged, and one at QoS 0 until it is written.
@@ -105,109 +38,12 @@ pub struct Outbox {
     watchers: AtomicUsize,
 }
 
-/// A message and who wants to know of its end.
-#[derive(Debug)]
-struct Kept {
-    message: Publish,
-    ticket: Option<Arc<Ticket>>,
-    /// Connections that were lost while it was on its way.
-    losses: u8,
-}
-
-impl Kept {
-    fn weight(&self) -> usize {
-        self.message.topic.len() + self.message.payload.len()
-    }
-
-    fn packet_bytes(&self) -> usize {
-        self.weight() + OVERHEAD
-    }
-
-    fn settle(self, reason: u8) {
-        if let Some(ticket) = self.ticket {
-            ticket.outcome.store(u16::from(reason), Ordering::Release);
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct State {
-    limits: OutboxLimits,
-    last_mid: u16,
-    /// IDs that the protocol still uses: unacknowledged messages and subscriptions.
-    used: HashSet<u16>,
-    /// Accepted, not yet given to the driver.
-    waiting: VecDeque<Kept>,
-    /// Given to the driver at QoS 0, not yet written.
-    unwritten: VecDeque<Kept>,
-    /// Given to the driver at QoS 1, not yet acknowledged, in order.
-    unacknowledged: VecDeque<Kept>,
-    /// How many of `unacknowledged`, from the front, this connection has been given.
-    given: usize,
-    /// The window was full and is left to empty somewhat before more is written.
-    saturated: bool,
-    bytes: usize,
-    receipts: Vec<(Receipt, Dealt)>,
-}
-
-impl State {
-    fn next_mid(&mut self) -> u16 {
-        loop {
-            self.last_mid = self.last_mid.checked_add(1).unwrap_or(1);
-            // Ends: `OutboxLimits` and the in-flight window keep far fewer than 65,535 IDs in use.
-            if !self.used.contains(&self.last_mid) {
-                return self.last_mid;
-            }
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.waiting.len() + self.unwritten.len() + self.unacknowledged.len()
-    }
-
-    /// Number a message and take it in.
-    fn accept(&mut self, topic: String, payload: Bytes, qos: QoS, tracked: bool) -> Kept {
-        let mid = self.next_mid();
-        if qos != QoS::AtMostOnce {
-            self.used.insert(mid);
-        }
-        let message = Publish { topic, payload, qos, retain: false, dup: false, mid };
-        let kept = Kept { message, ticket: tracked.then(|| Ticket::new(mid)), losses: 0 };
-        self.bytes += kept.weight();
-        kept
-    }
-
-    /// Give up what the server most probably closes the connection for: a large message that was among the first `given`
-    /// each time. It would hold back everything after it for ever.
-    fn give_up(&mut self, given: usize) {
-        for at in (0..given).rev() {
-            let Some(kept) = self.unacknowledged.get_mut(at) else { continue };
-            kept.losses = kept.losses.saturating_add(1);
-            if kept.packet_bytes() <= SUSPICIOUS || kept.losses < LOSSES {
-                continue;
-            }
-            if let Some(kept) = self.unacknowledged.remove(at) {
-                let (topic, size) = (&kept.message.topic, kept.packet_bytes());
-                tracing::error!(%topic, size, "given up: {LOSSES} connections were lost over so large a message");
-                self.end(kept, PACKET_TOO_LARGE);
-            }
-        }
-    }
-
-    fn end(&mut self, kept: Kept, reason: u8) {
-        self.bytes -= kept.weight();
-        self.used.remove(&kept.message.mid);
-        kept.settle(reason);
-    }
-}
-
 impl Outbox {
     /// An empty outbox. More than 60,000 messages are never accepted, since their IDs would run out.
     #[must_use]
     pub fn new(limits: OutboxLimits) -> Self {
-        let limits = OutboxLimits { messages: limits.messages.min(MOST), ..limits };
         Self {
-            state: Mutex::new(State { limits, ..State::default() }),
+            state: Mutex::new(State::new(limits)),
             wake: Notify::new(),
             progress: Notify::new(),
             settled: Condvar::new(),
@@ -223,10 +59,7 @@ impl Outbox {
 
     /// Change the bounds; what is in already stays.
     pub fn set_limits(&self, limits: OutboxLimits) {
-        let mut state = self.state();
-        state.limits = OutboxLimits { messages: limits.messages.min(MOST), ..limits };
-        state.saturated = false;
-        drop(state);
+        self.state().set_limits(limits);
         self.wake.notify_one();
         self.progress.notify_waiters();
     }
@@ -357,80 +190,29 @@ impl Outbox {
     /// The next message to write, if the window of unacknowledged ones and the server's allow it. What is over the
     /// server's bound in bytes is given up: it could never pass.
     pub(super) fn next(&self, server: &ServerLimits) -> Option<Publish> {
-        let mut state = self.state();
-        if let Some(repeat) = state.unacknowledged.get(state.given) {
-            if state.given >= server.in_flight {
-                return None;
-            }
-            let repeat = Publish { dup: true, ..repeat.message.clone() };
-            state.given += 1;
-            return Some(repeat);
+        let mut ended = 0;
+        let next = self.state().next(server, &mut ended);
+        if ended > 0 {
+            self.progressed();
         }
-        loop {
-            let next = state.waiting.front()?;
-            let (qos, size) = (next.message.qos, next.packet_bytes());
-            let window = state.limits.in_flight.min(server.in_flight);
-            let open = if state.saturated { window - window / REFILL } else { window };
-            if qos != QoS::AtMostOnce && state.unacknowledged.len() >= open {
-                state.saturated = true;
-                return None;
-            }
-            state.saturated = false;
-            let kept = state.waiting.pop_front()?;
-            let limit = server.packet_bytes.min(state.limits.packet_bytes);
-            if size > limit {
-                tracing::error!(topic = %kept.message.topic, size, limit, "over the server's limit: not sent");
-                state.end(kept, PACKET_TOO_LARGE);
-                drop(state);
-                self.progressed();
-                state = self.state();
-                continue;
-            }
-            let message = kept.message.clone();
-            if qos == QoS::AtMostOnce {
-                state.unwritten.push_back(kept);
-            } else {
-                state.unacknowledged.push_back(kept);
-                state.given += 1;
-            }
-            return Some(message);
-        }
+        next
     }
 
     /// The oldest `count` messages at QoS 0 that were given out are written; tells their IDs.
-    pub(super) fn written(&self, count: usize, mut each: impl FnMut(u16)) {
-        let mut state = self.state();
-        for _ in 0..count {
-            let Some(kept) = state.unwritten.pop_front() else { break };
-            state.bytes -= kept.weight();
-            each(kept.message.mid);
-            kept.settle(0);
-        }
-        drop(state);
+    pub(super) fn written(&self, count: usize, each: impl FnMut(u16)) {
+        self.state().written(count, each);
         self.progressed();
     }
 
     /// The message of that ID is acknowledged, or refused for a reason from 128 on; gives its topic, if there was one.
     /// Those who wait learn of it by [`Outbox::progressed`], once for all that came together.
     pub(super) fn acknowledged(&self, mid: u16, reason: u8) -> Option<String> {
-        let mut state = self.state();
-        // Servers acknowledge in order, so this looks at the first one nearly always.
-        let at = state.unacknowledged.iter().position(|kept| kept.message.mid == mid)?;
-        if at < state.given {
-            state.given -= 1;
-        }
-        let mut kept = state.unacknowledged.remove(at)?;
-        let topic = std::mem::take(&mut kept.message.topic);
-        state.bytes -= topic.len();
-        state.end(kept, reason);
-        Some(topic)
+        self.state().acknowledged(mid, reason)
     }
 
     /// Whether messages wait though the window has room, so that they go out several at a time.
     pub(super) fn is_holding(&self, server: &ServerLimits) -> bool {
-        let state = self.state();
-        let window = state.limits.in_flight.min(server.in_flight);
-        state.saturated && state.unacknowledged.len() < window && !state.waiting.is_empty()
+        self.state().is_holding(server)
     }
 
     /// Write what the window has room for, after all.
@@ -438,37 +220,18 @@ impl Outbox {
         self.state().saturated = false;
     }
 
-    /// The connection is gone: what was not written or acknowledged goes out again on the next one, in order.
+    /// A new connection begins: what was not written or acknowledged on the one before goes out again, in order.
     pub(super) fn rewind(&self) {
-        let mut state = self.state();
-        let given = std::mem::take(&mut state.given);
-        state.saturated = false;
-        state.give_up(given);
-        while let Some(message) = state.unwritten.pop_back() {
-            state.waiting.push_front(message);
-        }
-        drop(state);
+        self.state().rewind();
         self.progressed();
     }
-}
 
-/// Servers that bound packets and do not say so bound them to this or more.
-const SUSPICIOUS: usize = 64 << 10;
-/// Connections that a suspicious message may cost.
-const LOSSES: u8 = 3;
-/// A full window is written to again when this part of it is free: one packet for each acknowledgement would cost a
-/// system call each.
-const REFILL: usize = 4;
-/// Most bytes of a message's packet that are neither topic nor payload.
-const OVERHEAD: usize = 10;
-
-/// What the server of a connection takes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ServerLimits {
-    /// Unacknowledged messages at QoS 1.
-    pub(super) in_flight: usize,
-    /// Bytes of a packet.
-    pub(super) packet_bytes: usize,
+    /// A connection is lost; gives the message that was ended for it, if one was.
+    pub(super) fn lost(&self, verdict: Verdict) -> Option<GivenUp> {
+        let given_up = self.state().lost(verdict);
+        self.progressed();
+        given_up
+    }
 }
 
 #[cfg(test)]
@@ -476,6 +239,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::dialect::mqtt::code;
 
     fn outbox(messages: usize) -> Outbox {
         Outbox::new(OutboxLimits { messages, bytes: 1000, ..OutboxLimits::default() })
@@ -585,20 +349,90 @@ mod tests {
         let large = outbox.track("t".into(), vec![0; 200].into(), QoS::AtLeastOnce).unwrap();
         let small = publish(&outbox, QoS::AtLeastOnce);
         let next = outbox.next(&ServerLimits { in_flight: 9, packet_bytes: 100 }).unwrap();
-        assert_eq!((next.mid, large.outcome(), outbox.len()), (small, Some(PACKET_TOO_LARGE), 1));
+        assert_eq!((next.mid, large.outcome(), outbox.len()), (small, Some(code::PACKET_TOO_LARGE), 1));
+    }
+
+    fn give(outbox: &Outbox) -> Vec<u16> {
+        std::iter::from_fn(|| outbox.next(&window(9))).map(|message| message.mid).collect()
+    }
+
+    const HUNG_UP: Verdict = Verdict { blamed: Some(code::PAYLOAD_FORMAT_INVALID), paced: true };
+    const CUT: Verdict = Verdict { blamed: None, paced: false };
+
+    #[test]
+    fn a_message_that_the_server_hangs_up_over_is_set_aside_tried_alone_and_ended() {
+        let outbox = outbox(10);
+        let bad = outbox.track("bad".into(), Bytes::from_static(b"12"), QoS::AtLeastOnce).unwrap();
+        let good = [publish(&outbox, QoS::AtLeastOnce), publish(&outbox, QoS::AtLeastOnce)];
+        for _ in 0..3 {
+            assert_eq!(give(&outbox).first(), Some(&bad.mid()));
+            assert_eq!(outbox.lost(HUNG_UP), None);
+        }
+        assert_eq!(give(&outbox), good[..1], "the others go first");
+        outbox.acknowledged(good[0], 0);
+        assert_eq!(give(&outbox), good[1..], "and it waits until they are acknowledged");
+        outbox.acknowledged(good[1], 0);
+        let later = publish(&outbox, QoS::AtMostOnce);
+        assert_eq!(give(&outbox), [bad.mid()], "nothing else is on the way with it");
+        assert_eq!(bad.outcome(), None);
+        let given_up = GivenUp { mid: bad.mid(), topic: "bad".into(), size: 5 };
+        assert_eq!(outbox.lost(HUNG_UP), Some(given_up));
+        assert_eq!(bad.outcome(), Some(code::PAYLOAD_FORMAT_INVALID));
+        assert_eq!((give(&outbox), outbox.len()), (vec![later], 1));
     }
 
     #[test]
-    fn a_large_message_that_costs_one_connection_after_the_other_is_given_up() {
-        let outbox = Outbox::new(OutboxLimits::default());
-        let large = outbox.track("t".into(), vec![0; 70_000].into(), QoS::AtLeastOnce).unwrap();
-        let small = outbox.track("t".into(), Bytes::new(), QoS::AtLeastOnce).unwrap();
-        for _ in 0..LOSSES {
-            assert_eq!((large.outcome(), outbox.len()), (None, 2));
-            assert_eq!(std::iter::from_fn(|| outbox.next(&window(9))).count(), 2);
-            outbox.rewind();
+    fn a_message_on_trial_that_is_acknowledged_is_as_good_as_any() {
+        let outbox = outbox(10);
+        let mid = publish(&outbox, QoS::AtLeastOnce);
+        for _ in 0..3 {
+            give(&outbox);
+            outbox.lost(HUNG_UP);
         }
-        assert_eq!((large.outcome(), small.outcome(), outbox.len()), (Some(PACKET_TOO_LARGE), None, 1));
+        let again = outbox.next(&window(9)).unwrap();
+        assert!((again.mid, again.dup) == (mid, true));
+        assert!(outbox.acknowledged(mid, 0).is_some() && outbox.is_empty());
+        assert!(give(&outbox).is_empty());
+    }
+
+    #[test]
+    fn a_network_that_fails_condemns_no_message() {
+        let outbox = outbox(10);
+        let mid = publish(&outbox, QoS::AtLeastOnce);
+        for _ in 0..20 {
+            assert_eq!(give(&outbox), [mid]);
+            assert_eq!(outbox.lost(CUT), None);
+        }
+    }
+
+    #[test]
+    fn what_is_sent_again_after_the_server_hung_up_is_one_message_and_doubles_with_each_acknowledgement() {
+        let outbox = outbox(20);
+        let mids: Vec<_> = (0..12).map(|_| publish(&outbox, QoS::AtLeastOnce)).collect();
+        assert_eq!(give(&outbox).len(), 9);
+        outbox.lost(HUNG_UP);
+        assert_eq!(give(&outbox), mids[..1]);
+        outbox.acknowledged(mids[0], 0);
+        assert_eq!(give(&outbox), mids[1..3]);
+        outbox.lost(CUT);
+        assert_eq!(give(&outbox), mids[1..2], "a cut on the way does not widen it");
+        outbox.acknowledged(mids[1], code::QUOTA_EXCEEDED);
+        assert_eq!(give(&outbox), mids[2..3], "nor does a refusal");
+        outbox.acknowledged(mids[2], 0);
+        assert_eq!(give(&outbox), mids[3..5]);
+        outbox.acknowledged(mids[3], 0);
+        assert_eq!(give(&outbox), mids[5..8]);
+        outbox.acknowledged(mids[4], 0);
+        assert_eq!(give(&outbox), mids[8..12]);
+    }
+
+    #[test]
+    fn after_a_cut_everything_goes_out_again_at_once() {
+        let outbox = outbox(20);
+        let mids: Vec<_> = (0..9).map(|_| publish(&outbox, QoS::AtLeastOnce)).collect();
+        give(&outbox);
+        outbox.lost(CUT);
+        assert_eq!(give(&outbox), mids);
     }
 
     #[test]

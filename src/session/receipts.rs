@@ -21,6 +21,15 @@ impl Receipt {
     }
 }
 
+/// What a consumer says of a message that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dealt {
+    /// The server may forget it.
+    With,
+    /// It stays with the server.
+    Not,
+}
+
 /// What to do with an incoming message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {

@@ -6,3 +6,4 @@ mod architecture;
 mod client;
 mod consumer;
 mod rpc;
+mod session;

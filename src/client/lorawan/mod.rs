@@ -151,6 +151,9 @@ impl Client {
         let network = config.network;
         self.open(options, timeout).await.map_err(|error| match error {
             Error::Refused { code, .. } => network.refused(code),
+            Error::SubscriptionRefused { filter, .. } => {
+                Error::SubscriptionRefused { filter, hint: network.hint(&config.access_key) }
+            }
             error => error,
         })
     }

@@ -39,7 +39,9 @@ impl Sink for Inlet {
                 Event::Message(message) if message.topic == names::PROVISION_RESPONSE => {
                     self.give(Ok(message.payload));
                 }
-                Event::SubscriptionRefused { filter } => self.give(Err(Error::SubscriptionRefused { filter })),
+                Event::SubscriptionRefused { filter } => {
+                    self.give(Err(Error::SubscriptionRefused { filter, hint: "" }))
+                }
                 Event::Lost { error } => self.give(Err(error)),
                 Event::Ended => {
                     let reason = "the server parted without an answer".to_owned();

@@ -34,6 +34,15 @@ impl Network {
         }
     }
 
+    /// Why a server may refuse the network's filters to a client with this key, as the end of a sentence; empty where
+    /// nothing is known.
+    #[must_use]
+    pub fn hint(self, access_key: &AccessKey) -> &'static str {
+        match self {
+            Self::V2 => v2::hint(access_key),
+        }
+    }
+
     /// The MQTT topic filters that together take what is listened to.
     #[must_use]
     pub fn filters(self, app_id: &AppId, filter: &Filter) -> Vec<String> {

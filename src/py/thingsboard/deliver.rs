@@ -115,7 +115,7 @@ impl Shared {
                 logger::log(py, "error", &text);
                 Ok(())
             }
-            Delivery::Problem(Error::SubscriptionRefused { filter }) => {
+            Delivery::Problem(Error::SubscriptionRefused { filter, .. }) => {
                 logger::log(py, "error", &format!("Service subscription to topic {filter} - failed."));
                 Ok(())
             }

@@ -1,10 +1,13 @@
 //! Packets as the session sees them, whatever version of MQTT the connection speaks. rumqttc's codecs do the work.
 
+mod malformed;
 mod v311;
 mod v5;
 
 use bytes::{Bytes, BytesMut};
 pub use rumqttc::mqttbytes::QoS;
+
+pub(super) use self::malformed::Malformed;
 
 /// A version of the MQTT protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,14 +92,14 @@ pub struct Will {
 }
 
 /// Why no packet could be read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Unreadable {
     /// At least so many bytes are missing.
     Incomplete(usize),
     /// The packet is over the limit; its size after the fixed header.
     TooLarge(usize),
     /// The stream cannot be followed any further.
-    Broken(String),
+    Broken(Malformed),
 }
 
 impl Version {
@@ -109,7 +112,7 @@ impl Version {
     }
 
     /// Append a login.
-    pub(super) fn login(self, login: &Login<'_>, out: &mut BytesMut) -> Result<(), String> {
+    pub(super) fn login(self, login: &Login<'_>, out: &mut BytesMut) -> Result<(), Malformed> {
         match self {
             Self::V311 => v311::login(login, out),
             Self::V5 => v5::login(login, out),
@@ -117,7 +120,7 @@ impl Version {
     }
 
     /// Append a message.
-    pub(super) fn publish(self, message: Publish, out: &mut BytesMut) -> Result<(), String> {
+    pub(super) fn publish(self, message: Publish, out: &mut BytesMut) -> Result<(), Malformed> {
         match self {
             Self::V311 => v311::publish(message, out),
             Self::V5 => v5::publish(message, out),
@@ -125,7 +128,7 @@ impl Version {
     }
 
     /// Append a request for subscriptions.
-    pub(super) fn subscribe(self, mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), String> {
+    pub(super) fn subscribe(self, mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), Malformed> {
         match self {
             Self::V311 => v311::subscribe(mid, filters, out),
             Self::V5 => v5::subscribe(mid, filters, out),
@@ -133,7 +136,7 @@ impl Version {
     }
 
     /// Append the end of subscriptions.
-    pub(super) fn unsubscribe(self, mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), String> {
+    pub(super) fn unsubscribe(self, mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), Malformed> {
         let topics = filters.iter().map(|(topic, _)| topic.clone()).collect();
         match self {
             Self::V311 => v311::unsubscribe(mid, topics, out),
@@ -221,7 +224,7 @@ mod tests {
             let read = |bytes: &[u8]| version.read(&mut BytesMut::from(bytes), 100).unwrap_err();
             assert!(matches!(read(&[0x30]), Unreadable::Incomplete(_)));
             assert!(matches!(read(&[0x40, 2, 0]), Unreadable::Incomplete(1)));
-            assert_eq!(read(&[0x30, 0x80, 1]), Unreadable::TooLarge(128));
+            assert!(matches!(read(&[0x30, 0x80, 1]), Unreadable::TooLarge(128)));
             assert!(matches!(read(&[0x36, 5, 0, 1, b'a', 0, 1]), Unreadable::Broken(_)));
         }
     }

@@ -7,7 +7,7 @@ use rumqttc::mqttbytes::v4::{
 };
 use rumqttc::mqttbytes::{Error, QoS};
 
-use super::{Answer, Login, Packet, Publish, Unreadable};
+use super::{Answer, Login, Malformed, Packet, Publish, Unreadable};
 use crate::dialect::mqtt::code;
 
 pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Unreadable> {
@@ -15,7 +15,7 @@ pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Un
         Ok(Wire::Publish(message)) => {
             let Message { dup, qos, retain, topic, pkid, payload } = message;
             if qos == QoS::ExactlyOnce {
-                return Err(Unreadable::Broken("a message at QoS 2, which nobody asked for".into()));
+                return Err(Unreadable::Broken(Malformed::ExactlyOnce));
             }
             Packet::Publish(Publish { topic, payload, qos, retain, dup, mid: pkid })
         }
@@ -51,7 +51,7 @@ pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Un
         }),
         Err(Error::InsufficientBytes(count)) => return Err(Unreadable::Incomplete(count)),
         Err(Error::PayloadSizeLimitExceeded(size)) => return Err(Unreadable::TooLarge(size)),
-        Err(error) => return Err(Unreadable::Broken(error.to_string())),
+        Err(error) => return Err(Unreadable::Broken(error.into())),
     })
 }
 
@@ -66,11 +66,12 @@ fn refusal(code: ConnectReturnCode) -> u8 {
     }
 }
 
-fn write(packet: &Wire, out: &mut BytesMut) -> Result<(), String> {
-    packet.write(out, usize::MAX).map(drop).map_err(|error| error.to_string())
+fn write(packet: &Wire, out: &mut BytesMut) -> Result<(), Malformed> {
+    packet.write(out, usize::MAX)?;
+    Ok(())
 }
 
-pub(super) fn login(login: &Login<'_>, out: &mut BytesMut) -> Result<(), String> {
+pub(super) fn login(login: &Login<'_>, out: &mut BytesMut) -> Result<(), Malformed> {
     let mut connect = Connect::new(login.client_id);
     connect.clean_session = login.clean;
     connect.keep_alive = login.keep_alive;
@@ -85,18 +86,18 @@ pub(super) fn login(login: &Login<'_>, out: &mut BytesMut) -> Result<(), String>
     write(&Wire::Connect(connect), out)
 }
 
-pub(super) fn publish(message: Publish, out: &mut BytesMut) -> Result<(), String> {
+pub(super) fn publish(message: Publish, out: &mut BytesMut) -> Result<(), Malformed> {
     let Publish { topic, payload, qos, retain, dup, mid } = message;
     write(&Wire::Publish(Message { dup, qos, retain, topic, pkid: mid, payload }), out)
 }
 
-pub(super) fn subscribe(mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), String> {
+pub(super) fn subscribe(mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), Malformed> {
     let mut packet =
         Subscribe::new_many(filters.iter().map(|(filter, qos)| SubscribeFilter::new(filter.clone(), *qos)));
     packet.pkid = mid;
     write(&Wire::Subscribe(packet), out)
 }
 
-pub(super) fn unsubscribe(mid: u16, topics: Vec<String>, out: &mut BytesMut) -> Result<(), String> {
+pub(super) fn unsubscribe(mid: u16, topics: Vec<String>, out: &mut BytesMut) -> Result<(), Malformed> {
     write(&Wire::Unsubscribe(Unsubscribe { pkid: mid, topics }), out)
 }

@@ -8,7 +8,7 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use rumqttc::v5::mqttbytes::{Error, QoS as V5QoS};
 
-use super::{Answer, Login, Packet, Publish, Unreadable};
+use super::{Answer, Login, Malformed, Packet, Publish, Unreadable};
 use crate::dialect::mqtt::code;
 
 pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Unreadable> {
@@ -19,13 +19,12 @@ pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Un
     Ok(match Wire::read(stream, Some(most)) {
         Ok(Wire::Publish(message)) => {
             let Message { dup, qos, retain, topic, pkid, payload, .. } = message;
-            let topic = String::from_utf8(topic.to_vec())
-                .map_err(|error| Unreadable::Broken(format!("a topic that is no text: {error}")))?;
+            let topic = String::from_utf8(topic.to_vec()).map_err(|error| Unreadable::Broken(error.into()))?;
             let qos = match qos {
                 V5QoS::AtMostOnce => QoS::AtMostOnce,
                 V5QoS::AtLeastOnce => QoS::AtLeastOnce,
                 V5QoS::ExactlyOnce => {
-                    return Err(Unreadable::Broken("a message at QoS 2, which nobody asked for".into()));
+                    return Err(Unreadable::Broken(Malformed::ExactlyOnce));
                 }
             };
             Packet::Publish(Publish { topic, payload, qos, retain, dup, mid: pkid })
@@ -46,7 +45,7 @@ pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Un
         }),
         Err(Error::InsufficientBytes(count)) => return Err(Unreadable::Incomplete(count)),
         Err(Error::PayloadSizeLimitExceeded { pkt_size, .. }) => return Err(Unreadable::TooLarge(pkt_size)),
-        Err(error) => return Err(Unreadable::Broken(error.to_string())),
+        Err(error) => return Err(Unreadable::Broken(error.into())),
     })
 }
 
@@ -113,11 +112,12 @@ fn v5_qos(qos: QoS) -> V5QoS {
     }
 }
 
-fn write(packet: &Wire, out: &mut BytesMut) -> Result<(), String> {
-    packet.write(out, None).map(drop).map_err(|error| error.to_string())
+fn write(packet: &Wire, out: &mut BytesMut) -> Result<(), Malformed> {
+    packet.write(out, None)?;
+    Ok(())
 }
 
-pub(super) fn login(login: &Login<'_>, out: &mut BytesMut) -> Result<(), String> {
+pub(super) fn login(login: &Login<'_>, out: &mut BytesMut) -> Result<(), Malformed> {
     let connect = Connect {
         keep_alive: login.keep_alive,
         client_id: login.client_id.to_owned(),
@@ -136,19 +136,19 @@ pub(super) fn login(login: &Login<'_>, out: &mut BytesMut) -> Result<(), String>
     write(&Wire::Connect(connect, will, credentials), out)
 }
 
-pub(super) fn publish(message: Publish, out: &mut BytesMut) -> Result<(), String> {
+pub(super) fn publish(message: Publish, out: &mut BytesMut) -> Result<(), Malformed> {
     let Publish { topic, payload, qos, retain, dup, mid } = message;
     let message = Message { dup, qos: v5_qos(qos), retain, topic: topic.into(), pkid: mid, payload, properties: None };
     write(&Wire::Publish(message), out)
 }
 
-pub(super) fn subscribe(mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), String> {
+pub(super) fn subscribe(mid: u16, filters: &[(String, QoS)], out: &mut BytesMut) -> Result<(), Malformed> {
     let filters = filters.iter().map(|(filter, qos)| Filter::new(filter.clone(), v5_qos(*qos)));
     let mut packet = Subscribe::new_many(filters, None);
     packet.pkid = mid;
     write(&Wire::Subscribe(packet), out)
 }
 
-pub(super) fn unsubscribe(mid: u16, filters: Vec<String>, out: &mut BytesMut) -> Result<(), String> {
+pub(super) fn unsubscribe(mid: u16, filters: Vec<String>, out: &mut BytesMut) -> Result<(), Malformed> {
     write(&Wire::Unsubscribe(Unsubscribe { pkid: mid, filters, properties: None }), out)
 }

@@ -277,13 +277,35 @@ def test_a_retained_message_is_delivered_like_any_other(
     assert recorder.expect("uplink").dev_id == "node-1"
 
 
-def test_a_refused_subscription_is_told(raw_server: RawServer, recorder: Recorder) -> None:
+def test_connect_fails_when_every_subscription_is_refused(raw_server: RawServer) -> None:
+    raw_server.answers = False
+    client = MQTTClient("demo-app", "k", raw_server.address)
+    client.set_uplink_callback(lambda message, client: None)
+
+    def refuse() -> None:
+        raw_server.next()
+        raw_server.send(b"\x90\x03" + raw_server.next()[2:4] + b"\x80")
+
+    thread = threading.Thread(target=refuse)
+    thread.start()
+    with pytest.raises(thingslink.SubscriptionRefusedError, match=r"demo-app/devices/\+/up"):
+        client.connect()
+    thread.join(PATIENCE)
+    assert not client.is_connected
+    raw_server.next()
+    raw_server.answers = True
+    client.connect()
+    client.close(timeout=1)
+
+
+def test_a_refused_subscription_among_others_is_told(raw_server: RawServer, recorder: Recorder) -> None:
     raw_server.answers = False
     client = recorder.watch(MQTTClient("demo-app", "k", raw_server.address))
+    client.set_event_callback(lambda message, client: None)
     thread = threading.Thread(target=client.connect)
     thread.start()
     raw_server.next()
-    raw_server.send(b"\x90\x03" + raw_server.next()[2:4] + b"\x80")
+    raw_server.send(b"\x90\x04" + raw_server.next()[2:4] + b"\x00\x80")
     thread.join(PATIENCE)
     error = recorder.expect("error")
     assert isinstance(error, thingslink.SubscriptionRefusedError) and "demo-app/devices/+/up" in str(error)
