@@ -7,6 +7,7 @@
 //! - [`rpc`]: gRPC channels and messages
 //! - [`dialect`]: bytes and topics in, values out; pure
 //! - [`client`]: what a user holds
+//! - [`pool`]: the threads that drive the network and call callbacks
 //! - [`sandbox`]: an offline network in one process
 //!
 //! `tests/rust/architecture.rs` holds which module may use which.
@@ -18,6 +19,7 @@ pub mod endpoint;
 pub mod error;
 pub mod ids;
 pub mod net;
+pub mod pool;
 pub mod rpc;
 pub mod sandbox;
 pub mod session;

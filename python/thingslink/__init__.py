@@ -21,6 +21,7 @@ from thingslink._native import (
     TlsError,
     __version__,
     _call_errors_from,
+    callback_threads,
 )
 from thingslink.ttn import (
     ApplicationClient,
@@ -65,6 +66,7 @@ __all__ = [
     "UplinkMessage",
     "__version__",
     "application",
+    "callback_threads",
     "discovery",
     "handler",
     "install_as",

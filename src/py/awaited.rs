@@ -11,8 +11,9 @@ use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
-use super::dispatch::Work;
+use super::interpreter::Interpreter;
 use super::prepared::{Prepared, Step};
+use crate::pool::Work;
 use crate::sync::Mutex;
 
 /// What the event loop does when a step has ended, or is not awaited any more.
@@ -124,7 +125,7 @@ impl Awaited {
     }
 }
 
-impl Work for Awaited {
+impl Work<Interpreter> for Awaited {
     fn run(self: Arc<Self>, py: Python<'_>, _most: usize, progress: &AtomicU64) -> bool {
         progress.fetch_add(1, Ordering::Relaxed);
         let event_loop = self.event_loop.bind(py);

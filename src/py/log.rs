@@ -10,9 +10,10 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use super::dispatch::Work;
 use super::forked::Forked;
+use super::interpreter::Interpreter;
 use super::runtime;
+use crate::pool::Work;
 
 /// Records that may wait. When full, new ones are dropped and counted.
 const BOUND: usize = 1000;
@@ -116,7 +117,7 @@ impl Subscriber for Forward {
     fn exit(&self, _: &Id) {}
 }
 
-impl Work for Forwarding {
+impl Work<Interpreter> for Forwarding {
     fn run(self: Arc<Self>, py: Python<'_>, most: usize, progress: &AtomicU64) -> bool {
         let (records, dropped, more) = {
             let mut state = WAITING.lock();

@@ -7,14 +7,13 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the docstrings that Python shows")]
 #![allow(clippy::similar_names, reason = "the names of the Python API: mqtt_port and mqtts_port")]
 
-mod alarm;
 mod arguments;
 mod awaited;
 mod convert;
-mod dispatch;
 mod error;
 mod face;
 mod forked;
+mod interpreter;
 mod log;
 mod lorawan;
 mod manage;
@@ -53,7 +52,7 @@ mod _native {
         PyServiceMetadata, parse_proto,
     };
     #[pymodule_export]
-    use super::runtime::{after_fork, shut_down};
+    use super::runtime::{after_fork, callback_threads, shut_down};
     #[pymodule_export]
     use super::sandbox::{PyFollower, PySandbox, PyStream, PyThingsBoard};
     #[pymodule_export]

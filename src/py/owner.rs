@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
-use super::dispatch::thread_ident;
+use super::interpreter::thread_ident;
 use super::runtime::{self, Process};
 use crate::client::{Delivery, Line, Platform};
+use crate::pool::Home;
 use crate::session::Hands;
 use crate::sync::Mutex;
 
@@ -20,6 +21,8 @@ pub(super) struct Owner<P: Platform> {
     server: AtomicU64,
     kept: Mutex<Kept>,
     process: OnceLock<Arc<Process>>,
+    /// The thread that calls the client's callbacks.
+    home: Home,
 }
 
 /// The Python object, kept alive while something may be delivered, as the originals' threads did.
@@ -32,7 +35,13 @@ struct Kept {
 
 impl<P: Platform> Default for Owner<P> {
     fn default() -> Self {
-        Self { hands: Mutex::default(), server: AtomicU64::new(0), kept: Mutex::default(), process: OnceLock::new() }
+        Self {
+            hands: Mutex::default(),
+            server: AtomicU64::new(0),
+            kept: Mutex::default(),
+            process: OnceLock::new(),
+            home: Home::default(),
+        }
     }
 }
 
@@ -51,6 +60,11 @@ impl<P: Platform> Owner<P> {
     /// The process's runtime, if the client has used it.
     pub(super) fn known_process(&self) -> Option<&Arc<Process>> {
         self.process.get()
+    }
+
+    /// Where the client's callbacks are called. It must be claimed before the first one is.
+    pub(super) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// Whether this is still the process that the client was made in.
@@ -93,6 +107,9 @@ impl<P: Platform> Owner<P> {
         let over = kept.connecting == 0 && !line.is_open() && line.mailbox().is_idle();
         let object = if over { kept.object.take() } else { None };
         drop(kept);
+        if let (Some(_), Some(process)) = (&object, self.process.get()) {
+            process.pool.depart(&self.home);
+        }
         // Dropped outside the lock: this may run the object's finaliser.
         drop(object);
     }

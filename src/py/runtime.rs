@@ -4,26 +4,33 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::dispatch::Pool;
 use super::forked::Forked;
+use super::interpreter::{Interpreter, Pool, interrupt};
 use super::log;
+use crate::pool::HOMES;
 
 /// How long a blocking call may be deaf to Ctrl-C.
 const SLICE: Duration = Duration::from_millis(100);
 /// How long the exit of the interpreter waits for callbacks, then for the network, then for the runtime.
 const EXIT: Duration = Duration::from_secs(2);
+/// The largest bound of threads for callbacks.
+const MANY: usize = 4000;
 
 /// The process's runtime. `None` before first use, after the shutdown, and in a forked child until it makes its own.
-static CURRENT: Forked<Slot> =
-    Forked::new(Slot { process: None, closed: false }, Slot { process: None, closed: false });
+static CURRENT: Forked<Slot> = Forked::new(
+    Slot { process: None, closed: false, homes: HOMES },
+    Slot { process: None, closed: false, homes: HOMES },
+);
 
 struct Slot {
     process: Option<Arc<Process>>,
     closed: bool,
+    /// Threads that may be at home to clients.
+    homes: usize,
 }
 
 /// What belongs to one process.
@@ -69,7 +76,7 @@ pub(super) fn process() -> PyResult<Arc<Process>> {
     let runtime = Arc::new(runtime);
     let process = Arc::new(Process {
         pid: std::process::id(),
-        pool: Pool::start(&runtime).map_err(failed)?,
+        pool: Pool::start(&runtime, Interpreter, slot.homes).map_err(failed)?,
         handle: runtime.handle().clone(),
         runtime: Mutex::new(Some(runtime)),
         open: Mutex::default(),
@@ -162,6 +169,23 @@ impl Process {
     }
 }
 
+/// Give how many clients have a thread of their own for their callbacks, after setting it if told to.
+#[pyfunction]
+#[pyo3(signature = (most=None, /))]
+pub(super) fn callback_threads(most: Option<i64>) -> PyResult<usize> {
+    let mut slot = current();
+    if let Some(most) = most {
+        let valid = usize::try_from(most).ok().filter(|most| (1..=MANY).contains(most));
+        slot.homes = valid.ok_or_else(|| {
+            PyValueError::new_err(format!("most {most} is not valid: expected a number of threads from 1 to {MANY}"))
+        })?;
+        if let Some(process) = slot.process.as_ref().filter(|process| process.check().is_ok()) {
+            process.pool.set_homes(slot.homes);
+        }
+    }
+    Ok(slot.homes)
+}
+
 /// Register what must happen at the interpreter's exit and in forked children.
 pub(super) fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -201,7 +225,7 @@ pub(super) fn shut_down(py: Python<'_>) -> PyResult<()> {
     process.pool.stop();
     if !py.detach(|| process.pool.wait_stopped(Instant::now() + EXIT)) {
         // A callback that never returns would be torn down in the middle of Rust: end it with an exception instead.
-        process.pool.interrupt(py, Instant::now() + EXIT / 2)?;
+        interrupt(py, &process.pool, Instant::now() + EXIT / 2)?;
     }
     py.detach(|| {
         let open: Vec<_> = process.open.lock().drain(..).collect();

@@ -9,13 +9,14 @@ use pyo3::prelude::*;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::dispatch::Work;
 use super::error::OrRaise as _;
+use super::interpreter::Interpreter;
 use super::owner::Owner;
 use super::prepared::Prepared;
 use super::runtime::Closable;
 use crate::client::{Delivery, Line, Platform};
 use crate::error::Error;
+use crate::pool::{Home, Work};
 
 /// How long the exit of the interpreter waits for a client's acknowledgements.
 const AT_EXIT: Duration = Duration::from_secs(1);
@@ -114,7 +115,7 @@ pub(super) fn is_our_interrupt<P: Platform>(py: Python<'_>, owner: &Owner<P>, er
     owner.is_exiting() && error.is_instance_of::<PySystemExit>(py)
 }
 
-impl<S: Serve> Work for S {
+impl<S: Serve> Work<Interpreter> for S {
     fn run(self: Arc<Self>, py: Python<'_>, most: usize, progress: &AtomicU64) -> bool {
         let object = self.owner().object(py);
         let mut turn = self.begin();
@@ -127,6 +128,10 @@ impl<S: Serve> Work for S {
             self.owner().release(self.line());
         }
         more
+    }
+
+    fn home(&self) -> Option<&Home> {
+        Some(self.owner().home())
     }
 }
 

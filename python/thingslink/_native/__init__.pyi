@@ -59,7 +59,10 @@ from thingslink._native.proto import (
 )
 from thingslink._native.runtime import (
     _after_fork,
+    _call_errors_from,
     _shut_down,
+    _time_out_from,
+    callback_threads,
 )
 from thingslink._native.sandbox import (
     Follower,
@@ -162,6 +165,7 @@ __all__ = [
     "_shut_down",
     "_split_entries",
     "_time_out_from",
+    "callback_threads",
 ]
 
 __version__: Final[str]

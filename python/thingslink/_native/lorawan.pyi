@@ -44,11 +44,11 @@ class Stats(TypedDict):
 class MQTTClient:
     """Receives an application's uplinks and sends its downlinks.
 
-    Callbacks add up and are called in the order in which they were set, one at a time for each client, from threads of
-    the library. They get the client as second argument: by keyword if they have a parameter ``client`` elsewhere or
-    ``**kwargs``, else by position; a callable with one parameter gets one argument. An exception in a callback is
-    logged to ``thingslink.ttn`` and given to the error callbacks; everything goes on. All methods may be called from
-    inside callbacks.
+    Callbacks add up and are called in the order in which they were set, one at a time, all of a client's on one thread
+    of the library (see ``thingslink.callback_threads``). They get the client as second argument: by keyword if they
+    have a parameter ``client`` elsewhere or ``**kwargs``, else by position; a callable with one parameter gets one
+    argument. An exception in a callback is logged to ``thingslink.ttn`` and given to the error callbacks; everything
+    goes on. All methods may be called from inside callbacks.
 
     A context manager: connects on enter, closes on exit, and can be used again.
 

@@ -5,6 +5,14 @@ from collections.abc import Callable
 from thingslink._native.arguments import _Seconds
 from thingslink._native.error import ThingsError
 
+def callback_threads(most: int | None = None, /) -> int:
+    """Give how many clients have a thread of their own for their callbacks, after setting it if ``most`` is given.
+
+    All callbacks of a client come on one thread, which comes with the first of them. Up to this number of clients (64
+    unless set) each has a thread that is no other client's; those beyond share them, and then a slow callback holds up
+    those that it shares with. Set it before such clients connect: nobody moves later. From 1 to 4,000.
+    """
+
 def _after_fork() -> None: ...
 def _shut_down() -> None: ...
 def _call_errors_from(give: Callable[[], tuple[type[ThingsError], type[ThingsError]]]) -> None: ...

@@ -45,7 +45,7 @@ class TBDeviceMqttClient(DeviceClient):
     Every generation of arguments is understood: ``(host)``, ``(host, token)``, ``(host, token, port)`` and
     ``(host, port, username, password, …)``; ``token=`` is another name of ``username``.
 
-    Callbacks are called one at a time and in order, from threads of the library; how many parameters a callback has
+    Callbacks are called one at a time and in order, all on one thread of the library; how many parameters a callback has
     decides what it gets. An exception in a callback is logged to ``tb_connection``; everything goes on. All methods may
     be called from inside callbacks.
 
@@ -396,22 +396,29 @@ class TBDeviceMqttClient(DeviceClient):
     def _hear_connected(self, code: int, reason: str, session_present: bool) -> None:
         mqtt = self._client
         told = self._on_connect if mqtt._on_connect is None else mqtt._on_connect
+        # Without a callback nobody else is called: no reason for a thread of its own.
+        if told != self._on_connect or self.__connect_callback is not None:
+            self._native_claim_thread()
         told(mqtt, None, ConnectFlags(session_present), ReasonCode(code, reason), None)
 
     def _hear_disconnected(self, code: int) -> None:
         told = self._client._on_disconnect
         if told is not None:
+            self._native_claim_thread()
             reason = ReasonCode(code, "The connection was lost" if code else "Normal disconnection")
             told(self._client, None, DisconnectFlags(is_disconnect_packet_from_server=False), reason, None)
 
     def _hear_limits(self, number: int, answer: Any) -> None:
         told = self.service_configuration_callback
         if told is not None:
+            if self.__limits_callback is not None:
+                self._native_claim_thread()
             told(number, answer, None)
 
     def _hear_firmware(self, attributes: dict[str, Any]) -> None:
         from . import firmware  # noqa: PLC0415
 
+        self._native_claim_thread()
         firmware.on_attributes(self, attributes)
 
     def _hear_firmware_piece(self, request: str, data: bytes) -> None:

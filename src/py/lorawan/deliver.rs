@@ -56,6 +56,7 @@ impl Served {
 
     fn tell_error(&self, py: Python<'_>, handlers: &Handlers, error: &PyErr, client: &Bound<'_, PyAny>) {
         for handler in handlers.all.iter().filter(|handler| handler.subject == Subject::Error) {
+            self.owner.home().claim();
             if let Err(error) = handler.call(error.value(py).as_any(), client) {
                 log::exception(py, "exception in an error callback", &error);
             }
@@ -82,6 +83,7 @@ impl Served {
                     if self.owner.is_exiting() {
                         break;
                     }
+                    self.owner.home().claim();
                     if let Err(error) = handler.call(&first, client) {
                         called.failed = true;
                         self.failed(py, handlers, error, client);

@@ -78,6 +78,7 @@ impl Shared {
         if self.owner.is_exiting() {
             return;
         }
+        self.owner.home().claim();
         if let Err(error) = callback.call(py, arguments) {
             self.failed(py, &error);
         }
@@ -132,6 +133,7 @@ impl Shared {
         self.client.charge(address);
         if let Topic::FirmwareChunk(request, _) = address {
             let data = PyBytes::new(py, message.body.bytes());
+            self.owner.home().claim();
             client.call_method1("_hear_firmware_piece", (request, data))?;
             return Ok(());
         }
@@ -161,6 +163,7 @@ impl Shared {
                 }
             }
             Topic::FirmwareError => {
+                self.owner.home().claim();
                 client.call_method1("_hear_firmware_refusal", (content,))?;
                 Ok(())
             }
@@ -169,6 +172,7 @@ impl Shared {
             | Topic::GatewayRpc
             | Topic::GatewayDisconnect => self.deliver_gateway(client, address, message, &content),
             Topic::FirmwareChunk(..) | Topic::Other => {
+                self.owner.home().claim();
                 client.call_method1("_on_decoded_message", (content, raw(py, message)?))?;
                 Ok(())
             }

@@ -64,6 +64,7 @@ impl Shared {
                         self.client.device_limits_reached();
                     }
                 }
+                self.owner.home().claim();
                 client.call_method1("_hear_device_dropped", (content,))?;
             }
         }

@@ -165,12 +165,19 @@ def test_a_context_manager(server: ThingsBoard) -> None:
     assert not client.is_connected()
 
 
-def test_idle_clients_have_no_threads_of_their_own(server: ThingsBoard, connected: Maker) -> None:
-    connected(TBDeviceMqttClient(server.host, server.port, TOKEN))
+def test_clients_without_callbacks_have_no_threads_of_their_own(server: ThingsBoard, eventually: Eventually) -> None:
+    def connect() -> TBDeviceMqttClient:
+        client = TBDeviceMqttClient(server.host, server.port, TOKEN)
+        client.connect()
+        eventually(client.is_connected)
+        return client
+
+    clients = [connect()]
     before = len(list(Path("/proc/self/task").iterdir()))
-    for _ in range(20):
-        connected(TBDeviceMqttClient(server.host, server.port, TOKEN))
+    clients += [connect() for _ in range(20)]
     assert len(list(Path("/proc/self/task").iterdir())) <= before + 2
+    for client in clients:
+        client.disconnect(timeout=0.5)
 
 
 @pytest.fixture

@@ -7,6 +7,12 @@ use super::PyDeviceClient;
 
 #[pymethods]
 impl PyDeviceClient {
+    /// To be called before the Python half calls a callback of the program: from then on all of them come on this thread.
+    fn _native_claim_thread(&self) -> PyResult<()> {
+        self.shared()?.owner.home().claim();
+        Ok(())
+    }
+
     /// A login was answered: with the CONNACK code and its name.
     fn _hear_connected(&self, _code: u8, _reason: &str, _session_present: bool) {}
 

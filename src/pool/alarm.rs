@@ -17,21 +17,21 @@ mod kind {
     };
 
     #[derive(Debug)]
-    pub(in crate::py) struct Alarm(OwnedFd);
+    pub(in crate::pool) struct Alarm(OwnedFd);
 
     impl Alarm {
-        pub(in crate::py) fn new() -> io::Result<Self> {
+        pub(in crate::pool) fn new() -> io::Result<Self> {
             Ok(Self(timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?))
         }
 
         /// Wake the sleeper after this time, whatever was set before.
-        pub(in crate::py) fn set(&self, after: Duration) -> io::Result<()> {
+        pub(in crate::pool) fn set(&self, after: Duration) -> io::Result<()> {
             // Zero would call it off.
             self.program(after.max(Duration::from_nanos(1)))
         }
 
         /// Do not wake the sleeper, if that has not happened yet.
-        pub(in crate::py) fn call_off(&self) -> io::Result<()> {
+        pub(in crate::pool) fn call_off(&self) -> io::Result<()> {
             self.program(Duration::ZERO)
         }
 
@@ -43,7 +43,7 @@ mod kind {
         }
 
         /// Sleep until the alarm.
-        pub(in crate::py) fn sleep(&self) -> io::Result<()> {
+        pub(in crate::pool) fn sleep(&self) -> io::Result<()> {
             let mut times = [0; 8];
             loop {
                 match read(&self.0, &mut times) {
@@ -65,31 +65,31 @@ mod kind {
     use crate::sync::{Condvar, Mutex};
 
     #[derive(Debug, Default)]
-    pub(in crate::py) struct Alarm {
+    pub(in crate::pool) struct Alarm {
         at: Mutex<Option<Instant>>,
         changed: Condvar,
     }
 
     impl Alarm {
-        pub(in crate::py) fn new() -> io::Result<Self> {
+        pub(in crate::pool) fn new() -> io::Result<Self> {
             Ok(Self::default())
         }
 
         /// Wake the sleeper after this time, whatever was set before.
-        pub(in crate::py) fn set(&self, after: Duration) -> io::Result<()> {
+        pub(in crate::pool) fn set(&self, after: Duration) -> io::Result<()> {
             *self.at.lock() = Some(Instant::now() + after);
             self.changed.notify_one();
             Ok(())
         }
 
         /// Do not wake the sleeper, if that has not happened yet.
-        pub(in crate::py) fn call_off(&self) -> io::Result<()> {
+        pub(in crate::pool) fn call_off(&self) -> io::Result<()> {
             *self.at.lock() = None;
             Ok(())
         }
 
         /// Sleep until the alarm.
-        pub(in crate::py) fn sleep(&self) -> io::Result<()> {
+        pub(in crate::pool) fn sleep(&self) -> io::Result<()> {
             let mut at = self.at.lock();
             loop {
                 at = match at.map(|at| at.saturating_duration_since(Instant::now())) {
