@@ -20,6 +20,7 @@ mod manage;
 mod owner;
 mod prepared;
 mod proto;
+mod raw;
 mod runtime;
 mod sandbox;
 mod serve;
@@ -41,7 +42,7 @@ mod _native {
     #[pymodule_export]
     use super::lorawan::{
         PyActivationEvent, PyDeviceEvent, PyDeviceHandle, PyDownlinkEvent, PyFieldValue, PyMqttClient, PyPublisher,
-        PyRawMessage, PyRegistrationEvent, PyUplinkMessage, parse_message,
+        PyRegistrationEvent, PyUplinkMessage, parse_message,
     };
     #[pymodule_export]
     use super::manage::{PyApplicationClient, PyDevicePages, PyDiscoveryClient, PyHandlerClient, PyMethod, PyStub};
@@ -51,6 +52,8 @@ mod _native {
         PyFieldDescriptor, PyLogEntry, PyLorawanDevice, PyMap, PyMessage, PyPrefixMapping, PyRepeated,
         PyServiceMetadata, parse_proto,
     };
+    #[pymodule_export]
+    use super::raw::PyRawMessage;
     #[pymodule_export]
     use super::runtime::{after_fork, callback_threads, shut_down};
     #[pymodule_export]

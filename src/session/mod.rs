@@ -302,23 +302,17 @@ impl Session {
         // Held while waiting, so that whoever closes at the same time returns no sooner.
         let mut place = self.driver.lock().await;
         let Some(driver) = place.as_mut() else { return };
-        let outcome = match tokio::time::timeout_at(until + GRACE, &mut *driver).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                driver.abort();
-                let Ok(outcome) = tokio::time::timeout(GRACE, &mut *driver).await else {
-                    tracing::error!("the session's driver does not end");
-                    return;
-                };
-                outcome
-            }
-        };
+        let mut outcome = tokio::time::timeout_at(until + GRACE, &mut *driver).await;
+        if outcome.is_err() {
+            driver.abort();
+            outcome = tokio::time::timeout(GRACE, &mut *driver).await;
+        }
         // It is polled no more.
         *place = None;
-        if let Err(error) = outcome
-            && error.is_panic()
-        {
-            tracing::error!(%error, "session driver panicked");
+        match outcome {
+            Ok(Err(error)) if error.is_panic() => tracing::error!(%error, "session driver panicked"),
+            Ok(_) => {}
+            Err(_) => tracing::error!("the session's driver does not end"),
         }
     }
 }

@@ -62,18 +62,14 @@ const UPWARD: [(&str, &str, &str); 2] = [
 
 /// Longest a file may be without a reason, in lines, tests not counted.
 const LINES: usize = 450;
-const LONG: [(&str, &str); 0] = [];
+const LONG: [(&str, &str); 1] = [(
+    "pool/roster.rs",
+    "one decision over one state, which reads worse in pieces; its parts are in files of their own",
+)];
 
 /// Known today, each to be struck with the change that mends it: file or folder, and what it names, imports, or
 /// `length`. Nothing else may be added here.
-const KNOWN: [(&str, &str); 6] = [
-    ("py/thingsboard/deliver.rs", "py::lorawan::PyRawMessage::new"),
-    ("py/sandbox/mod.rs", "length"),
-    ("py/dispatch.rs", "length"),
-    ("py/lorawan/client.rs", "length"),
-    ("session/driver/link.rs", "length"),
-    ("session/outbox.rs", "length"),
-];
+const KNOWN: [(&str, &str); 2] = [("py/sandbox/mod.rs", "length"), ("py/lorawan/client.rs", "length")];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {

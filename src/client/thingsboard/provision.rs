@@ -40,7 +40,7 @@ impl Sink for Inlet {
                     self.give(Ok(message.payload));
                 }
                 Event::SubscriptionRefused { filter } => {
-                    self.give(Err(Error::SubscriptionRefused { filter, hint: "" }))
+                    self.give(Err(Error::SubscriptionRefused { filter, hint: "" }));
                 }
                 Event::Lost { error } => self.give(Err(error)),
                 Event::Ended => {

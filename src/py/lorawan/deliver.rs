@@ -10,7 +10,6 @@ use super::callbacks::Served;
 use super::event;
 use super::handlers::{Handler, Handlers, Subject};
 use super::message::body_to_py;
-use super::raw::PyRawMessage;
 use crate::client::lorawan::{Application, Client};
 use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::lorawan::Topic;
@@ -19,6 +18,7 @@ use crate::error::Error;
 use crate::py::error::to_py;
 use crate::py::log;
 use crate::py::owner::Owner;
+use crate::py::raw::PyRawMessage;
 use crate::py::serve::{Serve, is_our_interrupt};
 
 /// What is kept between the deliveries of one turn.

@@ -10,11 +10,9 @@ mod event;
 mod handlers;
 mod message;
 mod publisher;
-mod raw;
 
 pub(super) use self::client::PyMqttClient;
 pub(super) use self::device::PyDeviceHandle;
 pub(super) use self::event::{PyActivationEvent, PyDeviceEvent, PyDownlinkEvent, PyFieldValue, PyRegistrationEvent};
 pub(super) use self::message::{PyUplinkMessage, parse_message};
 pub(super) use self::publisher::PyPublisher;
-pub(super) use self::raw::PyRawMessage;
