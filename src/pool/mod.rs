@@ -274,12 +274,14 @@ impl<H: Host> Pool<H> {
     }
 
     /// More work for an active thread. In the middle of a flood the next messages are microseconds away: look for them a
-    /// moment longer before going out, since a busy main thread would keep the interpreter for 5 ms.
+    /// moment longer before going out, since a busy main thread would keep the interpreter for 5 ms; unless another thread
+    /// of the pool waits for it.
     fn more(self: &Arc<Self>, id: HandId, flooded: bool) -> Option<Arc<dyn Work<H>>> {
         let until = flooded.then(|| Instant::now() + LINGER);
         loop {
             let next = self.decide(|roster| roster.more(id, flooded));
-            if next.is_some() || self.is_stopping() || until.is_none_or(|until| Instant::now() >= until) {
+            let awaited = self.entering.load(Ordering::Relaxed) > 0;
+            if next.is_some() || awaited || self.is_stopping() || until.is_none_or(|until| Instant::now() >= until) {
                 return next;
             }
             std::thread::yield_now();

@@ -1,5 +1,6 @@
 //! How a thread of the pool enters and leaves the interpreter, and how one is ended at the exit.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
@@ -34,13 +35,25 @@ impl Host for Interpreter {
     }
 }
 
-/// The identifier that Python knows the current thread by.
+thread_local! {
+    /// Asked for once, since it is looked at for each message.
+    static IDENT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The identifier that Python knows the current thread by. It stays the same over a fork.
 pub(super) fn thread_ident(py: Python<'_>) -> u64 {
+    let known = IDENT.get();
+    if known != 0 {
+        return known;
+    }
     // Cannot fail in a working interpreter; 0 is no thread's identifier.
-    py.import("_thread")
+    let ident = py
+        .import("_thread")
         .and_then(|module| module.call_method0("get_ident"))
         .and_then(|ident| ident.extract())
-        .unwrap_or(0)
+        .unwrap_or(0);
+    IDENT.set(ident);
+    ident
 }
 
 /// Raise `SystemExit` in every thread of the pool that is still in a callback, again and again since the callback may
