@@ -74,6 +74,14 @@ pub enum Error {
         /// What may be behind it, to be appended; empty where nothing is known.
         hint: &'static str,
     },
+    /// The server refused a message, or hung up over it again and again.
+    #[error("the server refused a message to {topic:?}: reason code {reason}")]
+    Rejected {
+        /// Its topic.
+        topic: String,
+        /// MQTT 5's reason code, 128 or more.
+        reason: u8,
+    },
     /// Something did not happen in time.
     #[error("{what} took longer than {} s", after.as_secs_f64())]
     Timeout {

@@ -21,6 +21,7 @@ enum Also {
     Value,
 }
 
+const THINGS: usize = 0;
 const NOT_CONNECTED: usize = 1;
 const REFUSED: usize = 2;
 const LOST: usize = 3;
@@ -106,6 +107,7 @@ pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
             }
         }
         Error::SubscriptionRefused { .. } => raise(py, SUBSCRIPTION, text),
+        Error::Rejected { .. } => raise(py, THINGS, text),
         Error::Timeout { .. } => raise(py, TIMEOUT, text),
         Error::NotConnected => raise(py, NOT_CONNECTED, text),
         Error::Lost { .. } | Error::Protocol { .. } => raise(py, LOST, text),

@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::client::Incoming;
+use crate::session::Receipt;
 
 /// An uplink as it came over MQTT.
 #[pyclass(frozen, name = "RawMessage", module = "thingslink.ttn")]
@@ -26,6 +27,8 @@ pub(in crate::py) struct PyRawMessage {
     /// Time of delivery by the clock of ``time.monotonic``.
     #[pyo3(get)]
     timestamp: f64,
+    /// To acknowledge it with, if it came at QoS 1.
+    pub(super) receipt: Option<Receipt>,
 }
 
 impl PyRawMessage {
@@ -35,7 +38,8 @@ impl PyRawMessage {
             payload: PyBytes::new(py, message.body.bytes()).unbind(),
             qos: message.qos as u8,
             retain: u8::from(message.retain),
-            mid: message.receipt.map_or(0, crate::session::Receipt::packet_id),
+            mid: message.receipt.map_or(0, Receipt::packet_id),
+            receipt: message.receipt,
             timestamp: py.import("time")?.call_method0("monotonic")?.extract()?,
         })
     }

@@ -45,9 +45,9 @@ class TBDeviceMqttClient(DeviceClient):
     Every generation of arguments is understood: ``(host)``, ``(host, token)``, ``(host, token, port)`` and
     ``(host, port, username, password, …)``; ``token=`` is another name of ``username``.
 
-    Callbacks are called one at a time and in order, all on one thread of the library; how many parameters a callback has
-    decides what it gets. An exception in a callback is logged to ``tb_connection``; everything goes on. All methods may
-    be called from inside callbacks.
+    Callbacks are called one at a time and in order, all of them on one thread of the library; how many parameters a
+    callback has decides what it gets. An exception in a callback is logged to ``tb_connection``; everything goes on.
+    All methods may be called from inside callbacks.
 
     Sending waits while there is no connection: until ``stop`` is called, or as long as ``timeout`` allows. What was
     accepted at QoS 1 is sent again after a reconnect until the server acknowledges it.

@@ -236,6 +236,11 @@ impl PyMqttClient {
         self.made()?.served.send(py, &dev_id, downlink)
     }
 
+    /// Let the server forget a message, of a client that was made with ``manual_ack=True``.
+    fn ack(&self, msg: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.made()?.served.acknowledge(msg)
+    }
+
     /// Wait until every downlink is written (QoS 0) or acknowledged (QoS 1).
     #[pyo3(signature = (timeout=None))]
     fn flush(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {

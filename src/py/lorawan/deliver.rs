@@ -114,16 +114,20 @@ impl Served {
             Body::Json(document) => {
                 let decoded = |handler: &Handler| !is_raw(handler) && handler.subject.takes(topic);
                 called = called.and(self.call(handlers, client, decoded, || match topic {
-                    Topic::Event { app_id, dev_id, name } => {
-                        event::new(py, network.event_kind(name), name, app_id, dev_id, document.clone())
-                    }
+                    Topic::Event { app_id, dev_id, name } => event::new(
+                        py,
+                        network.event_kind(name),
+                        name,
+                        app_id,
+                        dev_id,
+                        document.clone(),
+                        message.receipt,
+                    ),
                     Topic::Field { app_id, dev_id, field } => {
-                        let value = event::PyFieldValue::new(field, app_id, dev_id, document.clone());
+                        let value = event::PyFieldValue::new(field, app_id, dev_id, document.clone(), message.receipt);
                         Ok(Bound::new(py, value)?.into_any())
                     }
-                    Topic::Uplink { .. } | Topic::Downlink { .. } => {
-                        body_to_py(py, &message.body).unwrap_or_else(|| Ok(py.None().into_bound(py)))
-                    }
+                    Topic::Uplink { .. } | Topic::Downlink { .. } => body_to_py(py, document, message.receipt),
                 }));
             }
             Body::Undecodable { reason, .. } => {
@@ -152,12 +156,11 @@ impl Served {
             // Of a connection that was lost before, its end has been told.
             Delivery::Closed { online } if online => tell(Subject::Close, &boolean(true)),
             Delivery::Sent(mid) => tell(Subject::Downlink, &|| Ok(mid.into_pyobject(py)?.into_any())),
+            Delivery::Rejected { topic, reason } => {
+                self.tell_error(py, handlers, &to_py(py, &Error::Rejected { topic, reason }), client);
+            }
             Delivery::Problem(error) => self.tell_error(py, handlers, &to_py(py, &error), client),
-            Delivery::Closed { .. }
-            | Delivery::Failed(_)
-            | Delivery::Replaced
-            | Delivery::Rejected { .. }
-            | Delivery::Message(_) => {}
+            Delivery::Closed { .. } | Delivery::Failed(_) | Delivery::Replaced | Delivery::Message(_) => {}
             Delivery::Own(never) => match never {},
         }
     }

@@ -11,6 +11,7 @@ use crate::dialect::json::{Document, Value};
 use crate::dialect::lorawan::EventKind;
 use crate::py::error::decode_error;
 use crate::py::value::{Objects, to_py};
+use crate::session::Receipt;
 
 /// Something that happened to a device.
 #[pyclass(frozen, subclass, name = "DeviceEvent", module = "thingslink.ttn")]
@@ -25,6 +26,8 @@ pub(in crate::py) struct PyDeviceEvent {
     #[pyo3(get)]
     dev_id: String,
     document: Arc<Document>,
+    /// To acknowledge it with, if it came at QoS 1.
+    pub(super) receipt: Option<Receipt>,
 }
 
 impl PyDeviceEvent {
@@ -159,8 +162,10 @@ pub(in crate::py) fn new<'py>(
     app_id: &str,
     dev_id: &str,
     document: Arc<Document>,
+    receipt: Option<Receipt>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let base = PyDeviceEvent { name: name.to_owned(), app_id: app_id.to_owned(), dev_id: dev_id.to_owned(), document };
+    let (name, app_id, dev_id) = (name.to_owned(), app_id.to_owned(), dev_id.to_owned());
+    let base = PyDeviceEvent { name, app_id, dev_id, document, receipt };
     let base = PyClassInitializer::from(base);
     Ok(match kind {
         EventKind::Activation => Bound::new(py, base.add_subclass(PyActivationEvent))?.into_any(),
@@ -183,11 +188,19 @@ pub(in crate::py) struct PyFieldValue {
     #[pyo3(get)]
     dev_id: String,
     document: Arc<Document>,
+    /// To acknowledge it with, if it came at QoS 1.
+    pub(super) receipt: Option<Receipt>,
 }
 
 impl PyFieldValue {
-    pub(in crate::py) fn new(field: &str, app_id: &str, dev_id: &str, document: Arc<Document>) -> Self {
-        Self { field: field.to_owned(), app_id: app_id.to_owned(), dev_id: dev_id.to_owned(), document }
+    pub(super) fn new(
+        field: &str,
+        app_id: &str,
+        dev_id: &str,
+        document: Arc<Document>,
+        receipt: Option<Receipt>,
+    ) -> Self {
+        Self { field: field.to_owned(), app_id: app_id.to_owned(), dev_id: dev_id.to_owned(), document, receipt }
     }
 }
 

@@ -10,11 +10,11 @@ use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 
-use crate::client::Body;
 use crate::dialect::json::{Document, Kind, Value};
 use crate::dialect::lorawan::{Network, timestamp};
 use crate::py::error::decode_error;
 use crate::py::value::{Objects, fields, string, to_dict, to_hashable, to_py};
+use crate::session::Receipt;
 use crate::sync::Mutex;
 
 /// A JSON object from the network: fields as attributes, tuple behaviour in the order of the wire, item access.
@@ -23,6 +23,8 @@ pub(in crate::py) struct PyUplinkMessage {
     document: Arc<Document>,
     index: u32,
     made: Made,
+    /// To acknowledge it with, if it came at QoS 1 and is a whole message.
+    receipt: Option<Receipt>,
 }
 
 /// Containers that were read, by their index. Most messages have one at most that anybody reads: that one costs neither a
@@ -65,7 +67,15 @@ impl Made {
 
 impl PyUplinkMessage {
     pub(in crate::py) fn new(document: Arc<Document>, index: u32) -> Self {
-        Self { document, index, made: Made::default() }
+        Self { document, index, made: Made::default(), receipt: None }
+    }
+
+    /// What to acknowledge the message with, if there is anything; an error for a part of a message.
+    pub(super) fn receipt(&self) -> PyResult<Option<Receipt>> {
+        if self.index == self.document.root().index() {
+            return Ok(self.receipt);
+        }
+        Err(PyValueError::new_err("msg is a part of a message: expected what a callback got"))
     }
 
     pub(in crate::py) fn value(&self) -> Value<'_> {
@@ -395,9 +405,15 @@ pub(in crate::py) fn parse_message<'py>(py: Python<'py>, data: &Bound<'py, PyAny
 }
 
 /// The body of a message as callbacks get it.
-pub(in crate::py) fn body_to_py<'py>(py: Python<'py>, body: &Body) -> Option<PyResult<Bound<'py, PyAny>>> {
-    match body {
-        Body::Json(document) => Some(to_py(py, document, document.root(), Objects::Messages)),
-        Body::Undecodable { .. } => None,
+pub(super) fn body_to_py<'py>(
+    py: Python<'py>,
+    document: &Arc<Document>,
+    receipt: Option<Receipt>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let root = document.root();
+    if root.kind() != Kind::Object {
+        return to_py(py, document, root, Objects::Messages);
     }
+    let message = PyUplinkMessage { receipt, ..PyUplinkMessage::new(document.clone(), root.index()) };
+    Ok(Bound::new(py, message)?.into_any())
 }

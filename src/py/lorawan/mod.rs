@@ -1,5 +1,6 @@
 //! The clients of LoRaWAN networks as Python sees them.
 
+mod acknowledge;
 mod address;
 mod callbacks;
 mod client;

@@ -283,3 +283,58 @@ def test_by_default_a_queue_that_is_full_stops_reading_and_loses_nothing(sandbox
     go.set()
     assert [payloads.get(timeout=PATIENCE) for _ in sent] == sent
     assert client.stats()["dropped"] == 0
+
+
+def test_a_program_acknowledges_by_itself_from_any_thread_in_any_order(
+    sandbox: Sandbox, client_for: Maker, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    messages: queue.Queue[Any] = queue.Queue()
+    client = client_for(sandbox, **KEEPING, manual_ack=True)
+    client.set_uplink_callback(lambda msg, _client: messages.put(msg))
+    client.connect()
+    device = sandbox.device("node-1")
+    for number in range(3):
+        device.uplink(bytes([number]))
+    first, second, third = (messages.get(timeout=PATIENCE) for _ in range(3))
+    assert sandbox.backlog("keeper") == 3
+    client.ack(third)
+    client.ack(first)
+    eventually(lambda: sandbox.backlog("keeper") == 1)
+    client.ack(third)
+    client.close()
+    client.connect()
+    again = messages.get(timeout=PATIENCE)
+    assert again.payload == second.payload == b"\x01"
+    client.ack(again)
+    eventually(lambda: sandbox.backlog("keeper") == 0)
+    assert messages.empty()
+
+
+def test_every_form_of_a_message_can_be_acknowledged(
+    sandbox: Sandbox, client_for: Maker, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    client = client_for(sandbox, **KEEPING, manual_ack=True)
+    client.set_uplink_raw_callback(lambda msg, client: client.ack(msg))
+    client.set_event_callback(lambda event, client: client.ack(event), "activations")
+    client.set_uplink_field_callback(lambda value, client: client.ack(value), "level")
+    client.connect()
+    device = sandbox.device("node-1")
+    device.uplink(b"\x01")
+    device.join()
+    sandbox.publish_raw(f"{sandbox.app_id}/devices/node-1/up/level", b"7")
+    eventually(lambda: client.stats()["delivered"] == 3 and sandbox.backlog("keeper") == 0)
+
+
+def test_what_cannot_be_acknowledged_is_said(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
+    client = client_for(sandbox, **KEEPING, manual_ack=True)
+    client.set_uplink_callback(recorder.on("uplink"))
+    client.connect()
+    sandbox.device("node-1").uplink(b"\x01")
+    msg = recorder.expect("uplink")
+    with pytest.raises(ValueError, match="part of a message"):
+        client.ack(msg.metadata)
+    with pytest.raises(TypeError, match="msg must be what a callback got, not str"):
+        client.ack("soil-07")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="manual_ack=True"):
+        client_for(sandbox).ack(msg)
+    client.ack(msg)
