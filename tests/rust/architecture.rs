@@ -67,10 +67,6 @@ const LONG: [(&str, &str); 1] = [(
     "one decision over one state, which reads worse in pieces; its parts are in files of their own",
 )];
 
-/// Known today, each to be struck with the change that mends it: file or folder, and what it names, imports, or
-/// `length`. Nothing else may be added here.
-const KNOWN: [(&str, &str); 2] = [("py/sandbox/mod.rs", "length"), ("py/lorawan/client.rs", "length")];
-
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -85,10 +81,6 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 /// Whether a path is a room or leads into it.
 fn is_within(path: &str, room: &str) -> bool {
     path.strip_prefix(room).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-}
-
-fn is_known(file: &str, what: &str) -> bool {
-    KNOWN.iter().any(|(place, known)| file.starts_with(place) && *known == what)
 }
 
 /// All that is wrong with a file, each as one line.
@@ -117,8 +109,7 @@ fn faults(tree: &Tree, file: &File) -> Vec<String> {
             // Behind `super::*` in a room is what its parent has, which is both networks.
             let is_parent = |path: &str| rooms.iter().any(|(_, rooms)| rooms.iter().any(|room| is_within(room, path)));
             let glob = forms.iter().find(|path| path.strip_suffix("::*").is_some_and(is_parent));
-            let known = forms.iter().any(|path| is_known(&file.name, path));
-            if let Some((there, _)) = other.filter(|_| !known) {
+            if let Some((there, _)) = other {
                 faults.push(format!("{} is of {here} and names {there}: {}", file.name, forms[0]));
             } else if let Some(glob) = glob.filter(|glob| room_of(glob.trim_end_matches("::*")).is_none()) {
                 faults.push(format!("{} is of {here} and names all of {glob}", file.name));
@@ -128,7 +119,7 @@ fn faults(tree: &Tree, file: &File) -> Vec<String> {
     for module in tree.asked(file) {
         let is_ours = module == "thingslink" || module.starts_with("thingslink.");
         let is_allowed = UPWARD.iter().any(|(place, allowed, _)| file.name.starts_with(place) && *allowed == module);
-        if is_ours && !is_allowed && !is_known(&file.name, &module) {
+        if is_ours && !is_allowed {
             faults.push(format!("{} imports {module}", file.name));
         }
     }
@@ -139,7 +130,7 @@ fn faults(tree: &Tree, file: &File) -> Vec<String> {
     if top != "py" && file.names_python {
         faults.push(format!("{} names Python", file.name));
     }
-    let has_reason = LONG.iter().any(|(long, _)| *long == file.name) || is_known(&file.name, "length");
+    let has_reason = LONG.iter().any(|(long, _)| *long == file.name);
     if file.lines > LINES && !has_reason {
         faults.push(format!("{} has {} lines", file.name, file.lines));
     }

@@ -1,5 +1,6 @@
 """The MQTT client of LoRaWAN networks, and its messages."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from os import PathLike
@@ -151,6 +152,10 @@ class MQTTClient:
         Args:
             timeout: Seconds for all of it, 10 by default.
         """
+    def _connect_async(self, *, timeout: _Seconds | None = None) -> asyncio.Future[None]:
+        """As ``connect``, for the event loop that runs on this thread: the seam for an asynchronous face."""
+    def _close_async(self, *, timeout: _Seconds | None = None) -> asyncio.Future[None]:
+        """As ``close``, for the event loop that runs on this thread."""
     def stop(self, *, timeout: _Seconds | None = None) -> None:
         """As ``close``."""
     def start(self) -> None:

@@ -5,18 +5,16 @@ use std::time::Duration;
 
 use pyo3::PyTraverseError;
 use pyo3::PyVisit;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::address::Address;
 use super::callbacks::{Acknowledging, Served};
-use super::convert::{device, downlink, event_name, field_path};
+use super::convert::downlink;
 use super::device::PyDeviceHandle;
-use super::handlers::Subject;
 use super::publisher::PyPublisher;
 use crate::client::lorawan::Config;
-use crate::dialect::mqtt::is_filter;
 use crate::endpoint::Endpoint;
 use crate::ids::{AccessKey, AppId, DevId};
 use crate::py::arguments::{Aliases, Given, text};
@@ -36,22 +34,14 @@ pub(in crate::py) struct PyMqttClient {
 }
 
 #[derive(Clone)]
-struct Made {
+pub(super) struct Made {
     address: Arc<Address>,
-    served: Arc<Served>,
+    pub(super) served: Arc<Served>,
 }
 
 impl PyMqttClient {
-    fn made(&self) -> PyResult<Made> {
+    pub(super) fn made(&self) -> PyResult<Made> {
         self.made.lock().clone().ok_or_else(|| PyRuntimeError::new_err("MQTTClient.__init__() was not called"))
-    }
-
-    fn add(&self, py: Python<'_>, subject: Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.made()?.served.add(py, subject, callback)
-    }
-
-    fn remove(&self, py: Python<'_>, subject: &Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.made()?.served.remove(py, subject, callback)
     }
 
     fn connecting(slf: &Bound<'_, Self>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Prepared<()>> {
@@ -275,181 +265,6 @@ impl PyMqttClient {
     /// Give a handle for one device: ``send`` and the setters without its ID.
     fn device(&self, py: Python<'_>, dev_id: String) -> PyResult<PyDeviceHandle> {
         Ok(PyDeviceHandle::new(self.made()?.served, DevId::new(dev_id).or_raise(py)?))
-    }
-
-    /// Add ``callback(msg, client)`` for uplinks; ``msg`` is an ``UplinkMessage``.
-    #[pyo3(signature = (callback, *, dev_id=None))]
-    fn set_uplink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, dev_id: Option<String>) -> PyResult<()> {
-        self.add(py, Subject::Uplink(device(py, dev_id)?), callback)
-    }
-
-    /// Take back one ``set_uplink_callback`` with the same arguments.
-    #[pyo3(signature = (callback, *, dev_id=None))]
-    fn remove_uplink_callback(
-        &self,
-        py: Python<'_>,
-        callback: &Bound<'_, PyAny>,
-        dev_id: Option<String>,
-    ) -> PyResult<()> {
-        self.remove(py, &Subject::Uplink(device(py, dev_id)?), callback)
-    }
-
-    /// Add ``callback(msg, client)`` for uplinks as they came; ``msg`` is a ``RawMessage``.
-    #[pyo3(signature = (callback, *, dev_id=None))]
-    fn set_uplink_raw_callback(
-        &self,
-        py: Python<'_>,
-        callback: &Bound<'_, PyAny>,
-        dev_id: Option<String>,
-    ) -> PyResult<()> {
-        self.add(py, Subject::Raw(device(py, dev_id)?), callback)
-    }
-
-    /// As ``set_uplink_raw_callback``.
-    #[pyo3(signature = (callback, *, dev_id=None))]
-    fn set_uplink_callback_raw(
-        &self,
-        py: Python<'_>,
-        callback: &Bound<'_, PyAny>,
-        dev_id: Option<String>,
-    ) -> PyResult<()> {
-        self.add(py, Subject::Raw(device(py, dev_id)?), callback)
-    }
-
-    /// Take back one ``set_uplink_raw_callback`` with the same arguments.
-    #[pyo3(signature = (callback, *, dev_id=None))]
-    fn remove_uplink_raw_callback(
-        &self,
-        py: Python<'_>,
-        callback: &Bound<'_, PyAny>,
-        dev_id: Option<String>,
-    ) -> PyResult<()> {
-        self.remove(py, &Subject::Raw(device(py, dev_id)?), callback)
-    }
-
-    /// Add ``callback(value, client)`` for one payload field; ``value`` is a ``FieldValue``.
-    #[pyo3(signature = (callback, field, *, dev_id=None))]
-    fn set_uplink_field_callback(
-        &self,
-        py: Python<'_>,
-        callback: &Bound<'_, PyAny>,
-        field: String,
-        dev_id: Option<String>,
-    ) -> PyResult<()> {
-        self.add(py, Subject::Field(device(py, dev_id)?, field_path(field)?), callback)
-    }
-
-    /// Take back one ``set_uplink_field_callback`` with the same arguments.
-    #[pyo3(signature = (callback, field, *, dev_id=None))]
-    fn remove_uplink_field_callback(
-        &self,
-        py: Python<'_>,
-        callback: &Bound<'_, PyAny>,
-        field: String,
-        dev_id: Option<String>,
-    ) -> PyResult<()> {
-        self.remove(py, &Subject::Field(device(py, dev_id)?, field), callback)
-    }
-
-    /// Add ``callback(event, client)`` for events of devices; gets a ``DeviceEvent`` or one of its subclasses.
-    #[pyo3(signature = (callback, event=None, dev_id=None))]
-    fn set_event_callback(
-        &self,
-        py: Python<'_>,
-        callback: &Bound<'_, PyAny>,
-        event: Option<String>,
-        dev_id: Option<String>,
-    ) -> PyResult<()> {
-        self.add(py, Subject::Event(device(py, dev_id)?, event_name(event)?), callback)
-    }
-
-    /// Take back one ``set_event_callback`` with the same arguments.
-    #[pyo3(signature = (callback, event=None, dev_id=None))]
-    fn remove_event_callback(
-        &self,
-        py: Python<'_>,
-        callback: &Bound<'_, PyAny>,
-        event: Option<String>,
-        dev_id: Option<String>,
-    ) -> PyResult<()> {
-        self.remove(py, &Subject::Event(device(py, dev_id)?, event), callback)
-    }
-
-    /// Add ``callback(event, client)`` for joins; gets an ``ActivationEvent``.
-    #[pyo3(signature = (callback, *, dev_id=None))]
-    fn set_activation_callback(
-        &self,
-        py: Python<'_>,
-        callback: &Bound<'_, PyAny>,
-        dev_id: Option<String>,
-    ) -> PyResult<()> {
-        self.add(py, Subject::Event(device(py, dev_id)?, Some("activations".into())), callback)
-    }
-
-    /// Take back one ``set_activation_callback`` with the same arguments.
-    #[pyo3(signature = (callback, *, dev_id=None))]
-    fn remove_activation_callback(
-        &self,
-        py: Python<'_>,
-        callback: &Bound<'_, PyAny>,
-        dev_id: Option<String>,
-    ) -> PyResult<()> {
-        self.remove(py, &Subject::Event(device(py, dev_id)?, Some("activations".into())), callback)
-    }
-
-    /// Add ``callback(message, client)`` for any MQTT topic filter; ``message`` is a ``RawMessage``.
-    fn _set_topic_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, filter: String) -> PyResult<()> {
-        if !is_filter(&filter) {
-            return Err(PyValueError::new_err(format!(
-                "filter {filter:?} is not valid: expected an MQTT topic filter"
-            )));
-        }
-        self.add(py, Subject::Topic(filter), callback)
-    }
-
-    /// Take back one ``_set_topic_callback`` with the same arguments.
-    fn _remove_topic_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, filter: String) -> PyResult<()> {
-        self.remove(py, &Subject::Topic(filter), callback)
-    }
-
-    /// Add ``callback(res, client)``: ``True`` after each login, ``False`` when one is refused.
-    fn set_connect_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.add(py, Subject::Connect, callback)
-    }
-
-    /// Take back one ``set_connect_callback``.
-    fn remove_connect_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.remove(py, &Subject::Connect, callback)
-    }
-
-    /// Add ``callback(res, client)``: ``True`` after ``close``, ``False`` when the connection is lost.
-    fn set_close_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.add(py, Subject::Close, callback)
-    }
-
-    /// Take back one ``set_close_callback``.
-    fn remove_close_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.remove(py, &Subject::Close, callback)
-    }
-
-    /// Add ``callback(mid, client)``: the downlink with this ID is written (QoS 0) or acknowledged (QoS 1).
-    fn set_downlink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.add(py, Subject::Downlink, callback)
-    }
-
-    /// Take back one ``set_downlink_callback``.
-    fn remove_downlink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.remove(py, &Subject::Downlink, callback)
-    }
-
-    /// Add ``callback(error, client)`` for what stops nothing; ``error`` is the exception.
-    fn set_error_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.add(py, Subject::Error, callback)
-    }
-
-    /// Take back one ``set_error_callback``.
-    fn remove_error_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.remove(py, &Subject::Error, callback)
     }
 
     /// Programs and the original's own tests reached for its private MQTT client.

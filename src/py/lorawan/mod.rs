@@ -11,6 +11,7 @@ mod event;
 mod handlers;
 mod message;
 mod publisher;
+mod setters;
 
 pub(super) use self::client::PyMqttClient;
 pub(super) use self::device::PyDeviceHandle;

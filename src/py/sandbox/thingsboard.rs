@@ -16,7 +16,7 @@ use crate::py::log;
 use crate::py::runtime::{self, Closable, Process};
 use crate::sandbox::thingsboard::{Credentials, Limits, Scope, ThingsBoard, ThingsBoardOptions};
 
-/// See `_native.pyi`.
+/// See `_native/sandbox.pyi`.
 #[pyclass(frozen, subclass, name = "_ThingsBoard", module = "thingslink._native", dict)]
 pub(in crate::py) struct PyThingsBoard {
     options: ThingsBoardOptions,

@@ -1,0 +1,197 @@
+//! The methods of `MQTTClient` that set callbacks and take them back.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use super::client::PyMqttClient;
+use super::convert::{device, event_name, field_path};
+use super::handlers::Subject;
+use crate::dialect::mqtt::is_filter;
+
+impl PyMqttClient {
+    fn add(&self, py: Python<'_>, subject: Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.made()?.served.add(py, subject, callback)
+    }
+
+    fn remove(&self, py: Python<'_>, subject: &Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.made()?.served.remove(py, subject, callback)
+    }
+}
+
+#[pymethods]
+impl PyMqttClient {
+    /// Add ``callback(msg, client)`` for uplinks; ``msg`` is an ``UplinkMessage``.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn set_uplink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, dev_id: Option<String>) -> PyResult<()> {
+        self.add(py, Subject::Uplink(device(py, dev_id)?), callback)
+    }
+
+    /// Take back one ``set_uplink_callback`` with the same arguments.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn remove_uplink_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.remove(py, &Subject::Uplink(device(py, dev_id)?), callback)
+    }
+
+    /// Add ``callback(msg, client)`` for uplinks as they came; ``msg`` is a ``RawMessage``.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn set_uplink_raw_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.add(py, Subject::Raw(device(py, dev_id)?), callback)
+    }
+
+    /// As ``set_uplink_raw_callback``.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn set_uplink_callback_raw(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.add(py, Subject::Raw(device(py, dev_id)?), callback)
+    }
+
+    /// Take back one ``set_uplink_raw_callback`` with the same arguments.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn remove_uplink_raw_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.remove(py, &Subject::Raw(device(py, dev_id)?), callback)
+    }
+
+    /// Add ``callback(value, client)`` for one payload field; ``value`` is a ``FieldValue``.
+    #[pyo3(signature = (callback, field, *, dev_id=None))]
+    fn set_uplink_field_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        field: String,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.add(py, Subject::Field(device(py, dev_id)?, field_path(field)?), callback)
+    }
+
+    /// Take back one ``set_uplink_field_callback`` with the same arguments.
+    #[pyo3(signature = (callback, field, *, dev_id=None))]
+    fn remove_uplink_field_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        field: String,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.remove(py, &Subject::Field(device(py, dev_id)?, field), callback)
+    }
+
+    /// Add ``callback(event, client)`` for events of devices; gets a ``DeviceEvent`` or one of its subclasses.
+    #[pyo3(signature = (callback, event=None, dev_id=None))]
+    fn set_event_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        event: Option<String>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.add(py, Subject::Event(device(py, dev_id)?, event_name(event)?), callback)
+    }
+
+    /// Take back one ``set_event_callback`` with the same arguments.
+    #[pyo3(signature = (callback, event=None, dev_id=None))]
+    fn remove_event_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        event: Option<String>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.remove(py, &Subject::Event(device(py, dev_id)?, event), callback)
+    }
+
+    /// Add ``callback(event, client)`` for joins; gets an ``ActivationEvent``.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn set_activation_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.add(py, Subject::Event(device(py, dev_id)?, Some("activations".into())), callback)
+    }
+
+    /// Take back one ``set_activation_callback`` with the same arguments.
+    #[pyo3(signature = (callback, *, dev_id=None))]
+    fn remove_activation_callback(
+        &self,
+        py: Python<'_>,
+        callback: &Bound<'_, PyAny>,
+        dev_id: Option<String>,
+    ) -> PyResult<()> {
+        self.remove(py, &Subject::Event(device(py, dev_id)?, Some("activations".into())), callback)
+    }
+
+    /// Add ``callback(message, client)`` for any MQTT topic filter; ``message`` is a ``RawMessage``.
+    fn _set_topic_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, filter: String) -> PyResult<()> {
+        if !is_filter(&filter) {
+            return Err(PyValueError::new_err(format!(
+                "filter {filter:?} is not valid: expected an MQTT topic filter"
+            )));
+        }
+        self.add(py, Subject::Topic(filter), callback)
+    }
+
+    /// Take back one ``_set_topic_callback`` with the same arguments.
+    fn _remove_topic_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, filter: String) -> PyResult<()> {
+        self.remove(py, &Subject::Topic(filter), callback)
+    }
+
+    /// Add ``callback(res, client)``: ``True`` after each login, ``False`` when one is refused.
+    fn set_connect_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.add(py, Subject::Connect, callback)
+    }
+
+    /// Take back one ``set_connect_callback``.
+    fn remove_connect_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.remove(py, &Subject::Connect, callback)
+    }
+
+    /// Add ``callback(res, client)``: ``True`` after ``close``, ``False`` when the connection is lost.
+    fn set_close_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.add(py, Subject::Close, callback)
+    }
+
+    /// Take back one ``set_close_callback``.
+    fn remove_close_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.remove(py, &Subject::Close, callback)
+    }
+
+    /// Add ``callback(mid, client)``: the downlink with this ID is written (QoS 0) or acknowledged (QoS 1).
+    fn set_downlink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.add(py, Subject::Downlink, callback)
+    }
+
+    /// Take back one ``set_downlink_callback``.
+    fn remove_downlink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.remove(py, &Subject::Downlink, callback)
+    }
+
+    /// Add ``callback(error, client)`` for what stops nothing; ``error`` is the exception.
+    fn set_error_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.add(py, Subject::Error, callback)
+    }
+
+    /// Take back one ``set_error_callback``.
+    fn remove_error_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.remove(py, &Subject::Error, callback)
+    }
+}
