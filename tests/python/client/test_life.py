@@ -48,7 +48,9 @@ def test_a_connect_that_fails_in_the_close_callback_does_not_end_reconnecting(
     client = recorder.watch(client_for(sandbox))
     failures: queue.Queue[BaseException] = queue.Queue()
 
-    def connect_again(_res: bool, client: MQTTClient) -> None:
+    def connect_again(res: bool, client: MQTTClient) -> None:
+        if res:
+            return
         try:
             client.connect(timeout=5)
         except OSError as error:
