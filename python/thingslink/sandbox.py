@@ -6,25 +6,41 @@ with Sandbox() as sandbox:
     client = MQTTClient(sandbox.app_id, sandbox.access_key, sandbox.mqtt_address)
     ...
     device.uplink(b"\x01")
+    sandbox.wait_for(lambda: device.downlinks)  # the client's answer
+    device.uplink()
+    device.next_downlink().payload
 ```
 """
 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from thingslink._native import Follower, Stream, _Sandbox
+from thingslink._waiting import wait_for
 from thingslink.sandbox_thingsboard import ThingsBoard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from os import PathLike
     from types import TracebackType
 
     from typing_extensions import Self
 
-__all__ = ["Follower", "Sandbox", "SandboxDevice", "Stream", "ThingsBoard"]
+__all__ = ["Follower", "ReceivedDownlink", "Sandbox", "SandboxDevice", "Stream", "ThingsBoard"]
+
+T = TypeVar("T")
+
+
+class ReceivedDownlink(NamedTuple):
+    """A downlink that has reached a simulated device."""
+
+    payload: bytes
+    port: int
+    confirmed: bool
+    counter: int
+    """Frame counter."""
 
 
 class Sandbox(_Sandbox):
@@ -173,6 +189,26 @@ class Sandbox(_Sandbox):
         """
         return self._stream(app_id or self.app_id, devices, rate, count, seed)
 
+    def wait_for(self, holds: Callable[[], T | None], *, timeout: float = 10) -> T:
+        """Wait until something holds: a client is connected, a downlink has come, a program has written its file.
+
+        In a coroutine, ``await asyncio.to_thread(sandbox.wait_for, holds)``.
+
+        Args:
+            holds: Asked after each entry of the journal, and every 50 ms, until it gives something true.
+            timeout: Seconds to wait.
+
+        Returns:
+            What `holds` gave.
+
+        Raises:
+            TimeoutError: It gave nothing true in that time; says what happened last.
+        """
+        return self._wait_for(holds, timeout, lambda: "what is waited for did not come true")
+
+    def _wait_for(self, holds: Callable[[], T | None], timeout: float, missing: Callable[[], str]) -> T:
+        return wait_for(holds, timeout, follow=self.follow, missing=missing, journal=lambda: self.journal)
+
     def __repr__(self) -> str:
         return f"<Sandbox app_id={self.app_id!r}>"
 
@@ -194,7 +230,10 @@ class SandboxDevice:
         confirmed: bool = False,
         is_retry: bool = False,
     ) -> int:
-        """Send an uplink; then the next downlink goes out.
+        """Send an uplink; then the next downlink reaches the device.
+
+        What clients have written to the sandbox until now is taken in first: a downlink that has been sent, as
+        ``flush()`` tells, is in time.
 
         Args:
             payload: Bytes, or hex text; ``None`` for a frame without application payload.
@@ -231,6 +270,33 @@ class SandboxDevice:
     def downlinks(self) -> list[bytes]:
         """Payloads of the downlinks that wait for the device, first to go first."""
         return [base64.b64decode(text) for text in self._sandbox._downlinks(self.app_id, self.dev_id)]  # noqa: SLF001
+
+    @property
+    def received(self) -> list[ReceivedDownlink]:
+        """Downlinks that have reached the device, first to last; the latest 1,000."""
+        got = self._sandbox._received(self.app_id, self.dev_id)  # noqa: SLF001
+        return [ReceivedDownlink(*parts) for parts in got]
+
+    def next_downlink(self, *, timeout: float = 10) -> ReceivedDownlink:
+        """Wait for the next downlink that reaches the device, each given once.
+
+        A device of class A receives after its own uplinks only: what is sent to it later waits for the next one.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Raises:
+            TimeoutError: None came in that time; says how many wait for an uplink.
+        """
+        return ReceivedDownlink(*self._sandbox._wait_for(self._next, timeout, self._missing))  # noqa: SLF001
+
+    def _next(self) -> tuple[bytes, int, bool, int] | None:
+        return self._sandbox._next_received(self.app_id, self.dev_id)  # noqa: SLF001
+
+    def _missing(self) -> str:
+        waiting = len(self.downlinks)
+        hint = f", and {waiting} more wait for its next uplink" if waiting else ""
+        return f"no downlink reached {self.dev_id!r}{hint}"
 
     def __repr__(self) -> str:
         return f"<SandboxDevice {self.app_id}/{self.dev_id}>"

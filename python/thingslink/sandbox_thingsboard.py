@@ -13,18 +13,21 @@ with ThingsBoard() as server:
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingslink._native import _ThingsBoard
+from thingslink._waiting import wait_for
 from thingslink.thingsboard.checksum import checksum as firmware_checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     from typing_extensions import Self
 
 __all__ = ["ThingsBoard"]
+
+T = TypeVar("T")
 
 
 class ThingsBoard(_ThingsBoard):
@@ -173,6 +176,15 @@ class ThingsBoard(_ThingsBoard):
             "fw_checksum_algorithm": algorithm,
         }
         self._offer_firmware(device, json.dumps(attributes), data)
+
+    def wait_for(self, holds: Callable[[], T | None], *, timeout: float = 10) -> T:
+        """Wait until something holds, as `thingslink.sandbox.Sandbox.wait_for` does.
+
+        Raises:
+            TimeoutError: It did not within ``timeout`` seconds; says what happened last.
+        """
+        missing = "what is waited for did not come true"
+        return wait_for(holds, timeout, follow=self.follow, missing=lambda: missing, journal=lambda: self.journal)
 
     def __repr__(self) -> str:
         return f"<ThingsBoard host={self.host!r}>"

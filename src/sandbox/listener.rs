@@ -10,8 +10,35 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::error::{Error, Result};
+
+/// What a connection is served on.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Whether bytes have arrived that nobody has read. Asked of the kernel, which knows at once what a program on this
+    /// machine has written; whoever reads is woken later.
+    fn has_unread(&self) -> bool;
+}
+
+impl Socket for TcpStream {
+    #[cfg(target_os = "linux")]
+    fn has_unread(&self) -> bool {
+        // A socket that cannot be asked has ended.
+        rustix::io::ioctl_fionread(self).is_ok_and(|bytes| bytes > 0)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn has_unread(&self) -> bool {
+        false
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn has_unread(&self) -> bool {
+        self.get_ref().0.has_unread()
+    }
+}
 
 /// What is behind a listener.
 pub(super) trait Service: Send + Sync + 'static {
@@ -26,7 +53,7 @@ pub(super) trait Service: Send + Sync + 'static {
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+        S: Socket;
 }
 
 /// Wait until a switch stands so. Switches live longer than those who wait for them.

@@ -15,4 +15,4 @@ pub mod thingsboard;
 
 pub use self::fault::Faults;
 pub use self::journal::Entry;
-pub use self::lorawan::{Options, Right, Sandbox, StreamOptions, UplinkFrame, device_id};
+pub use self::lorawan::{Options, Received, Right, Sandbox, StreamOptions, UplinkFrame, device_id};

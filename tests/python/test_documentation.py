@@ -72,6 +72,7 @@ def test_the_readme_s_examples_run(sandbox: Sandbox, tmp_path: Path) -> None:
         names[name].disconnect()
     exec(third, names)
     assert seen.get(timeout=PATIENCE) == "23.5"
+    assert seen.get(timeout=PATIENCE) == "b'\\x01'"
 
 
 def served(sandbox: Sandbox, script: str, *arguments: str) -> subprocess.Popen[str]:

@@ -20,7 +20,7 @@ async fn uplinks_come_in_and_downlinks_go_out() {
     let mut consumer = Consumer::new(&sandbox.mqtt_address(), config());
     consumer.connect().await;
     let frame = UplinkFrame { payload: Some(vec![1, 2]), ..UplinkFrame::default() };
-    sandbox.uplink("demo-app", "node-1", &frame).unwrap();
+    sandbox.uplink("demo-app", "node-1", &frame).await.unwrap();
     let message = consumer.message().await;
     let Body::Json(document) = &message.body else { panic!("{message:?}") };
     assert_eq!(document.root().get("payload_raw").unwrap().as_str().unwrap(), "AQI=");
@@ -60,7 +60,7 @@ async fn a_cut_connection_comes_back_with_its_subscriptions() {
         assert!(matches!(consumer.next().await, Delivery::Lost(_)), "round {round}");
         assert!(matches!(consumer.next().await, Delivery::Connected { .. }), "round {round}");
         // Connected tells that the subscription stands: the very next uplink must come.
-        sandbox.uplink("demo-app", "node-1", &UplinkFrame::default()).unwrap();
+        sandbox.uplink("demo-app", "node-1", &UplinkFrame::default()).await.unwrap();
         consumer.message().await;
     }
     assert_eq!(consumer.client.stats().reconnects, 5);
@@ -88,7 +88,7 @@ async fn tls_trusts_the_given_certificate_and_no_other() {
     trusting.trust = Trust::Pem(sandbox.certificate().into());
     let mut consumer = Consumer::new(&sandbox.mqtts_address().unwrap(), trusting.clone());
     consumer.connect().await;
-    sandbox.uplink("demo-app", "node-1", &UplinkFrame::default()).unwrap();
+    sandbox.uplink("demo-app", "node-1", &UplinkFrame::default()).await.unwrap();
     consumer.message().await;
     consumer.client.close(PATIENCE).await;
 
@@ -110,7 +110,7 @@ async fn at_qos_1_nothing_is_lost_when_the_sandbox_restarts_in_the_middle() {
     consumer.connect().await;
     let total = 1000_u32;
     for counter in 0..total {
-        sandbox.uplink("demo-app", "node-1", &UplinkFrame::default()).unwrap();
+        sandbox.uplink("demo-app", "node-1", &UplinkFrame::default()).await.unwrap();
         if counter % 100 == 50 {
             sandbox.stop().await;
             sandbox.resume().await.unwrap();

@@ -43,6 +43,9 @@ class _Sandbox:
         """Count the messages that wait for a client or are unacknowledged by it."""
     def publish_raw(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish bytes as they are, as if the network did: for tests of what a network should not send."""
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        """What passed through lately, first to last: up to 1,000 entries, as `Follower` gives them."""
     def follow(self) -> Follower:
         """Follow what passes through, from now on."""
     def cut(self, client_id: str | None = None) -> int:
@@ -90,6 +93,8 @@ class _Sandbox:
         is_retry: bool,
     ) -> int: ...
     def _downlinks(self, app_id: str, dev_id: str) -> list[str]: ...
+    def _received(self, app_id: str, dev_id: str) -> list[tuple[bytes, int, bool, int]]: ...
+    def _next_received(self, app_id: str, dev_id: str) -> tuple[bytes, int, bool, int] | None: ...
     def _stream(self, app_id: str, devices: int, rate: float, count: int | None, seed: int) -> Stream: ...
 
 @final
@@ -169,6 +174,9 @@ class _ThingsBoard:
         """Neither read nor write on any connection, or go on."""
     def withhold_acks(self, count: int = 1) -> None:
         """Do not acknowledge the next QoS 1 messages of clients."""
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        """What passed through lately, first to last: up to 1,000 entries, as `Follower` gives them."""
     def follow(self) -> Follower:
         """Follow what passes through, from now on."""
     def _start(self) -> None: ...

@@ -59,6 +59,11 @@ impl PyFollower {
     }
 }
 
+/// Entries as dicts.
+pub(super) fn to_dicts(py: Python<'_>, entries: Vec<Entry>) -> PyResult<Vec<Bound<'_, PyDict>>> {
+    entries.into_iter().map(|entry| to_dict(py, entry)).collect()
+}
+
 fn to_dict(py: Python<'_>, entry: Entry) -> PyResult<Bound<'_, PyDict>> {
     let dict = PyDict::new(py);
     let set = |pairs: &[(&str, Bound<'_, PyAny>)]| pairs.iter().try_for_each(|(key, value)| dict.set_item(key, value));

@@ -4,12 +4,14 @@ mod follower;
 mod stream;
 mod thingsboard;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
@@ -23,7 +25,7 @@ use crate::py::convert::{frame_bytes, seconds};
 use crate::py::error::OrRaise as _;
 use crate::py::log;
 use crate::py::runtime::{self, Closable, Process};
-use crate::sandbox::{Options, Right, Sandbox, StreamOptions, UplinkFrame};
+use crate::sandbox::{Options, Received, Right, Sandbox, StreamOptions, UplinkFrame};
 use crate::sync::Mutex;
 
 /// See `_native/sandbox.pyi`.
@@ -57,6 +59,13 @@ impl Closable for Shared {
         self.end_streams();
         handle.spawn(async move { self.sandbox.stop().await })
     }
+}
+
+/// Payload, port, whether it is confirmed, counter.
+type ReceivedParts = (Cow<'static, [u8]>, u8, bool, u32);
+
+fn parts(received: Received) -> ReceivedParts {
+    (Cow::Owned(received.payload), received.port, received.confirmed, received.counter)
 }
 
 impl PySandbox {
@@ -255,7 +264,9 @@ impl PySandbox {
             confirmed,
             is_retry,
         };
-        self.sandbox()?.uplink(app_id, dev_id, &frame).or_raise(py)
+        let (shared, process) = self.running()?;
+        let (shared, app_id, dev_id) = (shared.clone(), app_id.to_owned(), dev_id.to_owned());
+        process.wait(py, async move { shared.sandbox.uplink(&app_id, &dev_id, &frame).await })?.or_raise(py)
     }
 
     fn _downlinks(&self, app_id: &str, dev_id: &str) -> PyResult<Vec<String>> {
@@ -348,6 +359,20 @@ impl PySandbox {
     fn clear_faults(&self) -> PyResult<()> {
         self.sandbox()?.faults().clear();
         Ok(())
+    }
+
+    fn _received(&self, app_id: &str, dev_id: &str) -> PyResult<Vec<ReceivedParts>> {
+        Ok(self.sandbox()?.received(app_id, dev_id).into_iter().map(parts).collect())
+    }
+
+    fn _next_received(&self, app_id: &str, dev_id: &str) -> PyResult<Option<ReceivedParts>> {
+        Ok(self.sandbox()?.next_received(app_id, dev_id).map(parts))
+    }
+
+    /// What passed through lately, first to last: up to 1,000 entries, as `Follower` gives them.
+    #[getter]
+    fn journal<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        follower::to_dicts(py, self.sandbox()?.journal())
     }
 
     /// Follow what passes through, from now on.

@@ -4,12 +4,14 @@ use std::sync::{Arc, OnceLock};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
 use super::PyFollower;
+use super::follower::to_dicts;
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::log;
@@ -290,6 +292,12 @@ impl PyThingsBoard {
     fn withhold_acks(&self, count: u32) -> PyResult<()> {
         self.server()?.faults().withhold_acks(count);
         Ok(())
+    }
+
+    /// What passed through lately, first to last: up to 1,000 entries, as `Follower` gives them.
+    #[getter]
+    fn journal<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        to_dicts(py, self.running()?.0.0.journal())
     }
 
     /// Follow what passes through, from now on.

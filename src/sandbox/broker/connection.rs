@@ -1,8 +1,11 @@
 //! One client's connection, from its login to its end.
 
 use std::collections::HashSet;
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -10,13 +13,13 @@ use rumqttc::mqttbytes::v4::{
     Connect, LastWill, Packet, PubAck, PubComp, PubRec, Publish, SubAck, Subscribe, SubscribeReasonCode, UnsubAck,
 };
 use rumqttc::mqttbytes::{Error as CodecError, Protocol, QoS, valid_filter};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
-use tokio::sync::{Notify, watch};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::session::{ClientSession, Outgoing};
 use crate::sandbox::journal::Entry;
-use crate::sandbox::listener::turns;
+use crate::sandbox::listener::{Socket, turns};
 use crate::sandbox::lorawan::Network;
 
 /// Largest packet taken from a client.
@@ -27,28 +30,26 @@ const WRITE_AHEAD: usize = 256 << 10;
 const LOGIN_TIME: Duration = Duration::from_secs(10);
 
 /// Serve a connection until it ends or `stop` turns true.
-pub(super) async fn serve<S>(stream: S, network: &Arc<Network>, mut stop: watch::Receiver<bool>)
-where
-    S: AsyncRead + AsyncWrite + Send + 'static,
-{
-    let (mut reader, mut writer) = tokio::io::split(stream);
+pub(super) async fn serve<S: Socket>(mut stream: S, network: &Arc<Network>, mut stop: watch::Receiver<bool>) {
     let mut inbound = BytesMut::with_capacity(8 << 10);
     let login = tokio::select! {
         () = turns(&mut stop, true) => return,
-        login = tokio::time::timeout(LOGIN_TIME, log_in(&mut reader, &mut writer, &mut inbound, network)) => login,
+        login = tokio::time::timeout(LOGIN_TIME, log_in(&mut stream, &mut inbound, network)) => login,
     };
     let Ok(Ok(Some((connect, session)))) = login else { return };
     let serial = network.router.next_serial();
     let evict = Arc::new(Notify::new());
-    session.attach(serial, evict.clone());
+    let (ask, asked) = mpsc::unbounded_channel();
+    session.attach(serial, evict.clone(), ask);
     network.journal.write(|| Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
     let keep_alive = Duration::from_secs(u64::from(connect.keep_alive));
     let mut connection = ClientConnection {
         network,
         session: &session,
-        reader,
-        writer,
+        stream,
         inbound,
+        asked,
+        asking: Vec::new(),
         outbound: BytesMut::new(),
         needs_flush: false,
         unreleased: HashSet::new(),
@@ -79,16 +80,15 @@ where
 }
 
 /// Read CONNECT and answer it. `None` when the login is refused.
-async fn log_in<S: AsyncRead + AsyncWrite>(
-    reader: &mut ReadHalf<S>,
-    writer: &mut WriteHalf<S>,
+async fn log_in<S: Socket>(
+    stream: &mut S,
     inbound: &mut BytesMut,
     network: &Arc<Network>,
 ) -> io::Result<Option<(Connect, Arc<ClientSession>)>> {
     let packet = loop {
         match Packet::read(inbound, MAX_PACKET) {
             Err(CodecError::InsufficientBytes(_)) => {
-                if reader.read_buf(inbound).await? == 0 {
+                if stream.read_buf(inbound).await? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
@@ -103,10 +103,10 @@ async fn log_in<S: AsyncRead + AsyncWrite>(
         Ok(_) | Err(_) => return Err(io::ErrorKind::InvalidData.into()),
     };
     let present = accepted.as_ref().is_some_and(|(_, _, present)| *present);
-    writer.write_all(&[0x20, 2, u8::from(present), code]).await?;
-    writer.flush().await?;
+    stream.write_all(&[0x20, 2, u8::from(present), code]).await?;
+    stream.flush().await?;
     if code != 0 {
-        writer.shutdown().await?;
+        stream.shutdown().await?;
     }
     Ok(accepted.map(|(connect, session, _)| (connect, session)))
 }
@@ -139,9 +139,12 @@ fn judge(mut connect: Connect, network: &Arc<Network>) -> (u8, Option<(Connect, 
 struct ClientConnection<'c, S> {
     network: &'c Arc<Network>,
     session: &'c Arc<ClientSession>,
-    reader: ReadHalf<S>,
-    writer: WriteHalf<S>,
+    stream: S,
     inbound: BytesMut,
+    /// Those who want to know when everything that the client has written so far is handled.
+    asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+    /// Those of them who wait.
+    asking: Vec<oneshot::Sender<()>>,
     outbound: BytesMut,
     needs_flush: bool,
     /// QoS 2 messages that were taken and not released.
@@ -153,7 +156,7 @@ struct ClientConnection<'c, S> {
     look_again: Option<Instant>,
 }
 
-impl<S: AsyncRead + AsyncWrite> ClientConnection<'_, S> {
+impl<S: Socket> ClientConnection<'_, S> {
     /// Until DISCONNECT (`Ok`) or anything else (`Err`).
     async fn run(&mut self) -> io::Result<()> {
         let mut silence = self.network.faults.silence();
@@ -171,13 +174,19 @@ impl<S: AsyncRead + AsyncWrite> ClientConnection<'_, S> {
             let wants_write = !self.outbound.is_empty() || self.needs_flush;
             tokio::select! {
                 () = turns(&mut silence, true) => {}
-                count = self.reader.read_buf(&mut self.inbound) => {
-                    if count? == 0 {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
+                moved = exchange(&mut self.stream, &mut self.inbound, &mut self.outbound, wants_write, &mut self.asking) => {
+                    let Moved { read, written } = moved;
+                    if let Some(count) = read {
+                        if count? == 0 {
+                            return Err(io::ErrorKind::UnexpectedEof.into());
+                        }
+                        self.heard = Instant::now();
                     }
-                    self.heard = Instant::now();
+                    if let Some(written) = written {
+                        self.needs_flush = written?;
+                    }
                 }
-                result = write_some(&mut self.writer, &mut self.outbound), if wants_write => self.needs_flush = result?,
+                Some(asking) = self.asked.recv() => self.asking.push(asking),
                 () = self.session.wake.notified() => {}
                 () = tokio::time::sleep_until(self.look_again.unwrap_or(far)) => self.look_again = None,
                 () = tokio::time::sleep_until(quiet_until) => return Err(io::ErrorKind::TimedOut.into()),
@@ -306,13 +315,51 @@ impl<S: AsyncRead + AsyncWrite> ClientConnection<'_, S> {
     }
 }
 
-/// Write some of `outbound`, or flush when there is nothing; tells whether bytes were written. May be cancelled.
-async fn write_some<S: AsyncRead + AsyncWrite>(writer: &mut WriteHalf<S>, outbound: &mut BytesMut) -> io::Result<bool> {
+/// What went over a socket.
+struct Moved {
+    /// How many bytes came; zero at the end.
+    read: Option<io::Result<usize>>,
+    /// Whether bytes went, so that there is something to flush.
+    written: Option<io::Result<bool>>,
+}
+
+/// Read and write what the socket takes now, or wait until it takes something. May be cancelled.
+///
+/// Whoever is `asking` is told as soon as nothing is left to read: what was read before has been handled by then.
+async fn exchange<S: Socket>(
+    stream: &mut S,
+    inbound: &mut BytesMut,
+    outbound: &mut BytesMut,
+    wants_write: bool,
+    asking: &mut Vec<oneshot::Sender<()>>,
+) -> Moved {
+    poll_fn(|cx| {
+        let read = match pin!(stream.read_buf(inbound)).poll(cx) {
+            Poll::Ready(count) => Some(count),
+            Poll::Pending => None,
+        };
+        if read.is_none() && !asking.is_empty() && !stream.has_unread() {
+            for asking in asking.drain(..) {
+                // Who asked may have waited long enough.
+                let _gone = asking.send(());
+            }
+        }
+        let written = match wants_write.then(|| pin!(write_some(stream, outbound)).poll(cx)) {
+            Some(Poll::Ready(outcome)) => Some(outcome),
+            Some(Poll::Pending) | None => None,
+        };
+        if read.is_none() && written.is_none() { Poll::Pending } else { Poll::Ready(Moved { read, written }) }
+    })
+    .await
+}
+
+/// Write some of `outbound`, or flush when there is nothing; tells whether bytes were written.
+async fn write_some<S: Socket>(stream: &mut S, outbound: &mut BytesMut) -> io::Result<bool> {
     if outbound.is_empty() {
-        writer.flush().await?;
+        stream.flush().await?;
         return Ok(false);
     }
-    match writer.write_buf(outbound).await? {
+    match stream.write_buf(outbound).await? {
         0 => Err(io::ErrorKind::WriteZero.into()),
         _ => Ok(true),
     }

@@ -10,10 +10,9 @@ pub(super) use rumqttc::mqttbytes::QoS;
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-use super::listener::Service;
+use super::listener::{Service, Socket};
 use super::lorawan::Network;
 
 impl Service for Network {
@@ -23,7 +22,7 @@ impl Service for Network {
 
     async fn serve<S>(self: Arc<Self>, stream: S, _shown: Option<Vec<u8>>, stop: watch::Receiver<bool>)
     where
-        S: AsyncRead + AsyncWrite + Send + 'static,
+        S: Socket,
     {
         connection::serve(stream, &self, stop).await;
     }

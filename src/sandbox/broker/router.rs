@@ -148,6 +148,23 @@ impl Router {
         state.sessions.values().filter(|session| session.client_id == client_id).map(|session| session.backlog()).sum()
     }
 
+    /// Wait until everything that an application's clients have written by now is handled.
+    pub(in crate::sandbox) async fn take_in(&self, app_id: &str) {
+        let told: Vec<_> = {
+            let state = self.state();
+            state
+                .sessions
+                .values()
+                .filter(|session| session.app_id == app_id)
+                .filter_map(|session| session.ask())
+                .collect()
+        };
+        for told in told {
+            // A connection that ended meanwhile handles nothing more.
+            let _ended = told.await;
+        }
+    }
+
     /// Forget sessions, subscriptions and retained messages.
     pub(in crate::sandbox) fn reset(&self) {
         *self.state() = State::default();

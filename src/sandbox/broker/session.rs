@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::mqttbytes::QoS;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::sandbox::lorawan::Publisher;
@@ -38,6 +38,9 @@ pub(super) struct Outgoing {
     pub(super) not_before: Option<Instant>,
 }
 
+/// How a connection is asked to tell when it has handled everything that was written.
+pub(super) type Ask = mpsc::UnboundedSender<oneshot::Sender<()>>;
+
 /// One client's session.
 #[derive(Debug)]
 pub(super) struct ClientSession {
@@ -62,6 +65,8 @@ struct State {
     connection: Option<u64>,
     /// Ends that connection.
     evict: Option<Arc<Notify>>,
+    /// Asks that connection to tell when everything that the client has written is handled.
+    ask: Option<Ask>,
     dropped: u64,
 }
 
@@ -81,8 +86,9 @@ impl ClientSession {
     }
 
     /// A connection takes the session over. The one that served it before is ended.
-    pub(super) fn attach(&self, connection: u64, evict: Arc<Notify>) {
+    pub(super) fn attach(&self, connection: u64, evict: Arc<Notify>, ask: Ask) {
         let mut state = self.state();
+        state.ask = Some(ask);
         if let Some(old) = state.evict.replace(evict) {
             old.notify_one();
         }
@@ -100,9 +106,18 @@ impl ClientSession {
         }
         state.connection = None;
         state.evict = None;
+        state.ask = None;
         // What was sent at QoS 0 is gone; what waits at QoS 0 is not kept for a client that is away.
         state.queue.retain(|delivery| delivery.qos != QoS::AtMostOnce);
         true
+    }
+
+    /// Ask the connection that serves the session to tell when everything that the client has written by now is
+    /// handled.
+    pub(super) fn ask(&self) -> Option<oneshot::Receiver<()>> {
+        let (asking, told) = oneshot::channel();
+        // A connection that ends right now handles nothing more.
+        self.state().ask.as_ref()?.send(asking).ok().map(|()| told)
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -233,7 +248,7 @@ mod tests {
     #[test]
     fn unacknowledged_messages_come_again_on_the_next_connection() {
         let session = session(&Right::NORMAL);
-        session.attach(1, Arc::default());
+        session.attach(1, Arc::default(), mpsc::unbounded_channel().0);
         let message = Arc::new(Published { topic: "t".into(), payload: Bytes::new() });
         for _ in 0..2 {
             session.push(message.clone(), QoS::AtLeastOnce, false, Duration::ZERO);
@@ -243,7 +258,7 @@ mod tests {
         assert!(session.next().is_err());
         session.acknowledged(first.packet_id);
         assert!(session.detach(1) && !session.detach(1));
-        session.attach(2, Arc::default());
+        session.attach(2, Arc::default(), mpsc::unbounded_channel().0);
         let again = session.next().unwrap();
         assert_eq!((again.packet_id, again.dup), (2, true));
         assert!(session.next().is_err());

@@ -13,6 +13,21 @@ use crate::sandbox::payload;
 
 /// Downlinks that may wait for one device.
 const QUEUE: usize = 1000;
+/// Downlinks that are remembered after they have reached their device.
+const REMEMBERED: usize = 1000;
+
+/// A downlink that has reached its device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its bytes.
+    pub payload: Vec<u8>,
+    /// LoRaWAN FPort.
+    pub port: u8,
+    /// Whether the device is to acknowledge it.
+    pub confirmed: bool,
+    /// Its frame counter.
+    pub counter: u32,
+}
 
 /// A downlink that waits for its device.
 #[derive(Clone, Debug)]
@@ -42,6 +57,20 @@ pub(super) struct Queue {
     waiting: VecDeque<Waiting>,
     /// A confirmed downlink that was sent and not acknowledged.
     unacknowledged: Option<Waiting>,
+    /// What has reached the device.
+    received: VecDeque<Received>,
+    /// How many of the last ones nobody has asked for one by one.
+    unseen: usize,
+}
+
+impl Queue {
+    fn remember(&mut self, received: Received) {
+        if self.received.len() >= REMEMBERED {
+            self.received.pop_front();
+        }
+        self.received.push_back(received);
+        self.unseen = (self.unseen + 1).min(self.received.len());
+    }
 }
 
 impl Network {
@@ -97,6 +126,8 @@ impl Network {
         let dev_addr = device.dev_addr;
         drop(registry);
         let frame = physical_frame(dev_addr, counter, downlink, &payload);
+        let received = Received { payload, port: downlink.port, confirmed: downlink.confirmed, counter };
+        self.radio().queues.entry((app_id.to_owned(), dev_id.to_owned())).or_default().remember(received);
         let event = DownlinkEvent {
             error: None,
             payload: Some(STANDARD.encode(&frame)),
@@ -162,6 +193,22 @@ impl Network {
             .flat_map(|queue| &queue.waiting)
             .map(|waiting| waiting.payload_raw.clone().unwrap_or_default())
             .collect()
+    }
+
+    /// Downlinks that have reached a device, first to last.
+    pub(in crate::sandbox) fn received(&self, app_id: &str, dev_id: &str) -> Vec<Received> {
+        let radio = self.radio();
+        let queue = radio.queues.get(&(app_id.to_owned(), dev_id.to_owned()));
+        queue.into_iter().flat_map(|queue| &queue.received).cloned().collect()
+    }
+
+    /// The next of them that this did not give yet.
+    pub(in crate::sandbox) fn next_received(&self, app_id: &str, dev_id: &str) -> Option<Received> {
+        let mut radio = self.radio();
+        let queue = radio.queues.get_mut(&(app_id.to_owned(), dev_id.to_owned()))?;
+        let next = queue.received.get(queue.received.len() - queue.unseen)?.clone();
+        queue.unseen -= 1;
+        Some(next)
     }
 }
 

@@ -11,6 +11,7 @@ mod traffic;
 mod wire_v2;
 
 pub(super) use self::air::gateway_ids;
+pub use self::downlinks::Received;
 pub(super) use self::network::{Network, Publisher};
 pub use self::registry::Right;
 pub(super) use self::registry::{Device, Settings};

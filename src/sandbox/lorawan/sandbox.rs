@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Mutex, broadcast};
 
+use super::downlinks::Received;
 use super::network::Network;
 use super::registry::Right;
 use super::state::StateFile;
@@ -20,7 +21,10 @@ use crate::sandbox::certificate::Certificate;
 use crate::sandbox::fault::Faults;
 use crate::sandbox::grpc::{Announced, GrpcService, with_http2};
 use crate::sandbox::journal::Entry;
-use crate::sandbox::listener::{Bound, Listener};
+use crate::sandbox::listener::{Bound, Listener, turns};
+
+/// How long an uplink waits for what clients have written to be read.
+const TAKE_IN: Duration = Duration::from_secs(1);
 
 /// Where a sandbox listens.
 #[derive(Clone, Debug)]
@@ -310,11 +314,19 @@ impl Sandbox {
         self.network.join(app_id, dev_id)
     }
 
-    /// Let a device send an uplink; returns its frame counter.
+    /// Let a device send an uplink; returns its frame counter. Downlinks that clients have written before it was called
+    /// are in time for the window that the uplink opens.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is no such device or the fields are no JSON.
-    pub fn uplink(&self, app_id: &str, dev_id: &str, frame: &UplinkFrame) -> Result<u32> {
+    pub async fn uplink(&self, app_id: &str, dev_id: &str, frame: &UplinkFrame) -> Result<u32> {
+        let mut silence = self.network.faults.silence();
+        tokio::select! {
+            () = self.network.router.take_in(app_id) => {}
+            // Nobody reads then.
+            () = turns(&mut silence, true) => {}
+            () = tokio::time::sleep(TAKE_IN) => tracing::warn!(%app_id, "a client does not let the sandbox read it"),
+        }
         self.network.uplink(app_id, dev_id, frame)
     }
 
@@ -322,6 +334,18 @@ impl Sandbox {
     #[must_use]
     pub fn downlinks(&self, app_id: &str, dev_id: &str) -> Vec<String> {
         self.network.downlinks(app_id, dev_id)
+    }
+
+    /// Downlinks that have reached a device, first to last; of very many the latest.
+    #[must_use]
+    pub fn received(&self, app_id: &str, dev_id: &str) -> Vec<Received> {
+        self.network.received(app_id, dev_id)
+    }
+
+    /// The next downlink that has reached a device and that this did not give yet.
+    #[must_use]
+    pub fn next_received(&self, app_id: &str, dev_id: &str) -> Option<Received> {
+        self.network.next_received(app_id, dev_id)
     }
 
     /// Publish bytes as they are, as if the network did: for tests of what a network should not send.
@@ -363,6 +387,12 @@ impl Sandbox {
     #[must_use]
     pub fn backlog(&self, client_id: &str) -> usize {
         self.network.router.backlog(client_id)
+    }
+
+    /// What passed through lately, first to last.
+    #[must_use]
+    pub fn journal(&self) -> Vec<Entry> {
+        self.network.journal.lately()
     }
 
     /// Follow what passes through, from now on.

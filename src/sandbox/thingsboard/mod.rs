@@ -261,4 +261,10 @@ impl ThingsBoard {
     pub fn follow(&self) -> broadcast::Receiver<Entry> {
         self.hub.journal.follow()
     }
+
+    /// What passed through lately, first to last.
+    #[must_use]
+    pub fn journal(&self) -> Vec<Entry> {
+        self.hub.journal.lately()
+    }
 }

@@ -1,0 +1,55 @@
+"""Waiting for what a server of the sandbox sees, for both of them."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thingslink._native import Follower
+
+T = TypeVar("T")
+
+# What a condition looks at may be the program's own, which writes nothing into the journal.
+_LOOK_AGAIN = 0.05
+_SHOWN = 5
+_LONGEST = 200
+
+
+def wait_for(
+    holds: Callable[[], T | None],
+    timeout: float,
+    *,
+    follow: Callable[[], Follower],
+    missing: Callable[[], str],
+    journal: Callable[[], list[dict[str, Any]]],
+) -> T:
+    """Call `holds` after each thing that happens until it gives something true, and give that.
+
+    Raises:
+        TimeoutError: It did not within ``timeout`` seconds; says what is `missing` and what happened last.
+    """
+    deadline = time.monotonic() + timeout
+    follower = follow()
+    while not (found := holds()):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            lines = [f"{missing()} within {timeout:g} s; the last entries of the journal:", *told(journal()[-_SHOWN:])]
+            raise TimeoutError("\n  ".join(lines))
+        follower.next(min(left, _LOOK_AGAIN))
+    return found
+
+
+def told(entries: list[dict[str, Any]]) -> list[str]:
+    """Give entries of a journal as lines; long payloads are cut."""
+    return [
+        " ".join([entry["kind"], *(f"{key}={_short(value)}" for key, value in entry.items() if key != "kind")])
+        for entry in entries
+    ] or ["none"]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(value)} bytes)"
