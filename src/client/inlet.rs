@@ -113,10 +113,10 @@ impl<P: Platform> Sink for Inlet<P> {
 impl<P: Platform> Inner<P> {
     /// What the consumer is told of an event, if anything.
     fn translate(&self, event: Event) -> Option<Delivery<P::Own>> {
+        self.platform.overhear(&event, &self.outbox);
         let delivery = match event {
             Event::Message(message) => return self.take_in(message).map(Delivery::Message),
             Event::Connected { again, session_present } => {
-                self.platform.greet(&self.outbox, again);
                 self.online.send_replace(true);
                 add(&self.counters.reconnects, u64::from(again));
                 Delivery::Connected { session_present }

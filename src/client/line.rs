@@ -17,7 +17,7 @@ use super::wanted::{News, Wanted};
 use super::wish::{Call, Wishes};
 use super::{Delivery, Stats};
 use crate::error::{Error, Result};
-use crate::session::{Mailbox, MailboxLimits, Options, Outbox, OutboxLimits, Receipt, Session, Subscriptions};
+use crate::session::{Event, Mailbox, MailboxLimits, Options, Outbox, OutboxLimits, Receipt, Session, Subscriptions};
 
 /// What is particular to the clients of one platform.
 pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
@@ -30,8 +30,8 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
     /// Whether every message should be JSON.
     const JSON_ONLY: bool;
 
-    /// A connection stands: what has to be said on it before anything else.
-    fn greet(&self, _outbox: &Outbox, _again: bool) {}
+    /// What a session tells, before anybody else hears of it; on the session's own task.
+    fn overhear(&self, _event: &Event, _outbox: &Outbox) {}
 
     /// A session begins that follows no other one.
     fn begin(&self, _outbox: &Outbox) {}

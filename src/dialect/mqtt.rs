@@ -38,10 +38,11 @@ pub mod code {
     pub const PAYLOAD_FORMAT_INVALID: u8 = 153;
     pub const CONNECTION_RATE_EXCEEDED: u8 = 159;
 
-    /// Reasons to part that no message can be behind: the server is busy, shuts down or has moved, the client is banned,
-    /// silent or somewhere else, or was connected for too long.
-    pub const ABOUT_THE_CONNECTION: [u8; 9] =
-        [SERVER_UNAVAILABLE, SERVER_BUSY, 138, 139, 141, SESSION_TAKEN_OVER, 156, 157, 160];
+    /// Reasons to part that no message can be behind: the server is busy or has moved, the client is banned, silent or
+    /// somewhere else, or was connected for too long. Not 139, "server shutting down": ThingsBoard says so of messages
+    /// that it fails over, and no server shuts down several times in a row.
+    pub const ABOUT_THE_CONNECTION: [u8; 8] =
+        [SERVER_UNAVAILABLE, SERVER_BUSY, 138, 141, SESSION_TAKEN_OVER, 156, 157, 160];
 
     /// MQTT 3.1.1's way to refuse a login for its version.
     pub const V311_UNSUPPORTED_VERSION: u8 = 1;

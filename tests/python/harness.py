@@ -94,6 +94,10 @@ class RawServer:
         self.answers = True
         #: How many filters of each subscription are refused, from the first on.
         self.refused = 0
+        #: Messages with this in them are not acknowledged.
+        self.unacknowledged: bytes | None = None
+        #: Messages with this in them are answered by closing.
+        self.hangs_up: bytes | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -124,25 +128,32 @@ class RawServer:
         try:
             while packet := read_packet(connection):
                 self.packets.put(packet)
-                if packet[0] == 0x10:
-                    connection.sendall(self.connack)
-                elif not self.answers:
-                    continue
-                elif packet[0] == 0x82:
-                    filters = packet[4:].count(b"/devices/") or 1
-                    codes = b"\x80" * self.refused + b"\x00" * (filters - self.refused)
-                    connection.sendall(bytes([0x90, 2 + filters]) + packet[2:4] + codes)
-                elif packet[0] == 0xA2:
-                    connection.sendall(b"\xb0\x02" + packet[2:4])
-                elif packet[0] == 0xC0:
-                    connection.sendall(b"\xd0\x00")
-                elif packet[0] & 0xF6 == 0x32:
-                    connection.sendall(b"\x40\x02" + packet_id(packet))
-                elif packet[0] == 0xE0:
+                if packet[0] == 0xE0 and self.answers:
                     connection.close()
                     return
+                if self.hangs_up is not None and self.hangs_up in packet:
+                    connection.shutdown(socket.SHUT_RDWR)
+                    return
+                connection.sendall(self._answer(packet))
         except OSError:
             return
+
+    def _answer(self, packet: bytes) -> bytes:
+        """Give what a packet is answered with, be it nothing."""
+        if packet[0] == 0x10:
+            return self.connack
+        unacknowledged = self.unacknowledged is not None and self.unacknowledged in packet
+        if not self.answers or unacknowledged:
+            return b""
+        if packet[0] == 0x82:
+            filters = packet[4:].count(b"/devices/") or 1
+            codes = b"\x80" * self.refused + b"\x00" * (filters - self.refused)
+            return bytes([0x90, 2 + filters]) + packet[2:4] + codes
+        if packet[0] == 0xA2:
+            return b"\xb0\x02" + packet[2:4]
+        if packet[0] == 0xC0:
+            return b"\xd0\x00"
+        return b"\x40\x02" + packet_id(packet) if packet[0] & 0xF6 == 0x32 else b""
 
     def next(self) -> bytes:
         """Wait for the next packet of any client."""

@@ -97,6 +97,9 @@ class TBDeviceMqttClient(DeviceClient):
     __connect_callback: _Callback | None = None
     __limits_callback: _Callback | None = None
     _on_firmware_received: _Callback | None = None
+    _on_firmware_url: _Callback | None = None
+    _firmware_elsewhere: tuple[Any, ...] | None = None
+    _firmware_answer: Any = None
     _download: Download | None = None
 
     @constructor.of_every_generation("username", "port", "quality_of_service")
@@ -301,6 +304,14 @@ class TBDeviceMqttClient(DeviceClient):
         """Set what gets a downloaded package: ``cb(client, data, version)``."""
         check_callable("cb", cb)
         self._on_firmware_received = cb
+
+    def set_on_firmware_url_callback(self, cb: _Callback | None) -> None:
+        """Set what is told of a package that lies elsewhere, once for each: ``cb(client, url, version)``.
+
+        The server names such a package by its address (``fw_url``) and does not keep it: it is not downloaded.
+        """
+        check_callable("cb", cb)
+        self._on_firmware_url = cb
 
     @staticmethod
     def provision(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tb_connection")
 
+#: Where a package lies that the server does not keep itself.
+FW_URL_ATTR = "fw_url"
 CHUNKS = "v2/fw/response/+/chunk/+"
 ERRORS = "v2/fw/error"
 
@@ -64,8 +66,11 @@ def start(client: TBDeviceMqttClient) -> None:
 
 
 def _ask(client: TBDeviceMqttClient) -> None:
-    # The answer is looked at like every other one: it needs no callback.
-    client.request_attributes(shared_keys=REQUIRED_SHARED_KEYS.split(","))
+    def answered(answer: Any, _exception: object) -> None:
+        # It is looked at like every push; but what it does not say is not asked for again.
+        client._firmware_answer = answer.get("shared") if isinstance(answer, dict) else None
+
+    client.request_attributes(shared_keys=[*REQUIRED_SHARED_KEYS.split(","), FW_URL_ATTR], callback=answered)
 
 
 def update(client: TBDeviceMqttClient, title: str | None, version: str | None, state: Any, error: str | None) -> None:
@@ -96,8 +101,7 @@ def on_attributes(client: TBDeviceMqttClient, info: dict[str, Any]) -> None:
     if before is not None and before.info == info and not before.retried:
         return
     if not info.get(FW_SIZE_ATTR):
-        # A push tells what has changed alone: ask for the rest.
-        _ask(client)
+        _elsewhere(client, info)
         return
     download = Download(before.number + 1 if before is not None else 1, info)
     client._download = download
@@ -105,6 +109,23 @@ def on_attributes(client: TBDeviceMqttClient, info: dict[str, Any]) -> None:
     _subscribe(client)
     client.update_firmware_info(state=TBFirmwareState.DOWNLOADING)
     _request(client, download)
+
+
+def _elsewhere(client: TBDeviceMqttClient, info: dict[str, Any]) -> None:
+    """Find out more of a package without a size; one that lies elsewhere is told, once."""
+    title, version, url = package = tuple(info.get(name) for name in (FW_TITLE_ATTR, FW_VERSION_ATTR, FW_URL_ATTR))
+    if url is not None:
+        if client._firmware_elsewhere != package:
+            client._firmware_elsewhere = package
+            # Without what follows the path, which may be a secret.
+            log.warning("firmware %s %s lies at %s: it is not downloaded", title, version, str(url).partition("?")[0])
+            if client._on_firmware_url is not None:
+                client._on_firmware_url(client, url, version)
+    elif info is not client._firmware_answer:
+        # A push tells what has changed alone: ask for the rest.
+        _ask(client)
+    else:
+        log.error("firmware %s %s is announced without its size: it cannot be downloaded", title, version)
 
 
 def _request(client: TBDeviceMqttClient, download: Download) -> None:

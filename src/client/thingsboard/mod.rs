@@ -25,13 +25,13 @@ pub use self::request::{Expired, Request};
 pub use self::sending::{Sending, Sent};
 use crate::backoff::Pace;
 use crate::client::{Delivery, Line, Platform};
-use crate::dialect::mqtt;
+use crate::dialect::mqtt::{self, code};
 use crate::dialect::thingsboard::names;
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::ids::AccessKey;
 use crate::net::Proxy;
-use crate::session::{MailboxLimits, Options, Outbox, OutboxLimits, QoS, Ready, Subscriptions, Version, Will};
+use crate::session::{Event, MailboxLimits, Options, Outbox, OutboxLimits, QoS, Ready, Subscriptions, Version, Will};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Everything that a client is told when it is made.
@@ -91,8 +91,15 @@ impl Platform for Device {
     const SENT: &'static str = "messages";
     const JSON_ONLY: bool = false;
 
-    fn greet(&self, outbox: &Outbox, again: bool) {
-        self.introduce(outbox, again);
+    fn overhear(&self, event: &Event, outbox: &Outbox) {
+        match event {
+            Event::Connected { again, .. } => self.introduce(outbox, *again),
+            // The server neither acknowledges what it refuses so nor stays: it would be asked again for ever.
+            Event::Message(message) if message.topic == names::FIRMWARE_ERROR => {
+                outbox.withdraw(names::is_package_request, code::IMPLEMENTATION_SPECIFIC);
+            }
+            _ => {}
+        }
     }
 
     fn begin(&self, outbox: &Outbox) {

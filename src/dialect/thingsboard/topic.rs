@@ -13,6 +13,7 @@ pub mod names {
     pub const PROVISION_REQUEST: &str = "/provision/request";
     pub const PROVISION_RESPONSE: &str = "/provision/response";
     pub const FIRMWARE_REQUEST: &str = "v2/fw/request/";
+    pub const SOFTWARE_REQUEST: &str = "v2/sw/request/";
     pub const FIRMWARE_RESPONSE: &str = "v2/fw/response/";
     pub const FIRMWARE_ERROR: &str = "v2/fw/error";
     pub const GATEWAY_CONNECT: &str = "v1/gateway/connect";
@@ -23,6 +24,12 @@ pub mod names {
     pub const GATEWAY_ATTRIBUTES_RESPONSE: &str = "v1/gateway/attributes/response";
     pub const GATEWAY_RPC: &str = "v1/gateway/rpc";
     pub const GATEWAY_CLAIM: &str = "v1/gateway/claim";
+
+    /// Whether a piece of a package is asked for here.
+    #[must_use]
+    pub fn is_package_request(topic: &str) -> bool {
+        topic.starts_with(FIRMWARE_REQUEST) || topic.starts_with(SOFTWARE_REQUEST)
+    }
 }
 
 /// A topic that the server publishes to, by what it is for.

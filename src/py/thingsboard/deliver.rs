@@ -14,7 +14,7 @@ use super::registry::Registry;
 use super::telemetry::Parts;
 use crate::client::thingsboard::{Client, Config, Device, Expired, Meters, Request, Traffic};
 use crate::client::{Body, Delivery, Incoming};
-use crate::dialect::thingsboard::{Topic, connect_reason};
+use crate::dialect::thingsboard::{Topic, connect_reason, names};
 use crate::error::Error;
 use crate::py::owner::Owner;
 use crate::py::serve::{Serve, is_our_interrupt, served};
@@ -114,6 +114,10 @@ impl Shared {
                     connect_reason(reason)
                 );
                 logger::log(py, "error", &text);
+                if names::is_package_request(&topic) {
+                    self.owner.home().claim();
+                    client.call_method1("_hear_firmware_refusal", (text,))?;
+                }
                 Ok(())
             }
             Delivery::Problem(Error::SubscriptionRefused { filter, .. }) => {

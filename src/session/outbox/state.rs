@@ -215,6 +215,22 @@ impl State {
         Some(topic)
     }
 
+    /// End the messages at QoS 1, and those that wait, whose topics are such; gives how many there were.
+    pub(super) fn withdraw(&mut self, which: impl Fn(&str) -> bool, reason: u8) -> usize {
+        let is_meant = |kept: &Kept| which(&kept.message.topic);
+        self.given -= self.unacknowledged.iter().take(self.given).filter(|kept| is_meant(kept)).count();
+        let mut gone = Vec::new();
+        for queue in [&mut self.unacknowledged, &mut self.waiting] {
+            let (meant, rest): (VecDeque<_>, VecDeque<_>) = std::mem::take(queue).into_iter().partition(is_meant);
+            *queue = rest;
+            gone.extend(meant);
+        }
+        for kept in &gone {
+            self.end(kept, reason);
+        }
+        gone.len()
+    }
+
     /// Whether messages wait though the window has room, so that they go out several at a time.
     pub(super) fn is_holding(&self, server: &ServerLimits) -> bool {
         self.saturated && self.unacknowledged.len() < self.window(server) && !self.waiting.is_empty()

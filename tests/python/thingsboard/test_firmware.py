@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import socket
 import zlib
 from pathlib import Path
 
 import pytest
+from harness import PATIENCE, RawServer, publish
 from thingslink.sandbox import ThingsBoard
 from thingslink.tb_device_mqtt import TBDeviceMqttClient, TBFirmwareState
 from thingslink.tb_gateway_mqtt import TBGatewayMqttClient
@@ -68,6 +71,87 @@ def test_without_a_callback_the_package_is_stored(
     # The title chooses no folder.
     assert (tmp_path / "evil").read_bytes() == b"data"
     assert device.current_firmware_info["current_fw_version"] == "v2"
+
+
+def test_a_package_that_lies_elsewhere_is_told_once_and_not_fetched(
+    device: TBDeviceMqttClient, server: ThingsBoard, calls: Calls, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.set_on_firmware_url_callback(calls)
+    follower = server.follow()
+    package = {"fw_title": "pump-fw", "fw_version": "v2", "fw_url": "https://cdn.example/pump.bin?sig=secret"}
+    with caplog.at_level(logging.WARNING, logger="tb_connection"):
+        device.get_firmware_update()
+        server.set_shared("Device 1", package)
+        assert calls.next() == (device, package["fw_url"], "v2")
+        # Whatever way it comes again.
+        server.set_shared("Device 1", package)
+        device.get_firmware_update()
+        asked = Calls()
+        device.request_attributes(shared_keys=list(package), callback=asked)
+        asked.next()
+        device.send_telemetry({"end": 1}).get()
+    assert calls.empty and caplog.text.count("https://cdn.example/pump.bin") == 1 and "secret" not in caplog.text
+    sent = list(itertools.takewhile(lambda entry: b"end" not in entry[1], published(follower, "v")))
+    topics = [topic for topic, _, _ in sent]
+    assert not [topic for topic in topics if topic.startswith("v2/fw/request")]
+    assert len([topic for topic in topics if "attributes/request" in topic]) == 3
+
+
+def test_a_package_without_a_size_is_asked_for_once(
+    device: TBDeviceMqttClient, server: ThingsBoard, caplog: pytest.LogCaptureFixture, eventually: Eventually
+) -> None:
+    follower = server.follow()
+    server.set_shared("Device 1", {"fw_title": "pump-fw", "fw_version": "v2"})
+    eventually(lambda: "without its size" in caplog.text)
+    device.send_telemetry({"end": 1}).get()
+    sent = itertools.takewhile(lambda entry: b"end" not in entry[1], published(follower, "v"))
+    assert len([topic for topic, _, _ in sent if "attributes/request" in topic]) == 1
+
+
+ANNOUNCED = (
+    b'{"fw_title":"pump-fw","fw_version":"v2","fw_size":250,"fw_checksum":"00","fw_checksum_algorithm":"SHA256"}'
+)
+
+
+def until(server: RawServer, text: bytes, wanted: bytes) -> list[bytes]:
+    """The packets with this text, until one has what is wanted."""
+    found = []
+    while wanted not in (packet := server.next()):
+        if text in packet:
+            found.append(packet)
+    return found
+
+
+def test_a_request_that_the_server_answers_with_an_error_is_not_made_again(
+    raw_server: RawServer, connected: Maker, eventually: Eventually
+) -> None:
+    """The server neither acknowledges it nor stays."""
+    raw_server.unacknowledged = b"v2/fw/request/"
+    host, port = raw_server.address.split(":")
+    client = connected(TBDeviceMqttClient(host, int(port), "t", protocol="3.1.1"), limits=False)
+    raw_server.send(publish("v1/devices/me/attributes", ANNOUNCED))
+    until(raw_server, b"", b"v2/fw/request/1/chunk/0")
+    raw_server.send(publish("v2/fw/error", b"NOT_FOUND", qos=1))
+    raw_server.connections[-1].shutdown(socket.SHUT_RDWR)
+    eventually(lambda: client.current_firmware_info["fw_state"] == "FAILED")
+    assert client.current_firmware_info["fw_error"] == "NOT_FOUND"
+    assert client.send_telemetry({"end": 1}).get(timeout=PATIENCE) == 0
+    assert until(raw_server, b"v2/fw/request/", b'"end"') == []
+    assert len(raw_server.connections) == 2
+
+
+def test_a_request_that_the_server_answers_by_hanging_up_ends(
+    raw_server: RawServer, connected: Maker, eventually: Eventually
+) -> None:
+    raw_server.hangs_up = b"v2/fw/request/"
+    host, port = raw_server.address.split(":")
+    client = connected(TBDeviceMqttClient(host, int(port), "t", protocol="3.1.1"), limits=False)
+    raw_server.send(publish("v1/devices/me/attributes", ANNOUNCED))
+    eventually(lambda: client.current_firmware_info["fw_state"] == "FAILED")
+    assert "v2/fw/request/1/chunk/0" in client.current_firmware_info["fw_error"]
+    assert client.send_telemetry({"end": 1}).get(timeout=PATIENCE) == 0
+    assert len(until(raw_server, b"v2/fw/request/", b'"end"')) == 4
+    assert len(raw_server.connections) == 5
 
 
 def test_firmware_info_is_told(device: TBDeviceMqttClient, server: ThingsBoard) -> None:
