@@ -80,10 +80,15 @@ class Recorder:
         return self.skipped
 
 
+#: Answers to a login, by the version of MQTT that is spoken from then on.
+V311_CONNACK = b"\x20\x02\x00\x00"
+V5_CONNACK = b"\x20\x03\x00\x00\x00"
+
+
 class RawServer:
     """An MQTT server of a few lines that keeps every byte it gets and sends what the test says."""
 
-    def __init__(self, connack: bytes = b"\x20\x02\x00\x00") -> None:
+    def __init__(self, connack: bytes = V311_CONNACK) -> None:
         self.connack = connack
         self.packets: queue.Queue[bytes] = queue.Queue()
         self.connections: list[socket.socket] = []
@@ -98,6 +103,8 @@ class RawServer:
         self.unacknowledged: bytes | None = None
         #: Messages with this in them are answered by closing.
         self.hangs_up: bytes | None = None
+        #: What is said before that.
+        self.farewell = b""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -132,6 +139,7 @@ class RawServer:
                     connection.close()
                     return
                 if self.hangs_up is not None and self.hangs_up in packet:
+                    connection.sendall(self.farewell)
                     connection.shutdown(socket.SHUT_RDWR)
                     return
                 connection.sendall(self._answer(packet))
@@ -148,7 +156,8 @@ class RawServer:
         if packet[0] == 0x82:
             filters = packet[4:].count(b"/devices/") or 1
             codes = b"\x80" * self.refused + b"\x00" * (filters - self.refused)
-            return bytes([0x90, 2 + filters]) + packet[2:4] + codes
+            properties = b"" if len(self.connack) == len(V311_CONNACK) else b"\x00"
+            return bytes([0x90, 2 + len(properties) + filters]) + packet[2:4] + properties + codes
         if packet[0] == 0xA2:
             return b"\xb0\x02" + packet[2:4]
         if packet[0] == 0xC0:

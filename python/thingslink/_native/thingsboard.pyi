@@ -258,13 +258,15 @@ class DeviceClient:
         Entries of one time are merged; what is over the limits goes in several messages.
 
         Args:
-            telemetry: Values that JSON can express; dates, UUIDs, enumerations and dataclasses, too.
+            telemetry: Values that JSON can express; dates, UUIDs, enumerations and dataclasses, too. ``ts`` is
+                milliseconds since 1970 as a number or numeric text, or a ``datetime`` (without a zone: local time);
+                ``None`` leaves the time to the server.
             quality_of_service: 0 or 1; by default the client's.
             timeout: Seconds to wait for the connection and for rate limits, and later in ``get``. By default ``get``
                 waits 5 s, and sending as long as it takes.
 
         Raises:
-            TypeError: Something that JSON cannot express, named; nothing was sent.
+            TypeError: Something that JSON cannot express, or a ``ts`` that is no time, named; nothing was sent.
             TBQoSException: A level that is neither 0 nor 1.
         """
     def send_attributes(

@@ -18,6 +18,7 @@ mod rate_limit;
 mod registry;
 mod requests;
 mod telemetry;
+mod timestamp;
 
 pub(super) use callback::has_parameter;
 pub(super) use checksum::{murmur3_32, murmur3_128};

