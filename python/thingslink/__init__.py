@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from thingslink import ttn
 from thingslink._install import install_as
+from thingslink._json import json_default
 from thingslink._native import (
     ConnectionLostError,
     DecodeError,
@@ -70,6 +71,7 @@ __all__ = [
     "discovery",
     "handler",
     "install_as",
+    "json_default",
     "ttn",
     "utils",
 ]

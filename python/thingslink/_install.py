@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 
+from thingslink._json import write_messages_as_lists
+
 #: Original module name -> the module of ours that replaces it, with its submodules.
 _REPLACEMENTS = {
     "ttn": ("thingslink.ttn", ("utils", "utils.stubs", "ttnmqtt", "application", "handler", "discovery")),
@@ -12,13 +14,16 @@ _REPLACEMENTS = {
     "tb_device_mqtt": ("thingslink.tb_device_mqtt", ()),
     "tb_gateway_mqtt": ("thingslink.tb_gateway_mqtt", ()),
 }
+#: Those whose messages were named tuples.
+_TUPLES = {"ttn", "ttnmqtt"}
 
 
 def install_as(*names: str) -> None:
     """Make ``import <name>`` give this library's module of that name.
 
     Call it before the program imports the original; with the original imported already it stays in the hands of those
-    who have it. Affects the whole process.
+    who have it. Affects the whole process. With ``ttn`` or ``ttnmqtt``, ``json`` writes messages as it wrote the
+    original's from then on: as lists, in which the names are lost.
 
     Args:
         names: Names of original packages: ``"ttn"``, ``"ttnmqtt"``, ``"tb_device_mqtt"``, ``"tb_gateway_mqtt"``. None
@@ -27,7 +32,8 @@ def install_as(*names: str) -> None:
     Raises:
         ValueError: A name that this library replaces nothing of.
     """
-    for name in names or tuple(_REPLACEMENTS):
+    wanted = names or tuple(_REPLACEMENTS)
+    for name in wanted:
         if name not in _REPLACEMENTS:
             known = ", ".join(repr(known) for known in _REPLACEMENTS)
             raise ValueError(f"nothing to install as {name!r}: expected one of {known}")
@@ -35,3 +41,5 @@ def install_as(*names: str) -> None:
         sys.modules[name] = importlib.import_module(ours)
         for submodule in submodules:
             sys.modules[f"{name}.{submodule}"] = importlib.import_module(f"{ours}.{submodule}")
+    if _TUPLES.intersection(wanted):
+        write_messages_as_lists()

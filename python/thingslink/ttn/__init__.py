@@ -1,5 +1,7 @@
 """The Things Network SDK: what programs find under ``import ttn``."""
 
+from collections.abc import Sequence
+
 from thingslink._native import (
     ActivationEvent,
     Announcement,
@@ -57,3 +59,6 @@ __all__ = [
     "ttnmqtt",
     "utils",
 ]
+
+# As the original's named tuples were: for those who ask, and for `case [dev_id, *_]`.
+Sequence.register(UplinkMessage)

@@ -18,7 +18,7 @@ use crate::session::Receipt;
 use crate::sync::Mutex;
 
 /// A JSON object from the network: fields as attributes, tuple behaviour in the order of the wire, item access.
-#[pyclass(frozen, name = "UplinkMessage", module = "thingslink.ttn", weakref)]
+#[pyclass(frozen, sequence, name = "UplinkMessage", module = "thingslink.ttn", weakref)]
 pub(in crate::py) struct PyUplinkMessage {
     document: Arc<Document>,
     index: u32,
@@ -186,6 +186,12 @@ impl PyUplinkMessage {
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
         self.tuple(py)?.try_iter()
+    }
+
+    fn __reversed__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        let mut values: Vec<_> = self.tuple(py)?.iter().collect();
+        values.reverse();
+        PyTuple::new(py, values)?.try_iter()
     }
 
     fn __contains__(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<bool> {

@@ -218,3 +218,11 @@ def test_the_programs_themselves_run(which: str, original: Path, sandbox: Sandbo
     assert "led=True" in program.said[-1][1]
     program.order("close")
     assert by_kind(program.end())["close"] == [[True]]
+
+
+def test_messages_leave_by_every_way_as_they_did(original: Path) -> None:
+    ours, theirs = (
+        subprocess.run(interpreter(which, original, "ways_out.py"), capture_output=True, text=True, check=True).stdout
+        for which in ("thingslink", "ttn")
+    )
+    assert ours.splitlines() == theirs.splitlines() and "dumps deep" in ours
