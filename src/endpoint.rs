@@ -75,6 +75,30 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Whether this was a server of The Things Network's public network V2, which was switched off in December 2021.
+    /// Those of its successor, `….cloud.thethings.network`, are not.
+    #[must_use]
+    pub fn is_switched_off(&self) -> bool {
+        let host = self.host.trim_end_matches('.').to_ascii_lowercase();
+        match host.strip_suffix(".thethings.network") {
+            Some(name) => !name.contains('.'),
+            None => host.ends_with(".thethingsnetwork.org"),
+        }
+    }
+
+    /// What kept a connection from being opened, in the words that help where nothing can be behind it any more.
+    #[must_use]
+    pub fn explain(&self, error: Error) -> Error {
+        match error {
+            Error::Unresolved { .. } | Error::Unreachable { .. } | Error::Timeout { .. } if self.is_switched_off() => {
+                Error::SwitchedOff { address: self.to_string(), reason: error.to_string() }
+            }
+            error => error,
+        }
+    }
+}
+
 /// Split off the port. A bare IPv6 address has none; what follows a second colon is ignored, as the original did.
 fn split_host_port(text: &str) -> Option<(&str, Option<&str>)> {
     if let Some(bracketed) = text.strip_prefix('[') {
@@ -170,6 +194,32 @@ mod tests {
             let error = Endpoint::parse_plain("address", address, "host:port", 1904, true).unwrap_err().to_string();
             assert!(error.starts_with("address") && error.ends_with("expected host:port"), "{error}");
         }
+    }
+
+    #[test]
+    fn servers_of_the_network_that_is_no_more_are_known() {
+        let endpoint = |host: &str| Endpoint { host: host.to_owned(), port: 1883, tls: false };
+        for host in ["eu.thethings.network", "DISCOVERY.thethings.network.", "discovery.thethingsnetwork.org"] {
+            assert!(endpoint(host).is_switched_off(), "{host}");
+        }
+        for host in ["eu1.cloud.thethings.network", "thethings.network.example", "localhost", "notthethings.network"] {
+            assert!(!endpoint(host).is_switched_off(), "{host}");
+        }
+    }
+
+    #[test]
+    fn whatever_keeps_from_reaching_it_is_explained() {
+        let gone = Endpoint { host: "eu.thethings.network".into(), port: 1883, tls: false };
+        let refused = || Error::unreachable("eu.thethings.network:1883", std::io::Error::from_raw_os_error(111));
+        let unresolved = Error::Unresolved { host: "eu.thethings.network".into(), reason: "unknown".into() };
+        let late = Error::Timeout { what: "connecting".into(), after: std::time::Duration::from_secs(3) };
+        for error in [refused(), unresolved, late] {
+            let text = gone.explain(error.clone()).to_string();
+            assert!(text.contains("2021") && text.contains("--sandbox") && text.contains(&error.to_string()), "{text}");
+        }
+        assert!(matches!(gone.explain(Error::NotConnected), Error::NotConnected));
+        let other = Endpoint { host: "localhost".into(), ..gone };
+        assert!(matches!(other.explain(refused()), Error::Unreachable { .. }));
     }
 
     #[test]

@@ -50,6 +50,18 @@ pub enum Error {
         #[source]
         source: Arc<io::Error>,
     },
+    /// A server of a network that is no more was not reached.
+    #[error(
+        "{address} belonged to the public network of The Things Network V2, which was switched off in December 2021 \
+         ({reason}): give the address of another network; a program that names none is led there by `thingslink run \
+         --discovery HOST:PORT` or `--mqtt HOST:PORT`, and to an offline network by `thingslink run --sandbox`"
+    )]
+    SwitchedOff {
+        /// `host:port`.
+        address: String,
+        /// Why it was not reached.
+        reason: String,
+    },
     /// The TLS handshake failed, or a certificate cannot be used.
     #[error("TLS with {address} failed: {reason}")]
     Tls {

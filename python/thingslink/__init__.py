@@ -41,7 +41,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thingslink._rpc import ApplicationError, RpcError, StatusCode
+    from thingslink._rpc import ApplicationError, RpcError, StatusCode, SwitchedOffError
     from thingslink.sandbox import Sandbox
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "SandboxError",
     "StatusCode",
     "SubscriptionRefusedError",
+    "SwitchedOffError",
     "ThingsError",
     "ThingsTimeoutError",
     "TlsError",
@@ -77,10 +78,10 @@ __all__ = [
 ]
 
 
-def _call_errors() -> tuple[type[RpcError], type[ApplicationError]]:
+def _call_errors() -> tuple[type[RpcError], type[ApplicationError], type[SwitchedOffError]]:
     from thingslink import _rpc  # noqa: PLC0415
 
-    return _rpc.RpcError, _rpc.ApplicationError
+    return _rpc.RpcError, _rpc.ApplicationError, _rpc.SwitchedOffError
 
 
 _call_errors_from(_call_errors)
@@ -92,7 +93,7 @@ def __getattr__(name: str) -> Any:
         from thingslink.sandbox import Sandbox  # noqa: PLC0415
 
         return Sandbox
-    if name in {"ApplicationError", "RpcError", "StatusCode"}:
+    if name in {"ApplicationError", "RpcError", "StatusCode", "SwitchedOffError"}:
         from thingslink import _rpc  # noqa: PLC0415
 
         return getattr(_rpc, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import socket
 
 from thingslink._native import ThingsError
 
@@ -62,6 +63,19 @@ class RpcError(ThingsError):
 
     def __str__(self) -> str:
         return f"{self._code.name}: {self._details}"
+
+
+class SwitchedOffError(RpcError, ConnectionError, socket.gaierror):
+    """A server of the public network of The Things Network V2, which was switched off in 2021, was not reached.
+
+    Its text says what to do. It is an error of the kinds that the original raised for it, so handlers written for them
+    catch it: of a call to discovery (``RpcError``), of a connection, and of a name that has no address.
+    """
+
+    __module__ = _PUBLIC
+
+    def __str__(self) -> str:
+        return self.details()
 
 
 class ApplicationError(ThingsError):

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
-use super::face;
+use super::face::{self, CallError};
 use crate::error::{Error, RpcCode};
 
 /// The exception classes, in the order of [`CLASSES`].
@@ -114,14 +114,16 @@ pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
         Error::TooLarge { .. } => raise(py, TOO_LARGE, text),
         Error::Full { .. } => raise(py, QUEUE_FULL, text),
         Error::Decode { .. } | Error::Malformed { .. } => raise(py, DECODE, text),
-        Error::Rpc { code, details } => rpc_error(py, *code, details),
+        Error::Rpc { code, details } => call_error(py, CallError::Rpc, *code, details),
+        Error::SwitchedOff { .. } => call_error(py, CallError::SwitchedOff, RpcCode::Unavailable, &text),
         Error::Sandbox { .. } => raise(py, SANDBOX, text),
     }
 }
 
-/// What gRPC's own Python package raises, as far as users see it: `thingslink.RpcError`.
-fn rpc_error(py: Python<'_>, code: RpcCode, details: &str) -> PyErr {
-    let made = face::call_errors(py).and_then(|(rpc_error, _)| rpc_error.call1((code.name(), details)));
+/// What gRPC's own Python package raises, as far as users see it: `thingslink.RpcError`, or its subclass
+/// `thingslink.SwitchedOffError`, which is what the original's MQTT library raised as well.
+fn call_error(py: Python<'_>, class: CallError, code: RpcCode, details: &str) -> PyErr {
+    let made = face::call_error(py, class).and_then(|class| class.call1((code.name(), details)));
     match made {
         Ok(exception) => PyErr::from_value(exception),
         Err(failure) => failure,
@@ -135,8 +137,8 @@ pub(super) fn application_error(py: Python<'_>, error: PyErr, words: (&str, &str
     // Ours, or those of whatever a program has put in the stub's place.
     let Ok(code) = value.call_method0("code").and_then(|code| code.getattr("name")) else { return error };
     let details = value.call_method0("details").ok();
-    let made = face::call_errors(py)
-        .and_then(|(_, application_error)| application_error.call1((words.0, words.1, code, details)));
+    let made =
+        face::call_error(py, CallError::Application).and_then(|class| class.call1((words.0, words.1, code, details)));
     match made {
         Ok(exception) => {
             let exception = PyErr::from_value(exception);

@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 
 use crate::sync::Mutex;
 
-/// Gives the classes `RpcError` and `ApplicationError`. Called when the first of them is raised: programs that have no such
-/// errors do not pay for the import.
+/// Gives the classes of [`CallError`]. Called when one of them is raised: programs that have no such errors do not pay for
+/// the import.
 static CALL_ERRORS: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Gives the deadline of calls, a variable that programs may set.
 static TIME_OUT: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
@@ -32,9 +32,20 @@ fn ask<'py>(py: Python<'py>, given: &Mutex<Option<Py<PyAny>>>) -> PyResult<Bound
     give.ok_or_else(|| PyRuntimeError::new_err("thingslink is not imported"))?.bind(py).call0()
 }
 
-/// The classes of failed calls: `RpcError(code, details)` and `ApplicationError(doing, what, code, details)`.
-pub(super) fn call_errors(py: Python<'_>) -> PyResult<(Bound<'_, PyAny>, Bound<'_, PyAny>)> {
-    ask(py, &CALL_ERRORS)?.extract()
+/// The classes of failed calls, by their place in what Python hands in.
+#[derive(Clone, Copy)]
+pub(super) enum CallError {
+    /// `RpcError(code, details)`.
+    Rpc,
+    /// `ApplicationError(doing, what, code, details)`.
+    Application,
+    /// `SwitchedOffError(code, details)`.
+    SwitchedOff,
+}
+
+/// One of these classes.
+pub(super) fn call_error(py: Python<'_>, class: CallError) -> PyResult<Bound<'_, PyAny>> {
+    ask(py, &CALL_ERRORS)?.get_item(class as usize)
 }
 
 /// The deadline of calls that are given none.

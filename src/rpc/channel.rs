@@ -109,7 +109,8 @@ impl Server {
             let (endpoints, tls) = (endpoints.clone(), tls.clone());
             async move { connect(&endpoints, tls.as_ref()).await.map(TokioIo::new) }
         });
-        Channel { inner: self.settings.connect_with_connector_lazy(connector) }
+        let gone = self.endpoints.iter().find(|endpoint| endpoint.is_switched_off()).cloned();
+        Channel { inner: self.settings.connect_with_connector_lazy(connector), gone }
     }
 }
 
@@ -117,6 +118,8 @@ impl Server {
 #[derive(Clone, Debug)]
 pub struct Channel {
     inner: transport::Channel,
+    /// An address that nobody can be behind any more.
+    gone: Option<Endpoint>,
 }
 
 impl Channel {
@@ -131,9 +134,18 @@ impl Channel {
     /// Call a method with an encoded message.
     ///
     /// # Errors
-    /// [`Error::Rpc`] for whatever the server, the way there or the deadline answers; [`Error::Invalid`] for metadata
-    /// that cannot be sent.
+    /// [`Error::Rpc`] for whatever the server, the way there or the deadline answers, [`Error::SwitchedOff`] for a server
+    /// of a network that is no more; [`Error::Invalid`] for metadata that cannot be sent.
     pub async fn call(&self, method: &Method, message: Bytes, options: &CallOptions) -> Result<Reply> {
+        self.insist(method, message, options).await.map_err(|error| match (&self.gone, error) {
+            (Some(gone), Error::Rpc { code: RpcCode::Unavailable | RpcCode::DeadlineExceeded, details }) => {
+                Error::SwitchedOff { address: gone.to_string(), reason: details }
+            }
+            (_, error) => error,
+        })
+    }
+
+    async fn insist(&self, method: &Method, message: Bytes, options: &CallOptions) -> Result<Reply> {
         let deadline_at = options.timeout.map(|timeout| Instant::now() + timeout);
         let give_up = deadline_at.unwrap_or_else(|| Instant::now() + PATIENCE);
         let mut backoff = Backoff::new(RETRY, fastrand::Rng::new());

@@ -154,7 +154,7 @@ impl Client {
             Error::SubscriptionRefused { filter, .. } => {
                 Error::SubscriptionRefused { filter, hint: network.hint(&config.access_key) }
             }
-            error => error,
+            error => endpoint.explain(error),
         })
     }
 
