@@ -61,6 +61,8 @@ class Sandbox(_Sandbox):
         state: File that keeps applications and devices, so that a sandbox started again with it knows them. Access keys
             are not in it.
         seed: Makes radio conditions (``rssi``, ``data_rate``, …) repeatable.
+        any_key: Whether any application and access key may log in: applications exist as soon as somebody names them.
+            For programs that are to run as they are.
         thingsboard_port: Port of ThingsBoard's MQTT, served as soon as `thingsboard` is looked at; 0 takes a free one.
         thingsboard_tls_port: Its port over TLS; 0 takes a free one, ``None`` serves none.
     """
@@ -82,11 +84,14 @@ class Sandbox(_Sandbox):
         insecure: bool = False,
         state: str | PathLike[str] | None = None,
         seed: int | None = None,
+        any_key: bool = False,
         thingsboard_port: int = 0,
         thingsboard_tls_port: int | None = None,
     ) -> Self:
         """Describe a sandbox; `start` or entering it as a context serves."""
-        self = super().__new__(cls, host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed)
+        self = super().__new__(
+            cls, host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed, any_key
+        )
         self.app_id = app_id
         self.access_key = access_key
         self._thingsboard = ThingsBoard(host=host, port=thingsboard_port, tls_port=thingsboard_tls_port)

@@ -18,6 +18,7 @@ class _Sandbox:
         insecure: bool = False,
         state: str | PathLike[str] | None = None,
         seed: int | None = None,
+        any_key: bool = False,
     ) -> Self: ...
     @property
     def mqtt_address(self) -> str:

@@ -43,6 +43,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("--state", metavar="FILE", help="keep applications and devices in this file")
     command.add_argument("--app-id", default="demo-app", help="application (default %(default)s)")
     command.add_argument("--access-key", default="ttn-account-v2.demo", help="its key (default %(default)s)")
+    command.add_argument("--any-key", action="store_true", help="take any other application and access key, too")
     command.add_argument(
         "--device", action="append", default=[], metavar="DEV_ID", help="register a device; repeatable"
     )
@@ -168,6 +169,7 @@ def main(options: argparse.Namespace) -> int:
         insecure=options.insecure,
         state=options.state,
         seed=options.seed,
+        any_key=options.any_key,
         thingsboard_port=options.thingsboard or 0,
     )
     with sandbox:

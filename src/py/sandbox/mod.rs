@@ -83,7 +83,7 @@ impl PySandbox {
 #[pymethods]
 impl PySandbox {
     #[new]
-    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None))]
+    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new(
         host: &str,
@@ -94,9 +94,11 @@ impl PySandbox {
         insecure: bool,
         state: Option<PathBuf>,
         seed: Option<u64>,
+        any_key: bool,
     ) -> Self {
         let host = host.to_owned();
-        let options = Options { host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed };
+        let options =
+            Options { host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed, any_key };
         Self { options, running: OnceLock::new() }
     }
 

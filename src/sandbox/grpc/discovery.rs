@@ -113,7 +113,12 @@ impl Discovery for Directory {
     async fn get_by_app_id(&self, request: Request<GetByAppIdRequest>) -> Result<Response<Announcement>, Status> {
         self.network.faults.pause().await;
         let app_id = request.into_inner().app_id;
-        if self.network.registry().is_registered(&app_id) {
+        let registered = {
+            let mut registry = self.network.registry();
+            registry.welcome(&app_id);
+            registry.is_registered(&app_id)
+        };
+        if registered {
             return Ok(Response::new(self.handler()));
         }
         Err(not_found("AppID", &app_id))

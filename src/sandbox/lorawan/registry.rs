@@ -119,6 +119,8 @@ struct Application {
 /// Applications by ID.
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct Registry {
+    /// Whether applications and keys are taken as they come.
+    any_key: bool,
     applications: BTreeMap<String, Application>,
     made: u32,
     /// Grows with every change.
@@ -126,6 +128,19 @@ pub(in crate::sandbox) struct Registry {
 }
 
 impl Registry {
+    /// Take applications and keys as they come from now on.
+    pub(in crate::sandbox) fn take_any_key(&mut self) {
+        self.any_key = true;
+    }
+
+    /// Somebody names an application: where any is taken, it exists from now on.
+    pub(in crate::sandbox) fn welcome(&mut self, app_id: &str) {
+        if self.any_key && is_network_id(app_id) && !self.applications.contains_key(app_id) {
+            self.applications.insert(app_id.to_owned(), Application { registered: true, ..Application::default() });
+            self.version += 1;
+        }
+    }
+
     /// Register an application, or give a known one another key.
     pub(in crate::sandbox) fn add_application(
         &mut self,
@@ -146,8 +161,12 @@ impl Registry {
     }
 
     /// The rights of a login; `None` if there is no such application or key.
-    pub(in crate::sandbox) fn rights(&self, app_id: &str, key: &str) -> Option<BTreeSet<Right>> {
-        let application = self.applications.get(app_id)?;
+    pub(in crate::sandbox) fn rights(&mut self, app_id: &str, key: &str) -> Option<BTreeSet<Right>> {
+        self.welcome(app_id);
+        let application = self.applications.get_mut(app_id)?;
+        if self.any_key && !key.is_empty() && application.keys.iter().all(|(known, _)| known.reveal() != key) {
+            application.keys.push((AccessKey::new(key), Right::NORMAL.into()));
+        }
         application.keys.iter().find(|(known, _)| known.reveal() == key).map(|(_, rights)| rights.clone())
     }
 
@@ -312,6 +331,20 @@ mod tests {
         registry.add_application("demo-app", AccessKey::new("b"), [Right::ReadUplinks].into()).unwrap();
         assert_eq!(registry.rights("demo-app", "b").unwrap().len(), 1);
         assert!(registry.rights("demo-app", "c").is_none() && registry.rights("other", "a").is_none());
+    }
+
+    #[test]
+    fn where_any_key_is_taken_applications_exist_when_they_are_named() {
+        let mut registry = Registry::default();
+        registry.welcome("demo-app");
+        assert!(!registry.is_registered("demo-app"));
+        registry.take_any_key();
+        registry.welcome("demo-app");
+        assert!(registry.is_registered("demo-app"));
+        for key in ["a", "b"] {
+            assert_eq!(registry.rights("other", key), Some(Right::NORMAL.into()));
+        }
+        assert!(registry.rights("other", "").is_none() && registry.rights("No ID", "a").is_none());
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// Makes radio conditions repeatable.
     pub seed: Option<u64>,
+    /// Whether applications and keys are taken as they come.
+    pub any_key: bool,
 }
 
 impl Default for Options {
@@ -58,6 +60,7 @@ impl Default for Options {
             insecure: false,
             state: None,
             seed: None,
+            any_key: false,
         }
     }
 }
@@ -101,6 +104,9 @@ impl Sandbox {
         let network = Arc::new(Network::default());
         if let Some(seed) = options.seed {
             network.radio().seed(seed);
+        }
+        if options.any_key {
+            network.registry().take_any_key();
         }
         let state = match options.state.clone() {
             Some(path) => Some(Arc::new(StateFile::open(path, network.clone())?)),

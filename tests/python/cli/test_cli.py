@@ -97,6 +97,13 @@ def test_a_taken_port_is_told_with_a_hint() -> None:
     served.end()
 
 
+def test_the_sandbox_takes_any_key_on_request() -> None:
+    served = Served("--any-key", "--quiet")
+    with MQTTClient("other-app", "other-key", served.address) as client:
+        assert client.is_connected
+    assert served.end() == 0
+
+
 def test_run_gives_an_unmodified_script_our_package(tmp_path: Path) -> None:
     script = tmp_path / "old.py"
     (tmp_path / "beside.py").write_text("WORD = 'beside'\n")

@@ -418,3 +418,14 @@ def test_bad_requests_are_named(use: Any, words: str, sandbox: Sandbox) -> None:
 
 def test_the_pytest_plugin_gives_a_sandbox(thingslink_sandbox: Sandbox) -> None:
     assert thingslink_sandbox.device("node-1").downlinks == []
+
+
+def test_where_any_key_is_taken_applications_exist_when_somebody_names_them() -> None:
+    with Sandbox(any_key=True) as sandbox:
+        for app_id, key in (("one-app", "a"), ("one-app", "b"), ("other-app", "c"), (sandbox.app_id, "d")):
+            with thingslink.MQTTClient(app_id, key, sandbox.mqtt_address) as client:
+                assert client.is_connected
+        found = thingslink.ApplicationClient("third-app", "e", sandbox.handler_address, sandbox.ca_certs)
+        assert found.get().app_id == "third-app"
+        with pytest.raises(thingslink.LoginRefusedError):
+            thingslink.MQTTClient("one-app", "", sandbox.mqtt_address).connect()
