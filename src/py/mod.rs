@@ -14,6 +14,7 @@ mod error;
 mod face;
 mod forked;
 mod interpreter;
+mod lead;
 mod log;
 mod lorawan;
 mod manage;
@@ -39,6 +40,8 @@ mod _native {
 
     #[pymodule_export]
     use super::face::{call_errors_from, time_out_from};
+    #[pymodule_export]
+    use super::lead::{is_led, lead};
     #[pymodule_export]
     use super::lorawan::{
         PyActivationEvent, PyDeviceEvent, PyDeviceHandle, PyDownlinkEvent, PyFieldValue, PyMqttClient, PyPublisher,

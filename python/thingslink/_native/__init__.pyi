@@ -60,6 +60,8 @@ from thingslink._native.proto import (
 from thingslink._native.runtime import (
     _after_fork,
     _call_errors_from,
+    _is_led,
+    _lead,
     _shut_down,
     _time_out_from,
     callback_threads,
@@ -156,6 +158,8 @@ __all__ = [
     "_after_fork",
     "_call_errors_from",
     "_has_parameter",
+    "_is_led",
+    "_lead",
     "_murmur3_32",
     "_murmur3_128",
     "_parse_message",

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import builtins
+import io
+import os
 import runpy
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from thingslink import install_as
+from thingslink import _lead, _original_names, install_as
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: Option -> the variable that counts where it is not given.
+_VARIABLES = {
+    "discovery": "THINGSLINK_DISCOVERY",
+    "mqtt": "THINGSLINK_MQTT_ADDRESS",
+    "ca_file": "THINGSLINK_CA_FILE",
+}
 
 
 def add_to(commands: Any) -> None:
@@ -16,20 +31,107 @@ def add_to(commands: Any) -> None:
     command = commands.add_parser(
         "run",
         help="run a script that imports an original package over this library",
-        description="Run a script unmodified: `import ttn` gives this library. Options behind the script are its own.",
+        description="Run a script unmodified: `import ttn` gives this library. Options after the script are its own. "
+        "Clients that are given no address look for the public network, which was switched off in 2021: these options "
+        "lead them elsewhere. Addresses that the script names itself hold.",
     )
-    command.add_argument("script", help="the script's path")
+    command.add_argument(
+        "--discovery", metavar="HOST:PORT", help=f"discovery server to ask (or {_VARIABLES['discovery']})"
+    )
+    command.add_argument(
+        "--mqtt", metavar="ADDRESS", help=f"MQTT server, whatever discovery announces (or {_VARIABLES['mqtt']})"
+    )
+    command.add_argument(
+        "--ca-file", metavar="FILE", help=f"certificates to trust there, PEM (or {_VARIABLES['ca_file']})"
+    )
+    command.add_argument(
+        "--sandbox", action="store_true", help="an offline network of its own, for any application and access key"
+    )
+    command.add_argument(
+        "-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE ...", help="run a module in place of a script"
+    )
+    command.add_argument("script", nargs="?", help="the script's path")
     command.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script finds in sys.argv")
 
 
 def main(options: argparse.Namespace) -> int:
     """Run the script as `__main__`; its own exit code and exceptions come through."""
-    script = Path(options.script)
-    if not script.is_file():
-        print(f"error: no script at {options.script!r}", file=sys.stderr)
-        return 2
-    install_as()
-    sys.argv = [options.script, *options.arguments]
-    sys.path.insert(0, str(script.resolve().parent))
-    runpy.run_path(options.script, run_name="__main__")
+    module, script = options.module, options.script
+    if not module and not script:
+        return _wrong("which script? Give its path, or a module after -m")
+    if not module and not Path(script).is_file():
+        return _wrong(f"no script at {script!r}")
+    try:
+        _prepare(options)
+    except ValueError as error:
+        return _wrong(str(error))
+    if module:
+        sys.argv = module
+        runpy.run_module(module[0], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [script, *options.arguments]
+        _run(script)
     return 0
+
+
+def _wrong(words: str) -> int:
+    print(f"error: {words}", file=sys.stderr)
+    return 2
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    names, values = {}, {}
+    for option, variable in _VARIABLES.items():
+        given = getattr(options, option)
+        names[option] = f"--{option.replace('_', '-')}" if given is not None else variable
+        values[option] = given
+        if given is None and not options.sandbox:
+            values[option] = os.environ.get(variable) or None
+    if options.sandbox and any(value is not None for value in values.values()):
+        raise ValueError("--sandbox does not go together with --discovery, --mqtt and --ca-file")
+    sandbox = _lead.lead(**values, sandbox=options.sandbox, names=names)
+    if sandbox is not None:
+        print(
+            f"sandbox: MQTT on {sandbox.mqtt_address}, discovery on {sandbox.discovery_address}, "
+            f"handler on {sandbox.handler_address}",
+            file=sys.stderr,
+            flush=True,
+        )
+    install_as()
+    # Processes that the script starts import the originals by these, and are led as it is.
+    sys.path.insert(1, str(Path(_original_names.__file__).parent))
+    _lead.hand_down()
+
+
+def _run(script: str) -> None:
+    """Run a script as Python itself does: in a module `__main__` that stays until the end."""
+    path = os.path.abspath(script)  # noqa: PTH100 - links are not followed for __file__, as Python does not
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = os.path.dirname(os.path.realpath(script))  # noqa: PTH120 - text, as Python puts it there
+    module = ModuleType("__main__")
+    vars(module).update(
+        __file__=path, __cached__=None, __builtins__=builtins, __loader__=SourceFileLoader("__main__", path)
+    )
+    sys.modules["__main__"] = module
+    try:
+        with io.open_code(path) as file:
+            code = compile(file.read(), path, "exec", dont_inherit=True)
+        exec(code, vars(module))  # noqa: S102 - what the user asks for
+    except SystemExit:
+        raise
+    except BaseException as error:
+        _hide_ourselves(error, path)
+        raise
+
+
+def _hide_ourselves(error: BaseException, path: str) -> None:
+    """Let the traceback begin at the script, as it does without us."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_frame.f_code.co_filename != path:
+        traceback = traceback.tb_next
+    hook = sys.excepthook
+
+    def show(kind: type[BaseException], value: BaseException, _: TracebackType | None) -> None:
+        hook(kind, value.with_traceback(traceback), traceback)
+
+    sys.excepthook = show

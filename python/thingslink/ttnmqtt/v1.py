@@ -9,7 +9,7 @@ from collections import deque
 
 from thingslink import ttn, ttnmqtt
 from thingslink._blocking import wait_for
-from thingslink._native import NotConnectedError
+from thingslink._native import NotConnectedError, _is_led
 from thingslink.ttnmqtt.paho import PahoClient, encoded
 
 TYPE_CHECKING = False
@@ -25,6 +25,8 @@ _log = logging.getLogger("thingslink.ttnmqtt")
 _REGION = "eu"
 _DOMAIN = "thethings.network"
 _PORT = 1883
+#: Known again by its identity: a program that names this server itself is not led elsewhere.
+_DEFAULT = f"{_REGION}.{_DOMAIN}"
 
 
 class MQTTClient(ttnmqtt.MQTTClient):
@@ -74,16 +76,20 @@ class MQTTClient(ttnmqtt.MQTTClient):
 
     # -- connection --
 
-    def connect(self, address: str = f"{_REGION}.{_DOMAIN}", port: int = _PORT) -> None:
+    def connect(self, address: str = _DEFAULT, port: int = _PORT) -> None:
         """Connect and log in, by default to The Things Network's European server.
 
         Raises:
             OSError: The server is not reached.
             LoginRefusedError: Wrong ID or key.
         """
+        led = address is _DEFAULT and _is_led()
+        self._connect("" if led else f"{address}:{port}")
+
+    def _connect(self, address: str) -> None:
         if self._client is not None:
             self._client.close()
-        client = ttn.MQTTClient(self.APPID, self._access_key, f"{address}:{port}")
+        client = ttn.MQTTClient(self.APPID, self._access_key, address)
         self._client = client
         self._paho = PahoClient(client, self.APPID, self._message)
         client.set_connect_callback(self._connected)
@@ -99,7 +105,11 @@ class MQTTClient(ttnmqtt.MQTTClient):
 
     def customConnect(self, region: str, port: int = _PORT) -> None:
         """Connect to another region of The Things Network; a name with dots in it is taken as a whole."""
-        self.connect(region if "." in region or ":" in region else f"{region}.{_DOMAIN}", port)
+        if "." in region or ":" in region:
+            self._connect(f"{region}:{port}")
+        else:
+            # No address: the network is the library's choice.
+            self._connect("" if _is_led() else f"{region}.{_DOMAIN}:{port}")
 
     def disconnect(self) -> None:
         """Part with the server; ends ``start``."""

@@ -24,7 +24,6 @@ __all__ = ["MQTTClient"]
 _log = logging.getLogger("thingslink.ttnmqtt")
 #: Result codes, as the original's MQTT library had them.
 _GOOD, _LOST = 0, 7
-_DISCOVERY = "discovery.thethings.network:1900"
 
 
 class MQTTClient(ttnmqtt.MQTTClient):
@@ -38,7 +37,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
         appID: Application ID.
         appAccessKey: Its access key.
         mqttAddress: ``host:port``; empty asks the discovery server.
-        discovery_address: Server to ask.
+        discovery_address: Server to ask; by default the public network's.
     """
 
     def __init__(
@@ -47,7 +46,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
         appAccessKey: str,
         mqttAddress: str = "",
         *,
-        discovery_address: str = _DISCOVERY,
+        discovery_address: str | None = None,
     ) -> None:
         self.appID = appID
         self.connectFlag = 2
@@ -60,7 +59,8 @@ class MQTTClient(ttnmqtt.MQTTClient):
         self._missed: list[int] = []
         self._over = threading.Event()
         self._lock = threading.Lock()
-        self._client = ttn.MQTTClient(appID, appAccessKey, mqttAddress, discovery_address)
+        options: dict[str, Any] = {} if discovery_address is None else {"discovery_address": discovery_address}
+        self._client = ttn.MQTTClient(appID, appAccessKey, mqttAddress, **options)
         self._client.set_connect_callback(self._connected)
         self._client.set_close_callback(self._closed)
         self._client.set_uplink_callback(self._received)

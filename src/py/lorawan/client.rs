@@ -15,7 +15,7 @@ use super::convert::downlink;
 use super::device::PyDeviceHandle;
 use super::publisher::PyPublisher;
 use crate::client::lorawan::Config;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Trust};
 use crate::ids::{AccessKey, AppId, DevId};
 use crate::py::arguments::{Aliases, Given, text};
 use crate::py::convert::{self, seconds, trust};
@@ -78,7 +78,7 @@ impl PyMqttClient {
     #[pyo3(
         signature = (
             app_id=Given(None), access_key=Given(None), mqtt_address=None,
-            discovery_address="discovery.thethings.network:1900", reconnect=true, *,
+            discovery_address=None, reconnect=true, *,
             keep_alive=None, client_id="", clean_session=true, qos=0, tls=None, ca_certs=None,
             reconnect_min_delay=None, reconnect_max_delay=None, max_message_bytes=4 << 20, max_inflight=1000,
             queue_messages=None, queue_bytes=None, overflow="stop_reading",
@@ -93,7 +93,7 @@ impl PyMqttClient {
         app_id: Given<'py>,
         access_key: Given<'py>,
         mqtt_address: Option<String>,
-        discovery_address: &str,
+        discovery_address: Option<&str>,
         reconnect: bool,
         keep_alive: Option<Bound<'py, PyAny>>,
         client_id: &str,
@@ -119,7 +119,7 @@ impl PyMqttClient {
         let mut aliases = Aliases::new("MQTTClient", aliases);
         let app_id = aliases.require("app_id", app_id, &["appID"])?;
         let access_key = aliases.require("access_key", access_key, &["app_access_key", "appAccessKey"])?;
-        let mqtt_address = match aliases.find("mqtt_address", Given(None), &["mqttAddress"])? {
+        let mut mqtt_address = match aliases.find("mqtt_address", Given(None), &["mqttAddress"])? {
             Some(_) if mqtt_address.is_some() => {
                 return Err(PyTypeError::new_err("MQTTClient() got two values for 'mqtt_address'"));
             }
@@ -158,11 +158,14 @@ impl PyMqttClient {
         config.outbox.bytes = send_queue_bytes;
         config.outbox.in_flight = max_inflight;
         let acknowledging = Acknowledging::new(config.qos, manual_ack, on_callback_error)?;
-        let discovery = Discovery {
-            address: discovery_address.to_owned(),
-            certificate: pem("discovery_certificate", discovery_certificate.as_ref())?,
-            insecure: insecure_channel,
-        };
+        let certificate = pem("discovery_certificate", discovery_certificate.as_ref())?;
+        let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
+        if mqtt_address.is_empty() {
+            mqtt_address = discovery.lead.mqtt.clone().unwrap_or_default();
+            if let (None, Some(pem)) = (&ca_certs, &discovery.lead.trust) {
+                config.trust = Trust::Pem(pem.clone());
+            }
+        }
         let address = Arc::new(Address { mqtt: Mutex::new(mqtt_address), discovery, tls });
         *self.made.lock() = Some(Made { address, served: Served::new(config, acknowledging).or_raise(py)? });
         Ok(())

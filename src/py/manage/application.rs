@@ -63,7 +63,7 @@ impl PyApplicationClient {
     #[pyo3(
         signature = (
             app_id, access_key=Given(None), handler_address=Given(None), cert_content=None,
-            discovery_address="discovery.thethings.network:1900", *, insecure_channel=false, token=None,
+            discovery_address=None, *, insecure_channel=false, token=None,
             discovery_certificate=None, **aliases
         ),
         text_signature = "(app_id, access_key, handler_address='', cert_content='', discovery_address='discovery.thethings.network:1900', *, insecure_channel=False, token=None, discovery_certificate=None, **aliases)"
@@ -75,7 +75,7 @@ impl PyApplicationClient {
         access_key: Given<'py>,
         handler_address: Given<'py>,
         cert_content: Option<Bound<'py, PyAny>>,
-        discovery_address: &str,
+        discovery_address: Option<&str>,
         insecure_channel: bool,
         token: Option<Bound<'py, PyAny>>,
         discovery_certificate: Option<Bound<'py, PyAny>>,
@@ -92,11 +92,8 @@ impl PyApplicationClient {
         let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
         let server = if address.is_empty() {
             // What is given as the certificate does not count then: programs of the original pass anything here.
-            let discovery = Discovery {
-                address: discovery_address.to_owned(),
-                certificate: pem("discovery_certificate", discovery_certificate.as_ref())?,
-                insecure: insecure_channel,
-            };
+            let certificate = pem("discovery_certificate", discovery_certificate.as_ref())?;
+            let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
             let announcement = PyDiscoveryClient::announcement(py, &app_id, &discovery, None)?.wait(py)?;
             announced_server(&announcement, insecure_channel)?
         } else {

@@ -11,6 +11,7 @@ use crate::endpoint::Trust;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::exact_bytes;
 use crate::py::error::OrRaise as _;
+use crate::py::lead::Lead;
 use crate::py::prepared::{Face, Prepared};
 use crate::py::proto::{Place, PyRepeated};
 use crate::rpc::message::{descriptor, elements};
@@ -30,17 +31,6 @@ pub(in crate::py) fn pem(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResu
         return Err(wrong_type(name, "PEM text or PEM bytes", value));
     };
     Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
-}
-
-/// A connection to a discovery server.
-pub(super) fn connect(
-    py: Python<'_>,
-    address: &str,
-    certificate: Option<Vec<u8>>,
-    insecure: bool,
-) -> PyResult<Arc<Connection>> {
-    let endpoints = addresses("discovery_address", address, DISCOVERY_PORT, !insecure).or_raise(py)?;
-    Connection::new(py, endpoints, &certificate.map_or(Trust::System, Trust::Pem))
 }
 
 /// Asks a discovery server of The Things Network who serves what.
@@ -102,6 +92,26 @@ pub(in crate::py) struct Discovery {
     pub(in crate::py) address: String,
     pub(in crate::py) certificate: Option<Vec<u8>>,
     pub(in crate::py) insecure: bool,
+    /// What stands in for the public network; nothing if the program has named a server.
+    pub(in crate::py) lead: Lead,
+}
+
+impl Discovery {
+    /// The server that a program has named, or the one that programs without an address are led to.
+    pub(in crate::py) fn new(address: Option<&str>, certificate: Option<Vec<u8>>, insecure: bool) -> Self {
+        if let Some(address) = address {
+            return Self { address: address.to_owned(), certificate, insecure, lead: Lead::default() };
+        }
+        let lead = Lead::current();
+        let certificate = certificate.or_else(|| lead.trust.clone());
+        Self { address: lead.discovery().to_owned(), certificate, insecure, lead }
+    }
+
+    /// A connection to it.
+    fn connect(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
+        let endpoints = addresses("discovery_address", &self.address, DISCOVERY_PORT, !self.insecure).or_raise(py)?;
+        Connection::new(py, endpoints, &self.certificate.clone().map_or(Trust::System, Trust::Pem))
+    }
 }
 
 impl PyDiscoveryClient {
@@ -112,7 +122,11 @@ impl PyDiscoveryClient {
         discovery: &Discovery,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Prepared<DynamicMessage>> {
-        let connection = connect(py, &discovery.address, discovery.certificate.clone(), discovery.insecure)?;
+        if let Some(address) = discovery.lead.only_mqtt() {
+            return Ok(Prepared::Ready(message("discovery.Announcement", &[("mqtt_address", address)])));
+        }
+        let connection = discovery.connect(py)?;
+        let mqtt = discovery.lead.mqtt.clone();
         let by_app_id = method(SERVICE, "GetByAppID")?;
         let client = Bound::new(py, PyStub::new(SERVICE, connection.clone()))?.into_any();
         let request = message("discovery.GetByAppIDRequest", &[("app_id", app_id)]);
@@ -120,7 +134,11 @@ impl PyDiscoveryClient {
         let answer = invoke(py, &client, &by_app_id, request, call);
         Prepared::settle(py, answer, move |py, answer| {
             connection.close();
-            answer?.into_message(py, &by_app_id).map(Prepared::Ready)
+            let mut announcement = answer?.into_message(py, &by_app_id)?;
+            if let Some(address) = mqtt {
+                announcement.set_field_by_name("mqtt_address", Value::String(address));
+            }
+            Ok(Prepared::Ready(announcement))
         })
     }
 }
@@ -128,16 +146,21 @@ impl PyDiscoveryClient {
 #[pymethods]
 impl PyDiscoveryClient {
     #[new]
-    #[pyo3(signature = (discovery_address="discovery.thethings.network:1900", certificate=None, insecure_channel=false))]
+    #[pyo3(
+        signature = (discovery_address=None, certificate=None, insecure_channel=false),
+        text_signature = "(discovery_address='discovery.thethings.network:1900', certificate=None, insecure_channel=False)"
+    )]
     fn new(
         py: Python<'_>,
-        discovery_address: &str,
+        discovery_address: Option<&str>,
         certificate: Option<Bound<'_, PyAny>>,
         insecure_channel: bool,
     ) -> PyResult<Self> {
-        let connection = connect(py, discovery_address, pem("certificate", certificate.as_ref())?, insecure_channel)?;
+        let certificate = pem("certificate", certificate.as_ref())?;
+        let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
+        let connection = discovery.connect(py)?;
         let client = Py::new(py, PyStub::new(SERVICE, connection.clone()))?.into_any();
-        let asked = Asked { address: discovery_address.to_owned(), client: Mutex::new(client), connection };
+        let asked = Asked { address: discovery.address, client: Mutex::new(client), connection };
         Ok(Self { asked: Arc::new(asked), face: Face::default() })
     }
 

@@ -4,7 +4,7 @@ use crate::sync::Mutex;
 
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use super::application::PyApplicationClient;
 use super::discovery::{Discovery, PyDiscoveryClient};
@@ -38,7 +38,7 @@ impl PyHandlerClient {
     #[new]
     #[pyo3(
         signature = (
-            app_id, access_key=Given(None), discovery_address="discovery.thethings.network:1900", cert_path=None,
+            app_id, access_key=Given(None), discovery_address=None, cert_path=None,
             insecure_channel=false, *, token=None, timeout=None, **aliases
         ),
         text_signature = "(app_id, access_key, discovery_address='discovery.thethings.network:1900', cert_path='', insecure_channel=False, *, token=None, timeout=None, **aliases)"
@@ -48,7 +48,7 @@ impl PyHandlerClient {
         py: Python<'py>,
         app_id: &Bound<'py, PyAny>,
         access_key: Given<'py>,
-        discovery_address: &str,
+        discovery_address: Option<&str>,
         cert_path: Option<Bound<'py, PyAny>>,
         insecure_channel: bool,
         token: Option<Bound<'py, PyAny>>,
@@ -66,7 +66,7 @@ impl PyHandlerClient {
             crate::endpoint::Trust::Pem(pem) => Some(pem),
             _ => None,
         };
-        let discovery = Discovery { address: discovery_address.to_owned(), certificate, insecure: insecure_channel };
+        let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
         let announcement = PyDiscoveryClient::announcement(py, &app_id, &discovery, timeout.as_ref())?.wait(py)?;
         let announcement = Some(wrap(py, Place::new(announcement))?.unbind());
         let state = State { app_id, key, token, insecure: insecure_channel, announcement };
@@ -142,6 +142,9 @@ impl PyHandlerClient {
         arguments.set_item("discovery_address", &self.discovery.address)?;
         arguments.set_item("insecure_channel", self.discovery.insecure)?;
         arguments.set_item("discovery_certificate", self.discovery.certificate.as_deref())?;
+        if let Some(pem) = &self.discovery.lead.trust {
+            arguments.set_item("ca_certs", PyBytes::new(py, pem))?;
+        }
         if let Some(options) = options {
             arguments.update(options.as_mapping())?;
         }

@@ -1,0 +1,6 @@
+"""Gives this library's ``tb_device_mqtt`` in its place."""
+
+from thingslink import _lead, install_as
+
+_lead.follow()
+install_as()
