@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingslink._native import _ThingsBoard
 from thingslink._waiting import wait_for
-from thingslink.thingsboard.checksum import checksum as firmware_checksum
+from thingslink.thingsboard.checksum import checksum as package_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -166,16 +166,26 @@ class ThingsBoard(_ThingsBoard):
             algorithm: One of those that ThingsBoard has.
             checksum: ``fw_checksum``; computed if it is not given.
         """
-        if checksum is None:
-            checksum = firmware_checksum(data, algorithm)
-        attributes = {
-            "fw_title": title,
-            "fw_version": version,
-            "fw_size": len(data),
-            "fw_checksum": checksum,
-            "fw_checksum_algorithm": algorithm,
-        }
-        self._offer_firmware(device, json.dumps(attributes), data)
+        self._offer("fw", device, data, title=title, version=version, algorithm=algorithm, checksum=checksum)
+
+    def offer_software(
+        self,
+        device: str,
+        title: str,
+        version: str,
+        data: bytes,
+        *,
+        algorithm: str = "SHA256",
+        checksum: str | None = None,
+    ) -> None:
+        """Offer a software package to a device, as ``offer_firmware`` does with firmware (``sw_title``, …)."""
+        self._offer("sw", device, data, title=title, version=version, algorithm=algorithm, checksum=checksum)
+
+    def _offer(self, kind: str, device: str, data: bytes, *, algorithm: str, checksum: str | None, **told: str) -> None:
+        known = package_checksum(data, algorithm) if checksum is None else checksum
+        attributes = {**told, "size": len(data), "checksum": known, "checksum_algorithm": algorithm}
+        text = json.dumps({f"{kind}_{name}": value for name, value in attributes.items()})
+        self._offer_package(device, kind, text, data)
 
     def wait_for(self, holds: Callable[[], T | None], *, timeout: float = 10) -> T:
         """Wait until something holds, as `thingslink.sandbox.Sandbox.wait_for` does.

@@ -339,12 +339,16 @@ class DeviceClient:
         """A connection ended: 0 when that was asked for, 7 when it was lost."""
     def _hear_limits(self, _number: int, _answer: Any) -> None:
         """The question for the session's limits, which is the client's own, was answered."""
-    def _hear_firmware(self, _attributes: dict[str, Any]) -> None:
-        """Shared attributes name a firmware package."""
-    def _hear_firmware_piece(self, _request: str, _data: bytes) -> None:
-        """A piece of a firmware package came."""
-    def _hear_firmware_refusal(self, _reason: Any) -> None:
-        """A piece of a firmware package was refused."""
+    def _hear_package(self, _kind: str, _attributes: dict[str, Any], _pushed: bool) -> None:
+        """Shared attributes name a package of this kind, ``fw`` or ``sw``: pushed by the server, or an answer."""
+    def _hear_piece(self, _kind: str, _request: int, _piece: int, _data: bytes) -> None:
+        """A piece of a package came."""
+    def _hear_piece_refused(self, _reason: Any, _request: int | None) -> None:
+        """A piece of a package was refused by the server, or, of this request, given up on its way."""
+    def _hear_piece_missing(self) -> None:
+        """The time that was given to ``_native_await_piece`` is over."""
+    def _native_await_piece(self, patience: _Seconds) -> None:
+        """Have ``_hear_piece_missing`` called after so many seconds; what was asked before holds no longer."""
     def _hear_device_dropped(self, _content: dict[str, Any]) -> None:
         """The server dropped a device behind the gateway."""
     def _on_decoded_message(self, _content: Any, _message: Any) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from thingslink._native import DeviceClient, RateLimit, TBPublishInfo, TlsSettings, _has_parameter
 
 from . import constructor
-from .constants import CLAIMING_TOPIC, log
+from .constants import CLAIMING_TOPIC, TBFirmwareState, log
 from .constructor import MESSAGES, POINTS, TELEMETRY
 from .mqtt import ConnectFlags, DisconnectFlags, MqttClient, ReasonCode, check_callable
 from .provisioning import provision
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .firmware import Download
+    from .packages import Packages
 
     _Callback: TypeAlias = Callable[..., object]
     _Seconds: TypeAlias = float | timedelta
@@ -87,6 +87,14 @@ class TBDeviceMqttClient(DeviceClient):
     """The firmware package that came last; there after the first one."""
     firmware_received: bool
     """Whether a package is complete and being handled."""
+    current_software_info: dict[str, str]
+    """What is told about the installed software."""
+    software_info: dict[str, Any]
+    """The shared attributes of the software package that came last; there after the first one."""
+    software_data: bytes
+    """The software package that came last; there after the first one."""
+    software_received: bool
+    """Whether a software package is complete and being handled."""
     rate_limits_received: bool
     """Whether the session's limits were answered."""
 
@@ -96,11 +104,14 @@ class TBDeviceMqttClient(DeviceClient):
     __mqtt: MqttClient | None = None
     __connect_callback: _Callback | None = None
     __limits_callback: _Callback | None = None
+    __packages: Packages | None = None
     _on_firmware_received: _Callback | None = None
     _on_firmware_url: _Callback | None = None
-    _firmware_elsewhere: tuple[Any, ...] | None = None
-    _firmware_answer: Any = None
-    _download: Download | None = None
+    _on_software_received: _Callback | None = None
+    _on_software_url: _Callback | None = None
+    _is_connect_callback_running = False
+    #: Bytes of the largest message that the server takes, once it has told; 0 before.
+    _most_bytes_told = 0
 
     @constructor.of_every_generation("username", "port", "quality_of_service")
     def __init__(
@@ -160,13 +171,16 @@ class TBDeviceMqttClient(DeviceClient):
         self.__mqtt = MqttClient(self)
         self._lock = threading.RLock()
         self.quality_of_service = quality
-        self.current_firmware_info = {
-            "current_fw_title": "Initial",
-            "current_fw_version": "v0",
-            "fw_state": "IDLE",
-            "fw_error": "",
-        }
-        self.firmware_received = False
+        self.current_firmware_info, self.current_software_info = (
+            {
+                f"current_{kind}_title": "Initial",
+                f"current_{kind}_version": "v0",
+                f"{kind}_state": "IDLE",
+                f"{kind}_error": "",
+            }
+            for kind in ("fw", "sw")
+        )
+        self.firmware_received = self.software_received = False
         self.rate_limits_received = False
         self._chunk_size = constructor.number("chunk_size", more.get("chunk_size", 0))
 
@@ -284,21 +298,34 @@ class TBDeviceMqttClient(DeviceClient):
         else:
             log.warning("Cannot retrieve service configuration, session will use default configuration.")
 
-    # Firmware and provisioning. Few programs come here, and what it imports is large.
+    # Packages and provisioning. Few programs come here, and what it imports is large.
+
+    def _all_packages(self) -> Packages:
+        from .packages import Packages  # noqa: PLC0415
+
+        with self._lock:
+            if self.__packages is None:
+                self.__packages = Packages()
+            return self.__packages
 
     def get_firmware_update(self) -> None:
-        """Download the firmware package that the shared attributes announce, now and whenever they change."""
-        from . import firmware  # noqa: PLC0415
+        """Download the firmware package that the shared attributes announce, now and whenever they change.
 
-        firmware.start(self)
+        A lost connection goes on at the missing piece after the next login. What cannot be had ends in the state
+        FAILED, with the server's word as ``current_firmware_info["fw_error"]``; another call, or another announcement
+        of the server's, begins anew.
+        """
+        from .packages import FIRMWARE  # noqa: PLC0415
+
+        self._all_packages().get(self, FIRMWARE)
 
     def update_firmware_info(
         self, title: str | None = None, version: str | None = None, state: Any = None, error: str | None = None
     ) -> None:
-        """Change what is told about the firmware, and send it as telemetry."""
-        from . import firmware  # noqa: PLC0415
+        """Change what is told about the firmware, and send it as telemetry, with the present time."""
+        from .packages import FIRMWARE  # noqa: PLC0415
 
-        firmware.update(self, title, version, state, error)
+        self._all_packages().tell(self, FIRMWARE, title=title, version=version, state=state, error=error)
 
     def set_on_firmware_received_callback(self, cb: _Callback | None) -> None:
         """Set what gets a downloaded package: ``cb(client, data, version)``."""
@@ -312,6 +339,41 @@ class TBDeviceMqttClient(DeviceClient):
         """
         check_callable("cb", cb)
         self._on_firmware_url = cb
+
+    def get_software_update(self) -> None:
+        """Download the software package that the shared attributes announce, as ``get_firmware_update`` does firmware.
+
+        Without this call, or a callback for them, software packages are not fetched.
+        """
+        from .packages import SOFTWARE  # noqa: PLC0415
+
+        self._all_packages().get(self, SOFTWARE)
+
+    def update_software_info(
+        self,
+        *,
+        title: str | None = None,
+        version: str | None = None,
+        state: TBFirmwareState | str | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Change what is told about the software, and send it as telemetry, with the present time."""
+        from .packages import SOFTWARE  # noqa: PLC0415
+
+        self._all_packages().tell(self, SOFTWARE, title=title, version=version, state=state, error=error)
+
+    def set_on_software_received_callback(self, cb: _Callback | None) -> None:
+        """Set what gets a downloaded software package: ``cb(client, data, version)``."""
+        from .packages import SOFTWARE  # noqa: PLC0415
+
+        check_callable("cb", cb)
+        self._all_packages().want(SOFTWARE)
+        self._on_software_received = cb
+
+    def set_on_software_url_callback(self, cb: _Callback | None) -> None:
+        """Set what is told of a software package that lies elsewhere, as ``set_on_firmware_url_callback`` does."""
+        check_callable("cb", cb)
+        self._on_software_url = cb
 
     @staticmethod
     def provision(
@@ -405,12 +467,18 @@ class TBDeviceMqttClient(DeviceClient):
     # Called by the native client, one at a time, from the thread that serves this client.
 
     def _hear_connected(self, code: int, reason: str, session_present: bool) -> None:
+        if code == 0 and self.__packages is not None:
+            self.__packages.hear_connected(self)
         mqtt = self._client
         told = self._on_connect if mqtt._on_connect is None else mqtt._on_connect
         # Without a callback nobody else is called: no reason for a thread of its own.
         if told != self._on_connect or self.__connect_callback is not None:
             self._native_claim_thread()
-        told(mqtt, None, ConnectFlags(session_present), ReasonCode(code, reason), None)
+        self._is_connect_callback_running = True
+        try:
+            told(mqtt, None, ConnectFlags(session_present), ReasonCode(code, reason), None)
+        finally:
+            self._is_connect_callback_running = False
 
     def _hear_disconnected(self, code: int) -> None:
         told = self._client._on_disconnect
@@ -420,27 +488,33 @@ class TBDeviceMqttClient(DeviceClient):
             told(self._client, None, DisconnectFlags(is_disconnect_packet_from_server=False), reason, None)
 
     def _hear_limits(self, number: int, answer: Any) -> None:
+        most = answer.get("maxPayloadSize") if isinstance(answer, dict) else None
+        self._most_bytes_told = most if isinstance(most, int) and most > 0 else 0
         told = self.service_configuration_callback
         if told is not None:
             if self.__limits_callback is not None:
                 self._native_claim_thread()
             told(number, answer, None)
 
-    def _hear_firmware(self, attributes: dict[str, Any]) -> None:
-        from . import firmware  # noqa: PLC0415
+    def _hear_package(self, kind: str, attributes: dict[str, Any], pushed: bool) -> None:
+        if kind == "fw" or self.__packages is not None:
+            self._native_claim_thread()
+            self._all_packages().hear_attributes(self, kind, attributes, pushed=pushed)
 
-        self._native_claim_thread()
-        firmware.on_attributes(self, attributes)
+    def _hear_piece(self, kind: str, request: int, piece: int, data: bytes) -> None:
+        if self.__packages is not None:
+            self._native_claim_thread()
+            self.__packages.hear_piece(self, kind, request, piece, data)
 
-    def _hear_firmware_piece(self, request: str, data: bytes) -> None:
-        from . import firmware  # noqa: PLC0415
+    def _hear_piece_refused(self, reason: Any, request: int | None) -> None:
+        if self.__packages is not None:
+            self._native_claim_thread()
+            self.__packages.hear_refused(self, reason, request)
 
-        firmware.on_chunk(self, request, data)
-
-    def _hear_firmware_refusal(self, reason: Any) -> None:
-        from . import firmware  # noqa: PLC0415
-
-        firmware.on_error(self, reason)
+    def _hear_piece_missing(self) -> None:
+        if self.__packages is not None:
+            self._native_claim_thread()
+            self.__packages.hear_missing(self)
 
     if TYPE_CHECKING:
         # Programs keep whatever they like here.

@@ -95,7 +95,9 @@ impl Platform for Device {
         match event {
             Event::Connected { again, .. } => self.introduce(outbox, *again),
             // The server neither acknowledges what it refuses so nor stays: it would be asked again for ever.
-            Event::Message(message) if message.topic == names::FIRMWARE_ERROR => {
+            Event::Message(message)
+                if [names::FIRMWARE_ERROR, names::SOFTWARE_ERROR].contains(&message.topic.as_str()) =>
+            {
                 outbox.withdraw(names::is_package_request, code::IMPLEMENTATION_SPECIFIC);
             }
             _ => {}

@@ -7,6 +7,8 @@ pub enum Request {
     Attributes(u64),
     /// A call to the server, by its number.
     Call(u64),
+    /// For a piece of a package; there is one at a time.
+    Piece,
 }
 
 /// A request was not answered in time.

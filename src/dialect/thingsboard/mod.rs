@@ -13,4 +13,4 @@ pub use rate_limit::{RateLimit, TokenBucket, Window};
 pub use reason::PublishCode;
 pub use session_limits::{LimitTexts, SessionLimits};
 pub use telemetry::{Chunk, Entry, Field, Part, Stamp, split};
-pub use topic::{Topic, names};
+pub use topic::{Package, Topic, names};

@@ -13,9 +13,11 @@ pub mod names {
     pub const PROVISION_REQUEST: &str = "/provision/request";
     pub const PROVISION_RESPONSE: &str = "/provision/response";
     pub const FIRMWARE_REQUEST: &str = "v2/fw/request/";
-    pub const SOFTWARE_REQUEST: &str = "v2/sw/request/";
     pub const FIRMWARE_RESPONSE: &str = "v2/fw/response/";
     pub const FIRMWARE_ERROR: &str = "v2/fw/error";
+    pub const SOFTWARE_REQUEST: &str = "v2/sw/request/";
+    pub const SOFTWARE_RESPONSE: &str = "v2/sw/response/";
+    pub const SOFTWARE_ERROR: &str = "v2/sw/error";
     pub const GATEWAY_CONNECT: &str = "v1/gateway/connect";
     pub const GATEWAY_DISCONNECT: &str = "v1/gateway/disconnect";
     pub const GATEWAY_TELEMETRY: &str = "v1/gateway/telemetry";
@@ -32,6 +34,29 @@ pub mod names {
     }
 }
 
+/// What kind of package a device is sent over the air.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Package {
+    /// Firmware.
+    Firmware,
+    /// Software.
+    Software,
+}
+
+impl Package {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Firmware, Self::Software];
+
+    /// What the names of its attributes and its topics begin with.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Firmware => "fw",
+            Self::Software => "sw",
+        }
+    }
+}
+
 /// A topic that the server publishes to, by what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic<'t> {
@@ -43,10 +68,10 @@ pub enum Topic<'t> {
     RpcRequest(&'t str),
     /// Answer to a call to the server, by its number.
     RpcResponse(&'t str),
-    /// A piece of a firmware package: number of the request, number of the piece.
-    FirmwareChunk(&'t str, &'t str),
-    /// A firmware request was refused.
-    FirmwareError,
+    /// A piece of a package: number of the request, number of the piece.
+    Piece(Package, &'t str, &'t str),
+    /// A request for a piece was refused. The server says so of software on the topic for firmware, too.
+    PieceRefused,
     /// Shared attributes of a device behind the gateway changed.
     GatewayAttributes,
     /// Answer to an attribute request for such a device.
@@ -65,7 +90,7 @@ impl<'t> Topic<'t> {
     pub fn parse(topic: &'t str) -> Self {
         match topic {
             names::ATTRIBUTES => return Self::Attributes,
-            names::FIRMWARE_ERROR => return Self::FirmwareError,
+            names::FIRMWARE_ERROR | names::SOFTWARE_ERROR => return Self::PieceRefused,
             names::GATEWAY_ATTRIBUTES => return Self::GatewayAttributes,
             names::GATEWAY_ATTRIBUTES_RESPONSE => return Self::GatewayAttributesResponse,
             names::GATEWAY_RPC => return Self::GatewayRpc,
@@ -78,10 +103,14 @@ impl<'t> Topic<'t> {
             Self::RpcResponse(id)
         } else if let Some(id) = topic.strip_prefix(names::ATTRIBUTES_RESPONSE) {
             Self::AttributesResponse(id)
-        } else if let Some(rest) = topic.strip_prefix(names::FIRMWARE_RESPONSE) {
-            rest.split_once("/chunk/").map_or(Self::Other, |(request, chunk)| Self::FirmwareChunk(request, chunk))
         } else {
-            Self::Other
+            [(Package::Firmware, names::FIRMWARE_RESPONSE), (Package::Software, names::SOFTWARE_RESPONSE)]
+                .into_iter()
+                .find_map(|(package, prefix)| {
+                    let (request, piece) = topic.strip_prefix(prefix)?.split_once("/chunk/")?;
+                    Some(Self::Piece(package, request, piece))
+                })
+                .unwrap_or(Self::Other)
         }
     }
 }
@@ -97,9 +126,11 @@ mod tests {
             ("v1/devices/me/attributes/response/7", Topic::AttributesResponse("7")),
             ("v1/devices/me/rpc/request/a b", Topic::RpcRequest("a b")),
             ("v1/devices/me/rpc/response/2", Topic::RpcResponse("2")),
-            ("v2/fw/response/1/chunk/12", Topic::FirmwareChunk("1", "12")),
+            ("v2/fw/response/1/chunk/12", Topic::Piece(Package::Firmware, "1", "12")),
+            ("v2/sw/response/1/chunk/12", Topic::Piece(Package::Software, "1", "12")),
             ("v2/fw/response/1", Topic::Other),
-            ("v2/fw/error", Topic::FirmwareError),
+            ("v2/fw/error", Topic::PieceRefused),
+            ("v2/sw/error", Topic::PieceRefused),
             ("v1/gateway/attributes", Topic::GatewayAttributes),
             ("v1/gateway/attributes/response", Topic::GatewayAttributesResponse),
             ("v1/gateway/rpc", Topic::GatewayRpc),

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use super::PyFollower;
 use super::follower::to_dicts;
+use crate::dialect::thingsboard::Package;
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::log;
@@ -202,8 +203,17 @@ impl PyThingsBoard {
         Ok(())
     }
 
-    fn _offer_firmware(&self, py: Python<'_>, device: &str, attributes: &str, data: Vec<u8>) -> PyResult<()> {
-        self.server()?.offer_firmware(device, object("attributes", attributes)?, data).or_raise(py)
+    fn _offer_package(
+        &self,
+        py: Python<'_>,
+        device: &str,
+        kind: &str,
+        attributes: &str,
+        data: Vec<u8>,
+    ) -> PyResult<()> {
+        let package = Package::ALL.into_iter().find(|package| package.prefix() == kind);
+        let package = package.ok_or_else(|| PyValueError::new_err(format!("there are no packages {kind:?}")))?;
+        self.server()?.offer_package(device, package, object("attributes", attributes)?, data).or_raise(py)
     }
 
     /// Let devices be provisioned with this key and secret; without them no longer.

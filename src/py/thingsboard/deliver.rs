@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
@@ -14,7 +15,7 @@ use super::registry::Registry;
 use super::telemetry::Parts;
 use crate::client::thingsboard::{Client, Config, Device, Expired, Meters, Request, Traffic};
 use crate::client::{Body, Delivery, Incoming};
-use crate::dialect::thingsboard::{Topic, connect_reason, names};
+use crate::dialect::thingsboard::{Package, Topic, connect_reason, names};
 use crate::error::Error;
 use crate::py::owner::Owner;
 use crate::py::serve::{Serve, is_our_interrupt, served};
@@ -115,8 +116,8 @@ impl Shared {
                 );
                 logger::log(py, "error", &text);
                 if names::is_package_request(&topic) {
-                    self.owner.home().claim();
-                    client.call_method1("_hear_firmware_refusal", (text,))?;
+                    let request = topic.split('/').nth(3).and_then(|number| number.parse::<u64>().ok());
+                    client.call_method1("_hear_piece_refused", (text, request))?;
                 }
                 Ok(())
             }
@@ -135,10 +136,11 @@ impl Shared {
         let py = client.py();
         let address = Topic::parse(&message.topic);
         self.client.charge(address);
-        if let Topic::FirmwareChunk(request, _) = address {
+        if let Topic::Piece(package, request, piece) = address {
+            let numbers = self.number(py, message, request).zip(self.number(py, message, piece));
+            let Some((request, piece)) = numbers else { return Ok(()) };
             let data = PyBytes::new(py, message.body.bytes());
-            self.owner.home().claim();
-            client.call_method1("_hear_firmware_piece", (request, data))?;
+            client.call_method1("_hear_piece", (package.prefix(), request, piece, data))?;
             return Ok(());
         }
         let content = decode(py, &message.body)?;
@@ -162,20 +164,19 @@ impl Shared {
                 }
                 let shared = content.cast::<PyDict>().ok().and_then(|dict| dict.get_item("shared").ok().flatten());
                 match shared {
-                    Some(shared) => firmware_attributes(client, &shared),
+                    Some(shared) => packages(client, &shared, false),
                     None => Ok(()),
                 }
             }
-            Topic::FirmwareError => {
-                self.owner.home().claim();
-                client.call_method1("_hear_firmware_refusal", (content,))?;
+            Topic::PieceRefused => {
+                client.call_method1("_hear_piece_refused", (content, py.None()))?;
                 Ok(())
             }
             Topic::GatewayAttributes
             | Topic::GatewayAttributesResponse
             | Topic::GatewayRpc
             | Topic::GatewayDisconnect => self.deliver_gateway(client, address, message, &content),
-            Topic::FirmwareChunk(..) | Topic::Other => {
+            Topic::Piece(..) | Topic::Other => {
                 self.owner.home().claim();
                 client.call_method1("_on_decoded_message", (content, raw(py, message)?))?;
                 Ok(())
@@ -220,7 +221,7 @@ impl Shared {
         for callback in callbacks {
             self.call_attributes(client, &callback, content, &py.None().into_bound(py));
         }
-        firmware_attributes(client, content)
+        packages(client, content, true)
     }
 }
 
@@ -234,12 +235,18 @@ fn hear_disconnected(client: &Bound<'_, PyAny>, code: u8) -> PyResult<()> {
     Ok(())
 }
 
-/// Shared attributes may announce a firmware package.
-fn firmware_attributes(client: &Bound<'_, PyAny>, attributes: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Shared attributes may announce packages.
+fn packages(client: &Bound<'_, PyAny>, attributes: &Bound<'_, PyAny>, pushed: bool) -> PyResult<()> {
     let Ok(attributes) = attributes.cast::<PyDict>() else { return Ok(()) };
-    client.setattr("firmware_info", attributes)?;
-    if attributes.contains("fw_version")? || attributes.contains("fw_title")? {
-        client.call_method1("_hear_firmware", (attributes,))?;
+    let py = client.py();
+    client.setattr(intern!(py, "firmware_info"), attributes)?;
+    for (package, title, version) in [
+        (Package::Firmware, intern!(py, "fw_title"), intern!(py, "fw_version")),
+        (Package::Software, intern!(py, "sw_title"), intern!(py, "sw_version")),
+    ] {
+        if attributes.contains(title)? || attributes.contains(version)? {
+            client.call_method1("_hear_package", (package.prefix(), attributes, pushed))?;
+        }
     }
     Ok(())
 }

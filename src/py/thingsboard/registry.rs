@@ -28,15 +28,17 @@ pub(super) struct GatewaySubscription {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) callback: Callback,
-    /// The task that ends the wait.
-    pub(super) timer: Option<AbortHandle>,
+    /// What ends the wait.
+    pub(super) _timer: Option<Timer>,
 }
 
-impl Drop for Pending {
+/// The task that ends a wait, and itself ends with it.
+#[derive(Debug)]
+pub(super) struct Timer(pub(super) AbortHandle);
+
+impl Drop for Timer {
     fn drop(&mut self) {
-        if let Some(timer) = &self.timer {
-            timer.abort();
-        }
+        self.0.abort();
     }
 }
 
@@ -49,6 +51,8 @@ pub(super) struct Registry {
     pub(super) last_gateway_subscription: u64,
     pub(super) attribute_requests: HashMap<u64, Pending>,
     pub(super) calls: HashMap<u64, Pending>,
+    /// How long a piece of a package is waited for.
+    pub(super) piece: Option<Timer>,
     pub(super) rpc: Option<Callback>,
     pub(super) gateway_rpc: Option<Callback>,
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use super::callback::Callback;
 use super::deliver::Shared;
 use super::exceptions::TBTimeoutException;
-use super::registry::Pending;
+use super::registry::{Pending, Timer};
 use crate::client::thingsboard::Request;
 
 impl Shared {
@@ -19,22 +19,29 @@ impl Shared {
         callback: Callback,
         patience: Option<Duration>,
     ) -> PyResult<()> {
-        let timer = match patience {
-            Some(patience) => {
-                let task = self.owner.process()?.handle.spawn(self.client.clone().expire(request, patience));
-                Some(task.abort_handle())
-            }
-            None => None,
-        };
-        let pending = Pending { callback, timer };
+        let timer = patience.map(|patience| self.timer(request, patience)).transpose()?;
+        let pending = Pending { callback, _timer: timer };
         let mut registry = self.registry.lock();
         let replaced = match request {
             Request::Attributes(number) => registry.attribute_requests.insert(number, pending),
             Request::Call(number) => registry.calls.insert(number, pending),
+            Request::Piece => None,
         };
         drop(registry);
         // Dropped outside the lock: this may run Python code.
         drop(replaced);
+        Ok(())
+    }
+
+    fn timer(&self, request: Request, patience: Duration) -> PyResult<Timer> {
+        let task = self.owner.process()?.handle.spawn(self.client.clone().expire(request, patience));
+        Ok(Timer(task.abort_handle()))
+    }
+
+    /// Tell after `patience` that a piece of a package has not come; what was said before holds no longer.
+    pub(super) fn await_piece(&self, patience: Duration) -> PyResult<()> {
+        let timer = self.timer(Request::Piece, patience)?;
+        self.registry.lock().piece = Some(timer);
         Ok(())
     }
 
@@ -44,6 +51,7 @@ impl Shared {
         match request {
             Request::Attributes(number) => registry.attribute_requests.remove(&number),
             Request::Call(number) => registry.calls.remove(&number),
+            Request::Piece => None,
         }
     }
 
@@ -95,6 +103,10 @@ impl Shared {
 
     pub(super) fn expire(&self, client: &Bound<'_, PyAny>, request: Request) -> PyResult<()> {
         let py = client.py();
+        if request == Request::Piece {
+            client.call_method0("_hear_piece_missing")?;
+            return Ok(());
+        }
         let Some(pending) = self.take(request) else { return Ok(()) };
         let none = py.None().into_bound(py);
         let exception = |text: &str| TBTimeoutException::new_err(text.to_owned()).value(py).clone().into_any();
@@ -107,6 +119,7 @@ impl Shared {
                 let text = format!("Timeout while waiting for a reply to the RPC call {number} from ThingsBoard!");
                 self.call_reply(client, &pending.callback, number, &none, &exception(&text))?;
             }
+            Request::Piece => {}
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use super::device::{Credentials, Device, Scope};
 use super::hub::Hub;
 use super::limits::{Allowance, Limits};
 use super::verdict::IMPLEMENTATION_SPECIFIC;
-use crate::dialect::thingsboard::names;
+use crate::dialect::thingsboard::{Package, names};
 use crate::error::{Error, Result};
 
 impl Hub {
@@ -76,8 +76,14 @@ impl Hub {
         Ok(())
     }
 
-    pub(super) fn offer_firmware(&self, device: &str, attributes: Map<String, Value>, data: Vec<u8>) -> Result<()> {
-        self.state().device(device)?.firmware = data;
+    pub(super) fn offer_package(
+        &self,
+        device: &str,
+        package: Package,
+        attributes: Map<String, Value>,
+        data: Vec<u8>,
+    ) -> Result<()> {
+        self.state().device(device)?.packages.insert(package, data);
         self.set_attributes(device, Scope::Shared, attributes)
     }
 

@@ -1,8 +1,10 @@
 //! What the server knows of one device.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
+
+use crate::dialect::thingsboard::Package;
 
 /// How a device logs in (TB 1.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +45,8 @@ pub(super) struct Device {
     pub(super) shared: Map<String, Value>,
     pub(super) telemetry: Vec<Value>,
     pub(super) claim: Option<Value>,
-    pub(super) firmware: Vec<u8>,
-    /// Sizes of pieces, by number of the firmware request.
+    pub(super) packages: BTreeMap<Package, Vec<u8>>,
+    /// Sizes of pieces, by number of the request.
     pub(super) chunk_sizes: HashMap<String, usize>,
 }
 
@@ -58,7 +60,7 @@ impl Device {
             shared: Map::new(),
             telemetry: Vec::new(),
             claim: None,
-            firmware: Vec::new(),
+            packages: BTreeMap::new(),
             chunk_sizes: HashMap::new(),
         }
     }

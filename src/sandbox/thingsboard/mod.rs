@@ -27,6 +27,7 @@ use super::certificate::Certificate;
 use super::fault::Faults;
 use super::journal::Entry;
 use super::listener::{Listener, Service};
+use crate::dialect::thingsboard::Package;
 use crate::error::Result;
 
 /// Where it listens.
@@ -207,12 +208,18 @@ impl ThingsBoard {
         self.hub.script(method, answer);
     }
 
-    /// Offer a firmware package to a device, through its shared attributes.
+    /// Offer a package to a device, through its shared attributes.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is no such device.
-    pub fn offer_firmware(&self, device: &str, attributes: Map<String, Value>, data: Vec<u8>) -> Result<()> {
-        self.hub.offer_firmware(device, attributes, data)
+    pub fn offer_package(
+        &self,
+        device: &str,
+        package: Package,
+        attributes: Map<String, Value>,
+        data: Vec<u8>,
+    ) -> Result<()> {
+        self.hub.offer_package(device, package, attributes, data)
     }
 
     /// Let devices be provisioned with this key and secret; `None` ends it.

@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use super::device::{Credentials, Device};
 use super::state::State;
 use super::verdict::{IMPLEMENTATION_SPECIFIC, NOT_AUTHORISED, PAYLOAD_FORMAT_INVALID, TOPIC_NAME_INVALID, Verdict};
-use crate::dialect::thingsboard::names;
+use crate::dialect::thingsboard::{Package, names};
 
 /// Filters that may be subscribed to; other topics are no business of clients.
-const FILTERS: [&str; 12] = [
+const FILTERS: [&str; 13] = [
     names::ATTRIBUTES,
     "v1/devices/me/attributes/response/+",
     "v1/devices/me/rpc/request/+",
@@ -19,11 +19,18 @@ const FILTERS: [&str; 12] = [
     "v2/fw/response/+/chunk/+",
     names::FIRMWARE_ERROR,
     "v2/sw/response/+/chunk/+",
+    names::SOFTWARE_ERROR,
     "v1/gateway/+",
     names::GATEWAY_ATTRIBUTES,
     names::GATEWAY_ATTRIBUTES_RESPONSE,
     names::GATEWAY_RPC,
     names::GATEWAY_DISCONNECT,
+];
+
+/// The kinds of packages, with the topics of requests for their pieces and of the answers.
+const PACKAGES: [(Package, &str, &str); 2] = [
+    (Package::Firmware, names::FIRMWARE_REQUEST, names::FIRMWARE_RESPONSE),
+    (Package::Software, names::SOFTWARE_REQUEST, names::SOFTWARE_RESPONSE),
 ];
 
 pub(super) fn may_subscribe(filter: &str, provisioning: bool) -> bool {
@@ -56,8 +63,10 @@ fn count(value: &Value) -> usize {
 
 /// A message on a topic of the device API.
 pub(super) fn take(state: &mut State, serial: u64, device: &str, topic: &str, payload: &Bytes) -> Verdict {
-    if let Some(rest) = topic.strip_prefix(names::FIRMWARE_REQUEST) {
-        return firmware(state, serial, device, rest, payload);
+    for (package, request, response) in PACKAGES {
+        if let Some(rest) = topic.strip_prefix(request) {
+            return piece(state, serial, device, (package, response, rest), payload);
+        }
     }
     let body =
         if topic == names::CLAIM && payload.is_empty() { Ok(json!({})) } else { serde_json::from_slice(payload) };
@@ -109,7 +118,14 @@ pub(super) fn take(state: &mut State, serial: u64, device: &str, topic: &str, pa
     Verdict::Refused(TOPIC_NAME_INVALID)
 }
 
-fn firmware(state: &mut State, serial: u64, device: &str, rest: &str, payload: &Bytes) -> Verdict {
+/// A request for a piece of a package: its kind, the topic of the answer, and the numbers.
+fn piece(
+    state: &mut State,
+    serial: u64,
+    device: &str,
+    (package, response, rest): (Package, &str, &str),
+    payload: &Bytes,
+) -> Verdict {
     let Some((request, chunk)) = rest.split_once("/chunk/") else { return Verdict::Refused(TOPIC_NAME_INVALID) };
     let fail = |state: &State, text: &'static str| {
         if let Some(member) = state.members.get(&serial) {
@@ -123,14 +139,15 @@ fn firmware(state: &mut State, serial: u64, device: &str, rest: &str, payload: &
     if let Some(size) = asked.filter(|size| *size > 0) {
         known.chunk_sizes.insert(request.to_owned(), size);
     }
-    let size = known.chunk_sizes.get(request).copied().unwrap_or(known.firmware.len());
+    let data = known.packages.get(&package).map(Vec::as_slice).unwrap_or_default();
+    let size = known.chunk_sizes.get(request).copied().unwrap_or(data.len());
     let begin = chunk.saturating_mul(size);
-    if known.firmware.is_empty() || begin >= known.firmware.len() {
+    if data.is_empty() || begin >= data.len() {
         return fail(state, "NOT_FOUND");
     }
-    let end = begin.saturating_add(size).min(known.firmware.len());
-    let data = Bytes::copy_from_slice(&known.firmware[begin..end]);
-    let topic = format!("{}{request}/chunk/{chunk}", names::FIRMWARE_RESPONSE);
+    let end = begin.saturating_add(size).min(data.len());
+    let data = Bytes::copy_from_slice(&data[begin..end]);
+    let topic = format!("{response}{request}/chunk/{chunk}");
     if let Some(member) = state.members.get(&serial) {
         member.push(&topic, data, true);
     }

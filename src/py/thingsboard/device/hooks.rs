@@ -4,6 +4,7 @@
 use pyo3::prelude::*;
 
 use super::PyDeviceClient;
+use crate::py::convert::seconds;
 
 #[pymethods]
 impl PyDeviceClient {
@@ -22,14 +23,22 @@ impl PyDeviceClient {
     /// The question for the session's limits, which is the client's own, was answered.
     fn _hear_limits(&self, _number: u64, _answer: &Bound<'_, PyAny>) {}
 
-    /// Shared attributes name a firmware package.
-    fn _hear_firmware(&self, _attributes: &Bound<'_, PyAny>) {}
+    /// Shared attributes name a package of this kind, `fw` or `sw`: pushed by the server, or the answer to a request.
+    fn _hear_package(&self, _kind: &str, _attributes: &Bound<'_, PyAny>, _pushed: bool) {}
 
-    /// A piece of a firmware package came.
-    fn _hear_firmware_piece(&self, _request: &str, _data: &Bound<'_, PyAny>) {}
+    /// A piece of a package came.
+    fn _hear_piece(&self, _kind: &str, _request: u64, _piece: u64, _data: &Bound<'_, PyAny>) {}
 
-    /// A piece of a firmware package was refused.
-    fn _hear_firmware_refusal(&self, _reason: &Bound<'_, PyAny>) {}
+    /// A piece of a package was refused by the server, or, of this request, given up on its way.
+    fn _hear_piece_refused(&self, _reason: &Bound<'_, PyAny>, _request: Option<u64>) {}
+
+    /// The time that was given to `_native_await_piece` is over.
+    fn _hear_piece_missing(&self) {}
+
+    /// Have `_hear_piece_missing` called after so many seconds; what was asked before holds no longer.
+    fn _native_await_piece(&self, patience: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.shared()?.await_piece(seconds("patience", patience)?)
+    }
 
     /// The server dropped a device behind the gateway.
     fn _hear_device_dropped(&self, _content: &Bound<'_, PyAny>) {}
