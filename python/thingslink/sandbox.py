@@ -18,7 +18,7 @@ import base64
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from thingslink._native import Follower, Stream, _Sandbox
-from thingslink._waiting import wait_for
+from thingslink._watching import started, wait_for
 from thingslink.sandbox_thingsboard import ThingsBoard
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class Sandbox(_Sandbox):
             SandboxError: An address cannot be listened on.
         """
         self._start()
+        started.add(self)
         if self.app_id:
             self.add_application(self.app_id, self.access_key)
 

@@ -16,7 +16,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingslink._native import _ThingsBoard
-from thingslink._waiting import wait_for
+from thingslink._watching import started, wait_for
 from thingslink.thingsboard.checksum import checksum as package_checksum
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class ThingsBoard(_ThingsBoard):
             SandboxError: An address cannot be listened on.
         """
         self._start()
+        started.add(self)
 
     def stop(self) -> None:
         """Cut all connections and serve no longer. Returns when everything has ended."""

@@ -10,6 +10,8 @@ use crate::sync::Mutex;
 static CALL_ERRORS: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Gives the deadline of calls, a variable that programs may set.
 static TIME_OUT: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+/// Tells where in the program a client is being made: the pytest plugin names the line of one that is left open.
+static MAKERS: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
 /// Hand in what gives the classes of failed calls.
 #[pyfunction]
@@ -25,6 +27,25 @@ pub(super) fn call_errors_from(give: Py<PyAny>) {
 pub(super) fn time_out_from(give: Py<PyAny>) {
     let old = TIME_OUT.lock().replace(give);
     drop(old);
+}
+
+/// Hand in what tells where in the program a client is being made; ``None`` ends it.
+#[pyfunction]
+#[pyo3(name = "_makers_from", signature = (give, /))]
+pub(super) fn makers_from(give: Option<Py<PyAny>>) {
+    let old = std::mem::replace(&mut *MAKERS.lock(), give);
+    drop(old);
+}
+
+/// Where in the program a client is being made, if somebody wants to know.
+pub(super) fn maker() -> Option<Py<PyAny>> {
+    let give = MAKERS.lock();
+    give.as_ref()?;
+    Python::attach(|py| {
+        let asked = give.as_ref().map(|give| give.clone_ref(py));
+        drop(give);
+        asked?.call0(py).map_err(|error| error.write_unraisable(py, None)).ok()
+    })
 }
 
 fn ask<'py>(py: Python<'py>, given: &Mutex<Option<Py<PyAny>>>) -> PyResult<Bound<'py, PyAny>> {

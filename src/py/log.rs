@@ -1,5 +1,7 @@
 //! What the core logs, handed to Python's `logging` by the dispatch pool: a log call never waits for the interpreter.
 
+mod kept;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -10,6 +12,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+pub(super) use self::kept::logged;
 use super::forked::Forked;
 use super::interpreter::Interpreter;
 use super::runtime;
@@ -47,6 +50,7 @@ pub(super) fn install() {
 /// In a forked child: what waits is the parent's to tell, and so is the pool that has been asked to.
 pub(super) fn after_fork() {
     WAITING.after_fork(|state| *state = State::new());
+    kept::after_fork();
 }
 
 impl State {
@@ -95,6 +99,7 @@ impl Subscriber for Forward {
             (Some(root), Some(part)) => format!("{root}.{part}"),
             _ => "thingslink".to_owned(),
         };
+        kept::keep(level, &logger, &text.0);
         let mut state = WAITING.lock();
         if state.waiting.len() >= BOUND {
             state.dropped += 1;

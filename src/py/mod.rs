@@ -39,7 +39,9 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::face::{call_errors_from, time_out_from};
+    use super::face::{call_errors_from, makers_from, time_out_from};
+    #[pymodule_export]
+    use super::log::logged;
     #[pymodule_export]
     use super::lead::{is_led, lead};
     #[pymodule_export]
@@ -58,7 +60,7 @@ mod _native {
     #[pymodule_export]
     use super::raw::PyRawMessage;
     #[pymodule_export]
-    use super::runtime::{after_fork, callback_threads, shut_down};
+    use super::runtime::{after_fork, callback_threads, open_clients, shut_down};
     #[pymodule_export]
     use super::sandbox::{PyFollower, PySandbox, PyStream, PyThingsBoard};
     #[pymodule_export]

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use super::face;
 use super::interpreter::thread_ident;
 use super::runtime::{self, Process};
 use crate::client::{Delivery, Line, Platform};
@@ -23,6 +24,8 @@ pub(super) struct Owner<P: Platform> {
     process: OnceLock<Arc<Process>>,
     /// The thread that calls the client's callbacks.
     home: Home,
+    /// Where in the program the client was made, if somebody wants to know.
+    maker: Option<Py<PyAny>>,
 }
 
 /// The Python object, kept alive while something may be delivered, as the originals' threads did.
@@ -33,19 +36,19 @@ struct Kept {
     connecting: usize,
 }
 
-impl<P: Platform> Default for Owner<P> {
-    fn default() -> Self {
+impl<P: Platform> Owner<P> {
+    /// For a client that is being made.
+    pub(super) fn new() -> Self {
         Self {
             hands: Mutex::default(),
             server: AtomicU64::new(0),
             kept: Mutex::default(),
             process: OnceLock::new(),
             home: Home::default(),
+            maker: face::maker(),
         }
     }
-}
 
-impl<P: Platform> Owner<P> {
     /// The process's runtime; an error in a forked child.
     pub(super) fn process(&self) -> PyResult<&Arc<Process>> {
         if self.process.get().is_none() {
@@ -98,6 +101,11 @@ impl<P: Platform> Owner<P> {
     /// The object, while it is kept alive.
     pub(super) fn object(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.kept.lock().object.as_ref().map(|object| object.clone_ref(py))
+    }
+
+    /// Where in the program the client was made, if somebody wanted to know.
+    pub(super) fn maker(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.maker.as_ref().map(|maker| maker.clone_ref(py))
     }
 
     /// Let the object go, if nothing more can be delivered.

@@ -47,7 +47,15 @@ pub(super) struct Process {
 pub(super) trait Closable: Send + Sync {
     /// Part with the network quickly; no callbacks any more.
     fn close_at_exit(self: Arc<Self>, handle: &Handle) -> tokio::task::JoinHandle<()>;
+
+    /// If it is a client that the program has not closed: its object, and where it was made.
+    fn left_open(&self, _py: Python<'_>) -> Option<LeftOpen> {
+        None
+    }
 }
+
+/// A client that is not closed, and where it was made, if somebody wanted to know.
+pub(super) type LeftOpen = (Py<PyAny>, Option<Py<PyAny>>);
 
 fn current() -> MutexGuard<'static, Slot> {
     CURRENT.lock()
@@ -167,6 +175,15 @@ impl Process {
             }
         }
     }
+}
+
+/// Clients of this process that are connected or try to be, each with what `_makers_from` gave when it was made.
+#[pyfunction]
+#[pyo3(name = "_open_clients")]
+pub(super) fn open_clients(py: Python<'_>) -> Vec<LeftOpen> {
+    let Some(process) = existing().filter(|process| process.check().is_ok()) else { return Vec::new() };
+    let open: Vec<_> = process.open.lock().iter().filter_map(Weak::upgrade).collect();
+    open.iter().filter_map(|closable| closable.left_open(py)).collect()
 }
 
 /// Give how many clients have a thread of their own for their callbacks, after setting it if told to.

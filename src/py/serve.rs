@@ -13,7 +13,7 @@ use super::error::OrRaise as _;
 use super::interpreter::Interpreter;
 use super::owner::Owner;
 use super::prepared::Prepared;
-use super::runtime::Closable;
+use super::runtime::{Closable, LeftOpen};
 use crate::client::{Delivery, Line, Platform};
 use crate::error::Error;
 use crate::pool::{Home, Work};
@@ -139,5 +139,10 @@ impl<S: Serve> Closable for S {
     fn close_at_exit(self: Arc<Self>, handle: &Handle) -> JoinHandle<()> {
         // The pool has stopped: nobody would take the deliveries that a patient close waits for.
         handle.spawn(async move { self.line().close_quietly(AT_EXIT).await })
+    }
+
+    fn left_open(&self, py: Python<'_>) -> Option<LeftOpen> {
+        let object = self.line().is_open().then(|| self.owner().object(py))?;
+        Some((object?, self.owner().maker(py)))
     }
 }

@@ -73,7 +73,7 @@ impl Served {
         let made = served(|wake| {
             Ok(Self {
                 client: Client::new(config, wake)?,
-                owner: Owner::default(),
+                owner: Owner::new(),
                 acknowledging,
                 handlers: Mutex::default(),
                 version: AtomicU64::new(0),

@@ -43,7 +43,7 @@ impl Shared {
                 client: Client::new(config, own, devices, wake)?,
                 registry: Mutex::default(),
                 max_payload_size: AtomicUsize::new(max_payload_size),
-                owner: Owner::default(),
+                owner: Owner::new(),
             })
         })
     }

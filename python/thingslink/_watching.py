@@ -1,14 +1,20 @@
-"""Waiting for what a server of the sandbox sees, for both of them."""
+"""Watching the servers of the sandbox: which there are, what they saw, waiting for what they will see."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from thingslink._native import Follower
+    from thingslink.sandbox import Sandbox
+    from thingslink.sandbox_thingsboard import ThingsBoard
+
+started: WeakSet[Sandbox | ThingsBoard] = WeakSet()
+"""Servers that were started, as long as somebody holds them."""
 
 T = TypeVar("T")
 
