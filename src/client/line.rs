@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{MutexGuard, watch};
 use tokio::time::Instant;
 
+use super::beginning::Beginning;
 use super::inlet::{Hold, Inlet};
 use super::stats::{Counters, add, read};
 use super::wanted::{News, Wanted};
@@ -221,6 +222,7 @@ impl<P: Platform> Line<P> {
         let old = place.clone().filter(|old| !old.session.is_over());
         let hold = old.as_ref().map(|old| Hold::on(&old.inlet));
         inner.open.store(true, Ordering::Release);
+        let beginning = old.is_none().then(|| Beginning::of(inner));
         if old.is_none() {
             inner.platform.begin(&inner.outbox);
         }
@@ -236,6 +238,9 @@ impl<P: Platform> Line<P> {
         let outcome = tokio::time::timeout_at(deadline, start).await.unwrap_or_else(|_| {
             Err(Error::Timeout { what: format!("connecting to {}", options.endpoint), after: options.connect_timeout })
         });
+        if let Some(beginning) = beginning {
+            beginning.ended();
+        }
         let error = match outcome {
             Ok(session) => {
                 if let Some(hold) = hold {

@@ -41,9 +41,9 @@ mod _native {
     #[pymodule_export]
     use super::face::{call_errors_from, makers_from, time_out_from};
     #[pymodule_export]
-    use super::log::logged;
-    #[pymodule_export]
     use super::lead::{is_led, lead};
+    #[pymodule_export]
+    use super::log::logged;
     #[pymodule_export]
     use super::lorawan::{
         PyActivationEvent, PyDeviceEvent, PyDeviceHandle, PyDownlinkEvent, PyFieldValue, PyMqttClient, PyPublisher,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import thingslink
 from harness import PATIENCE, RawServer, Recorder, running
-from thingslink import ttn
+from thingslink import _native, ttn
 from thingslink.ttn import MQTTClient
 
 if TYPE_CHECKING:
@@ -260,6 +260,7 @@ def test_closing_from_another_thread_ends_a_connect(raw_server: RawServer) -> No
     client.close()
     thread.join(PATIENCE)
     assert "closed while connecting" in str(outcome[0])
+    assert client not in [one for one, _ in _native._open_clients()], "nothing keeps it alive any more"
 
 
 def test_ctrl_c_ends_a_connect(raw_server: RawServer) -> None:
