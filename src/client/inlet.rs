@@ -117,6 +117,7 @@ impl<P: Platform> Inner<P> {
         let delivery = match event {
             Event::Message(message) => return self.take_in(message).map(Delivery::Message),
             Event::Connected { again, session_present } => {
+                self.refusal.store(0, Ordering::Release);
                 self.online.send_replace(true);
                 add(&self.counters.reconnects, u64::from(again));
                 Delivery::Connected { session_present }
@@ -137,7 +138,7 @@ impl<P: Platform> Inner<P> {
             }
             Event::SubscriptionRefused { filter } => Delivery::Problem(Error::SubscriptionRefused { filter, hint: "" }),
             Event::LoginRefused { code } => {
-                self.refusal.store(code, Ordering::Release);
+                self.refused(code);
                 Delivery::Refused { code }
             }
             Event::AttemptFailed { error } => Delivery::Failed(error),

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::beginning::Beginning;
 use super::inlet::{Hold, Inlet};
+use super::online::Online;
 use super::stats::{Counters, add, read};
 use super::wanted::{News, Wanted};
 use super::wish::{Call, Wishes};
@@ -61,7 +62,7 @@ pub(super) struct Inner<P: Platform> {
     pub(super) online: watch::Sender<bool>,
     /// Whether there is a session that may yet deliver something.
     open: AtomicBool,
-    /// CONNACK code of the login that was refused last; 0 for none.
+    /// CONNACK code of the login that was refused; 0 if none was, or one was accepted after it.
     pub(super) refusal: AtomicU8,
     /// Messages are not taken any more: the client is closing.
     pub(super) muted: AtomicBool,
@@ -79,18 +80,6 @@ struct Place<P: Platform> {
 impl<P: Platform> Clone for Place<P> {
     fn clone(&self) -> Self {
         Self { session: self.session.clone(), inlet: self.inlet.clone(), serial: self.serial }
-    }
-}
-
-/// To wait for the connection with.
-#[derive(Clone, Debug)]
-pub struct Online(watch::Receiver<bool>);
-
-impl Online {
-    /// Resolves when the client is connected.
-    pub async fn wait(mut self) {
-        // An error tells that the client is gone: then nobody waits either.
-        let _gone = self.0.wait_for(|online| *online).await;
     }
 }
 
@@ -183,7 +172,7 @@ impl<P: Platform> Line<P> {
         Online(self.inner.online.subscribe())
     }
 
-    /// CONNACK code of the login that was refused last; 0 for none.
+    /// CONNACK code of the login that was refused, if that is the last word of the server; else 0.
     #[must_use]
     pub fn last_refusal(&self) -> u8 {
         self.inner.refusal.load(Ordering::Acquire)
@@ -255,7 +244,7 @@ impl<P: Platform> Line<P> {
         };
         let goes_on = old.as_ref().is_some_and(|old| !old.session.is_over());
         if let Error::Refused { code, .. } = error {
-            inner.refusal.store(code, Ordering::Release);
+            inner.refused(code);
             inner.tell(Delivery::Refused { code });
         } else if !goes_on && inner.online.send_replace(false) {
             // Logged in, and lost before the subscriptions were answered.
@@ -429,6 +418,13 @@ impl<P: Platform> Inner<P> {
         if let Some(delivery) = self.news.filter(delivery) {
             self.mailbox.push([delivery]);
         }
+    }
+
+    /// A login was refused.
+    pub(super) fn refused(&self, code: u8) {
+        self.refusal.store(code, Ordering::Release);
+        // For those who wait for a word of the server.
+        self.online.send_modify(|_| {});
     }
 
     /// Nothing more will be delivered. Told to the consumer after the last delivery, so that it can let go of what it

@@ -5,12 +5,14 @@ mod delivery;
 mod inlet;
 mod line;
 pub mod lorawan;
+mod online;
 mod stats;
 pub mod thingsboard;
 mod wanted;
 mod wish;
 
 pub use delivery::{Body, Delivery, Incoming};
-pub use line::{Line, Online, Platform};
+pub use line::{Line, Platform};
+pub use online::Online;
 pub use stats::Stats;
 pub use wanted::Wanted;

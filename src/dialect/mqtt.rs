@@ -129,6 +129,14 @@ pub fn asks_for_pause(code: u8) -> bool {
     matches!(code, code::QUOTA_EXCEEDED | code::CONNECTION_RATE_EXCEEDED)
 }
 
+/// Whether a login that was refused by this code may be let in later, though nothing is changed.
+#[must_use]
+pub fn may_pass(code: u8) -> bool {
+    asks_for_pause(code)
+        || matches!(code, code::V311_SERVER_UNAVAILABLE | code::SERVER_UNAVAILABLE | code::SERVER_BUSY)
+        || refuses_version(code)
+}
+
 /// Whether a text can be written at all: not too long, and without the zero that no text may have (MQTT 5, 1.5.4).
 fn is_text(text: &str) -> bool {
     text.len() <= LONGEST_TEXT && !text.contains('\0')

@@ -263,7 +263,8 @@ class DeviceClient:
                 ``None`` leaves the time to the server.
             quality_of_service: 0 or 1; by default the client's.
             timeout: Seconds to wait for the connection and for rate limits, and later in ``get``. By default ``get``
-                waits 5 s, and sending as long as it takes.
+                waits 5 s, and sending as long as rate limits ask for and 190 s for the connection. While the server
+                refuses the login nothing is waited for: the code is ``TB_ERR_AUTH``.
 
         Raises:
             TypeError: Something that JSON cannot express, or a ``ts`` that is no time, named; nothing was sent.
@@ -308,19 +309,29 @@ class DeviceClient:
         """Set what answers calls of the server: ``handler([client,] request_id, body)``."""
     def send_rpc_reply(
         self, req_id: str | int, resp: Any, quality_of_service: int | None = None, wait_for_publish: bool = False
-    ) -> None:
-        """Answer a call from the server with anything that JSON can express."""
+    ) -> TBPublishInfo | None:
+        """Answer a call from the server with anything that JSON can express.
+
+        Returns:
+            What becomes of the answer; ``None`` for a level that is neither 0 nor 1, which is logged.
+        """
     def send_rpc_call(
         self, method: str, params: Any, callback: _Callback | None, timeout: _Seconds | None = None
-    ) -> None:
+    ) -> TBPublishInfo:
         """Call the server; ``callback(id, result, exception)`` gets the answer, or why there is none.
 
         Args:
             method: Name of the method.
             params: What JSON can express.
             callback: Gets a ``TBTimeoutException`` after ``timeout``, a ``ConnectionError`` when the connection
-                is lost.
+                is lost or the login refused, a ``ValueError`` when the call is too large.
             timeout: Seconds to wait for the answer; without one as long as the connection lasts.
+
+        Returns:
+            What becomes of the call itself.
+
+        Raises:
+            TypeError: ``method`` is no text, or ``params`` is nothing that JSON can express.
         """
     def reconnect_delay_set(self, min_delay: _Seconds | None = 1, max_delay: _Seconds | None = 120) -> None:
         """Set the delays between attempts to connect, in seconds: doubling from the first to the second."""

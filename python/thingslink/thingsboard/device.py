@@ -49,8 +49,13 @@ class TBDeviceMqttClient(DeviceClient):
     callback has decides what it gets. An exception in a callback is logged to ``tb_connection``; everything goes on.
     All methods may be called from inside callbacks.
 
-    Sending waits while there is no connection: until ``stop`` is called, or as long as ``timeout`` allows. What was
-    accepted at QoS 1 is sent again after a reconnect until the server acknowledges it.
+    Sending waits while there is no connection: until ``stop`` is called, as long as ``timeout`` allows, or 190 s. What
+    was accepted at QoS 1 is sent again after a reconnect until the server acknowledges it.
+
+    A wrong token is told by the callback of ``connect`` (its result code is 134, 135 or 133, and 5, 4 or 2 by
+    MQTT 3.1.1) and in the log, for each attempt; ``is_connected`` is false. Until a login is let in nothing is waited
+    for: what is sent, and ``get`` of what was sent before, gives ``TB_ERR_AUTH`` at once, and requests are answered to
+    their callbacks with a ``ConnectionError``.
 
     A context manager: connects on enter, disconnects on exit.
 
@@ -207,7 +212,7 @@ class TBDeviceMqttClient(DeviceClient):
         """Open the connection; the login is answered to ``callback``, for every connection anew.
 
         Returns when the connection is open, without waiting for the answer. A refused login is logged, told to the
-        callback and tried again.
+        callback and tried again, more and more rarely; meanwhile calls that would wait end at once (see the class).
 
         Args:
             callback: ``callback(client, userdata, flags, result_code)``, or with ``properties`` and ``tb_client``
@@ -283,9 +288,9 @@ class TBDeviceMqttClient(DeviceClient):
     def service_configuration_callback(self, callback: _Callback | None) -> None:
         self.__limits_callback = callback
 
-    def request_service_configuration(self, callback: _Callback) -> None:
+    def request_service_configuration(self, callback: _Callback) -> TBPublishInfo:
         """Ask the server for the session's limits; ``callback`` gets the answer of the call."""
-        self.send_rpc_call("getSessionLimits", {"timeout": 5000}, callback)
+        return self.send_rpc_call("getSessionLimits", {"timeout": 5000}, callback)
 
     def on_service_configuration(self, _request: object, response: Any, *_args: Any, **_kwargs: Any) -> None:
         """Keep to the session's limits, the answer of ``getSessionLimits``."""

@@ -33,7 +33,7 @@ TRIES = 5
 #: A clock that shows less (2020-01-01) was never set: its time would hide the states behind older ones.
 CLOCK_IS_SET_MS = 1_577_836_800_000
 
-_NOT_SENT = (TBPublishInfo.TB_ERR_NO_CONN, TBPublishInfo.TB_ERR_QUEUE_SIZE)
+_NOT_SENT = (TBPublishInfo.TB_ERR_NO_CONN, TBPublishInfo.TB_ERR_AUTH, TBPublishInfo.TB_ERR_QUEUE_SIZE)
 
 
 class Kind(NamedTuple):

@@ -21,7 +21,7 @@ use self::meters::Toll;
 pub use self::meters::{Meter, Meters, Traffic};
 use self::numbers::Numbers;
 pub use self::provision::provision;
-pub use self::request::{Expired, Request};
+pub use self::request::{Request, Unanswered};
 pub use self::sending::{Sending, Sent};
 use crate::backoff::Pace;
 use crate::client::{Delivery, Line, Platform};
@@ -86,7 +86,7 @@ pub struct Device {
 }
 
 impl Platform for Device {
-    type Own = Expired;
+    type Own = Unanswered;
     const AWAITS_FAREWELL: bool = false;
     const SENT: &'static str = "messages";
     const JSON_ONLY: bool = false;
@@ -234,7 +234,19 @@ impl Client {
     /// Tell the consumer that a request has expired, after `patience`, unless the task is aborted.
     pub async fn expire(self, request: Request, patience: Duration) {
         tokio::time::sleep(patience).await;
-        self.mailbox().push([Delivery::Own(Expired(request))]);
+        self.give_up(Unanswered { request, unsent: None });
+    }
+
+    /// Tell the consumer that a request will not be answered.
+    pub fn give_up(&self, unanswered: Unanswered) {
+        self.mailbox().push([Delivery::Own(unanswered)]);
+    }
+
+    /// Whether the last word of the server was a refusal that will not pass by itself.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let code = self.last_refusal();
+        code != 0 && !mqtt::may_pass(code)
     }
 
     /// Open a connection; returns when it is open, without waiting for the login, which is told as a delivery. A

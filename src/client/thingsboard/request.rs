@@ -1,5 +1,7 @@
 //! Requests that wait for their answers.
 
+use crate::dialect::thingsboard::PublishCode;
+
 /// A request that waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
@@ -11,6 +13,11 @@ pub enum Request {
     Piece,
 }
 
-/// A request was not answered in time.
+/// A request will not be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expired(pub Request);
+pub struct Unanswered {
+    /// Which one.
+    pub request: Request,
+    /// Why it was not sent; `None` when it was, and its time is over.
+    pub unsent: Option<PublishCode>,
+}

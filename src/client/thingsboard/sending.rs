@@ -18,7 +18,7 @@ use crate::session::{QoS, Ticket};
 pub struct Sent {
     /// One for each part that was accepted.
     pub tickets: Vec<Arc<Ticket>>,
-    /// Why the rest was not.
+    /// Why something of it was not.
     pub refused: Option<PublishCode>,
 }
 
@@ -32,10 +32,11 @@ pub struct Sending {
     /// The values of the first part are paid.
     paid: bool,
     tickets: Vec<Arc<Ticket>>,
+    refused: Option<PublishCode>,
 }
 
 /// What a send waits for.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Obstacle {
     Offline,
     Limited(Duration),
@@ -45,18 +46,24 @@ enum Obstacle {
 impl Sending {
     pub(super) fn new(topic: String, qos: QoS, toll: Toll, parts: Vec<(Bytes, usize)>) -> Self {
         let tickets = Vec::with_capacity(parts.len());
-        Self { topic, qos, toll, parts: parts.into(), paid: false, tickets }
+        Self { topic, qos, toll, parts: parts.into(), paid: false, tickets, refused: None }
     }
 
-    /// The message is refused for ever.
-    fn impossible(self, code: PublishCode) -> Sent {
-        Sent { tickets: self.tickets, refused: Some(code) }
+    fn end(self) -> Sent {
+        Sent { tickets: self.tickets, refused: self.refused }
     }
 
-    fn advance(&mut self, client: &Client) -> Result<(), Advance> {
+    /// What is left is not sent.
+    fn give_up(mut self, code: PublishCode) -> Sent {
+        tracing::error!(topic = %self.topic, ?code, parts = self.parts.len(), "not sent");
+        self.refused.get_or_insert(code);
+        self.end()
+    }
+
+    fn advance(&mut self, client: &Client) -> Result<(), Obstacle> {
         while let Some((payload, points)) = self.parts.front() {
             if !client.is_connected() {
-                return Err(Advance::Blocked(Obstacle::Offline));
+                return Err(Obstacle::Offline);
             }
             let due = self.toll.is_due();
             if due {
@@ -65,17 +72,21 @@ impl Sending {
                 }
                 let wait = self.toll.wait(*points);
                 if !wait.is_zero() {
-                    return Err(Advance::Blocked(Obstacle::Limited(wait)));
+                    return Err(Obstacle::Limited(wait));
                 }
                 // A server that limits is not given more than its window, in the queue or on the way.
                 if client.outbox().len() >= client.outbox().limits().in_flight {
-                    return Err(Advance::Blocked(Obstacle::Full));
+                    return Err(Obstacle::Full);
                 }
             }
             match client.outbox().track(self.topic.clone(), payload.clone(), self.qos) {
                 Ok(ticket) => self.tickets.push(ticket),
-                Err(Error::Full { .. }) => return Err(Advance::Blocked(Obstacle::Full)),
-                Err(_) => return Err(Advance::Impossible(PublishCode::PayloadSize)),
+                Err(Error::Full { .. }) => return Err(Obstacle::Full),
+                Err(error) => {
+                    // The rest of the parts may fit.
+                    tracing::error!(topic = %self.topic, %error, "not sent");
+                    self.refused.get_or_insert(PublishCode::PayloadSize);
+                }
             }
             if due {
                 self.toll.pay_message();
@@ -92,32 +103,37 @@ impl Sending {
     /// Itself, to be finished with [`Sending::finish`].
     pub fn start(mut self, client: &Client) -> Result<Sent, Self> {
         match self.advance(client) {
-            Ok(()) => Ok(Sent { tickets: self.tickets, refused: None }),
-            Err(Advance::Impossible(code)) => Ok(self.impossible(code)),
-            Err(Advance::Blocked(_)) => Err(self),
+            Ok(()) => Ok(self.end()),
+            Err(Obstacle::Offline) if client.is_refused() => Ok(self.give_up(PublishCode::Auth)),
+            Err(_) => Err(self),
         }
     }
 
-    /// Send, waiting at most `patience`, or for ever; or until the client is stopped.
+    /// Send, waiting at most `patience`; without one, at most [`LONGEST`] for the connection and for room, and for the
+    /// limits as long as they ask for. It ends early when the client is stopped, or the login refused.
     pub async fn finish(mut self, client: Client, patience: Option<Duration>) -> Sent {
         let deadline = patience.map(|patience| Instant::now() + patience);
+        let mut left = LONGEST;
         loop {
             let room = client.outbox().room();
             let stopped = client.stopping();
-            if client.is_stopped() && !client.is_connected() {
-                return self.impossible(PublishCode::NoConn);
-            }
-            let obstacle = match self.advance(&client) {
-                Ok(()) => return Sent { tickets: self.tickets, refused: None },
-                Err(Advance::Impossible(code)) => return self.impossible(code),
-                Err(Advance::Blocked(obstacle)) => obstacle,
-            };
             let online = client.online();
+            let obstacle = match self.advance(&client) {
+                Ok(()) => return self.end(),
+                Err(Obstacle::Offline) if client.is_stopped() => return self.give_up(PublishCode::NoConn),
+                Err(Obstacle::Offline) if client.is_refused() => return self.give_up(PublishCode::Auth),
+                Err(obstacle) => obstacle,
+            };
+            let begun = Instant::now();
+            let until = deadline.unwrap_or_else(|| match obstacle {
+                Obstacle::Limited(wait) => begun + wait + LONGEST,
+                Obstacle::Offline | Obstacle::Full => begun + left,
+            });
             let opening = async {
                 match obstacle {
                     Obstacle::Offline => {
                         let mut patience = PATIENCE;
-                        while tokio::time::timeout(patience, online.clone().wait()).await.is_err() {
+                        while tokio::time::timeout(patience, online.clone().word()).await.is_err() {
                             tracing::warn!("waiting for the connection before sending");
                             patience = REMINDER;
                         }
@@ -126,33 +142,25 @@ impl Sending {
                     Obstacle::Full => room.await,
                 }
             };
-            let code = match obstacle {
-                Obstacle::Offline => PublishCode::NoConn,
-                Obstacle::Limited(_) | Obstacle::Full => PublishCode::QueueSize,
-            };
-            let patience = async {
-                match deadline {
-                    Some(deadline) => tokio::time::sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = opening => {}
                 () = stopped => {}
-                () = patience => {
-                    tracing::warn!(topic = %self.topic, ?code, "not sent in the time that was given");
-                    return self.impossible(code);
+                () = tokio::time::sleep_until(until) => {
+                    return self.give_up(match obstacle {
+                        Obstacle::Offline => PublishCode::NoConn,
+                        Obstacle::Limited(_) | Obstacle::Full => PublishCode::QueueSize,
+                    });
                 }
+            }
+            if !matches!(obstacle, Obstacle::Limited(_)) {
+                left = left.saturating_sub(begun.elapsed());
             }
         }
     }
 }
 
-enum Advance {
-    Blocked(Obstacle),
-    Impossible(PublishCode),
-}
-
+/// How long a send without a time of its own waits for the connection and for room, as in the original.
+const LONGEST: Duration = Duration::from_secs(190);
 /// After what time a wait for the connection is told: most connections come about sooner.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is told then.

@@ -13,6 +13,7 @@ pub enum PublishCode {
     Inval = 3,
     NoConn = 4,
     PayloadSize = 9,
+    Auth = 11,
     AclDenied = 12,
     Unknown = 13,
     QueueSize = 15,

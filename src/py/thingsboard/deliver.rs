@@ -13,8 +13,9 @@ use super::logger;
 use super::publish_info::{PATIENCE, PyPublishInfo};
 use super::registry::Registry;
 use super::telemetry::Parts;
-use crate::client::thingsboard::{Client, Config, Device, Expired, Meters, Request, Traffic};
+use crate::client::thingsboard::{Client, Config, Device, Meters, Request, Traffic, Unanswered};
 use crate::client::{Body, Delivery, Incoming};
+use crate::dialect::mqtt;
 use crate::dialect::thingsboard::{Package, Topic, connect_reason, names};
 use crate::error::Error;
 use crate::py::owner::Owner;
@@ -87,13 +88,15 @@ impl Shared {
 
     /// The one place that says what becomes of each delivery. What comes often is called from here; what comes seldom
     /// is told to the Python half of the client, by its `_hear_…` methods.
-    fn handle(&self, delivery: Delivery<Expired>, client: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn handle(&self, delivery: Delivery<Unanswered>, client: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = client.py();
         match delivery {
             Delivery::Connected { session_present } => hear_connected(client, 0, session_present),
             Delivery::Refused { code } => {
                 let reason = connect_reason(code);
-                logger::log(py, "error", &format!("Connection failed with result code {code} ({reason})"));
+                let hint =
+                    if mqtt::may_pass(code) { "" } else { ": is the access token, or user name and password, right?" };
+                logger::log(py, "error", &format!("Connection failed with result code {code} ({reason}){hint}"));
                 hear_connected(client, code, false)
             }
             Delivery::Failed(error) => {
@@ -125,7 +128,7 @@ impl Shared {
                 logger::log(py, "error", &format!("Service subscription to topic {filter} - failed."));
                 Ok(())
             }
-            Delivery::Own(Expired(request)) => self.expire(client, request),
+            Delivery::Own(unanswered) => self.unanswered(client, unanswered),
             Delivery::Message(message) => self.deliver_message(client, &message),
             // Logged where they arise, and of no concern to callbacks of this API.
             Delivery::Problem(_) | Delivery::Sent(_) => Ok(()),
@@ -289,7 +292,7 @@ impl Serve for Shared {
 
     fn begin(&self) {}
 
-    fn deliver(&self, _turn: &mut (), delivery: Delivery<Expired>, client: &Bound<'_, PyAny>) -> bool {
+    fn deliver(&self, _turn: &mut (), delivery: Delivery<Unanswered>, client: &Bound<'_, PyAny>) -> bool {
         let receipt = match &delivery {
             Delivery::Message(message) => message.receipt,
             _ => None,

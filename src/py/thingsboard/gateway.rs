@@ -11,6 +11,7 @@ use super::logger;
 use super::publish_info::PyPublishInfo;
 use super::rate_limit::PyRateLimit;
 use super::registry::GatewaySubscription;
+use super::requests::Asking;
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
 use crate::session::QoS;
@@ -71,16 +72,9 @@ fn request(
     message.set_item("client", of_client)?;
     message.set_item("id", number)?;
     let body = PyDeviceClient::body("the request", message.as_any())?;
-    if let Some(callback) = callback {
-        shared.await_answer(Request::Attributes(number), callback, Some(ANSWER))?;
-    }
-    let qos = QoS::AtLeastOnce;
-    let parts = vec![(body, 0)];
-    let info = shared.publish(py, names::GATEWAY_ATTRIBUTES_REQUEST, qos, Traffic::DeviceMessages, parts, None);
-    if info.is_err() {
-        drop(shared.take(Request::Attributes(number)));
-    }
-    info
+    let (topic, qos, traffic) = (names::GATEWAY_ATTRIBUTES_REQUEST, QoS::AtLeastOnce, Traffic::DeviceMessages);
+    let asking = Asking { topic, qos, traffic, body, patience: Some(ANSWER), timeout: None };
+    shared.ask(py, Request::Attributes(number), callback, asking)
 }
 
 #[pymethods]

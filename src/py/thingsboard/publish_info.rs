@@ -19,7 +19,8 @@ const SLICE: Duration = Duration::from_millis(100);
 /// How long `get` waits for a send that was given no time of its own.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Wait for tickets, without the interpreter lock and open to Ctrl-C; tells whether all are settled.
+/// Wait for tickets, without the interpreter lock and open to Ctrl-C; tells whether all are settled. Nobody waits for a
+/// client that is closed, or that the server does not let in.
 fn wait(py: Python<'_>, client: &Client, tickets: &[Arc<Ticket>], until: Instant) -> PyResult<bool> {
     for ticket in tickets {
         if ticket.outcome().is_some() {
@@ -35,7 +36,7 @@ fn wait(py: Python<'_>, client: &Client, tickets: &[Arc<Ticket>], until: Instant
                 break;
             }
             py.check_signals()?;
-            if Instant::now() >= until {
+            if Instant::now() >= until || client.is_refused() || !client.is_open() {
                 return Ok(false);
             }
         }
@@ -97,6 +98,14 @@ enum Source {
 impl PyPublishInfo {
     pub(super) fn new(client: Client, sent: Sent, patience: Duration) -> Self {
         Self { source: Source::Ours { client, sent, patience } }
+    }
+
+    /// Why something of it was not sent.
+    pub(super) fn refused(&self) -> Option<PublishCode> {
+        match &self.source {
+            Source::Ours { sent, .. } => sent.refused,
+            Source::Given(_) => None,
+        }
     }
 }
 
@@ -257,6 +266,7 @@ impl PyPublishInfo {
                 Ok(match first_failure(sent) {
                     0 if settled => 0,
                     0 if client.is_connected() => PublishCode::Again as i64,
+                    0 if client.is_refused() => PublishCode::Auth as i64,
                     0 => PublishCode::NoConn as i64,
                     code => code.into(),
                 })

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use pyo3::exceptions::PyConnectionError;
+use bytes::Bytes;
+use pyo3::exceptions::{PyConnectionError, PyValueError};
 use pyo3::prelude::*;
 
 use super::callback::Callback;
 use super::deliver::Shared;
 use super::exceptions::TBTimeoutException;
+use super::publish_info::PyPublishInfo;
 use super::registry::{Pending, Timer};
-use crate::client::thingsboard::Request;
+use crate::client::thingsboard::{Request, Traffic, Unanswered};
+use crate::dialect::thingsboard::PublishCode;
+use crate::session::QoS;
 
 impl Shared {
     /// Have a request's callback called after `patience`, if nothing answers before.
@@ -101,26 +105,74 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) fn expire(&self, client: &Bound<'_, PyAny>, request: Request) -> PyResult<()> {
+    /// Send a request whose answer `callback` gets, and not later than `patience` why there is none.
+    pub(super) fn ask(
+        &self,
+        py: Python<'_>,
+        request: Request,
+        callback: Option<Callback>,
+        asking: Asking<'_>,
+    ) -> PyResult<PyPublishInfo> {
+        let awaited = callback.is_some();
+        if let Some(callback) = callback {
+            self.await_answer(request, callback, asking.patience)?;
+        }
+        let info = self.publish(py, asking.topic, asking.qos, asking.traffic, vec![(asking.body, 0)], asking.timeout);
+        match info.as_ref().map(PyPublishInfo::refused) {
+            Err(_) => drop(self.take(request)),
+            Ok(Some(code)) if awaited => self.client.give_up(Unanswered { request, unsent: Some(code) }),
+            Ok(_) => {}
+        }
+        info
+    }
+
+    pub(super) fn unanswered(&self, client: &Bound<'_, PyAny>, unanswered: Unanswered) -> PyResult<()> {
         let py = client.py();
+        let Unanswered { request, unsent } = unanswered;
         if request == Request::Piece {
             client.call_method0("_hear_piece_missing")?;
             return Ok(());
         }
         let Some(pending) = self.take(request) else { return Ok(()) };
         let none = py.None().into_bound(py);
-        let exception = |text: &str| TBTimeoutException::new_err(text.to_owned()).value(py).clone().into_any();
+        let exception = |late: String| {
+            let error = unsent.map_or_else(|| TBTimeoutException::new_err(late), unsent_error);
+            error.value(py).clone().into_any()
+        };
         match request {
             Request::Attributes(_) => {
-                let text = "Timeout while waiting for a reply for attribute request from ThingsBoard!";
-                self.call_attributes(client, &pending.callback, &none, &exception(text));
+                let late = "Timeout while waiting for a reply for attribute request from ThingsBoard!".to_owned();
+                self.call_attributes(client, &pending.callback, &none, &exception(late));
             }
             Request::Call(number) => {
-                let text = format!("Timeout while waiting for a reply to the RPC call {number} from ThingsBoard!");
-                self.call_reply(client, &pending.callback, number, &none, &exception(&text))?;
+                let late = format!("Timeout while waiting for a reply to the RPC call {number} from ThingsBoard!");
+                self.call_reply(client, &pending.callback, number, &none, &exception(late))?;
             }
             Request::Piece => {}
         }
         Ok(())
+    }
+}
+
+/// How a request is sent.
+pub(super) struct Asking<'a> {
+    pub(super) topic: &'a str,
+    pub(super) qos: QoS,
+    pub(super) traffic: Traffic,
+    pub(super) body: Bytes,
+    /// How long the answer is waited for.
+    pub(super) patience: Option<Duration>,
+    /// How long the way out is waited for.
+    pub(super) timeout: Option<Duration>,
+}
+
+fn unsent_error(code: PublishCode) -> PyErr {
+    match code {
+        PublishCode::Auth => PyConnectionError::new_err("the request was not sent: the server refuses the login"),
+        PublishCode::PayloadSize => {
+            PyValueError::new_err("the request was not sent: it is larger than the server takes")
+        }
+        PublishCode::NoConn => PyConnectionError::new_err("the request was not sent: there is no connection"),
+        _ => TBTimeoutException::new_err("the request was not sent in time: rate limits or a full queue held it back"),
     }
 }

@@ -12,6 +12,7 @@ use crate::py::arguments::wrong_type;
 use crate::py::thingsboard::callback::Callback;
 use crate::py::thingsboard::publish_info::PyPublishInfo;
 use crate::py::thingsboard::registry::Subscription;
+use crate::py::thingsboard::requests::Asking;
 
 /// Attribute names, joined; a text is taken as its letters, as in the original.
 fn joined(name: &str, keys: Option<Bound<'_, PyAny>>) -> PyResult<Option<String>> {
@@ -51,15 +52,10 @@ impl PyDeviceClient {
         let number = shared
             .client
             .next_attribute_request(|number| shared.registry.lock().attribute_requests.contains_key(&number));
-        if let Some(callback) = callback {
-            shared.await_answer(Request::Attributes(number), callback, Some(ANSWER))?;
-        }
         let topic = format!("{}{number}", names::ATTRIBUTES_REQUEST);
-        let info = shared.publish(py, &topic, qos, Traffic::Messages, vec![(body, 0)], None);
-        if info.is_err() {
-            drop(shared.take(Request::Attributes(number)));
-        }
-        info
+        let (traffic, patience) = (Traffic::Messages, Some(ANSWER));
+        let asking = Asking { topic: &topic, qos, traffic, body, patience, timeout: None };
+        shared.ask(py, Request::Attributes(number), callback, asking)
     }
 
     /// Have ``callback(result, exception)`` called when a shared attribute changes; gives a number.

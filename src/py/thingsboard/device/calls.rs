@@ -9,7 +9,9 @@ use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
 use crate::py::arguments::wrong_type;
 use crate::py::thingsboard::callback::Callback;
-use crate::py::thingsboard::json::{self};
+use crate::py::thingsboard::json;
+use crate::py::thingsboard::publish_info::PyPublishInfo;
+use crate::py::thingsboard::requests::Asking;
 
 #[pymethods]
 impl PyDeviceClient {
@@ -29,9 +31,9 @@ impl PyDeviceClient {
         resp: &Bound<'_, PyAny>,
         quality_of_service: Option<Bound<'_, PyAny>>,
         wait_for_publish: bool,
-    ) -> PyResult<()> {
+    ) -> PyResult<Option<Py<PyPublishInfo>>> {
         let py = slf.py();
-        let Some(qos) = Self::qos_or_log(slf, quality_of_service) else { return Ok(()) };
+        let Some(qos) = Self::qos_or_log(slf, quality_of_service) else { return Ok(None) };
         let number = req_id.str()?.to_str()?.to_owned();
         if number.is_empty() || number.contains(['+', '#', '\0']) {
             return Err(PyValueError::new_err(format!(
@@ -43,10 +45,11 @@ impl PyDeviceClient {
         let body = Self::body("the reply", parsed.as_ref().unwrap_or(resp))?;
         let topic = format!("{}{number}", names::RPC_RESPONSE);
         let info = slf.get().shared()?.publish(py, &topic, qos, Traffic::Messages, vec![(body, 0)], None)?;
+        let info = Bound::new(py, info)?;
         if wait_for_publish {
-            Bound::new(py, info)?.call_method0("get")?;
+            info.call_method0("get")?;
         }
-        Ok(())
+        Ok(Some(info.unbind()))
     }
 
     /// Call the server; ``callback(id, result, exception)`` gets the answer, or why there is none.
@@ -57,7 +60,7 @@ impl PyDeviceClient {
         params: &Bound<'_, PyAny>,
         callback: Option<Bound<'_, PyAny>>,
         timeout: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
+    ) -> PyResult<PyPublishInfo> {
         let py = slf.py();
         let shared = slf.get().shared()?;
         let qos = Self::qos(slf, None)?;
@@ -70,14 +73,8 @@ impl PyDeviceClient {
         let patience = Self::patience(timeout)?;
         let callback = callback.map(|callback| Callback::new(&callback, 3, &[4])).transpose()?;
         let number = shared.client.next_call(|number| shared.registry.lock().calls.contains_key(&number));
-        if let Some(callback) = callback {
-            shared.await_answer(Request::Call(number), callback, patience)?;
-        }
         let topic = format!("{}{number}", names::RPC_REQUEST);
-        let outcome = shared.publish(py, &topic, qos, Traffic::Messages, vec![(body, 0)], patience);
-        if outcome.is_err() {
-            drop(shared.take(Request::Call(number)));
-        }
-        outcome.map(drop)
+        let asking = Asking { topic: &topic, qos, traffic: Traffic::Messages, body, patience, timeout: patience };
+        shared.ask(py, Request::Call(number), callback, asking)
     }
 }
