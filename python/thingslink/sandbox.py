@@ -147,7 +147,7 @@ class Sandbox(_Sandbox):
         self,
         app_id: str,
         access_key: str,
-        rights: Iterable[str] = ("settings", "devices", "delete", "messages:up:r", "messages:down:w"),
+        rights: str | Iterable[str] = ("settings", "devices", "delete", "messages:up:r", "messages:down:w"),
     ) -> None:
         """Register an application, or give a known one another key.
 
@@ -158,7 +158,7 @@ class Sandbox(_Sandbox):
                 ``messages:up:r`` to receive, ``messages:down:w`` to send. ``messages:up:w``, which no real key has,
                 permits to publish what only the network does.
         """
-        self._add_application(app_id, access_key, list(rights))
+        self._add_application(app_id, access_key, [rights] if isinstance(rights, str) else list(rights))
 
     def device(self, dev_id: str, app_id: str | None = None) -> SandboxDevice:
         """Give a simulated device, registered now if it is new.

@@ -126,9 +126,9 @@ class ThingsBoard(_ThingsBoard):
         """Set shared attributes of a device, which are pushed to it."""
         self._set_attributes(device, "shared", json.dumps(values))
 
-    def delete_shared(self, device: str, keys: Iterable[str]) -> None:
-        """Delete shared attributes of a device, which is told."""
-        self._delete_shared(device, list(keys))
+    def delete_shared(self, device: str, keys: str | Iterable[str]) -> None:
+        """Delete shared attributes of a device, which is told; a text is one of them."""
+        self._delete_shared(device, [keys] if isinstance(keys, str) else list(keys))
 
     def rpc(self, device: str, method: str, params: Any = None, *, timeout: float = 5) -> Any:
         """Call a device and give its answer.

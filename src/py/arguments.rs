@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 /// An argument that may be missing, where `None` is a value like any other.
 pub(super) struct Given<'py>(pub(super) Option<Bound<'py, PyAny>>);
@@ -75,6 +75,25 @@ impl<'a, 'py> Aliases<'a, 'py> {
 /// A text argument.
 pub(super) fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     value.extract::<String>().map_err(|_| wrong_type(name, "str", value))
+}
+
+/// An argument of several texts; one text counts as one, never as its letters.
+pub(super) fn texts(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    if let Ok(text) = value.cast::<PyString>() {
+        let text = text.to_str()?;
+        return Ok(if text.is_empty() { Vec::new() } else { vec![text.to_owned()] });
+    }
+    let wrong = || wrong_type(name, "a list of texts", value);
+    let mut found = Vec::new();
+    for item in value.try_iter().map_err(|_| wrong())? {
+        let item = item?;
+        let text = item.cast::<PyString>().map_err(|_| {
+            let what = item.get_type().name().map_or_else(|_| "another type".to_owned(), |name| name.to_string());
+            PyTypeError::new_err(format!("{name} must be a list of texts, not one with {what} in it"))
+        })?;
+        found.push(text.to_str()?.to_owned());
+    }
+    Ok(found)
 }
 
 /// The error for an argument of the wrong type.

@@ -258,9 +258,11 @@ class DeviceClient:
         Entries of one time are merged; what is over the limits goes in several messages.
 
         Args:
-            telemetry: Values that JSON can express; dates, UUIDs, enumerations and dataclasses, too. ``ts`` is
-                milliseconds since 1970 as a number or numeric text, or a ``datetime`` (without a zone: local time);
-                ``None`` leaves the time to the server.
+            telemetry: Values that JSON can express. Also enumerations (their values), dataclasses, ``Decimal`` and
+                other numbers (digit by digit), dates and times (ISO text), UUIDs, paths and addresses (text), scalars
+                and arrays of numpy; what is no number or no time is null. ``ts`` is milliseconds since 1970 as a
+                number or numeric text, or a ``datetime`` (without a zone: local time); ``None`` leaves the time to the
+                server.
             quality_of_service: 0 or 1; by default the client's.
             timeout: Seconds to wait for the connection and for rate limits, and later in ``get``. By default ``get``
                 waits 5 s, and sending as long as rate limits ask for and 190 s for the connection. While the server
@@ -285,14 +287,14 @@ class DeviceClient:
         """
     def request_attributes(
         self,
-        client_keys: Iterable[str] | None = None,
-        shared_keys: Iterable[str] | None = None,
+        client_keys: str | Iterable[str] | None = None,
+        shared_keys: str | Iterable[str] | None = None,
         callback: _WithUserdata | None = None,
     ) -> TBPublishInfo:
         """Ask for attributes; ``callback(result, exception)`` gets the answer, or a ``TBTimeoutException`` after 20 s.
 
         Args:
-            client_keys: Names of client attributes.
+            client_keys: Names of client attributes; a text is one name.
             shared_keys: Names of shared attributes. Without any names all attributes are asked for.
             callback: A callable, or a tuple of one and what it gets as its last argument.
         """
@@ -402,11 +404,11 @@ class GatewayClient(DeviceClient):
     ) -> TBPublishInfo:
         """Send client attributes of a device, in the forms of ``send_attributes``."""
     def gw_request_shared_attributes(
-        self, device_name: str, keys: list[str], callback: _WithUserdata | None
+        self, device_name: str, keys: str | Iterable[str] | None, callback: _WithUserdata | None
     ) -> TBPublishInfo:
         """Ask for shared attributes of a device; ``callback(result, exception)`` gets the answer."""
     def gw_request_client_attributes(
-        self, device_name: str, keys: list[str], callback: _WithUserdata | None
+        self, device_name: str, keys: str | Iterable[str] | None, callback: _WithUserdata | None
     ) -> TBPublishInfo:
         """Ask for client attributes of a device; ``callback(result, exception)`` gets the answer."""
     def gw_subscribe_to_attribute(self, device: str, attribute: str, callback: _Callback) -> int:

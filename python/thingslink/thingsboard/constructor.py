@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from thingslink._native import RateLimit
 
-from .constants import log
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TypeVar
@@ -67,9 +65,8 @@ def _by_name(
         elif name in today or name in _BY_KEYWORD:
             put(name, value)
         else:
-            # As the original, which took no notice of them.
-            known = ", ".join((*today[1:], *_BY_KEYWORD))
-            log.warning("%s() ignores the argument '%s' (known are %s)", owner, name, known)
+            known = ", ".join(dict.fromkeys((*today[1:], *_BY_KEYWORD)))
+            raise TypeError(f"{owner}() got an unexpected keyword argument '{name}' (known are {known})")
     if "host" not in given:
         raise TypeError(f"{owner}() missing 1 required positional argument: 'host'")
     # None stands for the default in every place.

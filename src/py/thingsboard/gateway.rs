@@ -14,6 +14,7 @@ use super::registry::GatewaySubscription;
 use super::requests::Asking;
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
+use crate::py::arguments::texts;
 use crate::session::QoS;
 
 /// The native half of a gateway's client. It adds methods alone: its Python half is made in the layout of
@@ -67,7 +68,8 @@ fn request(
     let number =
         shared.client.next_attribute_request(|number| shared.registry.lock().attribute_requests.contains_key(&number));
     let message = PyDict::new(py);
-    message.set_item("keys", keys)?;
+    // None at all asks for everything.
+    message.set_item("keys", if keys.is_none() { Vec::new() } else { texts("keys", keys)? })?;
     message.set_item("device", device)?;
     message.set_item("client", of_client)?;
     message.set_item("id", number)?;

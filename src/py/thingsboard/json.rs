@@ -2,9 +2,9 @@
 
 use pyo3::exceptions::{PyRecursionError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
+use super::substitute::{Substitute, substitute};
 use crate::dialect::thingsboard::{write_float, write_text};
 
 /// Levels of containers, after which a value is taken to hold itself.
@@ -37,7 +37,10 @@ pub(super) fn write_key(key: &Bound<'_, PyAny>, out: &mut String) -> PyResult<us
         write_text(&bare, out);
         return Ok(length);
     }
-    let replaced = replace(key)?;
+    let replaced = match substitute(key)? {
+        Substitute::Object(replaced) => replaced,
+        Substitute::Number(_) | Substitute::Float(_) | Substitute::Null => key.str()?.into_any(),
+    };
     match replaced.cast::<PyString>() {
         Ok(text) => write_string(text, out),
         Err(_) if replaced.is_instance_of::<PyDict>() || replaced.is_instance_of::<PyList>() => {
@@ -88,8 +91,12 @@ impl Writer {
             return self.nested(|writer| writer.sequence(value, out));
         }
         let length = value.str()?.len()?;
-        let replaced = replace(value)?;
-        self.nested(|writer| writer.write(&replaced, out, inside))?;
+        match substitute(value)? {
+            Substitute::Object(replaced) => drop(self.nested(|writer| writer.write(&replaced, out, inside))?),
+            Substitute::Number(text) => out.push_str(&text),
+            Substitute::Float(number) => write_float(number, out),
+            Substitute::Null => out.push_str("null"),
+        }
         Ok(length)
     }
 
@@ -146,36 +153,6 @@ fn integer(value: &Bound<'_, PyAny>, out: &mut String) -> PyResult<usize> {
         },
     }
     Ok(out.len() - before)
-}
-
-/// What stands for an object that JSON does not know: values of enumerations, dates and times as ISO text, UUIDs as text,
-/// dataclasses as dicts.
-fn replace<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    static ENUM: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    static UUID: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    static TIMES: [(&str, PyOnceLock<Py<PyType>>); 2] = [("date", PyOnceLock::new()), ("time", PyOnceLock::new())];
-    let py = value.py();
-    if value.is_instance(ENUM.import(py, "enum", "Enum")?)? {
-        return value.getattr("value");
-    }
-    for (name, class) in &TIMES {
-        // A datetime is a date.
-        if value.is_instance(class.import(py, "datetime", name)?)? {
-            return value.call_method0("isoformat");
-        }
-    }
-    if value.is_instance(UUID.import(py, "uuid", "UUID")?)? {
-        return Ok(value.str()?.into_any());
-    }
-    if value.hasattr("__dataclass_fields__")? && !value.is_instance_of::<PyType>() {
-        let dict = PyDict::new(py);
-        for field in py.import("dataclasses")?.call_method1("fields", (value,))?.try_iter()? {
-            let name = field?.getattr("name")?.cast_into::<PyString>()?;
-            dict.set_item(&name, value.getattr(&name)?)?;
-        }
-        return Ok(dict.into_any());
-    }
-    Err(PyTypeError::new_err(format!("Type is not JSON serializable: {}", value.get_type().name()?)))
 }
 
 /// Text that holds JSON, as a Python value.

@@ -17,6 +17,7 @@ mod publish_info;
 mod rate_limit;
 mod registry;
 mod requests;
+mod substitute;
 mod telemetry;
 mod timestamp;
 

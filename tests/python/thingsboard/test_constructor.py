@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import pytest
@@ -97,10 +96,12 @@ def test_what_cannot_be_used_is_told_at_once(
         TBDeviceMqttClient(*arguments, **keywords)
 
 
-def test_unknown_keywords_are_passed_over_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING, logger="tb_connection"):
-        TBDeviceMqttClient("h", tokn="x")
-    assert "tokn" in caplog.text and "x" not in caplog.messages[0].split("'tokn'")[0].split("ignores")[1]
+@pytest.mark.parametrize("kind", [TBDeviceMqttClient, TBGatewayMqttClient])
+def test_unknown_keywords_are_refused(kind: type[TBDeviceMqttClient]) -> None:
+    """A misspelt `token` would log in as nobody."""
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'tokn' \(known are .*token") as refused:
+        kind("h", tokn="geheim")
+    assert "geheim" not in str(refused.value)
 
 
 def test_subclasses_may_have_a_constructor_of_their_own() -> None:

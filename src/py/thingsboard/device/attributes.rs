@@ -3,27 +3,21 @@
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
 
 use super::{ANSWER, PyDeviceClient};
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
-use crate::py::arguments::wrong_type;
+use crate::py::arguments::texts;
 use crate::py::thingsboard::callback::Callback;
 use crate::py::thingsboard::publish_info::PyPublishInfo;
 use crate::py::thingsboard::registry::Subscription;
 use crate::py::thingsboard::requests::Asking;
 
-/// Attribute names, joined; a text is taken as its letters, as in the original.
+/// Attribute names, joined; `None` where none are asked for.
 fn joined(name: &str, keys: Option<Bound<'_, PyAny>>) -> PyResult<Option<String>> {
-    let Some(keys) = keys.filter(|keys| keys.is_truthy().unwrap_or(true)) else { return Ok(None) };
-    let mut names = Vec::new();
-    for key in keys.try_iter().map_err(|_| wrong_type(name, "a list of texts", &keys))? {
-        let key = key?;
-        names
-            .push(key.cast::<PyString>().map_err(|_| wrong_type(name, "a list of texts", &keys))?.to_str()?.to_owned());
-    }
-    Ok(Some(names.join(",")))
+    let keys = keys.map(|keys| texts(name, &keys)).transpose()?.unwrap_or_default();
+    Ok(if keys.is_empty() { None } else { Some(keys.join(",")) })
 }
 
 #[pymethods]

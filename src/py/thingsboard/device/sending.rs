@@ -1,5 +1,6 @@
 //! Telemetry, attributes and everything else on its way to the server.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyTuple};
 
@@ -8,11 +9,32 @@ use crate::client::thingsboard::Traffic;
 use crate::dialect::thingsboard::names;
 use crate::py::thingsboard::publish_info::PyPublishInfo;
 
+/// The time to wait, without what older generations had in its place (`wait_for_publish`) and after it (`high_priority`).
+fn without_older<'py>(
+    function: &'static str,
+    timeout: Option<Bound<'py, PyAny>>,
+    old: &Bound<'py, PyTuple>,
+    older: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if old.len() > 1 {
+        let given = old.len() + 3;
+        return Err(PyTypeError::new_err(format!("{function}() takes at most 4 arguments ({given} given)")));
+    }
+    if let Some(older) = older {
+        for name in older.keys() {
+            if !["wait_for_publish", "high_priority"].contains(&name.extract::<String>()?.as_str()) {
+                return Err(PyTypeError::new_err(format!("{function}() got an unexpected keyword argument '{name}'")));
+            }
+        }
+    }
+    Ok(timeout.filter(|timeout| !timeout.is_instance_of::<PyBool>()))
+}
+
 #[pymethods]
 impl PyDeviceClient {
     /// Send telemetry: a dict of values, ``{"ts": ms, "values": {...}}``, or a list of these.
     #[pyo3(
-        signature = (telemetry, quality_of_service=None, timeout=None, *_old, **_older),
+        signature = (telemetry, quality_of_service=None, timeout=None, *old, **older),
         text_signature = "($self, telemetry, quality_of_service=None, timeout=5)"
     )]
     fn send_telemetry(
@@ -20,18 +42,17 @@ impl PyDeviceClient {
         telemetry: &Bound<'_, PyAny>,
         quality_of_service: Option<Bound<'_, PyAny>>,
         timeout: Option<Bound<'_, PyAny>>,
-        _old: &Bound<'_, PyTuple>,
-        _older: Option<&Bound<'_, PyDict>>,
+        old: &Bound<'_, PyTuple>,
+        older: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<PyPublishInfo> {
-        // Older generations had `wait_for_publish` in the place of `timeout`, and `high_priority` after it.
-        let timeout = timeout.filter(|timeout| !timeout.is_instance_of::<PyBool>());
+        let timeout = without_older("send_telemetry", timeout, old, older)?;
         let qos = Self::qos(slf, quality_of_service)?;
         Self::send_values(slf, Values::Telemetry, None, telemetry, qos, timeout)
     }
 
     /// Send client attributes: a dict, or a list of dicts.
     #[pyo3(
-        signature = (attributes, quality_of_service=None, timeout=None, *_old, **_older),
+        signature = (attributes, quality_of_service=None, timeout=None, *old, **older),
         text_signature = "($self, attributes, quality_of_service=None, timeout=5)"
     )]
     fn send_attributes(
@@ -39,10 +60,10 @@ impl PyDeviceClient {
         attributes: &Bound<'_, PyAny>,
         quality_of_service: Option<Bound<'_, PyAny>>,
         timeout: Option<Bound<'_, PyAny>>,
-        _old: &Bound<'_, PyTuple>,
-        _older: Option<&Bound<'_, PyDict>>,
+        old: &Bound<'_, PyTuple>,
+        older: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<PyPublishInfo> {
-        let timeout = timeout.filter(|timeout| !timeout.is_instance_of::<PyBool>());
+        let timeout = without_older("send_attributes", timeout, old, older)?;
         let qos = Self::qos(slf, quality_of_service)?;
         Self::send_values(slf, Values::Attributes, None, attributes, qos, timeout)
     }
