@@ -13,6 +13,17 @@ static TIME_OUT: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Tells where in the program a client is being made: the pytest plugin names the line of one that is left open.
 static MAKERS: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
+/// Gives what stands for the original's private MQTT client.
+static PRIVATE_CLIENT: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// Hand in what gives the private client of a client.
+#[pyfunction]
+#[pyo3(name = "_private_client_from")]
+pub(super) fn private_client_from(give: Py<PyAny>) {
+    let old = PRIVATE_CLIENT.lock().replace(give);
+    drop(old);
+}
+
 /// Hand in what gives the classes of failed calls.
 #[pyfunction]
 #[pyo3(name = "_call_errors_from")]
@@ -48,9 +59,9 @@ pub(super) fn maker() -> Option<Py<PyAny>> {
     })
 }
 
-fn ask<'py>(py: Python<'py>, given: &Mutex<Option<Py<PyAny>>>) -> PyResult<Bound<'py, PyAny>> {
-    let give = given.lock().as_ref().map(|give| give.clone_ref(py));
-    give.ok_or_else(|| PyRuntimeError::new_err("thingslink is not imported"))?.bind(py).call0()
+fn given<'py>(py: Python<'py>, what: &Mutex<Option<Py<PyAny>>>) -> PyResult<Bound<'py, PyAny>> {
+    let give = what.lock().as_ref().map(|give| give.clone_ref(py));
+    Ok(give.ok_or_else(|| PyRuntimeError::new_err("thingslink is not imported"))?.into_bound(py))
 }
 
 /// The classes of failed calls, by their place in what Python hands in.
@@ -66,10 +77,15 @@ pub(super) enum CallError {
 
 /// One of these classes.
 pub(super) fn call_error(py: Python<'_>, class: CallError) -> PyResult<Bound<'_, PyAny>> {
-    ask(py, &CALL_ERRORS)?.get_item(class as usize)
+    given(py, &CALL_ERRORS)?.call0()?.get_item(class as usize)
 }
 
 /// The deadline of calls that are given none.
 pub(super) fn time_out(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    ask(py, &TIME_OUT)
+    given(py, &TIME_OUT)?.call0()
+}
+
+/// What stands for the private MQTT client of this client.
+pub(super) fn private_client<'py>(client: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    given(client.py(), &PRIVATE_CLIENT)?.call1((client,))
 }

@@ -39,14 +39,14 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::face::{call_errors_from, makers_from, time_out_from};
+    use super::face::{call_errors_from, makers_from, private_client_from, time_out_from};
     #[pymodule_export]
     use super::lead::{is_led, lead};
     #[pymodule_export]
     use super::log::logged;
     #[pymodule_export]
     use super::lorawan::{
-        PyActivationEvent, PyDeviceEvent, PyDeviceHandle, PyDownlinkEvent, PyFieldValue, PyMqttClient, PyPublisher,
+        PyActivationEvent, PyDeviceEvent, PyDeviceHandle, PyDownlinkEvent, PyFieldValue, PyMqttClient,
         PyRegistrationEvent, PyUplinkMessage, parse_message,
     };
     #[pymodule_export]

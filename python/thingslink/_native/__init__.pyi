@@ -29,7 +29,6 @@ from thingslink._native.lorawan import (
     RegistrationEvent,
     UplinkMessage,
     _parse_message,
-    _Publisher,
 )
 from thingslink._native.manage import (
     ApplicationClient,
@@ -65,6 +64,7 @@ from thingslink._native.runtime import (
     _logged,
     _makers_from,
     _open_clients,
+    _private_client_from,
     _shut_down,
     _time_out_from,
     callback_threads,
@@ -154,7 +154,6 @@ __all__ = [
     "TlsSettings",
     "UplinkMessage",
     "Will",
-    "_Publisher",
     "_Sandbox",
     "_ThingsBoard",
     "__version__",
@@ -170,6 +169,7 @@ __all__ = [
     "_open_clients",
     "_parse_message",
     "_parse_proto",
+    "_private_client_from",
     "_provision",
     "_set_rate_limit_percentage",
     "_shut_down",

@@ -1,7 +1,7 @@
 """The MQTT client of LoRaWAN networks, and its messages."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from os import PathLike
 from typing import Any, SupportsIndex, TypeAlias, TypedDict, final, overload
@@ -290,20 +290,30 @@ class MQTTClient:
         """
     def remove_error_callback(self, callback: _Callback) -> None:
         """Take back one ``set_error_callback``."""
+    # The original's private names, which programs reach for.
     @property
-    def _MQTTClient__client(self) -> _Publisher: ...
+    def _MQTTClient__client(self) -> Any: ...
+    @property
+    def _MQTTClient__mqtt_address(self) -> str: ...
+    @_MQTTClient__mqtt_address.setter
+    def _MQTTClient__mqtt_address(self, address: str | None) -> None: ...
+    @property
+    def _MQTTClient__discovery_address(self) -> str: ...
+    @property
+    def _MQTTClient__app_id(self) -> str: ...
+    @property
+    def _MQTTClient__access_key(self) -> str: ...
+    @property
+    def _MQTTClient__reconnect(self) -> bool: ...
+    def _publish(self, topic: str, payload: str | bytes) -> int:
+        """Publish to any topic; gives the message ID."""
+    def _watch(self, told: Callable[..., object] | None) -> None:
+        """Tell ``told(format, *arguments)`` what passes, in place of the log; ``None`` is the log again."""
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
         *_exception: object,
     ) -> bool: ...
-
-@final
-class _Publisher:
-    """What programs reached for in the original's private client."""
-
-    def publish(self, topic: str, payload: str | bytes) -> int:
-        """Publish to any topic; gives the message ID."""
 
 @final
 class DeviceHandle:

@@ -26,7 +26,9 @@ from thingslink._native import (
     RegistrationEvent,
     ServiceMetadata,
     UplinkMessage,
+    _private_client_from,
 )
+from thingslink._paho import PahoClient
 from thingslink.ttn import application, discovery, handler, ttnmqtt, utils
 
 __all__ = [
@@ -62,3 +64,4 @@ __all__ = [
 
 # As the original's named tuples were: for those who ask, and for `case [dev_id, *_]`.
 Sequence.register(UplinkMessage)
+_private_client_from(PahoClient)

@@ -10,7 +10,8 @@ from collections import deque
 from thingslink import ttn, ttnmqtt
 from thingslink._blocking import wait_for
 from thingslink._native import NotConnectedError, _is_led
-from thingslink.ttnmqtt.paho import PahoClient, encoded
+from thingslink._paho import encoded
+from thingslink.ttnmqtt.paho import BehaviorClient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
         self._looping = False
         self._over = threading.Event()
         self._client: ttn.MQTTClient | None = None
-        self._paho: PahoClient | None = None
+        self._paho: BehaviorClient | None = None
 
     # -- connection --
 
@@ -91,7 +92,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
             self._client.close()
         client = ttn.MQTTClient(self.APPID, self._access_key, address)
         self._client = client
-        self._paho = PahoClient(client, self.APPID, self._message)
+        self._paho = BehaviorClient(client, self.APPID, self._message)
         client.set_connect_callback(self._connected)
         client.set_close_callback(self._closed)
         client.set_uplink_raw_callback(lambda message, client: self._message(message))  # noqa: ARG005
@@ -183,10 +184,9 @@ class MQTTClient(ttnmqtt.MQTTClient):
             print("No DeviceID defined please use the setDeviceID method")
             return
         text = encoded(message)
-        if self._client is None:
+        if self._paho is None:
             raise NotConnectedError("client not connected")
-        publisher: Any = self._client._MQTTClient__client
-        publisher.publish(f"{self.APPID}/devices/{device}/down", text)
+        self._paho.publish(f"{self.APPID}/devices/{device}/down", text)
         print("Message will be published on the next uplink message")
 
     # -- callbacks --

@@ -147,8 +147,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
         else:
             message["payload_fields"] = pay
         text = json.dumps(message, allow_nan=False)
-        publisher: Any = self._client._MQTTClient__client
-        publisher.publish(f"{self.appID}/devices/{devID}/down", text)
+        self._client._publish(f"{self.appID}/devices/{devID}/down", text)
         print(f"publishing message to {devID}: {text}")
 
     # -- callbacks --

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::handlers::{Handlers, Subject};
+use super::watch::Watch;
 use crate::client::lorawan::{Application, Client, Config};
 use crate::client::{Delivery, Wanted};
 use crate::dialect::lorawan::Downlink;
@@ -66,6 +67,9 @@ pub(super) struct Served {
     version: AtomicU64,
     /// Messages at QoS 1 that came before any callback was set.
     parked: Mutex<VecDeque<Delivery<Infallible>>>,
+    pub(super) watch: Watch,
+    /// What programs get as the original's private client, once somebody has asked for it.
+    pub(super) private: OnceLock<Py<PyAny>>,
 }
 
 impl Served {
@@ -78,6 +82,8 @@ impl Served {
                 handlers: Mutex::default(),
                 version: AtomicU64::new(0),
                 parked: Mutex::default(),
+                watch: Watch::default(),
+                private: OnceLock::new(),
             })
         })?;
         made.listen(&made.handlers());
@@ -85,13 +91,13 @@ impl Served {
     }
 
     /// Have the client tell what these callbacks are for, and no more: each delivery wakes a thread.
-    fn listen(&self, handlers: &Handlers) {
+    pub(super) fn listen(&self, handlers: &Handlers) {
         self.client.listen(handlers.filters());
         let has = |subject: &Subject| handlers.all.iter().any(|handler| handler.subject == *subject);
         self.client.want(Wanted {
             connections: has(&Subject::Connect),
-            ends: has(&Subject::Close),
-            sent: has(&Subject::Downlink),
+            ends: has(&Subject::Close) || self.watch.is_set(),
+            sent: has(&Subject::Downlink) || self.watch.is_set(),
             problems: has(&Subject::Error),
         });
     }
@@ -115,11 +121,15 @@ impl Served {
         let handlers = std::mem::take(&mut *self.handlers.lock());
         // Dropped outside the lock: this may run Python code.
         drop(handlers);
+        self.watch.set(None);
     }
 
     pub(super) fn add(&self, py: Python<'_>, subject: Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         self.owner.check_process()?;
         self.change(|handlers| handlers.with(py, subject.clone(), callback))?;
+        if self.client.is_connected() {
+            self.tell_of_listening(py, "");
+        }
         let parked: Vec<_> =
             if self.handlers().listens() { self.parked.lock().drain(..).collect() } else { Vec::new() };
         if !parked.is_empty() {
@@ -158,6 +168,15 @@ impl Served {
 
     pub(super) fn send(&self, py: Python<'_>, dev_id: &DevId, downlink: Downlink) -> PyResult<u16> {
         self.owner.check_process()?;
+        let mid = self.queue(py, dev_id, downlink)?;
+        if let Some(teller) = self.watch.teller(py) {
+            let app_id = self.client.config().app_id.as_str();
+            teller.tell(py, ("%s: sending downlink %d to %s", app_id, mid, dev_id.as_str()));
+        }
+        Ok(mid)
+    }
+
+    fn queue(&self, py: Python<'_>, dev_id: &DevId, downlink: Downlink) -> PyResult<u16> {
         match self.client.send(dev_id, &downlink) {
             Err(Error::Full { .. }) => {
                 let (client, dev_id) = (self.client.clone(), dev_id.clone());
@@ -165,6 +184,23 @@ impl Served {
                 self.owner.process()?.wait(py, sent)?.or_raise(py)
             }
             outcome => outcome.or_raise(py),
+        }
+    }
+
+    /// Tell whoever watches of a message to any topic.
+    pub(super) fn tell_of_sending(&self, py: Python<'_>, mid: u16, topic: &str, size: usize) {
+        if let Some(teller) = self.watch.teller(py) {
+            let app_id = self.client.config().app_id.as_str();
+            teller.tell(py, ("%s: sending message %d to %s, %d bytes", app_id, mid, topic, size));
+        }
+    }
+
+    /// Tell whoever watches of what is subscribed to.
+    pub(super) fn tell_of_listening(&self, py: Python<'_>, before: &str) {
+        if let Some(teller) = self.watch.teller(py) {
+            let filters: Vec<_> = self.client.subscriptions().wanted().into_iter().map(|(filter, _)| filter).collect();
+            let app_id = self.client.config().app_id.as_str();
+            teller.tell(py, ("%s: %ssubscribed to %s", app_id, before, filters.join(", ")));
         }
     }
 }

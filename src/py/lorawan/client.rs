@@ -13,7 +13,6 @@ use super::address::Address;
 use super::callbacks::{Acknowledging, Served};
 use super::convert::downlink;
 use super::device::PyDeviceHandle;
-use super::publisher::PyPublisher;
 use crate::client::lorawan::Config;
 use crate::endpoint::{Endpoint, Trust};
 use crate::ids::{AccessKey, AppId, DevId};
@@ -35,7 +34,7 @@ pub(in crate::py) struct PyMqttClient {
 
 #[derive(Clone)]
 pub(super) struct Made {
-    address: Arc<Address>,
+    pub(super) address: Arc<Address>,
     pub(super) served: Arc<Served>,
 }
 
@@ -54,7 +53,11 @@ impl PyMqttClient {
         address.resolve(py, app_id.as_str(), timeout)?.then(py, move |py, (mqtt, timeout)| {
             let endpoint = Endpoint::parse(&mqtt, address.tls).or_raise(py)?;
             let client = served.client.clone();
-            serve::connect(&served, object.bind(py), async move { client.connect(&endpoint, timeout).await })
+            let opening = async move { client.connect(&endpoint, timeout).await };
+            serve::connect(&served, object.bind(py), opening)?.map(py, move |py, ()| {
+                served.tell_of_listening(py, "connected, ");
+                Ok(())
+            })
         })
     }
 
@@ -270,12 +273,6 @@ impl PyMqttClient {
         Ok(PyDeviceHandle::new(self.made()?.served, DevId::new(dev_id).or_raise(py)?))
     }
 
-    /// Programs and the original's own tests reached for its private MQTT client.
-    #[getter(_MQTTClient__client)]
-    fn private_client(&self) -> PyResult<PyPublisher> {
-        Ok(PyPublisher { served: self.made()?.served })
-    }
-
     fn __enter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
         Self::connect(slf, None)?;
         Ok(slf.clone())
@@ -301,7 +298,12 @@ impl PyMqttClient {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // A lock that is taken is skipped: the collector comes again.
         let Some(made) = self.made.try_lock() else { return Ok(()) };
-        let Some(handlers) = made.as_ref().and_then(|made| made.served.try_handlers()) else { return Ok(()) };
+        let Some(served) = made.as_ref().map(|made| &made.served) else { return Ok(()) };
+        served.watch.visit(|told| visit.call(told))?;
+        if let Some(private) = served.private.get() {
+            visit.call(private)?;
+        }
+        let Some(handlers) = served.try_handlers() else { return Ok(()) };
         handlers.all.iter().try_for_each(|handler| visit.call(&handler.callable))
     }
 

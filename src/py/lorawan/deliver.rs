@@ -1,5 +1,6 @@
 //! Deliveries become calls of callbacks here.
 
+use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::callbacks::Served;
 use super::event;
 use super::handlers::{Handler, Handlers, Subject};
 use super::message::body_to_py;
+use super::watch::Teller;
 use crate::client::lorawan::{Application, Client};
 use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::lorawan::Topic;
@@ -27,6 +29,8 @@ pub(super) struct Turn {
     handlers: Arc<Handlers>,
     delivered: u64,
     unheard: u64,
+    /// Whom to tell what passes, once it was looked up.
+    teller: OnceCell<Option<Teller>>,
 }
 
 /// What came of calling callbacks.
@@ -179,13 +183,17 @@ impl Serve for Served {
     }
 
     fn begin(&self) -> Turn {
-        Turn { version: self.version(), handlers: self.handlers(), delivered: 0, unheard: 0 }
+        Turn { version: self.version(), handlers: self.handlers(), delivered: 0, unheard: 0, teller: OnceCell::new() }
     }
 
     fn deliver(&self, turn: &mut Turn, delivery: Delivery<Infallible>, client: &Bound<'_, PyAny>) -> bool {
         if turn.version != self.version() {
             turn.version = self.version();
             turn.handlers = self.handlers();
+        }
+        let py = client.py();
+        if let Some(teller) = turn.teller.get_or_init(|| self.watch.teller(py)) {
+            teller.tell_of(py, self.client.config().app_id.as_str(), &delivery);
         }
         let Delivery::Message(message) = &delivery else {
             self.deliver_step(delivery, &turn.handlers, client);

@@ -10,11 +10,11 @@ mod device;
 mod event;
 mod handlers;
 mod message;
-mod publisher;
+mod private;
 mod setters;
+mod watch;
 
 pub(super) use self::client::PyMqttClient;
 pub(super) use self::device::PyDeviceHandle;
 pub(super) use self::event::{PyActivationEvent, PyDeviceEvent, PyDownlinkEvent, PyFieldValue, PyRegistrationEvent};
 pub(super) use self::message::{PyUplinkMessage, parse_message};
-pub(super) use self::publisher::PyPublisher;

@@ -1,0 +1,92 @@
+//! What passes, line by line, to whoever watches: the log `thingslink.ttn` at DEBUG, or what a program has put in its place.
+
+use std::convert::Infallible;
+
+use pyo3::call::PyCallArgs;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::client::Delivery;
+use crate::sync::Mutex;
+
+/// `logging.DEBUG`.
+const DEBUG: u8 = 10;
+
+/// The logger, which stays the same.
+static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// What a program has put in the log's place.
+#[derive(Default)]
+pub(super) struct Watch(Mutex<Option<Py<PyAny>>>);
+
+/// To tell with, called as a logger's methods are: `(format, *arguments)`.
+pub(super) struct Teller(Py<PyAny>);
+
+impl Watch {
+    /// Tell another one, or the log again.
+    pub(super) fn set(&self, told: Option<Py<PyAny>>) {
+        let old = std::mem::replace(&mut *self.0.lock(), told);
+        drop(old);
+    }
+
+    /// Whether a program has put something in the log's place.
+    pub(super) fn is_set(&self) -> bool {
+        self.0.lock().is_some()
+    }
+
+    /// What is told, for the garbage collector; a lock that is taken is skipped.
+    pub(super) fn visit(
+        &self,
+        look: impl FnOnce(&Py<PyAny>) -> Result<(), pyo3::PyTraverseError>,
+    ) -> Result<(), pyo3::PyTraverseError> {
+        match self.0.try_lock().as_deref() {
+            Some(Some(told)) => look(told),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whom to tell now; nobody costs a look at the logger's level.
+    pub(super) fn teller(&self, py: Python<'_>) -> Option<Teller> {
+        if let Some(told) = &*self.0.lock() {
+            return Some(Teller(told.clone_ref(py)));
+        }
+        debug_of_the_log(py).unwrap_or_else(|error| {
+            error.write_unraisable(py, None);
+            None
+        })
+    }
+}
+
+fn debug_of_the_log(py: Python<'_>) -> PyResult<Option<Teller>> {
+    let logger = LOGGER.get_or_try_init(py, || {
+        py.import("logging")?.call_method1("getLogger", ("thingslink.ttn",)).map(Bound::unbind)
+    })?;
+    let logger = logger.bind(py);
+    if logger.call_method1("isEnabledFor", (DEBUG,))?.is_truthy()? {
+        return Ok(Some(Teller(logger.getattr("debug")?.unbind())));
+    }
+    Ok(None)
+}
+
+impl Teller {
+    /// Tell a line. One that cannot be told stops nothing.
+    pub(super) fn tell<'py>(&self, py: Python<'py>, line: impl PyCallArgs<'py>) {
+        if let Err(error) = self.0.bind(py).call1(line) {
+            error.write_unraisable(py, None);
+        }
+    }
+
+    /// Tell of a delivery. Of a login `connect` tells, with what is listened to.
+    pub(super) fn tell_of(&self, py: Python<'_>, app_id: &str, delivery: &Delivery<Infallible>) {
+        match delivery {
+            Delivery::Message(message) => {
+                let line = ("%s: received %s, %d bytes", app_id, &message.topic, message.body.bytes().len());
+                self.tell(py, line);
+            }
+            Delivery::Sent(mid) => self.tell(py, ("%s: sent message %d", app_id, mid)),
+            Delivery::Lost(error) => self.tell(py, ("%s: %s", app_id, error.to_string())),
+            Delivery::Closed { .. } => self.tell(py, ("%s: closed", app_id)),
+            _ => {}
+        }
+    }
+}
