@@ -480,10 +480,12 @@ class TBDeviceMqttClient(DeviceClient):
         if told != self._on_connect or self.__connect_callback is not None:
             self._native_claim_thread()
         self._is_connect_callback_running = True
+        self._native_connect_callback(running=True)
         try:
             told(mqtt, None, ConnectFlags(session_present), ReasonCode(code, reason), None)
         finally:
             self._is_connect_callback_running = False
+            self._native_connect_callback(running=False)
 
     def _hear_disconnected(self, code: int) -> None:
         told = self._client._on_disconnect

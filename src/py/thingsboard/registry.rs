@@ -13,6 +13,45 @@ pub(super) struct Subscription {
     pub(super) id: u64,
     pub(super) key: String,
     pub(super) callback: Callback,
+    /// Where in the program it was made.
+    pub(super) place: Place,
+    /// The connect callback that made it last, by its number; 0 for none.
+    pub(super) made_by: u64,
+}
+
+/// A place in a program.
+#[derive(Debug)]
+pub(super) struct Place {
+    code: Py<PyAny>,
+    instruction: i64,
+}
+
+impl Place {
+    /// Where the program calls us from.
+    pub(super) fn of_caller(py: Python<'_>) -> PyResult<Self> {
+        let mut frame = py.import("sys")?.call_method0("_getframe")?;
+        // Of our own methods in Python, those who call them.
+        while let Ok(name) = frame.getattr("f_globals")?.get_item("__name__")
+            && name.extract::<String>().is_ok_and(|name| name.starts_with("thingslink."))
+            && let Some(caller) = frame.getattr("f_back").ok().filter(|caller| !caller.is_none())
+        {
+            frame = caller;
+        }
+        Ok(Self { code: frame.getattr("f_code")?.unbind(), instruction: frame.getattr("f_lasti")?.extract()? })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.code.is(&other.code) && self.instruction == other.instruction
+    }
+}
+
+/// The connect callbacks of the program.
+#[derive(Debug, Default)]
+pub(super) struct ConnectCallbacks {
+    /// How many there were.
+    pub(super) count: u64,
+    /// Whether the last one is not over.
+    pub(super) running: bool,
 }
 
 /// A subscription to attributes of devices behind the gateway; `*` stands for all.
@@ -47,6 +86,7 @@ impl Drop for Timer {
 pub(super) struct Registry {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) last_subscription: u64,
+    pub(super) connect_callbacks: ConnectCallbacks,
     pub(super) gateway_subscriptions: Vec<GatewaySubscription>,
     pub(super) last_gateway_subscription: u64,
     pub(super) attribute_requests: HashMap<u64, Pending>,
@@ -66,6 +106,38 @@ impl Registry {
         let handlers = self.rpc.iter().chain(&self.gateway_rpc);
         let callbacks = subscriptions.chain(gateway).chain(pending).chain(handlers);
         callbacks.flat_map(|callback| std::iter::once(&callback.callable).chain(&callback.userdata)).collect()
+    }
+
+    /// Take a subscription. What a connect callback subscribes to takes the place of what the same place in the program
+    /// subscribed to before: such callbacks make anew what is kept over a reconnect. Gives the number, and what was
+    /// replaced, to be dropped outside the lock.
+    pub(super) fn subscribe(&mut self, key: String, callback: Callback, place: Place) -> (u64, Option<Callback>) {
+        let made_by = self.connect_callback();
+        let before = self
+            .subscriptions
+            .iter_mut()
+            .find(|one| made_by > 0 && one.made_by != made_by && one.key == key && one.place.is_same(&place));
+        if let Some(one) = before {
+            one.made_by = made_by;
+            return (one.id, Some(std::mem::replace(&mut one.callback, callback)));
+        }
+        self.last_subscription += 1;
+        let id = self.last_subscription;
+        self.subscriptions.push(Subscription { id, key, callback, place, made_by });
+        (id, None)
+    }
+
+    /// A subscription was asked for once more.
+    pub(super) fn renew(&mut self, id: u64) {
+        let made_by = self.connect_callback();
+        if let Some(one) = self.subscriptions.iter_mut().find(|one| one.id == id) {
+            one.made_by = made_by;
+        }
+    }
+
+    /// The number of the connect callback that runs; 0 while none does.
+    fn connect_callback(&self) -> u64 {
+        if self.connect_callbacks.running { self.connect_callbacks.count } else { 0 }
     }
 
     /// The callbacks for a message of shared attributes: those for everything, then key by key, each in the order of

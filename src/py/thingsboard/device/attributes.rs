@@ -11,7 +11,7 @@ use crate::dialect::thingsboard::names;
 use crate::py::arguments::texts;
 use crate::py::thingsboard::callback::Callback;
 use crate::py::thingsboard::publish_info::PyPublishInfo;
-use crate::py::thingsboard::registry::Subscription;
+use crate::py::thingsboard::registry::Place;
 use crate::py::thingsboard::requests::Asking;
 
 /// Attribute names, joined; `None` where none are asked for.
@@ -65,13 +65,14 @@ impl PyDeviceClient {
         };
         for (id, known) in same {
             if known.bind(py).eq(callback)? {
+                shared.registry.lock().renew(id);
                 return Ok(id);
             }
         }
-        let mut registry = shared.registry.lock();
-        registry.last_subscription += 1;
-        let id = registry.last_subscription;
-        registry.subscriptions.push(Subscription { id, key, callback: made });
+        let place = Place::of_caller(py)?;
+        let (id, replaced) = shared.registry.lock().subscribe(key, made, place);
+        // Dropped outside the lock: this may run Python code.
+        drop(replaced);
         Ok(id)
     }
 

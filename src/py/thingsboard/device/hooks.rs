@@ -14,6 +14,17 @@ impl PyDeviceClient {
         Ok(())
     }
 
+    /// To be called before and after a connect callback of the program: what it subscribes to it may have subscribed to
+    /// before.
+    fn _native_connect_callback(&self, running: bool) -> PyResult<()> {
+        let shared = self.shared()?;
+        let mut registry = shared.registry.lock();
+        registry.connect_callbacks.running = running;
+        registry.connect_callbacks.count += u64::from(running);
+        drop(registry);
+        Ok(())
+    }
+
     /// A login was answered: with the CONNACK code and its name.
     fn _hear_connected(&self, _code: u8, _reason: &str, _session_present: bool) {}
 
