@@ -11,10 +11,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use self::limits::OVERHEAD;
 pub use self::limits::OutboxLimits;
 pub(super) use self::limits::ServerLimits;
+use self::state::State;
 pub(super) use self::state::{GivenUp, Verdict};
-use self::state::{OVERHEAD, State};
 pub use self::ticket::Ticket;
 use super::QoS;
 use super::packet::Publish;

@@ -49,6 +49,13 @@ impl Sending {
         Self { topic, qos, toll, parts: parts.into(), paid: false, tickets, refused: None }
     }
 
+    /// Something of it was left out for this reason.
+    #[must_use]
+    pub fn lacking(mut self, refused: Option<PublishCode>) -> Self {
+        self.refused = refused;
+        self
+    }
+
     fn end(self) -> Sent {
         Sent { tickets: self.tickets, refused: self.refused }
     }

@@ -12,5 +12,5 @@ pub use json::{write_float, write_text};
 pub use rate_limit::{RateLimit, TokenBucket, Window};
 pub use reason::PublishCode;
 pub use session_limits::{LimitTexts, SessionLimits};
-pub use telemetry::{Chunk, Entry, Field, Part, Stamp, split};
+pub use telemetry::{Chunk, Entry, Field, Part, Scale, Stamp, split};
 pub use topic::{Package, Topic, names};

@@ -12,7 +12,7 @@ use super::callback::Callback;
 use super::logger;
 use super::publish_info::{PATIENCE, PyPublishInfo};
 use super::registry::Registry;
-use super::telemetry::Parts;
+use super::telemetry::Cut;
 use crate::client::thingsboard::{Client, Config, Device, Meters, Request, Traffic, Unanswered};
 use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::mqtt;
@@ -56,12 +56,13 @@ impl Shared {
         topic: &str,
         qos: QoS,
         traffic: Traffic,
-        parts: Parts,
+        cut: impl Into<Cut>,
         timeout: Option<Duration>,
     ) -> PyResult<PyPublishInfo> {
         let process = self.owner.process()?;
         let patience = timeout.unwrap_or(PATIENCE);
-        let sending = self.client.sending(topic.to_owned(), qos, traffic, parts);
+        let Cut { parts, refused } = cut.into();
+        let sending = self.client.sending(topic.to_owned(), qos, traffic, parts).lacking(refused);
         let sent = match sending.start(&self.client) {
             Ok(sent) => sent,
             Err(sending) => process.wait(py, sending.finish(self.client.clone(), timeout))?,

@@ -112,14 +112,19 @@ impl PyDeviceClient {
         let timeout = Self::patience(timeout)?;
         let traffic = if device.is_some() { Traffic::DeviceTelemetry } else { Traffic::Telemetry };
         let bytes = shared.max_payload_size.load(Ordering::Acquire);
-        let bounds = Bounds { points: shared.client.most_points(traffic), bytes };
-        let (topic, parts) = match (kind, device) {
-            (Values::Telemetry, None) => (names::TELEMETRY, telemetry::telemetry(value, None, bounds)?),
-            (Values::Telemetry, device) => (names::GATEWAY_TELEMETRY, telemetry::telemetry(value, device, bounds)?),
-            (Values::Attributes, None) => (names::ATTRIBUTES, telemetry::attributes(value, None, bounds)?),
-            (Values::Attributes, device) => (names::GATEWAY_ATTRIBUTES, telemetry::attributes(value, device, bounds)?),
+        let topic = match (kind, device) {
+            (Values::Telemetry, None) => names::TELEMETRY,
+            (Values::Telemetry, Some(_)) => names::GATEWAY_TELEMETRY,
+            (Values::Attributes, None) => names::ATTRIBUTES,
+            (Values::Attributes, Some(_)) => names::GATEWAY_ATTRIBUTES,
         };
-        shared.publish(slf.py(), topic, qos, traffic, parts, timeout)
+        let largest = shared.client.outbox().limits().largest_payload(topic);
+        let bounds = Bounds { points: shared.client.most_points(traffic), bytes, largest };
+        let cut = match kind {
+            Values::Telemetry => telemetry::telemetry(value, device, bounds)?,
+            Values::Attributes => telemetry::attributes(value, device, bounds)?,
+        };
+        shared.publish(slf.py(), topic, qos, traffic, cut, timeout)
     }
 
     /// A request or an announcement as JSON.

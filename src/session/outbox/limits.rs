@@ -15,6 +15,9 @@ pub struct OutboxLimits {
     pub packet_bytes: usize,
 }
 
+/// Most bytes of a message's packet that are neither topic nor payload.
+pub(super) const OVERHEAD: usize = 10;
+
 /// More messages are never accepted: their IDs would run out.
 pub(super) const MOST: usize = 60_000;
 
@@ -25,6 +28,12 @@ impl Default for OutboxLimits {
 }
 
 impl OutboxLimits {
+    /// The largest payload that a message with this topic may have, if the server is known to bound it.
+    #[must_use]
+    pub fn largest_payload(&self, topic: &str) -> Option<usize> {
+        (self.packet_bytes < usize::MAX).then(|| self.packet_bytes.saturating_sub(OVERHEAD + topic.len()))
+    }
+
     /// Check the window, which the protocol bounds.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::limits::{MOST, OutboxLimits, ServerLimits};
+use super::limits::{MOST, OVERHEAD, OutboxLimits, ServerLimits};
 use super::ticket::Ticket;
 use crate::dialect::mqtt::{self, code};
 use crate::session::QoS;
@@ -17,8 +17,6 @@ const LOSSES: u8 = 3;
 /// A full window is written to again when this part of it is free: one packet for each acknowledgement would cost a
 /// system call each.
 const REFILL: usize = 4;
-/// Most bytes of a message's packet that are neither topic nor payload.
-pub(super) const OVERHEAD: usize = 10;
 
 /// A message and who wants to know of its end.
 #[derive(Debug)]

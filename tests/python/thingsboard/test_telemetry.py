@@ -15,6 +15,7 @@ import uuid
 from typing import Any
 
 import pytest
+from harness import PATIENCE
 from thingslink.sandbox import ThingsBoard
 from thingslink.tb_device_mqtt import TBDeviceMqttClient, TBPublishInfo, TBQoSException
 from thingslink.tb_gateway_mqtt import TBGatewayMqttClient
@@ -288,6 +289,58 @@ def test_large_telemetry_goes_in_several_messages(
     info = device.send_telemetry([{"ts": ts, "values": {"text": "x" * 20000}} for ts in range(6)])
     assert info.get() == 0 and len(info.mid()) == 3
     assert [entry["ts"] for entry in server.telemetry_of("Device 1")] == list(range(6))
+
+
+def test_messages_are_cut_by_their_bytes_once_the_server_has_told_how_many(
+    gateway: TBGatewayMqttClient, server: ThingsBoard, eventually: Eventually
+) -> None:
+    """Characters of other scripts have two bytes and more, and the topic counts as well."""
+    eventually(lambda: gateway.max_payload_size == 52428)
+    # More than the server takes, as a program may ask for.
+    gateway.max_payload_size = 10_000_000
+    entries = [{"ts": ts, "values": {f"ключ_{key}": "ж" * 8 for key in range(20)}} for ts in range(2000)]
+    follower = server.follow()
+    for info in (
+        gateway.send_telemetry(entries, timeout=PATIENCE),
+        gateway.gw_send_telemetry("Pump ж", entries, timeout=PATIENCE),
+        gateway.send_attributes({f"ключ_{key}": "ж" * 20 for key in range(4000)}),
+        gateway.gw_send_attributes("Pump ж", {f"ключ_{key}": "ж" * 20 for key in range(4000)}),
+    ):
+        assert info.get(timeout=PATIENCE) == 0 and len(info.mid()) > 1
+    for device in ("Gateway 1", "Pump ж"):
+        assert sum(len(entry["values"]) for entry in server.telemetry_of(device)) == 40_000
+        assert len(server.attributes_of(device)) == 4000
+    gateway.send_attributes({"end": 1}).get()
+    sizes = [
+        len(topic.encode()) + len(payload)
+        for topic, payload, _ in itertools.takewhile(lambda entry: b'"end"' not in entry[1], published(follower, "v"))
+    ]
+    assert max(sizes) <= 65_526
+    # Nor is room left unused.
+    assert sum(size > 60_000 for size in sizes) >= len(sizes) - 4
+
+
+def test_what_cannot_fit_is_refused_alone_and_by_name(
+    gateway: TBGatewayMqttClient, server: ThingsBoard, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    eventually(lambda: gateway.max_payload_size == 52428)
+    values = {"before": 1, "большой": "ж" * 40_000, "after": 2}
+    for what, send in (
+        ("telemetry", gateway.send_telemetry),
+        ("telemetry", functools.partial(gateway.gw_send_telemetry, "Pump 1")),
+        ("attribute", gateway.send_attributes),
+        ("attribute", functools.partial(gateway.gw_send_attributes, "Pump 1")),
+    ):
+        caplog.clear()
+        info = send(values)
+        assert info.get() == TBPublishInfo.TB_ERR_PAYLOAD_SIZE and not info.is_published() and info.mid()
+        assert f'{what} "большой" is not sent: its message has 8' in caplog.text
+    small = {"before": 1, "after": 2}
+    for device in ("Gateway 1", "Pump 1"):
+        merged = {key: value for entry in server.telemetry_of(device) for key, value in entry["values"].items()}
+        assert merged == server.attributes_of(device) == small
+    # What is over the size that messages are cut at, but not over the server's, goes alone.
+    assert gateway.send_telemetry({"fits": "x" * 65_000}).get() == 0
 
 
 def test_telemetry_of_devices_behind_the_gateway(gateway: TBGatewayMqttClient, server: ThingsBoard) -> None:
