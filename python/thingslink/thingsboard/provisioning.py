@@ -1,12 +1,23 @@
 """Asking a server for credentials of a new device (TB 1.6, 3.9)."""
 
+from __future__ import annotations
+
 import json
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from thingslink._native import _provision
+from thingslink._native import TlsSettings, _provision
+
+from . import constructor
+
+if TYPE_CHECKING:
+    from os import PathLike
 
 log = logging.getLogger("tb_connection")
+
+
+#: The port where TLS is spoken unless it is said otherwise.
+_TLS_PORT = 8883
 
 
 class ProvisionClient:
@@ -14,16 +25,38 @@ class ProvisionClient:
 
     Args:
         host: Name or address of the server.
-        port: Its port; on 8883 TLS is spoken, whatever the certificate.
+        port: Its port.
         provision_request: What is asked, as the server has it.
+        tls: Whether to speak TLS; by default on port 8883, and wherever one of the following is given.
+        ca_certs: Certificates to trust instead of the system's: a path, PEM text or PEM bytes.
+        insecure: Whether to accept any certificate: whoever answers then gets the key and the secret.
+
+    Raises:
+        OSError: A file of certificates cannot be read.
+        TlsError: A certificate cannot be used.
+        ValueError: An argument that cannot be used.
     """
 
     PROVISION_REQUEST_TOPIC = "/provision/request"
     PROVISION_RESPONSE_TOPIC = "/provision/response"
 
-    def __init__(self, host: str, port: int, provision_request: dict[str, Any]) -> None:
-        self._host = host
-        self._port = port
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        provision_request: dict[str, Any],
+        *,
+        tls: bool | None = None,
+        ca_certs: str | bytes | PathLike[str] | None = None,
+        insecure: bool = False,
+    ) -> None:
+        self._host = constructor.text("host", host)
+        self._port = constructor.port(port)
+        trusts = ca_certs is not None or insecure
+        if tls is False and trusts:
+            raise ValueError("tls=False is not valid with ca_certs or insecure, which are about TLS")
+        speaks_tls = self._port == _TLS_PORT or trusts if tls is None else tls
+        self._tls = TlsSettings(ca_certs, None, None, None, insecure) if speaks_tls else None
         self._request = provision_request
         self._credentials: dict[str, Any] | None = None
 
@@ -32,8 +65,11 @@ class ProvisionClient:
 
         Raises:
             OSError: The server cannot be reached.
+            TlsError: It does not show a certificate that is trusted; nothing was told to it.
+            ThingsTimeoutError: No answer in that time.
         """
-        answer = json.loads(_provision(self._host, self._port, self._request, timeout))
+        self._credentials = None
+        answer = json.loads(_provision(self._host, self._port, self._tls, self._request, timeout))
         if isinstance(answer, dict) and answer.get("status") == "SUCCESS":
             self._credentials = answer
         else:
@@ -61,6 +97,8 @@ def provision(
     password: str | None = None,
     hash: str | None = None,  # noqa: A002 - the original's name
     gateway: bool | None = None,
+    timeout: float = 60,
+    **secured: Any,
 ) -> dict[str, Any] | None:
     """See ``TBDeviceMqttClient.provision``."""
     request: dict[str, Any] = {
@@ -75,6 +113,7 @@ def provision(
         request |= {"hash": hash, "credentialsType": "X509_CERTIFICATE"}
     request |= {"deviceName": device_name, "gateway": gateway}
     # The server fails on a null: what is not given is left out.
-    client = ProvisionClient(host, port, {key: value for key, value in request.items() if value is not None})
-    client.provision()
+    given = {key: value for key, value in request.items() if value is not None}
+    client = ProvisionClient(host, port, given, **secured)
+    client.provision(timeout)
     return client.get_credentials()

@@ -26,7 +26,7 @@ const OPENING: Duration = Duration::from_secs(30);
 /// Whom to trust, and who the client is. Made, it has read its files.
 #[pyclass(frozen, name = "TlsSettings", module = "thingslink._native")]
 pub(in crate::py) struct PyTlsSettings {
-    config: Arc<ClientConfig>,
+    pub(super) config: Arc<ClientConfig>,
 }
 
 #[pymethods]

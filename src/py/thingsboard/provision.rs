@@ -6,10 +6,10 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::connection::PyTlsSettings;
 use super::json::to_json;
 use crate::client::thingsboard;
-use crate::endpoint::{Endpoint, MQTTS_PORT, Trust};
-use crate::net;
+use crate::endpoint::Endpoint;
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::{log, runtime};
@@ -21,14 +21,14 @@ pub(in crate::py) fn request_credentials<'py>(
     py: Python<'py>,
     host: &str,
     port: u16,
+    tls: Option<&Bound<'py, PyTlsSettings>>,
     request: &Bound<'py, PyAny>,
     timeout: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let timeout: Duration = seconds("timeout", timeout)?;
     let request = Bytes::from(to_json(request)?);
-    let endpoint = Endpoint { host: host.to_owned(), port, tls: port == MQTTS_PORT };
-    // As the original: a device that has no credentials yet has no certificates either.
-    let tls = endpoint.tls.then(|| net::client_config(&Trust::Anyone)).transpose().or_raise(py)?;
+    let endpoint = Endpoint { host: host.to_owned(), port, tls: tls.is_some() };
+    let tls = tls.map(|tls| tls.get().config.clone());
     log::prepare(py)?;
     let answer = runtime::process()?.wait(py, thingsboard::provision(endpoint, tls, request, timeout))?.or_raise(py)?;
     Ok(PyBytes::new(py, &answer))

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import certificates
 import pytest
+from harness import RawServer
+from thingslink import ThingsTimeoutError, TlsError
 from thingslink.sandbox import ThingsBoard
 from thingslink.tb_device_mqtt import ProvisionClient, TBDeviceMqttClient
+from thingslink.thingsboard import provisioning as provisioning_module
 
 from .conftest import Maker, published
 
@@ -77,3 +83,54 @@ def test_a_refusal_is_none_and_logged(provisioning: ThingsBoard, caplog: pytest.
 def test_a_server_that_is_not_there_is_told(free_port: int) -> None:
     with pytest.raises(ConnectionRefusedError):
         TBDeviceMqttClient.provision("127.0.0.1", "K", "S", free_port)
+
+
+@pytest.fixture
+def secure() -> Iterator[ThingsBoard]:
+    with ThingsBoard(tls_port=0) as server:
+        server.allow_provisioning("K", "S")
+        yield server
+
+
+def test_only_a_trusted_server_is_told_the_secret(secure: ThingsBoard, tmp_path: Path) -> None:
+    assert secure.tls_port is not None
+    path = tmp_path / "ca.pem"
+    path.write_text(secure.ca_certs)
+    trusting: list[dict[str, Any]] = [{"ca_certs": secure.ca_certs}, {"ca_certs": path}, {"insecure": True}]
+    for options in trusting:
+        answer = TBDeviceMqttClient.provision("localhost", "K", "S", secure.tls_port, **options)
+        assert answer is not None and answer["status"] == "SUCCESS"
+    follower = secure.follow()
+    stranger = certificates.make().pem
+    wary: list[dict[str, Any]] = [{"tls": True}, {"ca_certs": stranger}]
+    for options in wary:
+        with pytest.raises(TlsError, match="certificate"):
+            TBDeviceMqttClient.provision("localhost", "K", "S", secure.tls_port, **options)
+    # The next that the server hears of is somebody else.
+    TBDeviceMqttClient.provision("localhost", "other", "S", secure.tls_port, insecure=True)
+    assert b"other" in next(published(follower, "/provision/request"))[1]
+
+
+def test_the_usual_port_of_tls_is_checked_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(provisioning_module, "TlsSettings", lambda *given: made.append(given))
+    ProvisionClient("h", 8883, {})
+    ProvisionClient("h", 1883, {})
+    ProvisionClient("h", 8883, {}, tls=False)
+    ProvisionClient("h", 1883, {}, tls=True)
+    assert made == [(None, None, None, None, False)] * 2
+    with pytest.raises(ValueError, match="tls=False"):
+        ProvisionClient("h", 8883, {}, tls=False, insecure=True)
+
+
+def test_certificates_that_cannot_be_had_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        TBDeviceMqttClient.provision("localhost", "K", "S", 8883, ca_certs=tmp_path / "missing.pem")
+    with pytest.raises(TlsError, match="ca_certs"):
+        TBDeviceMqttClient.provision("localhost", "K", "S", 8883, ca_certs=b"nothing")
+
+
+def test_a_server_that_does_not_answer_is_given_up(raw_server: RawServer) -> None:
+    host, port = raw_server.address.split(":")
+    with pytest.raises(ThingsTimeoutError, match="provisioning"):
+        TBDeviceMqttClient.provision(host, "K", "S", int(port), timeout=0.2)
