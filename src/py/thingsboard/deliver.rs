@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use super::callback::Callback;
 use super::logger;
 use super::publish_info::{PATIENCE, PyPublishInfo};
 use super::registry::Registry;
 use super::telemetry::Cut;
-use crate::client::thingsboard::{Client, Config, Device, Meters, Request, Traffic, Unanswered};
+use crate::client::thingsboard::{Client, Config, Device, Meters, Request, Sent, Traffic, Unanswered};
 use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::mqtt;
-use crate::dialect::thingsboard::{Package, Topic, connect_reason, names};
+use crate::dialect::thingsboard::{Package, PublishCode, Topic, connect_reason, names};
 use crate::error::Error;
 use crate::py::owner::Owner;
+use crate::py::runtime;
 use crate::py::serve::{Serve, is_our_interrupt, served};
 use crate::py::value::{Objects, to_py};
 use crate::session::QoS;
@@ -59,15 +60,16 @@ impl Shared {
         cut: impl Into<Cut>,
         timeout: Option<Duration>,
     ) -> PyResult<PyPublishInfo> {
-        let process = self.owner.process()?;
         let patience = timeout.unwrap_or(PATIENCE);
         let Cut { parts, refused } = cut.into();
         let sending = self.client.sending(topic.to_owned(), qos, traffic, parts).lacking(refused);
-        let sent = match sending.start(&self.client) {
-            Ok(sent) => sent,
-            Err(sending) => process.wait(py, sending.finish(self.client.clone(), timeout))?,
-        };
-        Ok(PyPublishInfo::new(self.client.clone(), sent, patience))
+        let sent = self.owner.process().and_then(|process| match sending.start(&self.client) {
+            Ok(sent) => Ok(sent),
+            Err(sending) => process.wait(py, sending.finish(self.client.clone(), timeout)),
+        });
+        // The last words of a `__del__` when the program has ended.
+        let unsaid = Sent { tickets: Vec::new(), refused: Some(PublishCode::NoConn) };
+        Ok(PyPublishInfo::new(self.client.clone(), runtime::parted(py, sent, unsaid)?, patience))
     }
 
     fn failed(&self, py: Python<'_>, error: &PyErr) {
@@ -220,7 +222,7 @@ impl Shared {
             malformed(py, message, "a JSON object");
             return Ok(());
         };
-        let keys: Vec<String> = dict.keys().extract()?;
+        let keys = changed(dict)?;
         let callbacks = self.registry.lock().for_attributes(py, &keys);
         for callback in callbacks {
             self.call_attributes(client, &callback, content, &py.None().into_bound(py));
@@ -237,6 +239,22 @@ fn hear_connected(client: &Bound<'_, PyAny>, code: u8, session_present: bool) ->
 fn hear_disconnected(client: &Bound<'_, PyAny>, code: u8) -> PyResult<()> {
     client.call_method1("_hear_disconnected", (code,))?;
     Ok(())
+}
+
+/// The names of the attributes that a push is about: those that it sets, and those that were deleted.
+pub(super) fn changed(attributes: &Bound<'_, PyDict>) -> PyResult<Vec<String>> {
+    let mut names: Vec<String> = attributes.keys().extract()?;
+    let deleted = attributes.get_item(intern!(attributes.py(), "deleted"))?;
+    if let Some(deleted) = deleted.as_ref().and_then(|deleted| deleted.cast::<PyList>().ok()) {
+        for name in deleted.iter() {
+            // The attribute `deleted` may hold a list of anything.
+            let Ok(name) = name.extract::<String>() else { continue };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    Ok(names)
 }
 
 /// Shared attributes may announce packages.

@@ -139,7 +139,8 @@ const NO_CONNECTION: i32 = 4;
 impl PyDeviceClient {
     fn part(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<i32> {
         let within = Self::patience(timeout)?.unwrap_or(super::publish_info::PATIENCE);
-        let shared = self.shared()?;
+        // A constructor that raised leaves an object to be taken down all the same.
+        let Ok(shared) = self.shared() else { return Ok(NO_CONNECTION) };
         let connected = shared.client.is_connected();
         serve::close(&shared, py, within)?.wait(py)?;
         Ok(if connected { 0 } else { NO_CONNECTION })
@@ -227,9 +228,10 @@ impl PyDeviceClient {
     }
 
     /// Make those who wait for a connection give up; the connection itself stays.
-    fn stop(&self) -> PyResult<()> {
-        self.shared()?.client.stop(true);
-        Ok(())
+    fn stop(&self) {
+        if let Ok(shared) = self.shared() {
+            shared.client.stop(true);
+        }
     }
 
     /// Whether ``stop`` was called.
@@ -245,9 +247,8 @@ impl PyDeviceClient {
     }
 
     /// Whether the client is logged in now.
-    fn is_connected(&self) -> PyResult<bool> {
-        let shared = self.shared()?;
-        Ok(serve::is_connected(shared.as_ref()))
+    fn is_connected(&self) -> bool {
+        self.shared().is_ok_and(|shared| serve::is_connected(shared.as_ref()))
     }
 
     /// Set the delays between attempts to connect, in seconds: doubling from the first to the second.

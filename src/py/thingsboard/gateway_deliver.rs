@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::deliver::{Shared, malformed};
+use super::deliver::{Shared, changed, malformed};
 use super::logger;
 use crate::client::Incoming;
 use crate::client::thingsboard::Request;
@@ -39,9 +39,8 @@ impl Shared {
             Topic::GatewayAttributes => {
                 let device = dict.get_item("device")?.and_then(|device| device.extract::<String>().ok());
                 let data = dict.get_item("data")?;
-                let keys =
-                    data.as_ref().and_then(|data| data.cast::<PyDict>().ok()).map(pyo3::types::PyDictMethods::keys);
-                let keys: Vec<String> = keys.map_or_else(|| Ok(Vec::new()), |keys| keys.extract())?;
+                let values = data.as_ref().and_then(|data| data.cast::<PyDict>().ok());
+                let keys = values.map_or_else(|| Ok(Vec::new()), changed)?;
                 if device.is_none() || !data.as_ref().is_some_and(pyo3::types::PyAnyMethods::is_instance_of::<PyDict>) {
                     malformed(py, message, "an object with \"device\" and \"data\"");
                 }

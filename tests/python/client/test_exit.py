@@ -27,6 +27,14 @@ KINDS = {
         "client = TBDeviceMqttClient(tb_host, tb_port, 'A1')\nclient.connect()",
         "client.disconnect()",
     ),
+    "thingsboard_with_last_words": (
+        "client = TBDeviceMqttClient(tb_host, tb_port, 'A1')\nclient.connect()",
+        "(client.send_telemetry({'state': 'off'}).get(), client.is_connected(), client.disconnect(), client.stop())",
+    ),
+    "thingsboard_not_made": (
+        "client = TBDeviceMqttClient.__new__(TBDeviceMqttClient)",
+        "(client.is_connected(), client.disconnect(), client.stop())",
+    ),
     "sandbox": ("client = Sandbox()\nclient.start()", "client.stop()"),
     "thingsboard_sandbox": ("client = ThingsBoard()\nclient.start()", "client.stop()"),
 }

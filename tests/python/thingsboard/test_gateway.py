@@ -120,3 +120,20 @@ def test_a_device_that_is_no_gateway_is_never_answered(server: ThingsBoard, conn
     info = client.gw_connect_device("Pump 1")
     assert info.get(timeout=0.05) == info.TB_ERR_AGAIN and not info.is_published()
     assert client.send_telemetry({"a": 1}).get() == 0
+
+
+def test_subscribers_of_one_attribute_are_told_of_its_deletion(
+    gateway: TBGatewayMqttClient, server: ThingsBoard
+) -> None:
+    gateway.gw_connect_device("Pump 1").get()
+    told = {name: Calls() for name in ("a", "b")}
+    for name, calls in told.items():
+        gateway.gw_subscribe_to_attribute("Pump 1", name, calls)
+    server.set_shared("Pump 1", {"a": 1, "b": 2})
+    for calls in told.values():
+        calls.next()
+    server.delete_shared("Pump 1", ["a"])
+    assert told["a"].next() == ({"device": "Pump 1", "data": {"deleted": ["a"]}},)
+    server.set_shared("Pump 1", {"b": 3})
+    # Of the other's deletion it was not told.
+    assert told["b"].next() == ({"device": "Pump 1", "data": {"b": 3}},)
