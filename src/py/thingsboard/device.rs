@@ -247,8 +247,9 @@ impl PyDeviceClient {
     }
 
     /// Whether the client is logged in now.
-    fn is_connected(&self) -> bool {
-        self.shared().is_ok_and(|shared| serve::is_connected(shared.as_ref()))
+    fn is_connected(&self) -> PyResult<bool> {
+        let shared = self.shared()?;
+        Ok(serve::is_connected(shared.as_ref()))
     }
 
     /// Set the delays between attempts to connect, in seconds: doubling from the first to the second.

@@ -33,7 +33,7 @@ KINDS = {
     ),
     "thingsboard_not_made": (
         "client = TBDeviceMqttClient.__new__(TBDeviceMqttClient)",
-        "(client.is_connected(), client.disconnect(), client.stop())",
+        "(client.disconnect(), client.stop())",
     ),
     "sandbox": ("client = Sandbox()\nclient.start()", "client.stop()"),
     "thingsboard_sandbox": ("client = ThingsBoard()\nclient.start()", "client.stop()"),
