@@ -45,13 +45,16 @@ mosquitto: # the real broker of the tests; where it cannot be had they are skipp
 
 # The original packages, for the parity tests and the benchmarks; skipped with a reason where they cannot be had.
 originals: .venvs/ttn/installed .venvs/ttnmqtt-0.8.4/installed .venvs/ttnmqtt-0.9.4/installed \
-	.venvs/tb-mqtt-client/installed
+	.venvs/tb-mqtt-client/installed .venvs/thingsboard-gateway/installed
 
 .venvs/ttn/installed: PACKAGES := 'ttn==2.1.5' 'paho-mqtt<2' 'protobuf<=3.20.3'
 .venvs/ttnmqtt-0.8.4/installed: PACKAGES := 'ttnmqtt==0.8.4' 'paho-mqtt<2' PyDispatcher
 .venvs/ttnmqtt-0.9.4/installed: PACKAGES := 'ttnmqtt==0.9.4' 'paho-mqtt<2'
 # mmh3 is what it would install by itself when it is first imported.
 .venvs/tb-mqtt-client/installed: PACKAGES := 'tb-mqtt-client==1.13.14' 'mmh3<6' setuptools
+# A program over it, as it is published, without what its connectors need.
+.venvs/thingsboard-gateway/installed: PACKAGES := --no-deps 'thingsboard-gateway==3.8.5' cachetools 'cffi>=2' cryptography \
+	decorator 'jsonpath-rw==1.4.0' orjson ply pycparser PySocks python-dateutil psutil simplejson six
 
 peers: .venvs/peers/installed # other MQTT clients, for the benchmarks
 

@@ -1,7 +1,10 @@
-//! Connections through a SOCKS proxy.
+//! Connections through a proxy: SOCKS, or HTTP with CONNECT.
 
 use std::io;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_socks::Error as SocksError;
 use tokio_socks::tcp::{Socks4Stream, Socks5Stream};
@@ -17,7 +20,12 @@ pub enum ProxyKind {
     Socks4,
     /// SOCKS 5.
     Socks5,
+    /// HTTP, with the method CONNECT.
+    Http,
 }
+
+/// Longest answer of an HTTP proxy.
+const MAX_ANSWER_BYTES: usize = 16 << 10;
 
 /// A proxy, which also resolves the names of servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +52,7 @@ impl Proxy {
         let socket = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(fail)?;
         let target = (endpoint.host.as_str(), endpoint.port);
         match (self.kind, &self.login) {
+            (ProxyKind::Http, _) => return self.tunnel(socket, endpoint).await.map_err(fail),
             (ProxyKind::Socks4, None) => {
                 Socks4Stream::connect_with_socket(socket, target).await.map(Socks4Stream::into_inner)
             }
@@ -60,5 +69,35 @@ impl Proxy {
             }
         }
         .map_err(refused)
+    }
+
+    /// Have an HTTP proxy pass everything on to a server from now on.
+    async fn tunnel(&self, mut socket: TcpStream, endpoint: &Endpoint) -> io::Result<TcpStream> {
+        // Written with its port, and brackets where it is an IPv6 address.
+        let target = endpoint.to_string();
+        let login = self.login.as_ref().map_or_else(String::new, |(user, password)| {
+            let login = BASE64.encode(format!("{user}:{}", password.reveal()));
+            format!("Proxy-Authorization: Basic {login}\r\n")
+        });
+        let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{login}\r\n");
+        socket.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        // Byte by byte: what follows the answer is the server's.
+        while !answer.ends_with(b"\r\n\r\n") {
+            if answer.len() >= MAX_ANSWER_BYTES {
+                return Err(io::Error::other("its answer to CONNECT is not HTTP, or too long"));
+            }
+            answer.push(socket.read_u8().await.map_err(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof => io::Error::other("it hung up over CONNECT"),
+                _ => error,
+            })?);
+        }
+        let text = String::from_utf8_lossy(&answer);
+        let status = text.lines().next().unwrap_or_default();
+        match status.strip_prefix("HTTP/1.").and_then(|rest| rest.split_once(' ')) {
+            Some((_, status)) if status.starts_with('2') => Ok(socket),
+            Some((_, status)) => Err(io::Error::other(format!("it answered CONNECT with {status:?}"))),
+            None => Err(io::Error::other(format!("it answered CONNECT with {status:?}, which is not HTTP"))),
+        }
     }
 }

@@ -56,6 +56,9 @@ class TBPublishInfo:
     @property
     def message_info(self) -> Any:
         """The single messages."""
+    @property
+    def messageInfo(self) -> Any:
+        """``message_info`` as the first generation spelled it."""
     def rc(self) -> int:
         """The first code that is not 0, without waiting; 0 while nothing has failed."""
     def mid(self) -> Any:
@@ -199,6 +202,7 @@ class MqttHandle:
         """Subscribe to one more filter, now and after every connect."""
     def unsubscribe(self, topic: str) -> tuple[int, int | None]:
         """End a subscription."""
+    def _native_is_open(self) -> bool: ...
     def _native_publish(self, topic: str, payload: bytes, qos: int) -> TBPublishInfo: ...
 
 class DeviceClient:
@@ -231,12 +235,9 @@ class DeviceClient:
     ) -> None: ...
     @property
     def _attr_request_dict(self) -> dict[int, Any]: ...
-    @property
-    def _messages_rate_limit(self) -> RateLimit: ...
-    @property
-    def _telemetry_rate_limit(self) -> RateLimit: ...
-    @property
-    def _telemetry_dp_rate_limit(self) -> RateLimit: ...
+    _messages_rate_limit: RateLimit
+    _telemetry_rate_limit: RateLimit
+    _telemetry_dp_rate_limit: RateLimit
     def disconnect(self, *, timeout: _Seconds | None = None) -> int:
         """Send what was accepted and part with the server; gives 0, or 4 when there was no connection.
 
@@ -341,7 +342,12 @@ class DeviceClient:
     def add_attrs_request_timeout(self, attr_request_number: int, timeout: float) -> None:
         """Give up waiting for the answer to an attribute request at this time of ``time.monotonic()``."""
     def _native_prepare(
-        self, keepalive: _Seconds | None, tls: TlsSettings | None, will: Will | None, proxy: Proxy | None
+        self,
+        keepalive: _Seconds | None,
+        tls: TlsSettings | None,
+        will: Will | None,
+        proxy: Proxy | None,
+        other_port: int | None,
     ) -> Prepared: ...
     def _native_connect(self, prepared: Prepared) -> None: ...
     def _native_claim_thread(self) -> None: ...
@@ -387,12 +393,9 @@ class GatewayClient(DeviceClient):
     """What is called for calls to devices."""
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
-    @property
-    def _devices_connected_through_gateway_messages_rate_limit(self) -> RateLimit: ...
-    @property
-    def _devices_connected_through_gateway_telemetry_messages_rate_limit(self) -> RateLimit: ...
-    @property
-    def _devices_connected_through_gateway_telemetry_datapoints_rate_limit(self) -> RateLimit: ...
+    _devices_connected_through_gateway_messages_rate_limit: RateLimit
+    _devices_connected_through_gateway_telemetry_messages_rate_limit: RateLimit
+    _devices_connected_through_gateway_telemetry_datapoints_rate_limit: RateLimit
     def gw_connect_device(self, device_name: str, device_type: str = "default") -> TBPublishInfo:
         """Tell the server that a device is there; needed for its calls and attribute updates."""
     def gw_disconnect_device(self, device_name: str) -> TBPublishInfo:

@@ -201,13 +201,14 @@ class TBDeviceMqttClient(DeviceClient):
         min_reconnect_delay: _Seconds | None = _MIN_DELAY,
         timeout: _Seconds | None = _MAX_DELAY,
         tls: bool = False,
-        ca_certs: str | bytes | PathLike[str] | None = None,
+        ca_certs: str | bytes | PathLike[str] | int | None = None,
         cert_file: str | PathLike[str] | None = None,
         key_file: str | PathLike[str] | None = None,
         keepalive: _Seconds | None = 120,
         *,
         key_password: str | None = None,
         insecure: bool = False,
+        port: int | str | None = None,
     ) -> None:
         """Open the connection; the login is answered to ``callback``, for every connection anew.
 
@@ -226,6 +227,8 @@ class TBDeviceMqttClient(DeviceClient):
             keepalive: Seconds of silence before the connection is probed, whole, 0 (never) to 65535.
             key_password: What the key is encrypted with.
             insecure: Whether to accept any certificate: no protection against an impostor.
+            port: Another port than the constructor's. In the first generation it stood, by position, before
+                ``ca_certs``.
 
         Raises:
             OSError: The server cannot be reached (``ConnectionRefusedError``, ``socket.gaierror``, …),
@@ -234,12 +237,19 @@ class TBDeviceMqttClient(DeviceClient):
             ValueError: An argument that cannot be used.
         """
         check_callable("callback", callback)
+        if isinstance(ca_certs, int):
+            # The first generation had the port in its place, and no time at the end.
+            older_key: Any = keepalive if isinstance(keepalive, str) else None
+            port, ca_certs, cert_file, key_file = ca_certs, cert_file, key_file, older_key
+            keepalive = 120 if older_key is not None else keepalive
         mqtt = self._client
         # As in the original: what was set there before holds.
         secured = mqtt._tls_settings()
         if secured is None and tls:
             secured = TlsSettings(ca_certs, cert_file, key_file, key_password, insecure)
-        how = self._native_prepare(keepalive, secured, mqtt._will, mqtt._proxy)
+        how = self._native_prepare(
+            keepalive, secured, mqtt._will, mqtt._proxy, None if port is None else constructor.port(port)
+        )
         delays = (min_reconnect_delay, timeout)
         given = [one for one in delays if one is not None and not isinstance(one, _Default)]
         # Without either of them, what `reconnect_delay_set` has said holds.
@@ -464,6 +474,16 @@ class TBDeviceMqttClient(DeviceClient):
     def _on_decoded_message(self, _content: Any, _message: Any, **_kwargs: Any) -> None:
         """Gets messages on topics that the client does not know; does nothing."""
 
+    def _on_disconnect(
+        self,
+        client: object,
+        userdata: object,
+        disconnect_flags: object,
+        reason: object = None,
+        properties: object = None,
+    ) -> None:
+        """Told when a connection is lost or closed; does nothing: the client has seen to everything before."""
+
     @staticmethod
     def _decode(message: Any) -> Any:
         """The body of a message: its JSON value, or its text when it is none."""
@@ -516,7 +536,9 @@ class TBDeviceMqttClient(DeviceClient):
 
     def _hear_disconnected(self, code: int) -> None:
         told = self._client._on_disconnect
-        if told is not None:
+        if told is None:
+            told = self._on_disconnect
+        if told != TBDeviceMqttClient._on_disconnect.__get__(self):
             self._native_claim_thread()
             reason = ReasonCode(code, "The connection was lost" if code else "Normal disconnection")
             told(self._client, None, DisconnectFlags(is_disconnect_packet_from_server=False), reason, None)

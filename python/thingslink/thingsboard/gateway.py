@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from thingslink._native import GatewayClient
 
 from . import constructor
+from .constants import GATEWAY_ATTRIBUTES_RESPONSE_TOPIC, GATEWAY_ATTRIBUTES_TOPIC, GATEWAY_RPC_TOPIC
 from .constructor import MESSAGES, POINTS, TELEMETRY
 from .device import TBDeviceMqttClient
 
@@ -78,6 +79,12 @@ class TBGatewayMqttClient(TBDeviceMqttClient, GatewayClient):
     def gw_subscribe_to_all_device_attributes(self, device: str, callback: _Callback) -> int:
         """Have ``callback(content)`` called when any shared attribute of a device changes; gives a number."""
         return self.gw_subscribe_to_attribute(device, "*", callback)
+
+    @property
+    def _gw_subscriptions(self) -> dict[int, str]:
+        """The subscriptions of the connection that are still to be answered, by their numbers."""
+        topics = (GATEWAY_ATTRIBUTES_TOPIC, GATEWAY_ATTRIBUTES_RESPONSE_TOPIC, GATEWAY_RPC_TOPIC)
+        return dict(enumerate(topics, 1)) if self.get_subscriptions_in_progress() else {}
 
     # Called by the native client, as in `TBDeviceMqttClient`.
 

@@ -1,9 +1,10 @@
 """What the original took from its MQTT client: the client itself, as ``_client``, and what connect callbacks get."""
 
-# ruff: noqa: PLR0917 - the parameters are the original's
+# ruff: noqa: PLR0917, SLF001 - the parameters and the private names are the original's
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from thingslink._native import MqttHandle, Proxy, TlsSettings, Will
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     _Payload: TypeAlias = str | bytes | bytearray | float | None
     _File: TypeAlias = str | PathLike[str]
 
-#: PySocks' number of SOCKS 5.
-_SOCKS5 = 2
+#: PySocks' numbers of SOCKS 5 and of HTTP, and the port that each kind of proxy has by default.
+_SOCKS5, _HTTP = 2, 3
+_PROXY_PORTS = {1: 1080, _SOCKS5: 1080, _HTTP: 8080}
 
 
 class ConnectFlags(NamedTuple):
@@ -87,6 +89,38 @@ def _body(payload: _Payload) -> bytes:
     return b"" if payload is None else str(payload).encode()
 
 
+class TlsSetup(NamedTuple):
+    """What ``tls_set`` was given."""
+
+    files: tuple[Any, Any, Any, str | None]
+    insecure: bool
+
+
+class NetworkThread:
+    """What keeps a connection, for programs that ask whether it lives; there is no thread of its own.
+
+    Attributes:
+        name: Name of the client's own thread in the original.
+        daemon: It does not keep a program from ending.
+    """
+
+    name = "paho-mqtt-client-"
+    daemon = True
+
+    def __init__(self, client: MqttClient) -> None:
+        self._client = client
+
+    def is_alive(self) -> bool:
+        """Whether the connection is kept, or made anew when it is lost."""
+        return self._client._native_is_open()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the connection is kept no longer, at most ``timeout`` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.is_alive() and (deadline is None or time.monotonic() < deadline):
+            time.sleep(0.05)
+
+
 class MqttClient(MqttHandle):
     """The MQTT client behind a ThingsBoard client, as far as programs reach into it."""
 
@@ -148,12 +182,12 @@ class MqttClient(MqttHandle):
         proxy_username: str | None = None,
         proxy_password: str | None = None,
     ) -> None:
-        """Go through a SOCKS proxy from the next ``connect`` on; without an address no longer.
+        """Go through a proxy from the next ``connect`` on; without an address no longer.
 
         Args:
-            proxy_type: PySocks' numbers: 2 (SOCKS 5, the default) or 1 (SOCKS 4a).
+            proxy_type: PySocks' numbers: 2 (SOCKS 5, the default), 1 (SOCKS 4a) or 3 (HTTP, with CONNECT).
             proxy_addr: Name or address of the proxy, which also resolves the server's name.
-            proxy_port: Its port, 1080 by default.
+            proxy_port: Its port; by default 8080 of HTTP, 1080 of SOCKS.
             proxy_rdns: Of no effect.
             proxy_username: User name, where the proxy wants one.
             proxy_password: Password.
@@ -162,7 +196,7 @@ class MqttClient(MqttHandle):
             self._proxy = None
             return
         kind = _SOCKS5 if proxy_type is None else proxy_type
-        port = 1080 if proxy_port is None else proxy_port
+        port = _PROXY_PORTS.get(kind, 0) if proxy_port is None else proxy_port
         self._proxy = Proxy(kind, proxy_addr, port, proxy_username, proxy_password)
 
     def enable_logger(self, logger: Any = None) -> None:
@@ -173,6 +207,33 @@ class MqttClient(MqttHandle):
 
     def loop_stop(self, *_args: Any, **_kwargs: Any) -> None:
         """Do nothing: there is no thread to stop."""
+
+    @property
+    def _thread(self) -> NetworkThread | None:
+        """What keeps the connection, between ``connect`` and ``disconnect``; ``None`` otherwise."""
+        thread = NetworkThread(self)
+        return thread if thread.is_alive() else None
+
+    @property
+    def _ssl(self) -> bool:
+        """Whether TLS is spoken; may be switched off for the next ``connect``, and on again."""
+        return self._tls is not None
+
+    @_ssl.setter
+    def _ssl(self, on: bool) -> None:
+        self._tls = (self._tls or (None, None, None, None)) if on else None
+
+    @property
+    def _ssl_context(self) -> TlsSetup | None:
+        """What ``tls_set`` was given, to be handed to another client."""
+        return None if self._tls is None else TlsSetup(self._tls, self._tls_insecure)
+
+    @_ssl_context.setter
+    def _ssl_context(self, setup: TlsSetup | None) -> None:
+        if isinstance(setup, TlsSetup):
+            self._tls, self._tls_insecure = setup
+        elif setup is not None:
+            raise TypeError(f"_ssl_context must be that of another client, not {type(setup).__name__}: use tls_set")
 
     @property
     def _on_connect(self) -> _Callback | None:
@@ -193,6 +254,9 @@ class MqttClient(MqttHandle):
     def _on_disconnect(self, callback: _Callback | None) -> None:
         check_callable("callback", callback)
         self._told_of_disconnect = callback
+
+    on_connect = _on_connect
+    on_disconnect = _on_disconnect
 
     if TYPE_CHECKING:
         # Programs keep whatever they like here.

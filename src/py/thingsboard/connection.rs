@@ -101,8 +101,9 @@ impl PyProxy {
         let kind = match kind {
             1 => ProxyKind::Socks4,
             2 => ProxyKind::Socks5,
+            3 => ProxyKind::Http,
             other => {
-                let text = format!("proxy_type {other} is not valid: expected 1 (SOCKS 4) or 2 (SOCKS 5)");
+                let text = format!("proxy_type {other} is not valid: expected 1 (SOCKS 4), 2 (SOCKS 5) or 3 (HTTP)");
                 return Err(PyValueError::new_err(text));
             }
         };

@@ -199,8 +199,10 @@ impl PyDeviceClient {
         tls: Option<&Bound<'_, PyTlsSettings>>,
         will: Option<&Bound<'_, PyWill>>,
         proxy: Option<&Bound<'_, PyProxy>>,
+        other_port: Option<u16>,
     ) -> PyResult<PyPrepared> {
         let Made { host, port, .. } = self.made()?;
+        let port = other_port.unwrap_or(port);
         PyPrepared::new(
             &host,
             port,

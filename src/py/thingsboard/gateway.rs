@@ -315,4 +315,28 @@ impl PyGatewayClient {
         let name = "Rate limit for devices connected through gateway telemetry data points";
         Ok(PyRateLimit::wrap(meter, name))
     }
+
+    #[setter(_devices_connected_through_gateway_messages_rate_limit)]
+    fn set_devices_messages_rate_limit(slf: &Bound<'_, Self>, limit: &Bound<'_, PyRateLimit>) -> PyResult<()> {
+        limit.get().give_to(&base(slf).get().shared()?.client.devices().messages);
+        Ok(())
+    }
+
+    #[setter(_devices_connected_through_gateway_telemetry_messages_rate_limit)]
+    fn set_devices_telemetry_messages_rate_limit(
+        slf: &Bound<'_, Self>,
+        limit: &Bound<'_, PyRateLimit>,
+    ) -> PyResult<()> {
+        limit.get().give_to(&base(slf).get().shared()?.client.devices().telemetry);
+        Ok(())
+    }
+
+    #[setter(_devices_connected_through_gateway_telemetry_datapoints_rate_limit)]
+    fn set_devices_telemetry_datapoints_rate_limit(
+        slf: &Bound<'_, Self>,
+        limit: &Bound<'_, PyRateLimit>,
+    ) -> PyResult<()> {
+        limit.get().give_to(&base(slf).get().shared()?.client.devices().points);
+        Ok(())
+    }
 }

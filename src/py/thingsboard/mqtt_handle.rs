@@ -36,6 +36,11 @@ impl PyMqttHandle {
         self.shared.client.is_connected()
     }
 
+    /// Whether a connection is kept: between ``connect`` and ``disconnect``.
+    fn _native_is_open(&self) -> bool {
+        self.shared.client.is_open()
+    }
+
     /// Publish bytes to any topic.
     fn _native_publish(&self, py: Python<'_>, topic: &str, payload: Vec<u8>, qos: i64) -> PyResult<PyPublishInfo> {
         topic_of(topic)?;

@@ -222,6 +222,12 @@ impl PyPublishInfo {
         }
     }
 
+    /// ``message_info`` as the first generation spelled it.
+    #[getter(messageInfo)]
+    fn older_message_info<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.message_info(py)
+    }
+
     /// The first code that is not 0, without waiting; 0 while nothing has failed.
     fn rc(&self, py: Python<'_>) -> PyResult<i64> {
         match &self.source {

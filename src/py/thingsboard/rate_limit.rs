@@ -138,6 +138,14 @@ impl PyRateLimit {
     }
 }
 
+impl PyRateLimit {
+    /// Put this limit in the place of another one, with what is used of it.
+    pub(super) fn give_to(&self, meter: &Meter) {
+        let limit = self.meter.limit().clone();
+        *meter.limit() = limit;
+    }
+}
+
 /// The form of `__dict__` read back.
 fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<RateLimit> {
     let mut limit = RateLimit::default();

@@ -12,7 +12,7 @@ from harness import PATIENCE
 from thingslink import tb_device_mqtt, tb_gateway_mqtt
 from thingslink.sandbox import ThingsBoard
 
-from .conftest import TOKEN
+from .conftest import TOKEN, Calls
 
 PROGRAM = """
 import sys
@@ -69,3 +69,92 @@ def test_importing_costs_no_packages_and_no_other_names() -> None:
     program += "print({'utils', 'sdk_utils', 'requests', 'paho', 'orjson'} & set(sys.modules))"
     outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert outcome.stdout == "set()\n"
+
+
+def test_the_first_generation_names_the_port_when_it_connects(tmp_path: Path) -> None:
+    with ThingsBoard(tls_port=0) as server:
+        server.add_device("Device 1", TOKEN)
+        path = tmp_path / "ca.pem"
+        path.write_text(server.ca_certs)
+        assert server.tls_port is not None
+        for arguments, keywords in (
+            ((), {"port": server.port}),
+            ((None, 1, 120, False, server.port), {}),
+            ((None, 1, 120, True, server.tls_port, str(path), None, None), {}),
+            ((), {"tls": True, "port": str(server.tls_port), "ca_certs": path}),
+        ):
+            client = tb_device_mqtt.TBDeviceMqttClient("localhost", TOKEN)
+            client.connect(*arguments, **keywords)
+            info = client.send_telemetry({"a": 1}, 1)
+            assert info.get() == 0 and info.messageInfo[0].rc == 0
+            client.disconnect()
+        with pytest.raises(ValueError, match="port 70000"):
+            client.connect(port=70000)
+
+
+def test_a_connection_seems_to_have_a_thread(server: ThingsBoard) -> None:
+    client = tb_device_mqtt.TBDeviceMqttClient(server.host, server.port, TOKEN)
+    assert client._client._thread is None
+    client.connect()
+    thread = client._client._thread
+    assert thread is not None and thread.is_alive() and thread.daemon
+    client.disconnect()
+    thread.join(PATIENCE)
+    assert not thread.is_alive() and client._client._thread is None
+
+
+def test_limits_may_be_replaced_by_others(server: ThingsBoard) -> None:
+    client = tb_gateway_mqtt.TBGatewayMqttClient(server.host, server.port, TOKEN)
+    for name in (
+        "_messages_rate_limit",
+        "_telemetry_rate_limit",
+        "_telemetry_dp_rate_limit",
+        "_devices_connected_through_gateway_messages_rate_limit",
+        "_devices_connected_through_gateway_telemetry_messages_rate_limit",
+        "_devices_connected_through_gateway_telemetry_datapoints_rate_limit",
+    ):
+        assert not getattr(client, name).has_limit()
+        setattr(client, name, tb_device_mqtt.RateLimit("10:60", "mine", 100))
+        assert getattr(client, name).get_minimal_limit() == 10
+        with pytest.raises(TypeError):
+            setattr(client, name, "10:60")
+
+
+def test_subscriptions_are_in_progress_until_they_are_answered(server: ThingsBoard) -> None:
+    client = tb_gateway_mqtt.TBGatewayMqttClient(server.host, server.port, TOKEN)
+    assert client._gw_subscriptions == {} and not client.get_subscriptions_in_progress()
+
+
+def test_tls_settings_are_handed_from_client_to_client() -> None:
+    first, second = (tb_device_mqtt.TBDeviceMqttClient("h", 8883, TOKEN)._client for _ in range(2))
+    assert first._ssl is False and first._ssl_context is None
+    first.tls_set(cert_reqs=0)
+    second._ssl_context = first._ssl_context
+    assert second._ssl is True and second._ssl_context == first._ssl_context
+    second._ssl_context = None
+    assert second._ssl is True
+    second._ssl = False
+    assert second._ssl_context is None
+    with pytest.raises(TypeError, match="tls_set"):
+        second._ssl_context = object()  # type: ignore[assignment]
+
+
+def test_callbacks_of_the_client_behind_have_public_names_too(server: ThingsBoard, calls: Calls) -> None:
+    client = tb_device_mqtt.TBDeviceMqttClient(server.host, server.port, TOKEN)
+    gone = Calls()
+    client._client.on_connect, client._client.on_disconnect = calls, gone
+    client.connect()
+    assert calls.next()[3] == 0
+    client.disconnect()
+    assert gone.next()[3] == 0
+
+
+def test_subclasses_may_hear_of_the_end_of_a_connection(server: ThingsBoard, calls: Calls) -> None:
+    class Watched(tb_device_mqtt.TBDeviceMqttClient):
+        def _on_disconnect(self, *arguments: object) -> None:
+            super()._on_disconnect(*arguments)
+            calls(*arguments)
+
+    client = Watched(server.host, server.port, TOKEN)
+    client.connect(lambda *_: client.disconnect())
+    assert calls.next()[3] == 0

@@ -41,6 +41,24 @@ impl PyDeviceClient {
         Ok(PyRateLimit::wrap(self.shared()?.client.own().messages.clone(), "Rate limit for messages"))
     }
 
+    #[setter(_messages_rate_limit)]
+    fn set_messages_rate_limit(&self, limit: &Bound<'_, PyRateLimit>) -> PyResult<()> {
+        limit.get().give_to(&self.shared()?.client.own().messages);
+        Ok(())
+    }
+
+    #[setter(_telemetry_rate_limit)]
+    fn set_telemetry_rate_limit(&self, limit: &Bound<'_, PyRateLimit>) -> PyResult<()> {
+        limit.get().give_to(&self.shared()?.client.own().telemetry);
+        Ok(())
+    }
+
+    #[setter(_telemetry_dp_rate_limit)]
+    fn set_telemetry_dp_rate_limit(&self, limit: &Bound<'_, PyRateLimit>) -> PyResult<()> {
+        limit.get().give_to(&self.shared()?.client.own().points);
+        Ok(())
+    }
+
     #[getter]
     fn _telemetry_rate_limit(&self) -> PyResult<PyRateLimit> {
         Ok(PyRateLimit::wrap(self.shared()?.client.own().telemetry.clone(), "Rate limit for telemetry messages"))
