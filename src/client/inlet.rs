@@ -147,7 +147,7 @@ impl<P: Platform> Inner<P> {
                 self.platform.begin(&self.outbox);
                 Delivery::Replaced
             }
-            Event::Lost { error } => {
+            Event::Lost { error, .. } => {
                 match (self.online.send_replace(false), self.muted.load(Ordering::Acquire)) {
                     (true, _) => Delivery::Lost(error),
                     // Lost before it was told of.

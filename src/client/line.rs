@@ -19,7 +19,9 @@ use super::wanted::{News, Wanted};
 use super::wish::{Call, Wishes};
 use super::{Delivery, Stats};
 use crate::error::{Error, Result};
-use crate::session::{Event, Mailbox, MailboxLimits, Options, Outbox, OutboxLimits, Receipt, Session, Subscriptions};
+use crate::session::{
+    Event, Gate, Mailbox, MailboxLimits, Options, Outbox, OutboxLimits, Receipt, Session, Subscriptions,
+};
 
 /// What is particular to the clients of one platform.
 pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
@@ -31,6 +33,11 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
     const SENT: &'static str;
     /// Whether every message should be JSON.
     const JSON_ONLY: bool;
+
+    /// What holds back messages whose sender did not wait for the server's limits.
+    fn gate(&self) -> Option<Arc<dyn Gate>> {
+        None
+    }
 
     /// What a session tells, before anybody else hears of it; on the session's own task.
     fn overhear(&self, _event: &Event, _outbox: &Outbox) {}
@@ -105,9 +112,13 @@ impl<P: Platform> Line<P> {
         subscriptions: Subscriptions,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Self {
+        let outbox = match platform.gate() {
+            Some(gate) => Outbox::gated(outbox, gate),
+            None => Outbox::new(outbox),
+        };
         let inner = Inner {
             platform,
-            outbox: Arc::new(Outbox::new(outbox)),
+            outbox: Arc::new(outbox),
             subscriptions: Arc::new(subscriptions),
             mailbox: Mailbox::new(queue, wake),
             news: News::default(),

@@ -44,6 +44,10 @@ pub mod code {
     pub const ABOUT_THE_CONNECTION: [u8; 8] =
         [SERVER_UNAVAILABLE, SERVER_BUSY, 138, 141, SESSION_TAKEN_OVER, 156, 157, 160];
 
+    /// Reasons to part that a rate limit may be behind; ThingsBoard says 131 and 139 of those, too.
+    pub const ABOUT_THE_RATE: [u8; 5] =
+        [IMPLEMENTATION_SPECIFIC, 139, MESSAGE_RATE_TOO_HIGH, QUOTA_EXCEEDED, CONNECTION_RATE_EXCEEDED];
+
     /// MQTT 3.1.1's way to refuse a login for its version.
     pub const V311_UNSUPPORTED_VERSION: u8 = 1;
     pub const V311_CLIENT_ID_NOT_VALID: u8 = 2;

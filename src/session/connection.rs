@@ -97,6 +97,8 @@ pub(super) struct Connection {
     answered_at: Option<Instant>,
     /// When a message at QoS 0 went out last.
     written_at: Option<Instant>,
+    /// The gate holds messages back until then.
+    gated: Option<Instant>,
 }
 
 impl Connection {
@@ -131,6 +133,7 @@ impl Connection {
             useful: 0,
             answered_at: None,
             written_at: None,
+            gated: None,
         }
     }
 
@@ -326,10 +329,14 @@ impl Connection {
         if self.held.is_some_and(|until| now() >= until) {
             self.outbox.release_held();
         }
+        if self.unannounced.is_some() && self.outbox.is_gated() {
+            return Ok(());
+        }
         while self.writer.has_room() {
             let Some(message) = self.outbox.next(&self.server) else { break };
             self.writer.publish(self.version, message)?;
         }
+        self.gated = self.outbox.held_back().map(|wait| now() + wait);
         self.held = match self.held {
             _ if !self.outbox.is_holding(&self.server) => None,
             Some(until) if now() < until => Some(until),
@@ -373,7 +380,8 @@ impl Connection {
             }
             due = due.min(until);
         }
-        Ok((self.held.map_or(due, |until| due.min(until)), pinged))
+        let due = [self.held, self.gated].into_iter().flatten().fold(due, Instant::min);
+        Ok((due, pinged))
     }
 
     /// The connection is over: judge what it was worth and what its end says of the messages that were on the way.

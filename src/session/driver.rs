@@ -18,7 +18,7 @@ use super::outbox::Outbox;
 use super::packet::Version;
 use super::receipts::Pending;
 use super::subscriptions::Subscriptions;
-use super::worth::Patience;
+use super::worth::{Cause, Patience};
 use super::{Close, Event, Options, Ready, Session, Sink, Start};
 use crate::backoff::Backoff;
 use crate::dialect::mqtt;
@@ -113,13 +113,14 @@ impl Driver {
                         return self.answer(Err(Error::SubscriptionRefused { filter: filters.join(", "), hint: "" }));
                     }
                     End::Lost(loss, worth) => {
+                        let strained = loss.may_be_about_the_rate(worth.cause == Cause::Messages);
                         let error = loss.into_error(self.options.endpoint.to_string());
                         if self.first.is_some() {
                             // Before the subscriptions were answered: the start has failed.
                             return self.answer(Err(error));
                         }
                         tracing::warn!(%error, reconnect = self.options.reconnect, "connection lost");
-                        self.tell(Event::Lost { error });
+                        self.tell(Event::Lost { error, strained });
                         let (delay, warning) = self.patience.after_loss(worth);
                         if let Some(cause) = warning.filter(|_| self.options.reconnect) {
                             tracing::warn!("the connection was short for the third time in a row: {cause}");

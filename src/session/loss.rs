@@ -51,6 +51,14 @@ impl Loss {
         }
     }
 
+    /// Whether a rate limit may be why; `after_messages` tells whether messages of ours went before.
+    pub(super) fn may_be_about_the_rate(&self, after_messages: bool) -> bool {
+        match self {
+            Self::Parted(reason) => code::ABOUT_THE_RATE.contains(reason),
+            loss => loss.is_by_server() && after_messages,
+        }
+    }
+
     /// The reason code that a message gets which is ended for this.
     pub(super) fn code(&self) -> u8 {
         match self {

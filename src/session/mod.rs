@@ -26,7 +26,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use self::outbox::{Outbox, OutboxLimits, Ticket};
+pub use self::outbox::{Gate, Outbox, OutboxLimits, Ticket};
 pub use self::packet::{QoS, Version, Will};
 pub use self::queue::{Hands, Item, Mailbox, MailboxLimits, Overflow, QueueStats};
 pub use self::receipts::Receipt;
@@ -181,6 +181,8 @@ pub enum Event {
     Lost {
         /// Why.
         error: Error,
+        /// Whether a rate limit of the server may be behind it.
+        strained: bool,
     },
     /// The connection was lost without leave to connect anew: the session is over. Not told of a session that is closed.
     Ended,

@@ -1,16 +1,18 @@
 //! Messages on their way out, and acknowledgements for messages that came in.
 
+mod gate;
 mod limits;
 mod state;
 mod ticket;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+pub use self::gate::Gate;
 use self::limits::OVERHEAD;
 pub use self::limits::OutboxLimits;
 pub(super) use self::limits::ServerLimits;
@@ -30,6 +32,7 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 #[derive(Debug)]
 pub struct Outbox {
     state: Mutex<State>,
+    is_gated: bool,
     /// Wakes the driver.
     pub(super) wake: Notify,
     /// Wakes those who wait for room or for emptiness.
@@ -43,13 +46,39 @@ impl Outbox {
     /// An empty outbox. More than 60,000 messages are never accepted, since their IDs would run out.
     #[must_use]
     pub fn new(limits: OutboxLimits) -> Self {
+        Self::with(State::new(limits))
+    }
+
+    fn with(state: State) -> Self {
         Self {
-            state: Mutex::new(State::new(limits)),
+            is_gated: state.gate.is_some(),
+            state: Mutex::new(state),
             wake: Notify::new(),
             progress: Notify::new(),
             settled: Condvar::new(),
             watchers: AtomicUsize::new(0),
         }
+    }
+
+    /// An empty outbox with a gate. On each of its connections nothing goes out before [`Event::Connected`] is taken, so
+    /// that something can be said first.
+    ///
+    /// [`Event::Connected`]: super::Event::Connected
+    #[must_use]
+    pub fn gated(limits: OutboxLimits, gate: Arc<dyn Gate>) -> Self {
+        let mut state = State::new(limits);
+        state.gate = Some(gate);
+        Self::with(state)
+    }
+
+    /// Whether there is a gate.
+    pub(super) fn is_gated(&self) -> bool {
+        self.is_gated
+    }
+
+    /// How long the gate holds the next message back, if it does.
+    pub(super) fn held_back(&self) -> Option<Duration> {
+        if self.is_gated { self.state().held_back } else { None }
     }
 
     /// The bounds now.
@@ -74,19 +103,26 @@ impl Outbox {
     /// # Errors
     /// [`Error::Full`] at the bound, [`Error::TooLarge`] for a message that could never fit.
     pub fn publish(&self, topic: String, payload: Bytes, qos: QoS) -> Result<u16> {
-        self.accept(topic, payload, qos, false).map(|(mid, _)| mid)
+        self.accept(topic, payload, qos, None).map(|(mid, _)| mid)
     }
 
-    /// As [`Outbox::publish`], with a ticket that tells what becomes of the message.
+    /// As [`Outbox::publish`], with a ticket that tells what becomes of the message. The gate is told how many values are
+    /// in it, should it go out again.
     ///
     /// # Errors
     /// As [`Outbox::publish`].
-    pub fn track(&self, topic: String, payload: Bytes, qos: QoS) -> Result<Arc<Ticket>> {
-        let (mid, ticket) = self.accept(topic, payload, qos, true)?;
+    pub fn track(&self, topic: String, payload: Bytes, qos: QoS, points: usize) -> Result<Arc<Ticket>> {
+        let (mid, ticket) = self.accept(topic, payload, qos, Some(points))?;
         Ok(ticket.unwrap_or_else(|| Ticket::new(mid)))
     }
 
-    fn accept(&self, topic: String, payload: Bytes, qos: QoS, tracked: bool) -> Result<(u16, Option<Arc<Ticket>>)> {
+    fn accept(
+        &self,
+        topic: String,
+        payload: Bytes,
+        qos: QoS,
+        tracked: Option<usize>,
+    ) -> Result<(u16, Option<Arc<Ticket>>)> {
         let weight = topic.len() + payload.len();
         let mut state = self.state();
         let limits = state.limits;
@@ -109,16 +145,34 @@ impl Outbox {
         Ok(accepted)
     }
 
-    /// Take a message in before all that wait, whatever the bounds say: for what a connection must say first.
-    pub fn publish_first(&self, messages: impl IntoIterator<Item = (String, Bytes)>, qos: QoS) {
+    /// Take messages in before all that wait, whatever the bounds say; the gate is asked for them. Gives their tickets.
+    pub fn publish_first(&self, messages: impl IntoIterator<Item = (String, Bytes)>, qos: QoS) -> Vec<Arc<Ticket>> {
         let mut state = self.state();
         state.saturated = false;
-        for (at, (topic, payload)) in messages.into_iter().enumerate() {
-            let kept = state.accept(topic, payload, qos, false);
-            state.waiting.insert(at, kept);
-        }
+        let each = |(at, (topic, payload))| state.accept_first(at, topic, payload, qos);
+        let tickets = messages.into_iter().enumerate().filter_map(each).collect();
         drop(state);
         self.wake.notify_one();
+        tickets
+    }
+
+    /// Say something on this connection before all else, even before what goes out again; it ends with the connection,
+    /// and no gate is asked.
+    pub fn greet(&self, topic: String, payload: Bytes, qos: QoS) {
+        self.state().greet(topic, payload, qos);
+        self.wake.notify_one();
+    }
+
+    /// The payloads of the messages with this topic that wait or are not acknowledged.
+    #[must_use]
+    pub fn payloads(&self, topic: &str) -> Vec<Bytes> {
+        self.state().payloads(topic)
+    }
+
+    /// The gate may let something through by now.
+    pub fn gate_opened(&self) {
+        self.wake.notify_one();
+        self.progress.notify_waiters();
     }
 
     /// Withdraw the messages whose topics are such: they are not sent any more, and end with this reason code. Gives how

@@ -151,7 +151,7 @@ async fn a_subscription_that_is_never_answered_costs_the_connection() {
     assert!(
         matches!(
             &told[..],
-            [Event::Connected { again: false, .. }, Event::Lost { .. }, Event::Lost { error }, Event::Connected { .. }]
+            [Event::Connected { again: false, .. }, Event::Lost { .. }, Event::Lost { error, .. }, Event::Connected { .. }]
                 if error.to_string().contains("no answer to a subscription")
         ),
         "{told:?}"
@@ -201,7 +201,7 @@ async fn closing_while_connecting_ends_at_once() {
 #[tokio::test]
 async fn a_message_that_the_server_hangs_up_over_does_not_stop_the_others() {
     let mut fixture = Fixture::new(&[]).await;
-    let bad = fixture.outbox.track("b".into(), "1".into(), QoS::AtLeastOnce).unwrap();
+    let bad = fixture.outbox.track("b".into(), "1".into(), QoS::AtLeastOnce, 1).unwrap();
     for topic in ["a", "c"] {
         fixture.outbox.publish(topic.into(), "1".into(), QoS::AtLeastOnce).unwrap();
     }

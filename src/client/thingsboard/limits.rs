@@ -1,8 +1,8 @@
 //! The server's limits: what uses them up, and how they change.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Client, Meter, Meters};
+use super::{Client, Meters};
 use crate::dialect::thingsboard::{LimitTexts, RateLimit, SessionLimits, Topic};
 use crate::session::OutboxLimits;
 
@@ -20,7 +20,7 @@ impl Client {
         };
         let now = Instant::now();
         for (meter, count) in
-            [(&self.inner.platform.own.messages, count), (&self.inner.platform.devices.messages, devices)]
+            [(&self.inner.platform.tolls.own.messages, count), (&self.inner.platform.tolls.devices.messages, devices)]
         {
             if count > 0.0 {
                 meter.limit().deduct(count, now);
@@ -30,16 +30,21 @@ impl Client {
 
     /// The server dropped devices because of their rate: wait for new tokens before the next message.
     pub fn device_limits_reached(&self) {
-        let now = Instant::now();
-        for meter in self.inner.platform.devices.all() {
-            if let Some(seconds) = meter.limit().reach(now) {
-                tracing::info!(seconds, "the server reports a rate limit: waiting for new tokens");
-            }
+        tracing::info!("the server reports a rate limit: waiting for new tokens");
+        self.inner.platform.tolls.devices.strain(Duration::ZERO);
+    }
+
+    /// The question for the session's limits is answered, be it with none.
+    pub fn limits_told(&self) {
+        for meters in self.inner.platform.tolls.all() {
+            meters.learned();
         }
+        self.inner.outbox.gate_opened();
     }
 
     /// Keep to what the server says of the session; `percentage` is the part of it that is used. Gives the size that a
     /// message may have, if the server says one.
+    #[must_use]
     pub fn apply(&self, limits: &SessionLimits, percentage: u64) -> Option<usize> {
         let set = |meters: &Meters, texts: &LimitTexts| {
             let texts = [&texts.messages, &texts.telemetry_messages, &texts.telemetry_points];
@@ -53,16 +58,18 @@ impl Client {
             }
         };
         if let Some(own) = &limits.own {
-            set(&self.inner.platform.own, own);
+            set(&self.inner.platform.tolls.own, own);
         }
         if self.inner.platform.config.gateway {
-            set(&self.inner.platform.devices, limits.devices.as_ref().unwrap_or(&LimitTexts::default()));
+            set(&self.inner.platform.tolls.devices, limits.devices.as_ref().unwrap_or(&LimitTexts::default()));
         }
-        let (messages, telemetry) =
-            (self.inner.platform.own.messages.limit().clone(), self.inner.platform.own.telemetry.limit().clone());
+        let (messages, telemetry) = (
+            self.inner.platform.tolls.own.messages.limit().clone(),
+            self.inner.platform.tolls.own.telemetry.limit().clone(),
+        );
         if let Some(window) = limits.window(&[&messages, &telemetry], percentage) {
-            let meters = self.inner.platform.own.all().into_iter().chain(self.inner.platform.devices.all());
-            let limited = meters.into_iter().any(Meter::is_set);
+            let meters = self.inner.platform.tolls.own.all().into_iter().chain(self.inner.platform.tolls.devices.all());
+            let limited = meters.into_iter().any(|meter| !meter.limit().unlimited);
             let known = self.inner.outbox.limits();
             let messages = if limited { window } else { 50_000 };
             self.inner.outbox.set_limits(OutboxLimits { messages, in_flight: window, ..known });

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::dialect::thingsboard::RateLimit;
+use crate::dialect::thingsboard::{RateLimit, names};
+use crate::session::Gate;
 use crate::sync::{Mutex, MutexGuard};
 
 /// One limit.
@@ -28,10 +29,10 @@ impl Meter {
         self.0.lock()
     }
 
-    /// Whether there is one.
+    /// Whether anything may have to wait.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        !self.limit().unlimited
+        self.limit().is_set()
     }
 
     fn deduct(&self, amount: usize, now: Instant) {
@@ -42,6 +43,9 @@ impl Meter {
         self.limit().time_to(amount as f64, now)
     }
 }
+
+/// How long the server's limits are waited for after it may have ended a connection because of them.
+pub(super) const LEARNING: Duration = Duration::from_secs(2);
 
 /// What a message is charged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +58,19 @@ pub enum Traffic {
     DeviceTelemetry,
     /// Everything else of theirs.
     DeviceMessages,
+}
+
+impl Traffic {
+    /// What a message with this topic is.
+    #[must_use]
+    pub fn of(topic: &str) -> Self {
+        match topic {
+            names::TELEMETRY | names::ATTRIBUTES => Self::Telemetry,
+            names::GATEWAY_TELEMETRY | names::GATEWAY_ATTRIBUTES => Self::DeviceTelemetry,
+            topic if topic.starts_with(names::GATEWAY) => Self::DeviceMessages,
+            _ => Self::Messages,
+        }
+    }
 }
 
 /// The limits of one kind of sender.
@@ -79,6 +96,71 @@ impl Meters {
     pub fn all(&self) -> [&Meter; 3] {
         [&self.messages, &self.telemetry, &self.points]
     }
+
+    /// The server may have ended a connection, or refused something, because of one of them; so long at most its limits
+    /// are waited for.
+    pub(super) fn strain(&self, learning: Duration) {
+        let now = Instant::now();
+        for meter in self.all() {
+            meter.limit().strain(now, learning);
+        }
+    }
+
+    /// The server has told its limits, or will not.
+    pub(super) fn learned(&self) {
+        for meter in self.all() {
+            meter.limit().learned();
+        }
+    }
+
+    /// A connection begins.
+    pub(super) fn begin(&self) {
+        for meter in self.all() {
+            meter.limit().begin();
+        }
+    }
+}
+
+/// The limits of a client, which everything is charged to that it sends.
+#[derive(Debug)]
+pub(super) struct Tolls {
+    /// Of its own traffic.
+    pub(super) own: Meters,
+    /// Of that of devices behind the gateway.
+    pub(super) devices: Meters,
+}
+
+impl Tolls {
+    pub(super) fn of(&self, traffic: Traffic) -> Toll {
+        let meters = match traffic {
+            Traffic::Telemetry | Traffic::Messages => &self.own,
+            Traffic::DeviceTelemetry | Traffic::DeviceMessages => &self.devices,
+        };
+        match traffic {
+            Traffic::Telemetry | Traffic::DeviceTelemetry => {
+                Toll { messages: meters.telemetry.clone(), points: Some(meters.points.clone()) }
+            }
+            Traffic::Messages | Traffic::DeviceMessages => Toll { messages: meters.messages.clone(), points: None },
+        }
+    }
+
+    /// Both kinds.
+    pub(super) fn all(&self) -> [&Meters; 2] {
+        [&self.own, &self.devices]
+    }
+}
+
+impl Gate for Tolls {
+    fn pay(&self, topic: &str, points: usize) -> Result<(), Duration> {
+        let toll = self.of(Traffic::of(topic));
+        let wait = toll.wait(points);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        toll.pay_points(points);
+        toll.pay_message();
+        Ok(())
+    }
 }
 
 /// The limits of one message.
@@ -89,19 +171,6 @@ pub(super) struct Toll {
 }
 
 impl Toll {
-    pub(super) fn new(own: &Meters, devices: &Meters, traffic: Traffic) -> Self {
-        let meters = match traffic {
-            Traffic::Telemetry | Traffic::Messages => own,
-            Traffic::DeviceTelemetry | Traffic::DeviceMessages => devices,
-        };
-        match traffic {
-            Traffic::Telemetry | Traffic::DeviceTelemetry => {
-                Self { messages: meters.telemetry.clone(), points: Some(meters.points.clone()) }
-            }
-            Traffic::Messages | Traffic::DeviceMessages => Self { messages: meters.messages.clone(), points: None },
-        }
-    }
-
     /// Whether anything is limited.
     pub(super) fn is_due(&self) -> bool {
         self.messages.is_set() || self.points.as_ref().is_some_and(Meter::is_set)

@@ -1,5 +1,6 @@
 //! A client of ThingsBoard's MQTT side: a device, or a gateway with devices behind it.
 
+mod announced;
 mod introduce;
 mod limits;
 mod meters;
@@ -8,16 +9,16 @@ mod provision;
 mod request;
 mod sending;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use rustls::ClientConfig;
 use tokio::sync::Notify;
 
-use self::meters::Toll;
+use self::announced::Announced;
+pub use self::announced::announcement;
+use self::meters::{LEARNING, Toll, Tolls};
 pub use self::meters::{Meter, Meters, Traffic};
 use self::numbers::Numbers;
 pub use self::provision::provision;
@@ -31,8 +32,9 @@ use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::ids::AccessKey;
 use crate::net::Proxy;
-use crate::session::{Event, MailboxLimits, Options, Outbox, OutboxLimits, QoS, Ready, Subscriptions, Version, Will};
-use crate::sync::{Mutex, MutexGuard};
+use crate::session::{
+    Event, Gate, MailboxLimits, Options, Outbox, OutboxLimits, QoS, Ready, Subscriptions, Ticket, Version, Will,
+};
 
 /// Everything that a client is told when it is made.
 #[derive(Clone, Debug)]
@@ -76,10 +78,8 @@ pub type Client = Line<Device>;
 pub struct Device {
     config: Config,
     pace: Pace,
-    own: Meters,
-    devices: Meters,
-    /// Devices that were announced through the gateway, and their types.
-    announced: Mutex<BTreeMap<String, Bytes>>,
+    tolls: Arc<Tolls>,
+    announced: Announced,
     numbers: Numbers,
     stopped: AtomicBool,
     stopping: Notify,
@@ -100,8 +100,21 @@ impl Platform for Device {
             {
                 outbox.withdraw(names::is_package_request, code::IMPLEMENTATION_SPECIFIC);
             }
+            Event::Lost { strained: true, .. } => {
+                for meters in self.tolls.all() {
+                    meters.strain(LEARNING);
+                }
+            }
+            Event::LoginRefused { code } if mqtt::asks_for_pause(*code) => self.tolls.own.strain(LEARNING),
+            Event::Rejected { topic, reason: code::QUOTA_EXCEEDED, .. } if topic.starts_with(names::GATEWAY) => {
+                self.tolls.devices.strain(Duration::ZERO);
+            }
             _ => {}
         }
+    }
+
+    fn gate(&self) -> Option<Arc<dyn Gate>> {
+        Some(self.tolls.clone())
     }
 
     fn begin(&self, outbox: &Outbox) {
@@ -151,9 +164,8 @@ impl Client {
         let device = Device {
             config,
             pace: Pace::default(),
-            own,
-            devices,
-            announced: Mutex::default(),
+            tolls: Arc::new(Tolls { own, devices }),
+            announced: Announced::default(),
             numbers: Numbers::default(),
             stopped: AtomicBool::new(false),
             stopping: Notify::new(),
@@ -176,17 +188,17 @@ impl Client {
     /// Limits of the client's own traffic.
     #[must_use]
     pub fn own(&self) -> &Meters {
-        &self.inner.platform.own
+        &self.inner.platform.tolls.own
     }
 
     /// Limits of the traffic of devices behind the gateway.
     #[must_use]
     pub fn devices(&self) -> &Meters {
-        &self.inner.platform.devices
+        &self.inner.platform.tolls.devices
     }
 
     fn toll(&self, traffic: Traffic) -> Toll {
-        Toll::new(&self.inner.platform.own, &self.inner.platform.devices, traffic)
+        self.inner.platform.tolls.of(traffic)
     }
 
     /// The most values that a message of this kind may hold; 0 for any number.
@@ -212,23 +224,27 @@ impl Client {
         self.inner.platform.stopping.notified()
     }
 
-    fn announced(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
-        self.inner.platform.announced.lock()
+    /// Remember an announced device, to be announced again after every loss; `sent` tells what becomes of it.
+    pub fn remember(&self, device: &str, kind: &str, sent: Option<Arc<Ticket>>) {
+        self.inner.platform.announced.remember(device, kind, sent);
     }
 
-    /// Remember a device's announcement, to be repeated after every reconnect; or forget it.
-    pub fn remember(&self, device: &str, announcement: Option<Bytes>) {
-        let mut announced = self.announced();
-        match announcement {
-            Some(announcement) => announced.insert(device.to_owned(), announcement),
-            None => announced.remove(device),
-        };
+    /// Announce a device no more.
+    pub fn forget(&self, device: &str) {
+        self.inner.platform.announced.forget(device);
+    }
+
+    /// Announce a device under its new name, now and after every loss; tells whether it was announced under the old one.
+    #[must_use]
+    pub fn rename(&self, from: &str, to: &str) -> bool {
+        let device = &self.inner.platform;
+        device.announced.rename(from, to, &self.inner.outbox, device.config.qos)
     }
 
     /// Whether a device is announced.
     #[must_use]
     pub fn knows(&self, device: &str) -> bool {
-        self.announced().contains_key(device)
+        self.inner.platform.announced.knows(device)
     }
 
     /// Tell the consumer that a request has expired, after `patience`, unless the task is aborted.

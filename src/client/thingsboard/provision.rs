@@ -42,7 +42,7 @@ impl Sink for Inlet {
                 Event::SubscriptionRefused { filter } => {
                     self.give(Err(Error::SubscriptionRefused { filter, hint: "" }));
                 }
-                Event::Lost { error } => self.give(Err(error)),
+                Event::Lost { error, .. } => self.give(Err(error)),
                 Event::Ended => {
                     let reason = "the server parted without an answer".to_owned();
                     self.give(Err(Error::Lost { address: self.address.clone(), reason }));

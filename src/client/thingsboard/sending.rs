@@ -86,7 +86,7 @@ impl Sending {
                     return Err(Obstacle::Full);
                 }
             }
-            match client.outbox().track(self.topic.clone(), payload.clone(), self.qos) {
+            match client.outbox().track(self.topic.clone(), payload.clone(), self.qos, *points) {
                 Ok(ticket) => self.tickets.push(ticket),
                 Err(Error::Full { .. }) => return Err(Obstacle::Full),
                 Err(error) => {
@@ -95,9 +95,11 @@ impl Sending {
                     self.refused.get_or_insert(PublishCode::PayloadSize);
                 }
             }
-            if due {
-                self.toll.pay_message();
+            if !due {
+                // Nothing is limited so far as is known: what goes out now counts once the server has told its limits.
+                self.toll.pay_points(*points);
             }
+            self.toll.pay_message();
             self.paid = false;
             self.parts.pop_front();
         }
@@ -145,7 +147,8 @@ impl Sending {
                             patience = REMINDER;
                         }
                     }
-                    Obstacle::Limited(wait) => tokio::time::sleep(wait).await,
+                    // The limits may be told meanwhile.
+                    Obstacle::Limited(wait) => drop(tokio::time::timeout(wait, room).await),
                     Obstacle::Full => room.await,
                 }
             };

@@ -1,6 +1,7 @@
 //! What ThingsBoard's MQTT transport and its clients say to each other, as pure functions: topics, telemetry, limits.
 
 mod json;
+mod points;
 mod rate_limit;
 mod reason;
 mod session_limits;
@@ -9,6 +10,7 @@ mod topic;
 
 pub use super::mqtt::connect_reason;
 pub use json::{write_float, write_text};
+pub use points::count_points;
 pub use rate_limit::{RateLimit, TokenBucket, Window};
 pub use reason::PublishCode;
 pub use session_limits::{LimitTexts, SessionLimits};

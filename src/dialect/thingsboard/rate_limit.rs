@@ -49,6 +49,11 @@ impl TokenBucket {
         enough
     }
 
+    fn used(&mut self, now: Instant) -> f64 {
+        self.refill(now);
+        (self.capacity - self.tokens).max(0.0)
+    }
+
     /// How long until there are so many tokens; a whole filling at most, since more than that never come.
     fn time_to(&mut self, amount: f64, now: Instant) -> Duration {
         self.refill(now);
@@ -94,7 +99,25 @@ pub struct RateLimit {
     pub unlimited: bool,
     /// Which window [`RateLimit::reach`] empties next.
     reached: usize,
+    /// What was taken while nothing was limited.
+    used: f64,
+    strain: Option<Strain>,
+    /// Nothing may be taken before: the limits are being asked for.
+    learning: Option<Instant>,
 }
+
+/// The server has ended connections, maybe because of a limit.
+#[derive(Clone, Copy, Debug)]
+struct Strain {
+    /// How many windows, from the shortest on, are taken to be empty for it.
+    windows: usize,
+    last: Instant,
+    /// The limits were not told since.
+    fresh: bool,
+}
+
+/// A strain is forgotten after that time.
+const STRAINED: Duration = Duration::from_secs(60);
 
 impl RateLimit {
     /// No limit.
@@ -120,21 +143,61 @@ impl RateLimit {
         (Self { buckets, ..Self::default() }, invalid.into_iter().map(str::to_owned).collect())
     }
 
-    /// Take over another text's windows; tokens used of equal windows stay used.
+    /// Whether anything may have to wait.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        !self.unlimited || self.learning.is_some()
+    }
+
+    /// Take over another text's windows; tokens used of equal windows stay used, and what was taken without a limit, or is
+    /// known to be empty, is missing from new ones, too.
     pub fn replace(&mut self, mut new: Self, now: Instant) {
-        for (seconds, bucket) in &mut new.buckets {
-            if let Some(old) = self.buckets.get_mut(seconds) {
-                old.refill(now);
-                let used = (old.capacity - old.tokens).max(0.0);
-                bucket.tokens = (bucket.capacity - used).clamp(0.0, bucket.capacity);
-            }
+        let empty = self.strain.filter(|strain| strain.fresh).map_or(0, |strain| strain.windows);
+        for (at, (seconds, bucket)) in new.buckets.iter_mut().enumerate() {
+            let used = match self.buckets.get_mut(seconds) {
+                Some(old) => old.used(now),
+                None if at < empty => bucket.capacity,
+                None => self.used,
+            };
+            bucket.tokens = (bucket.capacity - used).clamp(0.0, bucket.capacity);
         }
         new.unlimited = new.buckets.is_empty();
+        new.strain = self.strain;
         *self = new;
+        self.learned();
+    }
+
+    /// A connection begins, on which the limits will be told anew.
+    pub fn begin(&mut self) {
+        self.used = 0.0;
+    }
+
+    /// The server may have ended a connection because of this limit: what is known of it is empty, one more window each
+    /// time; and nothing is sent until the limits are told, or for that time.
+    pub fn strain(&mut self, now: Instant, learning: Duration) {
+        let before = self.strain.filter(|strain| now.saturating_duration_since(strain.last) < STRAINED);
+        let windows = before.map_or(0, |strain| strain.windows) + 1;
+        self.strain = Some(Strain { windows, last: now, fresh: true });
+        self.learning = Some(now + learning);
+        for bucket in self.buckets.values_mut().take(windows) {
+            bucket.refill(now);
+            bucket.tokens = 0.0;
+        }
+    }
+
+    /// What the limits are is known, as far as it will be.
+    pub fn learned(&mut self) {
+        self.learning = None;
+        if let Some(strain) = &mut self.strain {
+            strain.fresh = false;
+        }
     }
 
     /// Take tokens, as far as there are any.
     pub fn deduct(&mut self, amount: f64, now: Instant) {
+        if self.unlimited {
+            self.used += amount;
+        }
         for bucket in self.buckets.values_mut() {
             bucket.refill(now);
             bucket.tokens = (bucket.tokens - amount).max(0.0);
@@ -151,7 +214,9 @@ impl RateLimit {
 
     /// How long until every window has so many tokens.
     pub fn time_to(&mut self, amount: f64, now: Instant) -> Duration {
-        self.buckets.values_mut().map(|bucket| bucket.time_to(amount, now)).max().unwrap_or_default()
+        self.learning = self.learning.filter(|until| *until > now);
+        let learning = self.learning.map_or(Duration::ZERO, |until| until - now);
+        self.buckets.values_mut().map(|bucket| bucket.time_to(amount, now)).fold(learning, Duration::max)
     }
 
     /// The smallest capacity; `None` without a limit.
@@ -248,6 +313,57 @@ mod tests {
         assert_eq!(tokens, [11.0, 8.0]);
         known.replace(limit("0:0,", now), now);
         assert!(known.unlimited);
+    }
+
+    const LEARNING: Duration = Duration::from_secs(2);
+
+    /// How long until there is a token.
+    fn millis(limit: &mut RateLimit, now: Instant) -> u128 {
+        (limit.time_to(1.0, now) + Duration::from_micros(500)).as_millis()
+    }
+
+    #[test]
+    fn what_was_taken_before_the_limits_were_told_is_missing_from_them() {
+        let now = Instant::now();
+        let mut none = RateLimit::none();
+        none.deduct(9.0, now);
+        none.begin();
+        none.deduct(3.0, now);
+        none.replace(limit("10:1,100:60", now), now);
+        let tokens: Vec<_> = none.buckets.values().map(|bucket| bucket.tokens).collect();
+        assert_eq!(tokens, [5.0, 77.0], "of this connection alone");
+    }
+
+    #[test]
+    fn a_limit_that_ended_a_connection_is_empty_until_it_fills_again() {
+        let now = Instant::now();
+        let mut known = limit("10:1,60:60", now);
+        known.strain(now, LEARNING);
+        assert_eq!(millis(&mut known, now), 2000, "the limits are asked for first");
+        known.learned();
+        assert_eq!(millis(&mut known, now), 125);
+        known.strain(now, LEARNING);
+        known.replace(limit("10:1,60:60", now), now);
+        assert_eq!(millis(&mut known, now), 1250, "the next time the longer one, too");
+        let later = now + STRAINED;
+        known.strain(later, LEARNING);
+        known.learned();
+        assert_eq!(millis(&mut known, later), 125, "after a quiet minute it begins anew");
+    }
+
+    #[test]
+    fn a_limit_that_is_told_after_it_ended_a_connection_is_empty() {
+        let now = Instant::now();
+        for mut before in [RateLimit::none(), limit("1000:1", now)] {
+            assert!(before.time_to(1.0, now).is_zero());
+            before.strain(now, LEARNING);
+            assert!(before.is_set() && millis(&mut before, now) == 2000);
+            assert!(millis(&mut before, now + LEARNING) <= 2, "not for ever");
+            before.replace(limit("5:5", now), now);
+            assert_eq!(millis(&mut before, now), 1250);
+            before.replace(RateLimit::none(), now);
+            assert!(!before.is_set());
+        }
     }
 
     #[test]

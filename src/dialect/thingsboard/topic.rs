@@ -18,6 +18,7 @@ pub mod names {
     pub const SOFTWARE_REQUEST: &str = "v2/sw/request/";
     pub const SOFTWARE_RESPONSE: &str = "v2/sw/response/";
     pub const SOFTWARE_ERROR: &str = "v2/sw/error";
+    pub const GATEWAY: &str = "v1/gateway/";
     pub const GATEWAY_CONNECT: &str = "v1/gateway/connect";
     pub const GATEWAY_DISCONNECT: &str = "v1/gateway/disconnect";
     pub const GATEWAY_TELEMETRY: &str = "v1/gateway/telemetry";

@@ -156,7 +156,9 @@ impl Shared {
             Topic::RpcResponse(number) => {
                 let Some(number) = self.number(py, message, number) else { return Ok(()) };
                 if self.client.asked_for_limits(number) {
-                    client.call_method1("_hear_limits", (number, &content))?;
+                    let heard = client.call_method1("_hear_limits", (number, &content));
+                    self.client.limits_told();
+                    heard?;
                 } else if let Some(pending) = self.take(Request::Call(number)) {
                     self.call_reply(client, &pending.callback, number, &content, &none)?;
                 }
@@ -201,6 +203,9 @@ impl Shared {
 
     fn deliver_call(&self, client: &Bound<'_, PyAny>, number: &str, content: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = client.py();
+        if self.client.config().gateway {
+            self.rename_devices(content)?;
+        }
         let handler = self.registry.lock().rpc.as_ref().map(|handler| handler.clone_ref(py));
         let Some(handler) = handler else { return Ok(()) };
         let mut arguments = vec![PyString::new(py, number).into_any(), content.clone()];

@@ -12,7 +12,7 @@ use super::publish_info::PyPublishInfo;
 use super::rate_limit::PyRateLimit;
 use super::registry::GatewaySubscription;
 use super::requests::Asking;
-use crate::client::thingsboard::{Request, Traffic};
+use crate::client::thingsboard::{Request, Traffic, announcement};
 use crate::dialect::thingsboard::names;
 use crate::py::arguments::texts;
 use crate::session::QoS;
@@ -95,12 +95,9 @@ impl PyGatewayClient {
         device_type: &str,
     ) -> PyResult<PyPublishInfo> {
         let name = self::device_name("device_name", device_name)?;
-        let message = PyDict::new(slf.py());
-        message.set_item("device", name)?;
-        message.set_item("type", device_type)?;
-        let body = PyDeviceClient::body("the announcement", message.as_any())?;
-        let info = send(slf, names::GATEWAY_CONNECT, body.clone(), None)?;
-        base(slf).get().shared()?.client.remember(name, Some(body));
+        let info = send(slf, names::GATEWAY_CONNECT, announcement(name, device_type), None)?;
+        // What was not accepted is announced with the next login, as all are.
+        base(slf).get().shared()?.client.remember(name, device_type, info.ticket());
         Ok(info)
     }
 
@@ -111,7 +108,7 @@ impl PyGatewayClient {
         message.set_item("device", name)?;
         let body = PyDeviceClient::body("the announcement", message.as_any())?;
         // Before the message goes: a reconnect in between must not bring the device back.
-        base(slf).get().shared()?.client.remember(name, None);
+        base(slf).get().shared()?.client.forget(name);
         send(slf, names::GATEWAY_DISCONNECT, body, None)
     }
 

@@ -1,5 +1,7 @@
 //! What a gateway's devices are sent.
 
+use std::collections::BTreeMap;
+
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -65,6 +67,27 @@ impl Shared {
                 }
                 self.owner.home().claim();
                 client.call_method1("_hear_device_dropped", (content,))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A call to the gateway itself may say that devices have other names now: ``{"old name": "new name"}``.
+    pub(super) fn rename_devices(&self, call: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Ok(call) = call.cast::<PyDict>() else { return Ok(()) };
+        let method = call.get_item("method")?.and_then(|method| method.extract::<String>().ok());
+        let Some(names) = call.get_item("params")?.filter(|_| method.as_deref() == Some("gateway_device_renamed"))
+        else {
+            return Ok(());
+        };
+        let Ok(names) = names.extract::<BTreeMap<String, String>>() else { return Ok(()) };
+        for (from, to) in names {
+            if self.client.rename(&from, &to) {
+                logger::log(call.py(), "info", &format!("Device \"{from}\" is announced as \"{to}\" now"));
+            }
+            let mut registry = self.registry.lock();
+            for subscription in registry.gateway_subscriptions.iter_mut().filter(|one| one.device == from) {
+                subscription.device.clone_from(&to);
             }
         }
         Ok(())

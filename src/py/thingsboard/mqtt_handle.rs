@@ -11,6 +11,7 @@ use super::deliver::Shared;
 use super::device::PyDeviceClient;
 use super::publish_info::{PATIENCE, PyPublishInfo};
 use crate::client::thingsboard::Traffic;
+use crate::dialect::thingsboard::count_points;
 use crate::py::convert;
 use crate::session::OutboxLimits;
 
@@ -44,8 +45,9 @@ impl PyMqttHandle {
     /// Publish bytes to any topic.
     fn _native_publish(&self, py: Python<'_>, topic: &str, payload: Vec<u8>, qos: i64) -> PyResult<PyPublishInfo> {
         topic_of(topic)?;
-        let parts = vec![(Bytes::from(payload), 0)];
-        self.shared.publish(py, topic, convert::qos(qos)?, Traffic::Messages, parts, Some(PATIENCE))
+        let points = count_points(topic, &payload);
+        let parts = vec![(Bytes::from(payload), points)];
+        self.shared.publish(py, topic, convert::qos(qos)?, Traffic::of(topic), parts, Some(PATIENCE))
     }
 
     /// Subscribe to one more filter, now and after every connect.

@@ -100,6 +100,14 @@ impl PyPublishInfo {
         Self { source: Source::Ours { client, sent, patience } }
     }
 
+    /// What becomes of its first message.
+    pub(super) fn ticket(&self) -> Option<Arc<Ticket>> {
+        match &self.source {
+            Source::Ours { sent, .. } => sent.tickets.first().cloned(),
+            Source::Given(_) => None,
+        }
+    }
+
     /// Why something of it was not sent.
     pub(super) fn refused(&self) -> Option<PublishCode> {
         match &self.source {

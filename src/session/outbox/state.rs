@@ -2,9 +2,11 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::gate::Gate;
 use super::limits::{MOST, OVERHEAD, OutboxLimits, ServerLimits};
 use super::ticket::Ticket;
 use crate::dialect::mqtt::{self, code};
@@ -27,6 +29,12 @@ pub(super) struct Kept {
     losses: u8,
     /// It was set aside for its losses and is tried alone, once more.
     on_trial: bool,
+    /// Nobody has paid for the time that it goes out next.
+    unpaid: bool,
+    /// It opens a connection, and ends with it.
+    is_greeting: bool,
+    /// Values in it.
+    points: usize,
 }
 
 impl Kept {
@@ -42,6 +50,16 @@ impl Kept {
         if let Some(ticket) = &self.ticket {
             ticket.settle(reason);
         }
+    }
+
+    /// Whether it may go out as far as the gate is concerned; else says for how long not.
+    fn is_paid(&mut self, gate: Option<&dyn Gate>, held_back: &mut Option<Duration>) -> bool {
+        if self.unpaid {
+            let paid = gate.map_or(Ok(()), |gate| gate.pay(&self.message.topic, self.points));
+            *held_back = paid.err();
+            self.unpaid = held_back.is_some();
+        }
+        !self.unpaid
     }
 }
 
@@ -83,6 +101,11 @@ pub(super) struct State {
     ramp: Option<usize>,
     pub(super) bytes: usize,
     pub(super) receipts: Vec<(Receipt, Dealt)>,
+    pub(super) gate: Option<Arc<dyn Gate>>,
+    /// How long the gate holds the next message back.
+    pub(super) held_back: Option<Duration>,
+    /// What this connection says before anything else.
+    greetings: VecDeque<Kept>,
 }
 
 impl State {
@@ -108,18 +131,26 @@ impl State {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiting.len() + self.unwritten.len() + self.unacknowledged.len()
+        self.greetings.len() + self.waiting.len() + self.unwritten.len() + self.unacknowledged.len()
     }
 
-    /// Number a message and take it in.
-    pub(super) fn accept(&mut self, topic: String, payload: Bytes, qos: QoS, tracked: bool) -> Kept {
+    /// Number a message and take it in; with a ticket if somebody tells how many values are in it.
+    pub(super) fn accept(&mut self, topic: String, payload: Bytes, qos: QoS, tracked: Option<usize>) -> Kept {
         let mid = self.next_mid();
         if qos != QoS::AtMostOnce {
             self.used.insert(mid);
         }
         let message = Publish { topic, payload, qos, retain: false, dup: false, mid };
-        let ticket = tracked.then(|| Ticket::new(mid));
-        let kept = Kept { message, ticket, losses: 0, on_trial: false };
+        let ticket = tracked.map(|_| Ticket::new(mid));
+        let kept = Kept {
+            message,
+            ticket,
+            losses: 0,
+            on_trial: false,
+            unpaid: false,
+            is_greeting: false,
+            points: tracked.unwrap_or(0),
+        };
         self.bytes += kept.weight();
         kept
     }
@@ -140,10 +171,47 @@ impl State {
         server.in_flight.min(self.ramp.unwrap_or(usize::MAX))
     }
 
+    /// Take a message in that a connection opens with, and that ends with it.
+    pub(super) fn greet(&mut self, topic: String, payload: Bytes, qos: QoS) {
+        let kept = self.accept(topic, payload, qos, None);
+        self.greetings.push_back(Kept { is_greeting: true, ..kept });
+    }
+
+    /// Take a message in before those that wait, as the `at`th of its kind; the gate is asked when it goes out.
+    pub(super) fn accept_first(&mut self, at: usize, topic: String, payload: Bytes, qos: QoS) -> Option<Arc<Ticket>> {
+        let kept = self.accept(topic, payload, qos, Some(0));
+        let ticket = kept.ticket.clone();
+        self.waiting.insert(at, Kept { unpaid: self.gate.is_some(), ..kept });
+        ticket
+    }
+
+    /// The payloads of the messages with this topic.
+    pub(super) fn payloads(&self, topic: &str) -> Vec<Bytes> {
+        let messages = self.unacknowledged.iter().chain(&self.waiting).map(|kept| &kept.message);
+        messages.filter(|message| message.topic == topic).map(|message| message.payload.clone()).collect()
+    }
+
+    /// Give a message out: it is on its way from now on.
+    fn give(&mut self, kept: Kept) -> Publish {
+        let message = kept.message.clone();
+        if message.qos == QoS::AtMostOnce {
+            self.unwritten.push_back(kept);
+        } else {
+            self.unacknowledged.insert(self.given, kept);
+            self.given += 1;
+        }
+        message
+    }
+
     /// The next message to write. Counts in `ended` those that were given up on the way to it.
     pub(super) fn next(&mut self, server: &ServerLimits, ended: &mut usize) -> Option<Publish> {
-        if let Some(repeat) = self.unacknowledged.get(self.given) {
-            if self.given >= self.sendable(server) {
+        self.held_back = None;
+        if let Some(greeting) = self.greetings.pop_front() {
+            return Some(self.give(greeting));
+        }
+        let full = self.given >= self.sendable(server);
+        if let Some(repeat) = self.unacknowledged.get_mut(self.given) {
+            if full || !repeat.is_paid(self.gate.as_deref(), &mut self.held_back) {
                 return None;
             }
             let repeat = Publish { dup: true, ..repeat.message.clone() };
@@ -154,9 +222,12 @@ impl State {
             return None;
         }
         loop {
-            let next = self.waiting.front()?;
+            let next = self.waiting.front_mut()?;
             let (qos, size) = (next.message.qos, next.packet_bytes());
             if next.on_trial && !self.unacknowledged.is_empty() {
+                return None;
+            }
+            if !next.is_paid(self.gate.as_deref(), &mut self.held_back) {
                 return None;
             }
             let window = self.window(server);
@@ -174,14 +245,7 @@ impl State {
                 *ended += 1;
                 continue;
             }
-            let message = kept.message.clone();
-            if qos == QoS::AtMostOnce {
-                self.unwritten.push_back(kept);
-            } else {
-                self.unacknowledged.push_back(kept);
-                self.given += 1;
-            }
-            return Some(message);
+            return Some(self.give(kept));
         }
     }
 
@@ -203,8 +267,8 @@ impl State {
             self.given -= 1;
         }
         let mut kept = self.unacknowledged.remove(at)?;
-        // A refusal may be the very limit that the window was narrowed for.
-        if !mqtt::is_refusal(reason) {
+        // A refusal may be the very limit that the window was narrowed for, and greetings are not what it is about.
+        if !mqtt::is_refusal(reason) && !kept.is_greeting {
             self.ramp = self.ramp.map(|ramp| ramp * 2).filter(|ramp| *ramp < self.limits.in_flight);
         }
         let topic = std::mem::take(&mut kept.message.topic);
@@ -236,10 +300,29 @@ impl State {
 
     /// What was not written or acknowledged goes out again on the next connection, in order.
     pub(super) fn rewind(&mut self) {
+        if self.gate.is_some() {
+            self.unacknowledged.iter_mut().take(self.given).for_each(|kept| kept.unpaid = true);
+        }
+        self.drop_greetings();
         self.given = 0;
         self.saturated = false;
         while let Some(message) = self.unwritten.pop_back() {
             self.waiting.push_front(message);
+        }
+    }
+
+    fn drop_greetings(&mut self) {
+        let mut gone = std::mem::take(&mut self.greetings);
+        // They went out before all others, so that this looks at little more than them.
+        while let Some(at) = self.unacknowledged.iter().take(self.given).position(|kept| kept.is_greeting) {
+            gone.extend(self.unacknowledged.remove(at));
+            self.given -= 1;
+        }
+        let (unwritten, rest) = std::mem::take(&mut self.unwritten).into_iter().partition(|kept| kept.is_greeting);
+        self.unwritten = rest;
+        gone.extend::<VecDeque<_>>(unwritten);
+        for kept in &gone {
+            self.end(kept, code::UNSPECIFIED);
         }
     }
 
@@ -261,12 +344,14 @@ impl State {
     }
 
     fn blame(&mut self, reason: u8) -> Option<GivenUp> {
-        let first = self.unacknowledged.front_mut()?;
+        let at = self.unacknowledged.iter().take(self.given).position(|kept| !kept.is_greeting)?;
+        let first = self.unacknowledged.get_mut(at)?;
         first.losses = first.losses.saturating_add(1);
         if first.losses < LOSSES {
             return None;
         }
-        let mut kept = self.unacknowledged.pop_front()?;
+        let mut kept = self.unacknowledged.remove(at)?;
+        self.given -= 1;
         let size = kept.weight();
         if !kept.on_trial {
             tracing::warn!(
@@ -275,6 +360,7 @@ impl State {
             );
             kept.on_trial = true;
             kept.message.dup = true;
+            kept.unpaid = self.gate.is_some();
             self.waiting.push_back(kept);
             return None;
         }

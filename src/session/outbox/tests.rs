@@ -71,9 +71,9 @@ fn bounds_hold_in_messages_and_bytes() {
 fn tickets_tell_what_became_of_their_messages() {
     let outbox = outbox(10);
     let body = || Bytes::from_static(b"12");
-    let taken = outbox.track("t".into(), body(), QoS::AtLeastOnce).unwrap();
-    let refused = outbox.track("t".into(), body(), QoS::AtLeastOnce).unwrap();
-    let written = outbox.track("t".into(), body(), QoS::AtMostOnce).unwrap();
+    let taken = outbox.track("t".into(), body(), QoS::AtLeastOnce, 1).unwrap();
+    let refused = outbox.track("t".into(), body(), QoS::AtLeastOnce, 1).unwrap();
+    let written = outbox.track("t".into(), body(), QoS::AtMostOnce, 1).unwrap();
     for _ in 0..3 {
         outbox.next(&window(9)).unwrap();
     }
@@ -105,7 +105,7 @@ fn a_full_window_is_filled_again_in_one_go() {
 #[test]
 fn what_the_server_can_never_take_is_given_up() {
     let outbox = outbox(10);
-    let large = outbox.track("t".into(), vec![0; 200].into(), QoS::AtLeastOnce).unwrap();
+    let large = outbox.track("t".into(), vec![0; 200].into(), QoS::AtLeastOnce, 1).unwrap();
     let small = publish(&outbox, QoS::AtLeastOnce);
     let next = outbox.next(&ServerLimits { in_flight: 9, packet_bytes: 100 }).unwrap();
     assert_eq!((next.mid, large.outcome(), outbox.len()), (small, Some(code::PACKET_TOO_LARGE), 1));
@@ -121,7 +121,7 @@ const CUT: Verdict = Verdict { blamed: None, paced: false };
 #[test]
 fn a_message_that_the_server_hangs_up_over_is_set_aside_tried_alone_and_ended() {
     let outbox = outbox(10);
-    let bad = outbox.track("bad".into(), Bytes::from_static(b"12"), QoS::AtLeastOnce).unwrap();
+    let bad = outbox.track("bad".into(), Bytes::from_static(b"12"), QoS::AtLeastOnce, 1).unwrap();
     let good = [publish(&outbox, QoS::AtLeastOnce), publish(&outbox, QoS::AtLeastOnce)];
     for _ in 0..3 {
         assert_eq!(give(&outbox).first(), Some(&bad.mid()));
@@ -206,7 +206,7 @@ fn what_must_be_said_first_goes_before_all_that_waits() {
 #[test]
 fn what_is_withdrawn_is_not_sent_again_and_holds_nothing_back() {
     let outbox = outbox(10);
-    let send = |topic: &str| outbox.track(topic.to_owned(), Bytes::new(), QoS::AtLeastOnce).unwrap();
+    let send = |topic: &str| outbox.track(topic.to_owned(), Bytes::new(), QoS::AtLeastOnce, 1).unwrap();
     let (first, gone, last, waits) = (send("a"), send("x/1"), send("b"), send("x/2"));
     for ticket in [&first, &gone, &last] {
         assert_eq!(outbox.next(&window(9)).map(|message| message.mid), Some(ticket.mid()));
@@ -217,4 +217,99 @@ fn what_is_withdrawn_is_not_sent_again_and_holds_nothing_back() {
     outbox.lost(HUNG_UP);
     outbox.acknowledged(first.mid(), 0);
     assert_eq!((give(&outbox), outbox.len()), (vec![last.mid()], 1));
+}
+
+/// Lets as many messages through as it is told to.
+#[derive(Debug, Default)]
+struct Turnstile {
+    tokens: Mutex<usize>,
+    paid: Mutex<Vec<(String, usize)>>,
+}
+
+const CLOSED: Duration = Duration::from_secs(7);
+
+impl Gate for Turnstile {
+    fn pay(&self, topic: &str, points: usize) -> Result<(), Duration> {
+        let mut tokens = self.tokens.lock();
+        *tokens = tokens.checked_sub(1).ok_or(CLOSED)?;
+        self.paid.lock().push((topic.to_owned(), points));
+        Ok(())
+    }
+}
+
+fn gated() -> (Arc<Turnstile>, Outbox) {
+    let gate = Arc::new(Turnstile::default());
+    (gate.clone(), Outbox::gated(OutboxLimits::default(), gate))
+}
+
+fn topics(outbox: &Outbox) -> Vec<String> {
+    std::iter::from_fn(|| outbox.next(&window(9))).map(|message| message.topic).collect()
+}
+
+#[test]
+fn what_goes_out_again_is_paid_for_and_what_its_sender_paid_for_is_not() {
+    let (gate, outbox) = gated();
+    let tickets: Vec<_> = (1..=3)
+        .map(|points| outbox.track(format!("t{points}"), Bytes::new(), QoS::AtLeastOnce, points).unwrap())
+        .collect();
+    assert_eq!((topics(&outbox).len(), gate.paid.lock().len(), outbox.held_back()), (3, 0, None));
+    outbox.lost(CUT);
+    assert_eq!((topics(&outbox).len(), outbox.held_back()), (0, Some(CLOSED)));
+    *gate.tokens.lock() = 2;
+    assert_eq!((topics(&outbox), outbox.held_back()), (vec!["t1".into(), "t2".into()], Some(CLOSED)));
+    assert_eq!(*gate.paid.lock(), [("t1".into(), 1), ("t2".into(), 2)]);
+    outbox.acknowledged(tickets[0].mid(), 0);
+    outbox.lost(CUT);
+    *gate.tokens.lock() = 9;
+    assert_eq!((topics(&outbox), outbox.held_back()), (vec!["t2".into(), "t3".into()], None));
+    assert_eq!(gate.paid.lock().len(), 4, "t2 was on the way twice, t3 once");
+}
+
+#[test]
+fn what_the_client_says_by_itself_is_paid_for_and_goes_before_what_waits() {
+    let (gate, outbox) = gated();
+    outbox.track("waits".into(), Bytes::new(), QoS::AtLeastOnce, 0).unwrap();
+    let tickets = outbox.publish_first(["a", "b"].map(|topic| (topic.to_owned(), Bytes::new())), QoS::AtLeastOnce);
+    *gate.tokens.lock() = 1;
+    assert_eq!(topics(&outbox), ["a"]);
+    *gate.tokens.lock() = 1;
+    assert_eq!(topics(&outbox), ["b", "waits"]);
+    outbox.acknowledged(tickets[1].mid(), code::QUOTA_EXCEEDED);
+    assert_eq!([tickets[0].outcome(), tickets[1].outcome()], [None, Some(code::QUOTA_EXCEEDED)]);
+}
+
+#[test]
+fn a_greeting_goes_before_what_goes_out_again_is_free_and_ends_with_its_connection() {
+    let (gate, outbox) = gated();
+    outbox.track("old".into(), Bytes::new(), QoS::AtLeastOnce, 0).unwrap();
+    assert_eq!(topics(&outbox), ["old"]);
+    for round in 1..=3 {
+        outbox.lost(HUNG_UP);
+        outbox.greet("hello".into(), Bytes::new(), QoS::AtLeastOnce);
+        *gate.tokens.lock() = 0;
+        assert_eq!(topics(&outbox), ["hello"], "one on the way, be it a greeting, as after every hanging up: {round}");
+        *gate.tokens.lock() = 1;
+        assert_eq!((topics(&outbox).len(), outbox.len()), (0, 2));
+        let hello = outbox.state().last_mid;
+        outbox.acknowledged(hello, 0);
+        assert_eq!((topics(&outbox), gate.paid.lock().len()), (vec!["old".into()], round));
+        outbox.greet("late".into(), Bytes::new(), QoS::AtMostOnce);
+        assert_eq!(topics(&outbox), ["late"]);
+    }
+    assert_eq!(outbox.payloads("old").len(), 1);
+}
+
+#[test]
+fn a_greeting_is_not_what_the_server_hangs_up_over() {
+    let (gate, outbox) = gated();
+    *gate.tokens.lock() = 100;
+    outbox.greet("hello".into(), Bytes::new(), QoS::AtLeastOnce);
+    let bad = outbox.track("bad".into(), Bytes::new(), QoS::AtLeastOnce, 0).unwrap();
+    assert_eq!(topics(&outbox), ["hello", "bad"], "neither is acknowledged");
+    for _ in 0..3 {
+        outbox.lost(HUNG_UP);
+        assert_eq!((topics(&outbox), bad.outcome()), (vec!["bad".into()], None));
+    }
+    assert_eq!(outbox.lost(HUNG_UP).map(|given_up| given_up.topic), Some("bad".into()));
+    assert_eq!(bad.outcome(), Some(code::PAYLOAD_FORMAT_INVALID));
 }

@@ -98,8 +98,8 @@ impl PyDeviceClient {
                 let values = data.get_item(device)?;
                 Self::send_values(slf, kind, Some(device), &values, qos, timeout)
             }
-            (None, device) => {
-                let traffic = if device.is_some() { Traffic::DeviceMessages } else { Traffic::Messages };
+            (None, _) => {
+                let traffic = Traffic::of(topic);
                 let parts = vec![(Self::body("the message", data)?, 0)];
                 slf.get().shared()?.publish(slf.py(), topic, qos, traffic, parts, Self::patience(timeout)?)
             }
