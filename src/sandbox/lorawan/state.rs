@@ -12,13 +12,27 @@ use crate::error::{Error, Result};
 /// How often changes are looked for.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Write a file that its owner alone may read: devices' keys are in it.
+/// Write a file that its owner alone may read, since devices' keys are in it, down to the disk.
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(bytes)
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Put a file in another's place, so that after a power cut there is either the old one or the new one, whole.
+fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    // The name is the directory's to keep; elsewhere than on Unix directories cannot be opened.
+    #[cfg(unix)]
+    {
+        let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::File::open(directory)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// The file.
@@ -55,7 +69,7 @@ impl StateFile {
         let saved = self.network.registry().save().map_err(|error| self.failed("write", &error))?;
         let beside = self.path.with_extension("new");
         write_private(&beside, &saved)
-            .and_then(|()| fs::rename(&beside, &self.path))
+            .and_then(|()| replace(&beside, &self.path))
             .map_err(|error| self.failed("write", &error))
     }
 
