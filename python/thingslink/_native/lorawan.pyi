@@ -372,10 +372,12 @@ class UplinkMessage:
         """
     @property
     def received_at(self) -> datetime | None:
-        """``metadata.time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown."""
+        """``metadata.time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown, also by
+        Go's zero time, ``0001-01-01T00:00:00Z``.
+        """
     @property
     def datetime(self) -> datetime | None:
-        """This object's own ``time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown."""
+        """This object's own ``time``, as ``received_at`` has it."""
     @property
     def _fields(self) -> tuple[str, ...]: ...
     @property

@@ -75,10 +75,14 @@ fn find(message: Value<'_>, path: Path) -> Option<Value<'_>> {
     path.iter().try_fold(message, |value, key| value.get(key))
 }
 
-/// A time text of a network: RFC 3339, up to nanoseconds. `None` when it is empty or unreadable.
+/// What Go, in which the networks are written, has for a time that is not known: 0001-01-01T00:00:00Z, in Unix seconds.
+const GO_ZERO_TIME: i64 = -62_135_596_800;
+
+/// A time text of a network: RFC 3339, up to nanoseconds. `None` when it is empty, unreadable or Go's zero time.
 #[must_use]
 pub fn timestamp(value: Value<'_>) -> Option<Timestamp> {
-    value.as_str()?.parse().ok()
+    let instant: Timestamp = value.as_str()?.parse().ok()?;
+    (instant.as_second() != GO_ZERO_TIME || instant.subsec_nanosecond() != 0).then_some(instant)
 }
 
 #[cfg(test)]
@@ -112,6 +116,10 @@ mod tests {
         let received = time(r#"{"metadata":{"time":"2019-05-14T06:31:07.482913345Z"}}"#).unwrap();
         assert_eq!(received.as_nanosecond(), 1_557_815_467_482_913_345);
         assert_eq!(time(r#"{"metadata":{"time":""}}"#), None);
+        for unknown in ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", "0001-01-01T01:00:00+01:00"] {
+            assert_eq!(time(&format!(r#"{{"metadata":{{"time":"{unknown}"}}}}"#)), None, "{unknown}");
+        }
+        assert!(time(r#"{"metadata":{"time":"0001-01-01T00:00:01Z"}}"#).is_some());
         assert_eq!(time(r#"{"metadata":7}"#), None);
     }
 

@@ -132,6 +132,14 @@ def test_it_does_what_users_missed() -> None:
     assert json.loads(json.dumps(OURS, default=UplinkMessage.to_dict)) == json.loads(UPLINK)
 
 
+def test_a_time_that_go_does_not_know_is_none() -> None:
+    unknown = '{"time":"0001-01-01T00:00:00Z"}'
+    message = json2obj(f'{{"metadata":{unknown[:-1]},"gateways":[{unknown}]}}}}')
+    assert message.received_at is None and message.metadata.datetime is None
+    assert message.metadata.gateways[0].datetime is None
+    assert message.metadata.time == "0001-01-01T00:00:00Z"
+
+
 def test_containers_are_the_same_object_each_time_in_every_thread() -> None:
     for _ in range(20):
         message: Any = json2obj('{"a":[1],"b":[2],"c":{},"d":[3]}')
