@@ -128,7 +128,7 @@ impl Served {
         self.owner.check_process()?;
         self.change(|handlers| handlers.with(py, subject.clone(), callback))?;
         if self.client.is_connected() {
-            self.tell_of_listening(py, "");
+            self.tell_of_listening(py, "")?;
         }
         let parked: Vec<_> =
             if self.handlers().listens() { self.parked.lock().drain(..).collect() } else { Vec::new() };
@@ -168,10 +168,11 @@ impl Served {
 
     pub(super) fn send(&self, py: Python<'_>, dev_id: &DevId, downlink: Downlink) -> PyResult<u16> {
         self.owner.check_process()?;
+        let teller = self.watch.teller(py)?;
         let mid = self.queue(py, dev_id, downlink)?;
-        if let Some(teller) = self.watch.teller(py) {
+        if let Some(teller) = teller {
             let app_id = self.client.config().app_id.as_str();
-            teller.tell(py, ("%s: sending downlink %d to %s", app_id, mid, dev_id.as_str()));
+            teller.tell(py, ("%s: sending downlink %d to %s", app_id, mid, dev_id.as_str()))?;
         }
         Ok(mid)
     }
@@ -187,20 +188,23 @@ impl Served {
         }
     }
 
-    /// Tell whoever watches of a message to any topic.
-    pub(super) fn tell_of_sending(&self, py: Python<'_>, mid: u16, topic: &str, size: usize) {
-        if let Some(teller) = self.watch.teller(py) {
+    /// Publish to any topic.
+    pub(super) fn publish(&self, py: Python<'_>, topic: &str, payload: Vec<u8>) -> PyResult<u16> {
+        self.owner.check_process()?;
+        let (teller, size) = (self.watch.teller(py)?, payload.len());
+        let mid = self.client.publish(topic, payload.into()).or_raise(py)?;
+        if let Some(teller) = teller {
             let app_id = self.client.config().app_id.as_str();
-            teller.tell(py, ("%s: sending message %d to %s, %d bytes", app_id, mid, topic, size));
+            teller.tell(py, ("%s: sending message %d to %s, %d bytes", app_id, mid, topic, size))?;
         }
+        Ok(mid)
     }
 
     /// Tell whoever watches of what is subscribed to.
-    pub(super) fn tell_of_listening(&self, py: Python<'_>, before: &str) {
-        if let Some(teller) = self.watch.teller(py) {
-            let filters: Vec<_> = self.client.subscriptions().wanted().into_iter().map(|(filter, _)| filter).collect();
-            let app_id = self.client.config().app_id.as_str();
-            teller.tell(py, ("%s: %ssubscribed to %s", app_id, before, filters.join(", ")));
-        }
+    pub(super) fn tell_of_listening(&self, py: Python<'_>, before: &str) -> PyResult<()> {
+        let Some(teller) = self.watch.teller(py)? else { return Ok(()) };
+        let filters: Vec<_> = self.client.subscriptions().wanted().into_iter().map(|(filter, _)| filter).collect();
+        let app_id = self.client.config().app_id.as_str();
+        teller.tell(py, ("%s: %ssubscribed to %s", app_id, before, filters.join(", ")))
     }
 }

@@ -54,10 +54,8 @@ impl PyMqttClient {
             let endpoint = Endpoint::parse(&mqtt, address.tls).or_raise(py)?;
             let client = served.client.clone();
             let opening = async move { client.connect(&endpoint, timeout).await };
-            serve::connect(&served, object.bind(py), opening)?.map(py, move |py, ()| {
-                served.tell_of_listening(py, "connected, ");
-                Ok(())
-            })
+            serve::connect(&served, object.bind(py), opening)?
+                .map(py, move |py, ()| served.tell_of_listening(py, "connected, "))
         })
     }
 

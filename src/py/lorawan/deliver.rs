@@ -192,8 +192,15 @@ impl Serve for Served {
             turn.handlers = self.handlers();
         }
         let py = client.py();
-        if let Some(teller) = turn.teller.get_or_init(|| self.watch.teller(py)) {
-            teller.tell_of(py, self.client.config().app_id.as_str(), &delivery);
+        let failed = |error: PyErr| error.write_unraisable(py, None);
+        let look = || {
+            self.watch.teller(py).unwrap_or_else(|error| {
+                failed(error);
+                None
+            })
+        };
+        if let Some(teller) = turn.teller.get_or_init(look) {
+            teller.tell_of(py, self.client.config().app_id.as_str(), &delivery).unwrap_or_else(failed);
         }
         let Delivery::Message(message) = &delivery else {
             self.deliver_step(delivery, &turn.handlers, client);

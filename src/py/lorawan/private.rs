@@ -5,7 +5,6 @@ use pyo3::types::PyBytes;
 
 use super::client::PyMqttClient;
 use crate::py::arguments::wrong_type;
-use crate::py::error::OrRaise as _;
 use crate::py::face;
 
 #[pymethods]
@@ -69,12 +68,7 @@ impl PyMqttClient {
                 .as_bytes()
                 .to_vec(),
         };
-        let served = self.made()?.served;
-        served.owner.check_process()?;
-        let size = bytes.len();
-        let mid = served.client.publish(topic, bytes.into()).or_raise(py)?;
-        served.tell_of_sending(py, mid, topic, size);
-        Ok(mid)
+        self.made()?.served.publish(py, topic, bytes)
     }
 
     /// Tell ``told(format, *arguments)`` what passes, in place of the log; ``None`` is the log again.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 
 use pyo3::call::PyCallArgs;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -45,15 +46,13 @@ impl Watch {
         }
     }
 
-    /// Whom to tell now; nobody costs a look at the logger's level.
-    pub(super) fn teller(&self, py: Python<'_>) -> Option<Teller> {
+    /// Whom to tell now; nobody costs a look at the logger's level. That is Python code, in which a program's signal handlers
+    /// run: what they raise is an error here.
+    pub(super) fn teller(&self, py: Python<'_>) -> PyResult<Option<Teller>> {
         if let Some(told) = &*self.0.lock() {
-            return Some(Teller(told.clone_ref(py)));
+            return Ok(Some(Teller(told.clone_ref(py))));
         }
-        debug_of_the_log(py).unwrap_or_else(|error| {
-            error.write_unraisable(py, None);
-            None
-        })
+        debug_of_the_log(py)
     }
 }
 
@@ -69,24 +68,26 @@ fn debug_of_the_log(py: Python<'_>) -> PyResult<Option<Teller>> {
 }
 
 impl Teller {
-    /// Tell a line. One that cannot be told stops nothing.
-    pub(super) fn tell<'py>(&self, py: Python<'py>, line: impl PyCallArgs<'py>) {
-        if let Err(error) = self.0.bind(py).call1(line) {
-            error.write_unraisable(py, None);
+    /// Tell a line. One that cannot be told stops nothing; Ctrl-C and the like, which are no `Exception`, do.
+    pub(super) fn tell<'py>(&self, py: Python<'py>, line: impl PyCallArgs<'py>) -> PyResult<()> {
+        match self.0.bind(py).call1(line) {
+            Err(error) if error.is_instance_of::<PyException>(py) => error.write_unraisable(py, None),
+            outcome => drop(outcome?),
         }
+        Ok(())
     }
 
     /// Tell of a delivery. Of a login `connect` tells, with what is listened to.
-    pub(super) fn tell_of(&self, py: Python<'_>, app_id: &str, delivery: &Delivery<Infallible>) {
+    pub(super) fn tell_of(&self, py: Python<'_>, app_id: &str, delivery: &Delivery<Infallible>) -> PyResult<()> {
         match delivery {
             Delivery::Message(message) => {
                 let line = ("%s: received %s, %d bytes", app_id, &message.topic, message.body.bytes().len());
-                self.tell(py, line);
+                self.tell(py, line)
             }
             Delivery::Sent(mid) => self.tell(py, ("%s: sent message %d", app_id, mid)),
             Delivery::Lost(error) => self.tell(py, ("%s: %s", app_id, error.to_string())),
             Delivery::Closed { .. } => self.tell(py, ("%s: closed", app_id)),
-            _ => {}
+            _ => Ok(()),
         }
     }
 }

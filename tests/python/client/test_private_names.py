@@ -174,6 +174,25 @@ def test_a_logger_that_fails_stops_nothing(
     assert isinstance(failures.get(timeout=PATIENCE), ZeroDivisionError)
 
 
+def test_what_a_signal_handler_raises_meanwhile_is_not_lost(
+    sandbox: Sandbox, client_for: Callable[..., MQTTClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Handlers run wherever Python code does, and a look at the logger's level is that.
+    client = client_for(sandbox)
+
+    def handled(_: int) -> bool:
+        raise SystemExit(7)
+
+    monkeypatch.setattr(logging.getLogger("thingslink.ttn"), "isEnabledFor", handled)
+    with pytest.raises(SystemExit):
+        client.connect()
+    assert client.is_connected
+    with pytest.raises(SystemExit):
+        client.send("node-1", b"\x01")
+    monkeypatch.undo()
+    assert client.send("node-1", b"\x01") == 2, "nothing was sent before"
+
+
 def test_a_client_that_is_watched_by_what_holds_it_is_freed(sandbox: Sandbox) -> None:
     client: Any = MQTTClient(sandbox.app_id, sandbox.access_key, sandbox.mqtt_address)
     client._MQTTClient__client.on_log = lambda *_, kept=client: kept
