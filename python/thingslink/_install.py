@@ -17,6 +17,7 @@ _REPLACEMENTS = {
     "ttnmqtt": ("thingslink.ttnmqtt", ()),
     "tb_device_mqtt": ("thingslink.tb_device_mqtt", ()),
     "tb_gateway_mqtt": ("thingslink.tb_gateway_mqtt", ()),
+    "tb_device_http": ("thingslink.tb_device_http", ()),
 }
 #: Those whose messages were named tuples.
 _TUPLES = {"ttn", "ttnmqtt"}
@@ -39,8 +40,8 @@ def install_as(
     switched off in 2021. What a program names itself holds, and so does an earlier call where this one says nothing.
 
     Args:
-        names: Names of original packages: ``"ttn"``, ``"ttnmqtt"``, ``"tb_device_mqtt"``, ``"tb_gateway_mqtt"``. None
-            means all of them.
+        names: Names of original packages: ``"ttn"``, ``"ttnmqtt"``, ``"tb_device_mqtt"``, ``"tb_gateway_mqtt"``,
+            ``"tb_device_http"``. None means all of them.
         discovery: ``host:port`` of the discovery server to ask.
         mqtt: Address of the MQTT server to use, whatever discovery announces: ``host:port``, ``mqtts://host``, ….
         ca_file: Certificates to trust at both, where a program gives none: a path, PEM text or PEM bytes.

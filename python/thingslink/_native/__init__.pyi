@@ -95,6 +95,7 @@ from thingslink._native.thingsboard import (
     _provision,
     _set_rate_limit_percentage,
     _split_entries,
+    _to_json,
 )
 
 __all__ = [
@@ -175,6 +176,7 @@ __all__ = [
     "_shut_down",
     "_split_entries",
     "_time_out_from",
+    "_to_json",
     "callback_threads",
 ]
 

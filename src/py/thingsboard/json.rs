@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyRecursionError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use super::substitute::{Substitute, substitute};
 use crate::dialect::thingsboard::{write_float, write_text};
@@ -153,6 +153,13 @@ fn integer(value: &Bound<'_, PyAny>, out: &mut String) -> PyResult<usize> {
         },
     }
     Ok(out.len() - before)
+}
+
+/// A value as JSON: what telemetry over HTTP is written with.
+#[pyfunction]
+#[pyo3(name = "_to_json")]
+pub(in crate::py) fn to_json_bytes<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    Ok(PyBytes::new(value.py(), to_json(value)?.as_bytes()))
 }
 
 /// Text that holds JSON, as a Python value.

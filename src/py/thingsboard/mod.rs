@@ -27,6 +27,7 @@ pub(super) use connection::{PyPrepared, PyProxy, PyTlsSettings, PyWill};
 pub(super) use device::PyDeviceClient;
 pub(super) use exceptions::{TBQoSException, TBTimeoutException};
 pub(super) use gateway::PyGatewayClient;
+pub(super) use json::to_json_bytes;
 pub(super) use mqtt_handle::PyMqttHandle;
 pub(super) use provision::request_credentials;
 pub(super) use publish_info::{PyMessageInfo, PyPublishInfo};
