@@ -15,11 +15,12 @@ impl AppId {
     /// Check and take an application ID.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when it is empty, longer than 512 bytes or contains `/`, `+`, `#` or NUL.
+    /// [`Error::Invalid`] when it is empty, longer than 512 bytes or contains `/`, `+`, `#` or a control character.
     pub fn new(id: impl Into<String>) -> Result<Self> {
         let id: String = id.into();
-        if id.is_empty() || id.len() > 512 || id.contains(['/', '+', '#', '\0']) {
-            return Err(Error::invalid("app_id", id, "an application ID without '/', '+' or '#', such as \"my-app\""));
+        if id.is_empty() || id.len() > 512 || id.contains(['/', '+', '#']) || id.contains(char::is_control) {
+            let expected = "an application ID without '/', '+', '#' and control characters, such as \"my-app\"";
+            return Err(Error::invalid("app_id", id, expected));
         }
         Ok(Self(id))
     }
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn application_ids_stay_one_topic_level() {
         assert!(AppId::new("Demo App").is_ok());
-        for bad in ["", "a/b", "+", "a#", "a\0"] {
+        for bad in ["", "a/b", "+", "a#", "a\0", "app\n", "a\u{85}b"] {
             assert!(AppId::new(bad).is_err(), "{bad:?}");
         }
     }

@@ -141,9 +141,10 @@ pub fn may_pass(code: u8) -> bool {
         || refuses_version(code)
 }
 
-/// Whether a text can be written at all: not too long, and without the zero that no text may have (MQTT 5, 1.5.4).
+/// Whether a text can be written: not too long, without the zero that no text may have, and without the control characters
+/// that servers may hang up over (MQTT 5, 1.5.4).
 fn is_text(text: &str) -> bool {
-    text.len() <= LONGEST_TEXT && !text.contains('\0')
+    text.len() <= LONGEST_TEXT && !text.contains(char::is_control)
 }
 
 /// Whether a text is a topic that can be published to.
@@ -181,15 +182,15 @@ pub fn covers(wide: &str, narrow: &str) -> bool {
     narrow.next().is_none()
 }
 
-/// Check the length of a text that may be shown.
+/// Check a text that may be shown.
 ///
 /// # Errors
 /// [`Error::Invalid`] with the text.
-pub fn check_length(what: &'static str, text: &str) -> Result<()> {
+pub fn check_text(what: &'static str, text: &str) -> Result<()> {
     check(what, text, text)
 }
 
-/// Check the length of a secret.
+/// Check a secret.
 ///
 /// # Errors
 /// [`Error::Invalid`] without the text.
@@ -201,6 +202,9 @@ fn check(what: &'static str, text: &str, shown: &str) -> Result<()> {
     if text.len() > LONGEST_TEXT {
         return Err(Error::invalid(what, shown, "at most 65535 bytes"));
     }
+    if !is_text(text) {
+        return Err(Error::invalid(what, shown, "text without line ends and other control characters"));
+    }
     Ok(())
 }
 
@@ -209,7 +213,11 @@ fn check(what: &'static str, text: &str, shown: &str) -> Result<()> {
 /// # Errors
 /// [`Error::Invalid`] with the topic.
 pub fn check_topic(topic: &str) -> Result<()> {
-    if is_topic(topic) { Ok(()) } else { Err(Error::invalid("topic", topic, "a topic without wildcards")) }
+    if is_topic(topic) {
+        Ok(())
+    } else {
+        Err(Error::invalid("topic", topic, "a topic without wildcards and control characters"))
+    }
 }
 
 /// Whether the protocol can express this keep-alive: whole seconds, two bytes.
@@ -236,6 +244,7 @@ mod tests {
             ("a/b+", false),
             ("a/b#", false),
             ("a/\0", false),
+            ("a/\u{1b}", false),
         ] {
             assert_eq!(is_filter(filter), expected, "{filter}");
         }
@@ -243,15 +252,22 @@ mod tests {
 
     #[test]
     fn a_topic_is_a_text_without_wildcards_that_fits_in_two_bytes() {
-        for (topic, expected) in
-            [("a/b", true), ("/", true), ("ü", true), ("", false), ("a/+", false), ("#", false), ("a\0", false)]
-        {
+        for (topic, expected) in [
+            ("a/b", true),
+            ("/", true),
+            ("ü", true),
+            ("", false),
+            ("a/+", false),
+            ("#", false),
+            ("a\0", false),
+            ("a\n", false),
+        ] {
             assert_eq!(is_topic(topic), expected, "{topic}");
         }
         for (length, expected) in [(LONGEST_TEXT, true), (LONGEST_TEXT + 1, false)] {
             let text = "x".repeat(length);
             assert_eq!(
-                (is_topic(&text), is_filter(&text), check_length("x", &text).is_ok()),
+                (is_topic(&text), is_filter(&text), check_text("x", &text).is_ok()),
                 (expected, expected, expected)
             );
         }
@@ -278,7 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_too_long_is_not_shown() {
+    fn a_secret_that_cannot_be_written_is_not_shown() {
+        for secret in ["se\0cret", "secret\n"] {
+            let error = check_secret("password", secret).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                r#"password "***" is not valid: expected text without line ends and other control characters"#
+            );
+        }
         let error = check_secret("password", &"s".repeat(LONGEST_TEXT + 1)).unwrap_err();
         assert_eq!(error.to_string(), r#"password "***" is not valid: expected at most 65535 bytes"#);
     }

@@ -90,7 +90,7 @@ impl Options {
     /// # Errors
     /// [`Error::Invalid`] naming the option.
     pub fn validate(&self) -> Result<()> {
-        mqtt::check_length("client_id", &self.client_id)?;
+        mqtt::check_text("client_id", &self.client_id)?;
         if !self.clean_session && self.client_id.is_empty() {
             return Err(Error::invalid("client_id", "", "an identifier, since clean_session is False"));
         }
@@ -102,10 +102,8 @@ impl Options {
         let Bounds { min, max } = self.pace.bounds();
         if min.is_zero() || min > max {
             let given = format!("{min:?} to {max:?}");
-            return Err(Error::invalid("reconnect delay", given, "a minimum above 0 and not above the maximum"));
-        }
-        if self.max_incoming_bytes == 0 {
-            return Err(Error::invalid("max_incoming_bytes", "0", "at least 1"));
+            let expected = "more than 0 s and not more than reconnect_max_delay";
+            return Err(Error::invalid("reconnect_min_delay", given, expected));
         }
         Ok(())
     }

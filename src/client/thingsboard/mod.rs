@@ -154,7 +154,7 @@ impl Client {
     /// # Errors
     /// [`Error::Invalid`] naming the setting that cannot be used.
     pub fn new(config: Config, own: Meters, devices: Meters, wake: impl Fn() + Send + Sync + 'static) -> Result<Self> {
-        mqtt::check_length("client_id", &config.client_id)?;
+        mqtt::check_text("client_id", &config.client_id)?;
         for (what, text) in [("username", config.username.as_str()), ("password", config.password.reveal())] {
             mqtt::check_secret(what, text)?;
         }

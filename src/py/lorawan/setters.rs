@@ -144,7 +144,7 @@ impl PyMqttClient {
     fn _set_topic_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, filter: String) -> PyResult<()> {
         if !is_filter(&filter) {
             return Err(PyValueError::new_err(format!(
-                "filter {filter:?} is not valid: expected an MQTT topic filter"
+                "filter {filter:?} is not valid: expected an MQTT topic filter without control characters"
             )));
         }
         self.add(py, Subject::Topic(filter), callback)

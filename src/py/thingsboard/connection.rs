@@ -12,6 +12,7 @@ use rustls::ClientConfig;
 
 use crate::backoff::Bounds;
 use crate::client::thingsboard::Connection;
+use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust};
 use crate::ids::AccessKey;
 use crate::net::{self, Identity, Proxy, ProxyKind};
@@ -150,10 +151,7 @@ impl PyPrepared {
 
 /// A topic to publish to.
 pub(super) fn topic_of(topic: &str) -> PyResult<()> {
-    if topic.is_empty() || topic.len() > 65_535 || topic.contains(['+', '#', '\0']) {
-        return Err(PyValueError::new_err(format!("topic {topic:?} is not valid: expected a topic without wildcards")));
-    }
-    Ok(())
+    mqtt::check_topic(topic).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// A time in seconds that may be left out.
