@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from thingslink._native.arguments import _Octets
+
 __all__ = ["Follower", "ReceivedDownlink", "Sandbox", "SandboxDevice", "Stream", "ThingsBoard"]
 
 T = TypeVar("T")
@@ -229,7 +231,7 @@ class SandboxDevice:
 
     def uplink(
         self,
-        payload: bytes | str | None = b"\x00",
+        payload: str | _Octets | None = b"\x00",
         *,
         fields: Mapping[str, Any] | None = None,
         port: int = 1,
@@ -242,7 +244,8 @@ class SandboxDevice:
         ``flush()`` tells, is in time.
 
         Args:
-            payload: Bytes, or hex text; ``None`` for a frame without application payload.
+            payload: Bytes, a list of integers from 0 to 255, or hex text; ``None`` for a frame without application
+                payload.
             fields: Decoded payload, as the application's payload functions would give it.
             port: LoRaWAN FPort, 0 to 255.
             confirmed: Whether the device asks for an acknowledgement.

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyString};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyList, PyMemoryView, PyString, PyTuple};
 
 use super::arguments::wrong_type;
 use crate::endpoint::Trust;
@@ -43,7 +43,7 @@ pub(super) fn trust(value: Option<&Bound<'_, PyAny>>) -> PyResult<Trust> {
     })?))
 }
 
-/// Text in hex of any case, with or without `:`, `-`, `.`, blanks and a leading `0x`. The text is not shown in errors, since
+/// Text in hex of any case, with or without `:`, `-`, `.`, blanks, line ends and a leading `0x`. The text is not shown in errors, since
 /// it may be a key.
 pub(super) fn hex_bytes(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let text = value.cast::<PyString>().map_err(|_| wrong_type(name, "hex text", value))?;
@@ -53,7 +53,7 @@ pub(super) fn hex_bytes(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8
         .or_else(|| text.strip_prefix("0X"))
         .unwrap_or(text)
         .chars()
-        .filter(|letter| !matches!(letter, ':' | '-' | '.' | ' '))
+        .filter(|letter| !matches!(letter, ':' | '-' | '.') && !letter.is_whitespace())
         .collect();
     hex::decode(&digits).map_err(|error| match error {
         hex::FromHexError::OddLength => PyValueError::new_err(format!(
@@ -87,14 +87,46 @@ pub(super) fn exact_bytes(name: &str, value: &Bound<'_, PyAny>, length: usize) -
     Err(PyValueError::new_err(text))
 }
 
-/// A frame's payload: bytes, or text in hex.
-pub(super) fn frame_bytes(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+/// Bytes in any of their forms: `bytes`, an object with a buffer of bytes, or a list or tuple of integers from 0 to 255.
+/// `None` for anything else.
+pub(super) fn octets(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     if value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyByteArray>() {
-        return value.extract();
+        return value.extract().map(Some);
     }
-    let text = value.cast::<PyString>().map_err(|_| wrong_type(name, "bytes or hex text", value))?;
-    hex::decode(text.to_str()?)
-        .map_err(|_| PyValueError::new_err(format!("{name} {text:?} is not valid: expected bytes or hex text")))
+    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        let elements = value.try_iter()?.enumerate();
+        return elements.map(|(place, element)| octet(name, place, &element?)).collect::<PyResult<_>>().map(Some);
+    }
+    let Ok(view) = PyMemoryView::from(value) else { return Ok(None) };
+    let (format, size): (String, usize) = (view.getattr("format")?.extract()?, view.getattr("itemsize")?.extract()?);
+    if size != 1 || format == "?" {
+        return Ok(None);
+    }
+    view.call_method0("tobytes")?.extract().map(Some)
+}
+
+/// One of them, by its place in the list.
+fn octet(name: &str, place: usize, element: &Bound<'_, PyAny>) -> PyResult<u8> {
+    if !element.is_instance_of::<PyBool>()
+        && let Ok(octet) = element.extract()
+    {
+        return Ok(octet);
+    }
+    let given: String = element.repr()?.to_str()?.chars().take(40).collect();
+    let class = element.get_type().name()?;
+    Err(PyTypeError::new_err(format!(
+        "{name} must have integers from 0 to 255 in its list, not {given} ({class}) at index {place}"
+    )))
+}
+
+/// A frame's payload: bytes in any form, or text in hex.
+pub(super) fn frame_bytes(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    if let Ok(text) = value.cast::<PyString>() {
+        let text = text.to_str()?;
+        return hex::decode(text.split_whitespace().collect::<String>())
+            .map_err(|_| PyValueError::new_err(format!("{name} {text:?} is not valid: expected bytes or hex text")));
+    }
+    octets(name, value)?.ok_or_else(|| wrong_type(name, "bytes, a list of integers from 0 to 255 or hex text", value))
 }
 
 /// What a full queue does.

@@ -6,3 +6,4 @@ from typing import TypeAlias
 
 _Seconds: TypeAlias = float | timedelta
 _Callback: TypeAlias = Callable[..., object]
+_Octets: TypeAlias = bytes | bytearray | memoryview | list[int] | tuple[int, ...]

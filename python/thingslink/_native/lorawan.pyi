@@ -1,15 +1,15 @@
 """The MQTT client of LoRaWAN networks, and its messages."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from os import PathLike
 from typing import Any, SupportsIndex, TypeAlias, TypedDict, final, overload
 
-from thingslink._native.arguments import _Callback, _Seconds
+from thingslink._native.arguments import _Callback, _Octets, _Seconds
 from typing_extensions import Self
 
-_Payload: TypeAlias = str | bytes | bytearray | memoryview | Mapping[str, Any] | list[Any] | float | bool | None
+_Payload: TypeAlias = str | _Octets | dict[str, Any] | UplinkMessage
 
 class Stats(TypedDict):
     """Counters of a client since it was made; all but the last three only grow.
@@ -173,8 +173,10 @@ class MQTTClient:
 
         Args:
             dev_id: Device ID: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them. Also ``devID``, ``deviceID``.
-            payload: Bytes, at most 242; base64 text, sent as it is; hex text that is no base64; or anything that JSON
-                can express, for the application's encoder. Also ``pay``.
+            payload: Bytes, at most 242, or a list of integers from 0 to 255; base64 text, sent as it is; hex text that
+                is no base64; or a dict of fields, which JSON can express, for the application's encoder. Blanks and
+                line ends in text do not matter. Of text that is base64 and hex alike, such as ``"0102"``, a warning in the
+                log ``thingslink.client`` tells once for each device that it was sent as base64. Also ``pay``.
             port: LoRaWAN FPort, 1 to 223; 1 by default.
             confirmation: Whether the device must acknowledge it. Also ``conf``, ``confirmed``. ``False`` by default.
             schedule: Place in the device's queue: ``"replace"`` (default), ``"first"`` or ``"last"``. Also ``sched``.
@@ -187,7 +189,7 @@ class MQTTClient:
         Raises:
             NotConnectedError: There is no session. Nothing was queued.
             ValueError: An argument that cannot be sent, named.
-            TypeError: Likewise.
+            TypeError: Likewise; the network would drop any other ``payload`` without a word.
             QueueFullError: No room in the queue for 30 s.
 
         Source: The Things Network V2 MQTT API, downlink messages.
@@ -305,6 +307,7 @@ class MQTTClient:
     def _MQTTClient__access_key(self) -> str: ...
     @property
     def _MQTTClient__reconnect(self) -> bool: ...
+    def _payload_raw(self, dev_id: str, payload: _Payload) -> str | None: ...
     def _publish(self, topic: str, payload: str | bytes) -> int:
         """Publish to any topic; gives the message ID."""
     def _watch(self, told: Callable[..., object] | None) -> None:
@@ -372,9 +375,7 @@ class UplinkMessage:
         """
     @property
     def received_at(self) -> datetime | None:
-        """``metadata.time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown, also by
-        Go's zero time, ``0001-01-01T00:00:00Z``.
-        """
+        """``metadata.time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown (year 1, too)."""
     @property
     def datetime(self) -> datetime | None:
         """This object's own ``time``, as ``received_at`` has it."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, final
 
-from thingslink._native.arguments import _Seconds
+from thingslink._native.arguments import _Octets, _Seconds
 from thingslink._native.lorawan import MQTTClient
 from thingslink._native.proto import (
     Announcement,
@@ -315,7 +315,7 @@ class ApplicationClient:
         """Move a device to the application of another client. If that fails the device is put back."""
     def dry_uplink(
         self,
-        payload: str | bytes | bytearray,
+        payload: str | _Octets,
         port: int = 1,
         functions: Mapping[str, str] | Application | None = None,
         *,
@@ -324,14 +324,14 @@ class ApplicationClient:
         """Run payload functions on an uplink's payload, without storing anything: the given ones, or the application's.
 
         Args:
-            payload: Bytes, or text in hex.
+            payload: Bytes, a list of integers from 0 to 255, or text in hex.
             port: LoRaWAN FPort, 0 to 255.
             functions: ``decoder``, ``converter``, ``validator``, and ``payload_format``.
             timeout: Seconds.
         """
     def dry_downlink(
         self,
-        fields: Mapping[str, Any] | bytes,
+        fields: Mapping[str, Any] | _Octets,
         port: int = 1,
         functions: Mapping[str, str] | Application | None = None,
         *,
@@ -339,7 +339,7 @@ class ApplicationClient:
     ) -> DryDownlinkResult:
         """Run payload functions on a downlink's fields, storing nothing: the given ones, or the application's."""
     def simulate_uplink(
-        self, dev_id: str, payload: str | bytes | bytearray, port: int = 1, *, timeout: _Seconds | None = None
+        self, dev_id: str, payload: str | _Octets, port: int = 1, *, timeout: _Seconds | None = None
     ) -> None:
         """Have the network handle a payload as if a device had sent it."""
     def prefixes(self, *, timeout: _Seconds | None = None) -> RepeatedContainer[PrefixMapping]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any, final
 
-from thingslink._native.arguments import _Seconds
+from thingslink._native.arguments import _Octets, _Seconds
 from typing_extensions import Self
 
 class _Sandbox:
@@ -87,7 +87,7 @@ class _Sandbox:
         self,
         app_id: str,
         dev_id: str,
-        payload: bytes | str | None,
+        payload: str | _Octets | None,
         fields: Mapping[str, Any] | None,
         port: int,
         confirmed: bool,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import logging
 import threading
 
 from thingslink import ttn, ttnmqtt
 from thingslink._blocking import wait_for
+from thingslink._json import json_default
 from thingslink._native import LoginRefusedError, ThingsError
 
 TYPE_CHECKING = False
@@ -124,7 +123,8 @@ class MQTTClient(ttnmqtt.MQTTClient):
 
         Args:
             devID: The device. Also accepted as ``deviceID`` and ``dev_id`` by position.
-            pay: Base64 or hex text, bytes, or fields for the application's encoder. Also accepted as ``payload``.
+            pay: Base64 or hex text, bytes, a list of integers from 0 to 255, or a dict of fields for the application's
+                encoder. Also accepted as ``payload``.
             port: LoRaWAN FPort.
             conf: Whether the device must acknowledge it. Also accepted as ``confirmation``.
             sched: ``"replace"``, ``"first"`` or ``"last"``. Also accepted as ``schedule``.
@@ -142,11 +142,12 @@ class MQTTClient(ttnmqtt.MQTTClient):
             message["confirmed"] = True
         if sched:
             message["schedule"] = sched
-        if isinstance(pay, (str, bytes, bytearray)):
-            message["payload_raw"] = _raw(pay)
-        else:
+        raw = self._client._payload_raw(devID, pay)
+        if raw is None:
             message["payload_fields"] = pay
-        text = json.dumps(message, allow_nan=False)
+        else:
+            message["payload_raw"] = raw
+        text = json.dumps(message, allow_nan=False, default=json_default)
         self._client._publish(f"{self.appID}/devices/{devID}/down", text)
         print(f"publishing message to {devID}: {text}")
 
@@ -209,17 +210,3 @@ class MQTTClient(ttnmqtt.MQTTClient):
 
     def __repr__(self) -> str:
         return f"<ttnmqtt.v2.MQTTClient appID={self.appID!r} (second generation)>"
-
-
-def _raw(payload: str | bytes | bytearray) -> str:
-    """Give a payload in base64: text that is base64 already stays as it is, hex is converted."""
-    if not isinstance(payload, str):
-        return base64.b64encode(payload).decode()
-    try:
-        base64.b64decode(payload, validate=True)
-    except binascii.Error:
-        try:
-            return base64.b64encode(bytes.fromhex(payload)).decode()
-        except ValueError:
-            raise ValueError(f"payload {payload!r} is not valid: expected base64 or hex") from None
-    return payload

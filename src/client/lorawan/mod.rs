@@ -1,5 +1,6 @@
 //! A client of The Things Network's MQTT side.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -8,13 +9,14 @@ use tokio::time::Instant;
 
 use crate::backoff::Bounds;
 use crate::client::{Line, Platform};
-use crate::dialect::lorawan::{Downlink, Filter, Network, Payload};
+use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, base64};
 use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
 use crate::net;
 use crate::session::{MailboxLimits, Options, OutboxLimits, Overflow, QoS, Ready, Subscriptions, Version};
+use crate::sync::Mutex;
 
 /// Largest LoRaWAN application payload in bytes, at the fastest data rates.
 pub const MAX_PAYLOAD_BYTES: usize = 242;
@@ -79,6 +81,8 @@ pub type Client = Line<Application>;
 #[derive(Debug)]
 pub struct Application {
     config: Config,
+    /// Devices that a text was sent to which is base64 and hex alike.
+    warned_of: Mutex<HashSet<String>>,
 }
 
 impl Platform for Application {
@@ -103,6 +107,7 @@ impl Client {
             return Err(Error::invalid("qos", "2", "0 or 1"));
         }
         for (what, bound) in [
+            ("max_message_bytes", config.max_incoming_bytes),
             ("queue_messages", config.queue.messages),
             ("queue_bytes", config.queue.bytes),
             ("send_queue_messages", config.outbox.messages),
@@ -121,7 +126,7 @@ impl Client {
             queue.overflow = Overflow::StopReading;
         }
         let (outbox, subscriptions) = (config.outbox, Subscriptions::new(config.qos));
-        Ok(Self::make(Application { config }, queue, outbox, subscriptions, wake))
+        Ok(Self::make(Application { config, warned_of: Mutex::default() }, queue, outbox, subscriptions, wake))
     }
 
     /// The settings.
@@ -164,7 +169,7 @@ impl Client {
     /// # Errors
     /// [`Error::NotConnected`], [`Error::TooLarge`] or [`Error::Full`]; nothing was queued.
     pub fn send(&self, dev_id: &DevId, downlink: &Downlink) -> Result<u16> {
-        if let Payload::Raw(text) = &downlink.payload {
+        if let Payload::Raw(text) | Payload::Either(text) = &downlink.payload {
             let padding = text.bytes().rev().take_while(|byte| *byte == b'=').count();
             let size = text.len() / 4 * 3 - padding;
             if size > MAX_PAYLOAD_BYTES {
@@ -176,7 +181,23 @@ impl Client {
         }
         let Config { network, app_id, qos, .. } = self.config();
         let (topic, body) = network.downlink(app_id, dev_id, downlink)?;
-        self.outbox().publish(topic, Bytes::from(body), *qos)
+        let mid = self.outbox().publish(topic, Bytes::from(body), *qos)?;
+        if let Payload::Either(text) = &downlink.payload {
+            self.warn_of_either(dev_id.as_str(), text);
+        }
+        Ok(mid)
+    }
+
+    /// Say, once for each device, how a text is sent that is base64 and hex alike.
+    pub fn warn_of_either(&self, dev_id: &str, text: &str) {
+        if !self.inner.platform.warned_of.lock().insert(dev_id.to_owned()) {
+            return;
+        }
+        let bytes = hex::encode(base64::decode(text).unwrap_or_default());
+        tracing::warn!(
+            "{dev_id}: the payload {text:?} is base64 and hex alike, and was sent as base64, which is the bytes {bytes}; \
+             to leave no doubt give bytes, as bytes.fromhex({text:?}) or base64.b64decode({text:?}) does"
+        );
     }
 
     /// As [`Client::send`], but wait for room in the queue at most `within`.

@@ -1,9 +1,8 @@
 //! What the library itself reads in an uplink: payload, port and time. Where they stand is each network's own.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
+use super::base64;
 use crate::dialect::json::{Kind, Value};
 
 /// Keys from the outermost object down to a value.
@@ -52,8 +51,7 @@ impl Fields {
             Some(value) => {
                 let text =
                     value.as_str().ok_or_else(|| Unreadable::NotText { field, found: value.raw().to_owned() })?;
-                let bytes = STANDARD.decode(text.as_bytes());
-                bytes.map(Some).map_err(|source| Unreadable::NotBase64 { field, source })
+                base64::decode(&text).map(Some).map_err(|source| Unreadable::NotBase64 { field, source })
             }
         }
     }

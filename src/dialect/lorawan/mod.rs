@@ -1,5 +1,6 @@
 //! LoRaWAN networks over MQTT: one form inside ([`Topic`], [`Filter`], [`Downlink`], …), one file for each network's wire.
 
+pub mod base64;
 mod fields;
 mod model;
 mod v2;

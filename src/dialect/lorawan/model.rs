@@ -2,9 +2,7 @@
 
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
+use super::base64;
 use crate::error::{Error, Result};
 use crate::ids::DevId;
 
@@ -127,6 +125,8 @@ impl FromStr for Schedule {
 pub enum Payload {
     /// Bytes, as base64 text.
     Raw(String),
+    /// A text that is base64, and hex as well: sent as base64, as it always was.
+    Either(String),
     /// Fields for the application's encoder, as JSON text.
     Fields(String),
 }
@@ -135,25 +135,23 @@ impl Payload {
     /// A payload of these bytes.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self::Raw(STANDARD.encode(bytes))
+        Self::Raw(base64::encode(bytes))
     }
 
-    /// The payload that a text means: base64 stays as it is, hex that is no base64 is converted.
+    /// The payload that a text means: base64 stays as it is, hex that is no base64 is converted. Blanks and line ends do
+    /// not matter, but that pairs of digits with blanks between them are hex.
     ///
     /// # Errors
     /// [`Error::Invalid`] when it is neither.
     pub fn from_text(text: &str) -> Result<Self> {
-        // Padding bits that are not zero are accepted: the networks' decoders do, too.
-        let lenient = base64::engine::GeneralPurpose::new(
-            &base64::alphabet::STANDARD,
-            base64::engine::GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-        );
-        if lenient.decode(text).is_ok() {
-            return Ok(Self::Raw(text.to_owned()));
-        }
-        match hex::decode(text) {
-            Ok(bytes) => Ok(Self::from_bytes(&bytes)),
-            Err(_) => Err(Error::invalid("payload", text, "base64 such as \"AQ==\" or hex such as \"01\"")),
+        let bare: String = text.split_whitespace().collect();
+        let in_pairs = bare.len() > 2 && text.split_whitespace().all(|pair| pair.len() == 2);
+        match (base64::decode(&bare), hex::decode(&bare).ok()) {
+            (_, Some(bytes)) if in_pairs => Ok(Self::from_bytes(&bytes)),
+            (Ok(bytes), Some(_)) if !bytes.is_empty() => Ok(Self::Either(bare)),
+            (Ok(_), _) => Ok(Self::Raw(bare)),
+            (Err(_), Some(bytes)) => Ok(Self::from_bytes(&bytes)),
+            _ => Err(Error::invalid("payload", text, "base64 such as \"AQ==\" or hex such as \"01\"")),
         }
     }
 }
@@ -178,12 +176,31 @@ mod tests {
     #[test]
     fn texts_are_base64_first_and_hex_second() {
         for (text, raw) in
-            [("AQ==", "AQ=="), ("01ff", "01ff"), ("01", "AQ=="), ("0A0b0c", "CgsM"), ("", ""), ("AR==", "AR==")]
+            [("AQ==", "AQ=="), ("01", "AQ=="), ("0A0b0c", "CgsM"), ("", ""), ("AR==", "AR=="), ("hello1==", "hello1==")]
         {
             assert_eq!(Payload::from_text(text).unwrap(), Payload::Raw(raw.into()), "{text}");
+        }
+        for both in ["01ff", "BEEF", "00000000"] {
+            assert_eq!(Payload::from_text(both).unwrap(), Payload::Either(both.into()), "{both}");
         }
         for bad in ["AQ=", "0x1", "hello world", "1"] {
             assert!(Payload::from_text(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn blanks_and_line_ends_do_not_matter() {
+        for (text, raw) in [
+            ("AQ==\n", "AQ=="),
+            (" qg = =\r\n", "qg=="),
+            ("01\n", "AQ=="),
+            ("01 02\t0a", "AQIK"),
+            ("\n0102\n03", "AQID"),
+        ] {
+            assert_eq!(Payload::from_text(text).unwrap(), Payload::Raw(raw.into()), "{text:?}");
+        }
+        // Nobody writes base64 in pairs.
+        assert_eq!(Payload::from_text("01 02").unwrap(), Payload::Raw("AQI=".into()));
+        assert_eq!(Payload::from_text(" 01ff\n").unwrap(), Payload::Either("01ff".into()));
     }
 }

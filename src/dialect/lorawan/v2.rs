@@ -91,7 +91,7 @@ pub(super) fn filter(app_id: &AppId, filter: &Filter) -> String {
 pub(super) fn downlink(app_id: &AppId, dev_id: &DevId, downlink: &Downlink) -> (String, String) {
     let (key, value) = match &downlink.payload {
         // Base64 needs no escaping.
-        Payload::Raw(text) => ("payload_raw", format!("\"{text}\"")),
+        Payload::Raw(text) | Payload::Either(text) => ("payload_raw", format!("\"{text}\"")),
         Payload::Fields(json) => ("payload_fields", json.clone()),
     };
     let schedule = match downlink.schedule {

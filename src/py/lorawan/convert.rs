@@ -2,28 +2,30 @@
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyMemoryView, PyString};
+use pyo3::types::{PyBool, PyDict, PyString};
 
 use super::message::PyUplinkMessage;
 use crate::dialect::lorawan::{Downlink, Network, Payload, Schedule};
 use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
+use crate::py::convert::octets;
 use crate::py::error::OrRaise as _;
 
-/// The payload of a downlink: bytes, text in base64 or hex, or anything that JSON can express.
+/// The payload of a downlink: bytes in any form, text in base64 or hex, or fields as a dict or a message. The network drops
+/// anything else without a word.
 pub(super) fn payload(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Payload> {
     if let Ok(text) = value.cast::<PyString>() {
         return Payload::from_text(text.to_str()?).or_raise(py);
     }
-    if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok(Payload::from_bytes(bytes.as_bytes()));
-    }
-    if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
-        let bytes = py.get_type::<PyBytes>().call1((value,))?;
-        return Ok(Payload::from_bytes(bytes.cast::<PyBytes>()?.as_bytes()));
-    }
     if let Ok(message) = value.cast::<PyUplinkMessage>() {
         return Ok(Payload::Fields(message.get().value().raw().to_owned()));
+    }
+    if !value.is_instance_of::<PyDict>() {
+        let bytes = octets("payload", value)?.ok_or_else(|| {
+            let expected = "bytes, a list of integers from 0 to 255, text in base64 or hex, or a dict of fields";
+            wrong_type("payload", expected, value)
+        })?;
+        return Ok(Payload::from_bytes(&bytes));
     }
     // Python's own encoder: the text is then, to the letter, what the original would have sent.
     let options = PyDict::new(py);
@@ -83,10 +85,15 @@ pub(super) fn downlink<'py>(
     Ok(Downlink { port, confirmed, schedule, payload: payload(py, &data)? })
 }
 
+/// Whether a text may be a part of a topic.
+fn is_plain(text: &str) -> bool {
+    !text.contains(['+', '#']) && !text.contains(char::is_control)
+}
+
 /// The name of an event, or `None` for all.
 pub(super) fn event_name(name: Option<String>) -> PyResult<Option<String>> {
     match name {
-        Some(name) if name.is_empty() || name.contains(['+', '#', '\0']) || name.starts_with('/') => {
+        Some(name) if name.is_empty() || !is_plain(&name) || name.starts_with('/') => {
             let known = Network::V2.event_names().join(", ");
             Err(PyValueError::new_err(format!(
                 "event {name:?} is not valid: expected one such as {known}, or None for all"
@@ -98,7 +105,7 @@ pub(super) fn event_name(name: Option<String>) -> PyResult<Option<String>> {
 
 /// The path of a payload field.
 pub(super) fn field_path(field: String) -> PyResult<String> {
-    if field.is_empty() || field.contains(['+', '#', '\0']) || field.split('/').any(str::is_empty) {
+    if field.is_empty() || !is_plain(&field) || field.split('/').any(str::is_empty) {
         let text = format!(
             "field {field:?} is not valid: expected a field's name, levels joined by '/', such as \"tank/level\""
         );

@@ -4,6 +4,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::client::PyMqttClient;
+use super::convert;
+use crate::dialect::lorawan::Payload;
 use crate::py::arguments::wrong_type;
 use crate::py::face;
 
@@ -69,6 +71,19 @@ impl PyMqttClient {
                 .to_vec(),
         };
         self.made()?.served.publish(py, topic, bytes)
+    }
+
+    /// Give the text that a downlink to the device has as ``payload_raw``; ``None`` where the payload is fields. For the
+    /// older packages, which write the rest of a downlink in their own way.
+    fn _payload_raw(&self, py: Python<'_>, dev_id: &str, payload: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+        Ok(match convert::payload(py, payload)? {
+            Payload::Fields(_) => None,
+            Payload::Raw(text) => Some(text),
+            Payload::Either(text) => {
+                self.made()?.served.client.warn_of_either(dev_id, &text);
+                Some(text)
+            }
+        })
     }
 
     /// Tell ``told(format, *arguments)`` what passes, in place of the log; ``None`` is the log again.

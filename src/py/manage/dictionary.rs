@@ -141,8 +141,6 @@ fn set(message: &mut DynamicMessage, field: &FieldDescriptor, value: &Bound<'_, 
             message.set_field(field, Value::String(text));
             Ok(())
         }
-        ("latitude", _) => in_range(name, value, 90.0).and_then(|()| set_from_py(message, field, value)),
-        ("longitude", _) => in_range(name, value, 180.0).and_then(|()| set_from_py(message, field, value)),
         _ => set_from_py(message, field, value),
     }
 }
@@ -150,18 +148,6 @@ fn set(message: &mut DynamicMessage, field: &FieldDescriptor, value: &Bound<'_, 
 /// An empty text: as with the original, the field is left out.
 fn is_empty(value: &Bound<'_, PyAny>) -> bool {
     value.len().is_ok_and(|length| length == 0)
-}
-
-fn in_range(name: &str, value: &Bound<'_, PyAny>, most: f64) -> PyResult<()> {
-    match value.extract::<f64>() {
-        Ok(number) if (-most..=most).contains(&number) => Ok(()),
-        Ok(number) => {
-            let text = format!("{name} {number} is not valid: expected degrees, -{most} to {most}");
-            Err(PyValueError::new_err(text))
-        }
-        // The type is told by whoever converts it.
-        Err(_) => Ok(()),
-    }
 }
 
 fn set_attributes(message: &mut DynamicMessage, field: &FieldDescriptor, value: &Bound<'_, PyAny>) -> PyResult<()> {

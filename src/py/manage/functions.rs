@@ -3,14 +3,14 @@
 use prost_reflect::{DynamicMessage, Value};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyDict;
 
 use super::application::PyApplicationClient;
 use super::calls::Calls;
 use super::refused::{DRY_RUN, GET_APPLICATION};
 use super::stub::message;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
-use crate::py::convert::frame_bytes;
+use crate::py::convert::{frame_bytes, octets};
 use crate::py::prepared::Prepared;
 use crate::py::proto::PyMessage;
 use crate::rpc::message::descriptor;
@@ -190,8 +190,8 @@ impl PyApplicationClient {
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut request = message("handler.DryDownlinkMessage", &[]);
-        if fields.is_instance_of::<PyBytes>() {
-            request.set_field_by_name("payload", Value::Bytes(frame_bytes("fields", fields)?.into()));
+        if let Some(payload) = octets("fields", fields)? {
+            request.set_field_by_name("payload", Value::Bytes(payload.into()));
         } else {
             let value: serde_json::Value = pythonize::depythonize(fields)?;
             if !value.is_object() {

@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::air::{GATEWAYS, airtime_ns};
+use super::body::Body;
 use super::network::Network;
 use super::wire_v2::{DownlinkBody, DownlinkConfig, DownlinkEvent, to_json};
+use crate::dialect::lorawan::base64;
 use crate::sandbox::payload;
 
 /// Downlinks that may wait for one device.
@@ -39,6 +39,15 @@ struct Waiting {
 }
 
 impl Waiting {
+    /// What an application has asked for, and its place in the queue.
+    fn new(body: Body) -> (Self, String) {
+        let Body { port, confirmed, schedule, payload_raw, payload_fields } = body;
+        let payload_raw = Some(payload_raw).filter(|bytes| !bytes.is_empty()).map(|bytes| base64::encode(&bytes));
+        let payload_fields = Some(payload_fields).filter(|fields| !fields.is_empty()).map(Value::Object);
+        let port = if port == 0 && payload_raw.is_some() { 1 } else { port };
+        (Self { port, confirmed, payload_raw, payload_fields }, schedule)
+    }
+
     fn body<'a>(&'a self, ids: Option<(&'a str, &'a str)>) -> DownlinkBody<'a> {
         DownlinkBody {
             app_id: ids.map(|(app_id, _)| app_id),
@@ -96,7 +105,7 @@ impl Network {
     /// The bytes of a downlink: given, or made of its fields by the application's payload format.
     fn payload_of(&self, app_id: &str, downlink: &Waiting) -> std::result::Result<Vec<u8>, String> {
         match (&downlink.payload_raw, &downlink.payload_fields) {
-            (Some(raw), None) => Ok(STANDARD.decode(raw).unwrap_or_default()),
+            (Some(raw), None) => Ok(base64::decode(raw).unwrap_or_default()),
             (Some(_), Some(_)) => Err("Downlink not valid: Both Fields and Payload provided".to_owned()),
             (None, Some(fields)) => {
                 let settings = self.registry().settings(app_id).unwrap_or_default();
@@ -130,7 +139,7 @@ impl Network {
         self.radio().queues.entry((app_id.to_owned(), dev_id.to_owned())).or_default().remember(received);
         let event = DownlinkEvent {
             error: None,
-            payload: Some(STANDARD.encode(&frame)),
+            payload: Some(base64::encode(&frame)),
             message: Some(downlink.body(Some((app_id, dev_id)))),
             gateway_id: Some(GATEWAYS[1].0),
             config: Some(DownlinkConfig {
@@ -150,9 +159,10 @@ impl Network {
         if self.registry().device(app_id, dev_id).is_none() {
             return tracing::debug!(%app_id, %dev_id, "dropped a downlink for an unknown device");
         }
-        let Some((waiting, schedule)) = read_downlink(payload) else {
+        let Some(body) = Body::read(payload) else {
             return tracing::debug!(%app_id, %dev_id, "dropped a downlink that cannot be read");
         };
+        let (waiting, schedule) = Waiting::new(body);
         let fail = |error: &str| {
             let event = DownlinkEvent { error: Some(error), ..DownlinkEvent::default() };
             self.event(app_id, dev_id, "down/errors", to_json(&event));
@@ -212,34 +222,6 @@ impl Network {
     }
 }
 
-/// Read a downlink as the network's handler does; `None` for what it drops silently.
-fn read_downlink(payload: &[u8]) -> Option<(Waiting, String)> {
-    let body: Value = serde_json::from_slice(payload).ok()?;
-    let body = body.as_object()?;
-    let given = |key: &str| body.get(key).filter(|value| !value.is_null());
-    let port = match given("port") {
-        None => 0,
-        Some(value) => u8::try_from(value.as_u64()?).ok()?,
-    };
-    let confirmed = given("confirmed").map_or(Some(false), Value::as_bool)?;
-    let schedule = given("schedule").map_or(Some(""), Value::as_str)?.to_owned();
-    let payload_raw = match given("payload_raw") {
-        None => None,
-        Some(value) => {
-            let text = value.as_str()?;
-            STANDARD.decode(text).ok()?;
-            Some(text.to_owned()).filter(|text| !text.is_empty())
-        }
-    };
-    let payload_fields = match given("payload_fields") {
-        None => None,
-        Some(value) => Some(value.as_object().filter(|fields| !fields.is_empty()).map(|_| value.clone()))
-            .filter(Option::is_some)?,
-    };
-    let port = if port == 0 && payload_raw.is_some() { 1 } else { port };
-    Some((Waiting { port, confirmed, payload_raw, payload_fields }, schedule))
-}
-
 /// A LoRaWAN data-down frame (LoRaWAN 1.0.2, 4.3). The sandbox has no session keys: the payload stands in plain text
 /// and the integrity code is zero.
 fn physical_frame(dev_addr: [u8; 4], counter: u32, downlink: &Waiting, payload: &[u8]) -> Vec<u8> {
@@ -251,26 +233,4 @@ fn physical_frame(dev_addr: [u8; 4], counter: u32, downlink: &Waiting, payload: 
     frame.extend(payload);
     frame.extend([0; 4]);
     frame
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn downlinks_are_read_as_the_network_reads_them() {
-        for (body, expected) in [
-            (r#"{"port": 1, "confirmed": false, "schedule": "replace", "payload_raw": "AQ=="}"#, true),
-            (r#"{"payload_raw":"AQ==","schedule":null}"#, true),
-            (r#"{"payload_raw":"01ff"}"#, true),
-            (r#"{"payload_raw":"01"}"#, false),
-            (r#"{"port":"1","payload_raw":"AQ=="}"#, false),
-            (r#"{"port":256,"payload_raw":"AQ=="}"#, false),
-            ("[]", false),
-            ("{", false),
-        ] {
-            assert_eq!(read_downlink(body.as_bytes()).is_some(), expected, "{body}");
-        }
-        assert_eq!(read_downlink(br#"{"payload_raw":"AQ=="}"#).unwrap().0.port, 1);
-    }
 }

@@ -1,6 +1,7 @@
 //! The offline LoRaWAN network: applications, devices, what they send and what is sent to them.
 
 mod air;
+mod body;
 mod downlinks;
 mod network;
 mod registry;

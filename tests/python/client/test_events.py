@@ -145,7 +145,7 @@ def test_errors_of_downlinks_are_told(sandbox: Sandbox, client_for: Maker, recor
     def error() -> Any:
         return recorder.expect("error").error
 
-    client.send("node-1", None)
+    client.send("node-1", {})
     assert error() == "Downlink Payload not valid: empty"
     raw: Any = client
     topic = f"{sandbox.app_id}/devices/node-1/down"

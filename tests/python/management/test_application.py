@@ -53,7 +53,11 @@ def test_functions_are_taken_by_position_in_the_documented_order(application: Ap
         (lambda a: a.set_custom_payload_functions(decoder=5), TypeError, "decoder"),
         (lambda a: a.clear_custom_payload_functions("decodr"), ValueError, "unknown payload function"),
         (lambda a: a.dry_uplink(b"", functions={"nonsense": "x"}), ValueError, "unknown payload function"),
-        (lambda a: a.dry_uplink(5), TypeError, "payload must be bytes or hex text, not int"),
+        (
+            lambda a: a.dry_uplink(5),
+            TypeError,
+            "payload must be bytes, a list of integers from 0 to 255 or hex text, not int",
+        ),
         (lambda a: a.simulate_uplink("node-1", b"", port=256), ValueError, "port 256"),
         (lambda a: a.get(timeout=-1), ValueError, "timeout"),
         (lambda a: a.get(timeout="x"), TypeError, "timeout"),
