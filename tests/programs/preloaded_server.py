@@ -8,6 +8,7 @@ import time
 
 import ttn
 
+
 def say(line):
     # In one piece: the workers share their output.
     sys.stdout.write(line + "\n")
