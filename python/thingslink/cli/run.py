@@ -8,6 +8,7 @@ import io
 import os
 import runpy
 import sys
+import threading
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,8 @@ from thingslink import _lead, _original_names, install_as
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from thingslink.sandbox import Sandbox
 
 #: Option -> the variable that counts where it is not given.
 _VARIABLES = {
@@ -47,6 +50,10 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--sandbox", action="store_true", help="an offline network of its own, for any application and access key"
     )
+    command.add_argument(
+        "--devices", type=int, default=0, help="with --sandbox: let so many devices of each application send"
+    )
+    command.add_argument("--rate", type=float, default=1.0, help="their uplinks per second, all together (default 1)")
     command.add_argument(
         "-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE ...", help="run a module in place of a script"
     )
@@ -87,10 +94,13 @@ def _prepare(options: argparse.Namespace) -> None:
         values[option] = given
         if given is None and not options.sandbox:
             values[option] = os.environ.get(variable) or None
+    if options.devices and not options.sandbox:
+        raise ValueError(f"--devices {options.devices} goes together with --sandbox alone")
     if options.sandbox and any(value is not None for value in values.values()):
         raise ValueError("--sandbox does not go together with --discovery, --mqtt and --ca-file")
     sandbox = _lead.lead(**values, sandbox=options.sandbox, names=names)
     if sandbox is not None:
+        _let_send(sandbox, options.devices, options.rate)
         print(
             f"sandbox: MQTT on {sandbox.mqtt_address}, discovery on {sandbox.discovery_address}, "
             f"handler on {sandbox.handler_address}",
@@ -101,6 +111,24 @@ def _prepare(options: argparse.Namespace) -> None:
     # Processes that the script starts import the originals by these, and are led as it is.
     sys.path.insert(1, str(Path(_original_names.__file__).parent))
     _lead.hand_down()
+
+
+def _let_send(sandbox: Sandbox, devices: int, rate: float) -> None:
+    """Let devices of each application send from the first login of a client on."""
+    if not devices:
+        return
+    # What is not valid is told before the script begins.
+    sandbox.stream(app_id="nobody", devices=devices, rate=rate).stop()
+    follower = sandbox.follow()
+
+    def follow() -> None:
+        sending: set[str] = set()
+        for entry in follower:
+            if entry["kind"] == "connected" and entry["app_id"] not in sending:
+                sending.add(entry["app_id"])
+                sandbox.stream(app_id=entry["app_id"], devices=devices, rate=rate)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def _run(script: str) -> None:

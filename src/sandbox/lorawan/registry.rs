@@ -221,6 +221,7 @@ impl Registry {
         if !is_network_id(dev_id) {
             return Err(Error::invalid("dev_id", dev_id, "2 to 36 of a-z and 0-9 with single '-' or '_' between them"));
         }
+        self.welcome(app_id);
         self.version += 1;
         let address = self.new_address();
         let number = u64::from(self.made);

@@ -201,6 +201,35 @@ def test_a_sandbox_takes_the_applications_and_keys_that_the_script_uses(tmp_path
     assert outcome.stderr.startswith("sandbox: MQTT on 127.0.0.1:")
 
 
+def test_devices_of_the_sandbox_send_to_a_script_that_listens(tmp_path: Path) -> None:
+    script = file(
+        tmp_path,
+        """
+        import queue, ttn
+        came = queue.Queue()
+        for app_id in ("first-app", "second-app"):
+            client = ttn.HandlerClient(app_id, "key").data()
+            client.set_uplink_callback(lambda msg, client: came.put((msg.app_id, msg.dev_id)))
+            client.connect()
+        seen = set()
+        while len(seen) < 4:
+            seen.add(came.get(timeout=20))
+        print(sorted(seen))
+        """,
+    )
+    outcome = run(script, "--sandbox", "--devices", "2", "--rate", "50")
+    expected = [(app_id, f"sim-0000{number}") for app_id in ("first-app", "second-app") for number in (1, 2)]
+    assert outcome.stdout == f"{expected}\n", outcome.stderr
+    for wrong in (
+        ["--sandbox", "--devices", "200000"],
+        ["--sandbox", "--devices", "2", "--rate", "-1"],
+        ["--devices", "2"],
+    ):
+        outcome = run(script, *wrong)
+        assert (outcome.returncode, outcome.stdout) == (2, "") and "Traceback" not in outcome.stderr
+        assert "devices" in outcome.stderr or "rate" in outcome.stderr
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_processes_of_the_script_are_led_as_it_is(method: str, tmp_path: Path) -> None:
     script = file(

@@ -425,6 +425,7 @@ def test_where_any_key_is_taken_applications_exist_when_somebody_names_them() ->
         for app_id, key in (("one-app", "a"), ("one-app", "b"), ("other-app", "c"), (sandbox.app_id, "d")):
             with thingslink.MQTTClient(app_id, key, sandbox.mqtt_address) as client:
                 assert client.is_connected
+        sandbox.device("node-1", app_id="third-app")
         found = thingslink.ApplicationClient("third-app", "e", sandbox.handler_address, sandbox.ca_certs)
         assert found.get().app_id == "third-app"
         with pytest.raises(thingslink.LoginRefusedError):
