@@ -175,8 +175,8 @@ class MQTTClient:
             dev_id: Device ID: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them. Also ``devID``, ``deviceID``.
             payload: Bytes, at most 242, or a list of integers from 0 to 255; base64 text, sent as it is; hex text that
                 is no base64; or a dict of fields, which JSON can express, for the application's encoder. Blanks and
-                line ends in text do not matter. Of text that is base64 and hex alike, such as ``"0102"``, a warning in the
-                log ``thingslink.client`` tells once for each device that it was sent as base64. Also ``pay``.
+                line ends in text do not matter. Of text that is base64 and hex alike, such as ``"0102"``, a warning in
+                the log ``thingslink.client`` tells once for each device that it was sent as base64. Also ``pay``.
             port: LoRaWAN FPort, 1 to 223; 1 by default.
             confirmation: Whether the device must acknowledge it. Also ``conf``, ``confirmed``. ``False`` by default.
             schedule: Place in the device's queue: ``"replace"`` (default), ``"first"`` or ``"last"``. Also ``sched``.
