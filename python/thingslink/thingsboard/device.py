@@ -112,7 +112,9 @@ class TBDeviceMqttClient(DeviceClient):
     __packages: Packages | None = None
     _on_firmware_received: _Callback | None = None
     _on_firmware_url: _Callback | None = None
+    _on_firmware_failed: _Callback | None = None
     _on_software_received: _Callback | None = None
+    _on_software_failed: _Callback | None = None
     _on_software_url: _Callback | None = None
     _is_connect_callback_running = False
     #: Bytes of the largest message that the server takes, once it has told; 0 before.
@@ -327,7 +329,8 @@ class TBDeviceMqttClient(DeviceClient):
         """Download the firmware package that the shared attributes announce, now and whenever they change.
 
         A lost connection goes on at the missing piece after the next login. What cannot be had ends in the state
-        FAILED, with the server's word as ``current_firmware_info["fw_error"]``; another call, or another announcement
+        FAILED, with the server's word as ``current_firmware_info["fw_error"]`` and for
+        ``set_on_firmware_failed_callback``; another call, or another announcement
         of the server's, begins anew.
         """
         from .packages import FIRMWARE  # noqa: PLC0415
@@ -346,6 +349,11 @@ class TBDeviceMqttClient(DeviceClient):
         """Set what gets a downloaded package: ``cb(client, data, version)``."""
         check_callable("cb", cb)
         self._on_firmware_received = cb
+
+    def set_on_firmware_failed_callback(self, cb: _Callback | None) -> None:
+        """Set what is told that a package cannot be had: ``cb(client, error, version)``, the server's word or ours."""
+        check_callable("cb", cb)
+        self._on_firmware_failed = cb
 
     def set_on_firmware_url_callback(self, cb: _Callback | None) -> None:
         """Set what is told of a package that lies elsewhere, once for each: ``cb(client, url, version)``.
@@ -384,6 +392,11 @@ class TBDeviceMqttClient(DeviceClient):
         check_callable("cb", cb)
         self._all_packages().want(SOFTWARE)
         self._on_software_received = cb
+
+    def set_on_software_failed_callback(self, cb: _Callback | None) -> None:
+        """Set what is told that a software package cannot be had: ``cb(client, error, version)``."""
+        check_callable("cb", cb)
+        self._on_software_failed = cb
 
     def set_on_software_url_callback(self, cb: _Callback | None) -> None:
         """Set what is told of a software package that lies elsewhere, as ``set_on_firmware_url_callback`` does."""

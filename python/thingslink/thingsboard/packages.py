@@ -344,7 +344,7 @@ class Packages:
             path.write_bytes(data)
         except OSError as error:
             log.exception("the %s is not stored", kind.name)
-            self._state(client, kind, TBFirmwareState.FAILED, error=f"It cannot be stored: {error.strerror}")
+            self._failed(client, kind, info, f"It cannot be stored: {error.strerror}")
             return
         hint = f"call set_on_{kind.name}_received_callback to install it"
         log.warning("the %s is stored as %r: %s", kind.name, path.name, hint)
@@ -355,8 +355,18 @@ class Packages:
         log.error("%s: %s", download, reason)
         package, failures = self._ended.get(download.kind, (None, 0))
         self._end(download, failures=failures + 1 if package == download.package else 1)
-        self._state(client, download.kind, TBFirmwareState.FAILED, error=reason)
-        self._go_on(client)
+        try:
+            self._failed(client, download.kind, download.info, reason)
+        finally:
+            self._go_on(client)
+
+    def _failed(self, client: TBDeviceMqttClient, kind: Kind, info: dict[str, Any], reason: str) -> None:
+        """Tell the server and the program."""
+        self._state(client, kind, TBFirmwareState.FAILED, error=reason)
+        callback = getattr(client, f"_on_{kind.name}_failed")
+        if callback is not None:
+            client._native_claim_thread()
+            callback(client, reason, info.get(kind.key("version")))
 
     def _end(self, download: Download, *, failures: int) -> None:
         self._running = None

@@ -323,8 +323,9 @@ class Pieces:
 
     data = b"0123456789"
 
-    def __init__(self, server: RawServer) -> None:
+    def __init__(self, server: RawServer, client: TBDeviceMqttClient) -> None:
         self.server = server
+        self.client = client
 
     def announce(self) -> None:
         attributes = {
@@ -386,7 +387,7 @@ def pieces(raw_server: RawServer, calls: Calls) -> Iterator[Pieces]:
     client = TBDeviceMqttClient(host, int(port), TOKEN, chunk_size=3, protocol="3.1.1")
     client.set_on_firmware_received_callback(lambda _client, data, version: calls(data, version))
     client.connect(min_reconnect_delay=0.01, timeout=0.05)
-    pieces = Pieces(raw_server)
+    pieces = Pieces(raw_server, client)
     pieces.next("v1/devices/me/rpc/request/")
     yield pieces
     client.stop()
@@ -435,10 +436,13 @@ def test_a_piece_that_does_not_come_is_asked_for_again_and_given_up(
 
 
 def test_the_servers_word_is_told(pieces: Pieces) -> None:
+    failed = Calls()
+    pieces.client.set_on_firmware_failed_callback(failed)
     pieces.announce()
     pieces.next()
     pieces.refuse(b"NOT_FOUND")
     assert pieces.states("NOT_FOUND") == ["FAILED", "NOT_FOUND"]
+    assert failed.next() == (pieces.client, "NOT_FOUND", "v2")
 
 
 def test_states_that_could_not_be_told_are_told_after_the_next_login(pieces: Pieces, calls: Calls) -> None:
@@ -459,7 +463,7 @@ def test_a_connect_callback_does_not_fetch_without_an_end_what_the_server_refuse
     monkeypatch.setattr(packages, "TRIES", 2)
     host, port = raw_server.address.split(":")
     client = TBDeviceMqttClient(host, int(port), TOKEN, protocol="3.1.1")
-    pieces = Pieces(raw_server)
+    pieces = Pieces(raw_server, client)
     given_up = threading.Event()
     monkeypatch.setattr(packages.log, "error", lambda text, *_: given_up.set() if "no more" in text else None)
     client.connect(lambda *_: client.get_firmware_update(), min_reconnect_delay=0.01, timeout=0.05)
