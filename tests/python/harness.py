@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import socket
 import struct
 import subprocess
@@ -83,6 +84,8 @@ class Recorder:
 #: Answers to a login, by the version of MQTT that is spoken from then on.
 V311_CONNACK = b"\x20\x02\x00\x00"
 V5_CONNACK = b"\x20\x03\x00\x00\x00"
+#: The question of ThingsBoard's clients for the limits of their session, which they wait for.
+LIMITS = re.compile(rb"v1/devices/me/rpc/request/(\d+).*getSessionLimits", re.DOTALL)
 
 
 class RawServer:
@@ -156,13 +159,22 @@ class RawServer:
         if packet[0] == 0x82:
             filters = packet[4:].count(b"/devices/") or 1
             codes = b"\x80" * self.refused + b"\x00" * (filters - self.refused)
-            properties = b"" if len(self.connack) == len(V311_CONNACK) else b"\x00"
-            return bytes([0x90, 2 + len(properties) + filters]) + packet[2:4] + properties + codes
+            return bytes([0x90, 2 + len(self._properties) + filters]) + packet[2:4] + self._properties + codes
         if packet[0] == 0xA2:
             return b"\xb0\x02" + packet[2:4]
         if packet[0] == 0xC0:
             return b"\xd0\x00"
-        return b"\x40\x02" + packet_id(packet) if packet[0] & 0xF6 == 0x32 else b""
+        acknowledged = b"\x40\x02" + packet_id(packet) if packet[0] & 0xF6 == 0x32 else b""
+        question = LIMITS.search(packet)
+        if question is None:
+            return acknowledged
+        topic = f"v1/devices/me/rpc/response/{question[1].decode()}"
+        return acknowledged + publish(topic, self._properties + b'{"rateLimits":{}}')
+
+    @property
+    def _properties(self) -> bytes:
+        """No properties, where there may be some."""
+        return b"" if len(self.connack) == len(V311_CONNACK) else b"\x00"
 
     def next(self) -> bytes:
         """Wait for the next packet of any client."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import threading
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from thingslink._native import DeviceClient, RateLimit, TBPublishInfo, TlsSettings, _has_parameter
@@ -258,6 +259,7 @@ class TBDeviceMqttClient(DeviceClient):
         if given:
             self.reconnect_delay_set(*delays)
         self.__connect_callback = callback
+        self.__keep_limits()
         self._native_connect(how)
 
     def __enter__(self) -> Self:
@@ -299,6 +301,12 @@ class TBDeviceMqttClient(DeviceClient):
     @service_configuration_callback.setter
     def service_configuration_callback(self, callback: _Callback | None) -> None:
         self.__limits_callback = callback
+        self.__keep_limits()
+
+    def __keep_limits(self) -> None:
+        """Have the limits kept to at once, natively, unless the program has a way of its own with them."""
+        own = MethodType(TBDeviceMqttClient.on_service_configuration, self)
+        self._native_keep_limits(self.service_configuration_callback == own)
 
     def request_service_configuration(self, callback: _Callback) -> TBPublishInfo:
         """Ask the server for the session's limits; ``callback`` gets the answer of the call."""

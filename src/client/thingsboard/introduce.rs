@@ -1,10 +1,12 @@
 //! What every connection begins with.
 
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::Device;
+use super::meters::LEARNING;
 use crate::dialect::thingsboard::names;
 use crate::session::Outbox;
 
@@ -15,9 +17,12 @@ const OPENING: f64 = 3.0;
 impl Device {
     /// The question for the session's limits, which everything else keeps to; then the devices behind the gateway.
     pub(super) fn introduce(&self, outbox: &Outbox, again: bool) {
-        for meters in self.tolls.all() {
-            meters.begin();
-        }
+        let waits = |known: bool| {
+            if known && self.keeps_limits.load(Ordering::Acquire) { LEARNING } else { Duration::ZERO }
+        };
+        // Some servers never answer: the client's own messages wait for one that has. Devices come in their hundreds.
+        self.tolls.own.begin(waits(self.limits_known.load(Ordering::Acquire)));
+        self.tolls.devices.begin(waits(true));
         self.tolls.own.messages.limit().deduct(OPENING, Instant::now());
         outbox.greet(
             format!("{}{}", names::RPC_REQUEST, self.numbers.ask_for_limits()),

@@ -1,10 +1,13 @@
 //! The server's limits: what uses them up, and how they change.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Client, Meters};
+use super::meters::Tolls;
+use super::{Client, Device, Meters};
+use crate::dialect::json::Document;
 use crate::dialect::thingsboard::{LimitTexts, RateLimit, SessionLimits, Topic};
-use crate::session::OutboxLimits;
+use crate::session::{Outbox, OutboxLimits};
 
 impl Client {
     /// Charge what arrived to the limits, as the server does.
@@ -36,16 +39,47 @@ impl Client {
 
     /// The question for the session's limits is answered, be it with none.
     pub fn limits_told(&self) {
-        for meters in self.inner.platform.tolls.all() {
-            meters.learned();
-        }
-        self.inner.outbox.gate_opened();
+        self.inner.platform.limits_told(&self.inner.outbox);
     }
 
-    /// Keep to what the server says of the session; `percentage` is the part of it that is used. Gives the size that a
-    /// message may have, if the server says one.
+    /// Whether the answer is kept to at once; else the program does what it likes with it.
+    pub fn keep_limits(&self, keep: bool) {
+        self.inner.platform.keeps_limits.store(keep, Ordering::Release);
+    }
+
+    /// Keep to what the server says of the session. Gives the size that a message may have, if the server says one.
     #[must_use]
-    pub fn apply(&self, limits: &SessionLimits, percentage: u64) -> Option<usize> {
+    pub fn apply(&self, limits: &SessionLimits) -> Option<usize> {
+        let percentage = self.inner.platform.apply(limits, &self.inner.outbox);
+        limits.payload(percentage)
+    }
+}
+
+impl Device {
+    fn limits_told(&self, outbox: &Outbox) {
+        for meters in self.tolls.all() {
+            meters.learned();
+        }
+        outbox.gate_opened();
+    }
+
+    /// The question for the session's limits is answered. Kept to at once, by the session's own task: a callback that
+    /// sends may hold up all deliveries.
+    pub(super) fn hear_limits(&self, answer: &[u8], outbox: &Outbox) {
+        if !self.keeps_limits.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(limits) = Document::parse(answer).ok().and_then(|document| SessionLimits::parse(&document)) {
+            self.limits_known.store(true, Ordering::Release);
+            self.apply(&limits, outbox);
+        }
+        self.limits_told(outbox);
+    }
+
+    /// Gives the part of the limits that is used, in percent.
+    fn apply(&self, limits: &SessionLimits, outbox: &Outbox) -> u64 {
+        let percentage = self.config.percentage;
+        let Tolls { own, devices } = &*self.tolls;
         let set = |meters: &Meters, texts: &LimitTexts| {
             let texts = [&texts.messages, &texts.telemetry_messages, &texts.telemetry_points];
             for (meter, text) in meters.all().into_iter().zip(texts) {
@@ -57,27 +91,21 @@ impl Client {
                 meter.limit().replace(limit, now);
             }
         };
-        if let Some(own) = &limits.own {
-            set(&self.inner.platform.tolls.own, own);
+        if let Some(texts) = &limits.own {
+            set(own, texts);
         }
-        if self.inner.platform.config.gateway {
-            set(&self.inner.platform.tolls.devices, limits.devices.as_ref().unwrap_or(&LimitTexts::default()));
+        if self.config.gateway {
+            set(devices, limits.devices.as_ref().unwrap_or(&LimitTexts::default()));
         }
-        let (messages, telemetry) = (
-            self.inner.platform.tolls.own.messages.limit().clone(),
-            self.inner.platform.tolls.own.telemetry.limit().clone(),
-        );
+        let (messages, telemetry) = (own.messages.limit().clone(), own.telemetry.limit().clone());
         if let Some(window) = limits.window(&[&messages, &telemetry], percentage) {
-            let meters = self.inner.platform.tolls.own.all().into_iter().chain(self.inner.platform.tolls.devices.all());
-            let limited = meters.into_iter().any(|meter| !meter.limit().unlimited);
-            let known = self.inner.outbox.limits();
+            let limited = own.all().into_iter().chain(devices.all()).any(|meter| !meter.limit().unlimited);
             let messages = if limited { window } else { 50_000 };
-            self.inner.outbox.set_limits(OutboxLimits { messages, in_flight: window, ..known });
+            outbox.set_limits(OutboxLimits { messages, in_flight: window, ..outbox.limits() });
         }
         if let Some(packet_bytes) = usize::try_from(limits.payload_bytes).ok().filter(|bytes| *bytes > 0) {
-            let known = self.inner.outbox.limits();
-            self.inner.outbox.set_limits(OutboxLimits { packet_bytes, ..known });
+            outbox.set_limits(OutboxLimits { packet_bytes, ..outbox.limits() });
         }
-        limits.payload(percentage)
+        percentage
     }
 }

@@ -29,12 +29,6 @@ impl Meter {
         self.0.lock()
     }
 
-    /// Whether anything may have to wait.
-    #[must_use]
-    pub fn is_set(&self) -> bool {
-        self.limit().is_set()
-    }
-
     fn deduct(&self, amount: usize, now: Instant) {
         self.limit().deduct(amount as f64, now);
     }
@@ -44,7 +38,7 @@ impl Meter {
     }
 }
 
-/// How long the server's limits are waited for after it may have ended a connection because of them.
+/// How long the answer about the session's limits is waited for.
 pub(super) const LEARNING: Duration = Duration::from_secs(2);
 
 /// What a message is charged to.
@@ -113,10 +107,11 @@ impl Meters {
         }
     }
 
-    /// A connection begins.
-    pub(super) fn begin(&self) {
+    /// A connection begins; so long at most its limits are waited for.
+    pub(super) fn begin(&self, learning: Duration) {
+        let now = Instant::now();
         for meter in self.all() {
-            meter.limit().begin();
+            meter.limit().begin(now, learning);
         }
     }
 }
@@ -171,9 +166,12 @@ pub(super) struct Toll {
 }
 
 impl Toll {
-    /// Whether anything is limited.
-    pub(super) fn is_due(&self) -> bool {
-        self.messages.is_set() || self.points.as_ref().is_some_and(Meter::is_set)
+    /// Pay for a message if nothing is limited so far as is known; tells whether that is so. What is paid so is missing from
+    /// the limits once the server tells them.
+    pub(super) fn pay_freely(&self, points: usize) -> bool {
+        let messages = self.messages.limit().take_freely(1.0);
+        let points = self.points.as_ref().is_none_or(|meter| meter.limit().take_freely(points as f64));
+        messages && points
     }
 
     /// The most values in a message; 0 for any number.

@@ -27,13 +27,14 @@ pub use self::sending::{Sending, Sent};
 use crate::backoff::Pace;
 use crate::client::{Delivery, Line, Platform};
 use crate::dialect::mqtt::{self, code};
-use crate::dialect::thingsboard::names;
+use crate::dialect::thingsboard::{Topic, names};
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::ids::AccessKey;
 use crate::net::Proxy;
 use crate::session::{
-    Event, Gate, MailboxLimits, Options, Outbox, OutboxLimits, QoS, Ready, Subscriptions, Ticket, Version, Will,
+    Event, Gate, MailboxLimits, Message, Options, Outbox, OutboxLimits, QoS, Ready, Subscriptions, Ticket, Version,
+    Will,
 };
 
 /// Everything that a client is told when it is made.
@@ -51,6 +52,8 @@ pub struct Config {
     pub gateway: bool,
     /// The version of MQTT to try first.
     pub version: Version,
+    /// The part of the server's limits that is used, in percent.
+    pub percentage: u64,
 }
 
 /// How to connect.
@@ -81,6 +84,9 @@ pub struct Device {
     tolls: Arc<Tolls>,
     announced: Announced,
     numbers: Numbers,
+    keeps_limits: AtomicBool,
+    /// The server has told limits once.
+    limits_known: AtomicBool,
     stopped: AtomicBool,
     stopping: Notify,
 }
@@ -94,12 +100,14 @@ impl Platform for Device {
     fn overhear(&self, event: &Event, outbox: &Outbox) {
         match event {
             Event::Connected { again, .. } => self.introduce(outbox, *again),
-            // The server neither acknowledges what it refuses so nor stays: it would be asked again for ever.
-            Event::Message(message)
-                if [names::FIRMWARE_ERROR, names::SOFTWARE_ERROR].contains(&message.topic.as_str()) =>
-            {
-                outbox.withdraw(names::is_package_request, code::IMPLEMENTATION_SPECIFIC);
-            }
+            Event::Message(Message { topic, payload, .. }) => match Topic::parse(topic) {
+                Topic::RpcResponse(call) if self.numbers.is_question(call) => self.hear_limits(payload, outbox),
+                // The server neither acknowledges what it refuses so nor stays: it would be asked again for ever.
+                Topic::PieceRefused => {
+                    outbox.withdraw(names::is_package_request, code::IMPLEMENTATION_SPECIFIC);
+                }
+                _ => {}
+            },
             Event::Lost { strained: true, .. } => {
                 for meters in self.tolls.all() {
                     meters.strain(LEARNING);
@@ -167,6 +175,8 @@ impl Client {
             tolls: Arc::new(Tolls { own, devices }),
             announced: Announced::default(),
             numbers: Numbers::default(),
+            keeps_limits: AtomicBool::new(true),
+            limits_known: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             stopping: Notify::new(),
         };

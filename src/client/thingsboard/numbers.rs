@@ -26,6 +26,11 @@ impl Numbers {
         self.limits.store(call, Ordering::Release);
         call
     }
+
+    /// Whether this is the number of that call, and it was not answered yet.
+    pub(super) fn is_question(&self, call: &str) -> bool {
+        call.parse::<u64>().is_ok_and(|call| call != 0 && call == self.limits.load(Ordering::Acquire))
+    }
 }
 
 impl Client {

@@ -72,7 +72,7 @@ impl Sending {
             if !client.is_connected() {
                 return Err(Obstacle::Offline);
             }
-            let due = self.toll.is_due();
+            let due = !self.toll.pay_freely(*points);
             if due {
                 if !std::mem::replace(&mut self.paid, true) {
                     self.toll.pay_points(*points);
@@ -95,11 +95,9 @@ impl Sending {
                     self.refused.get_or_insert(PublishCode::PayloadSize);
                 }
             }
-            if !due {
-                // Nothing is limited so far as is known: what goes out now counts once the server has told its limits.
-                self.toll.pay_points(*points);
+            if due {
+                self.toll.pay_message();
             }
-            self.toll.pay_message();
             self.paid = false;
             self.parts.pop_front();
         }

@@ -149,6 +149,15 @@ impl RateLimit {
         !self.unlimited || self.learning.is_some()
     }
 
+    /// Take tokens if nothing is limited; tells whether that is so.
+    pub fn take_freely(&mut self, amount: f64) -> bool {
+        let free = !self.is_set();
+        if free {
+            self.used += amount;
+        }
+        free
+    }
+
     /// Take over another text's windows; tokens used of equal windows stay used, and what was taken without a limit, or is
     /// known to be empty, is missing from new ones, too.
     pub fn replace(&mut self, mut new: Self, now: Instant) {
@@ -167,9 +176,12 @@ impl RateLimit {
         self.learned();
     }
 
-    /// A connection begins, on which the limits will be told anew.
-    pub fn begin(&mut self) {
+    /// A connection begins, on which the limits will be told anew: nothing is sent until then, or for that time.
+    pub fn begin(&mut self, now: Instant, learning: Duration) {
         self.used = 0.0;
+        if !learning.is_zero() {
+            self.learning = self.learning.max(Some(now + learning));
+        }
     }
 
     /// The server may have ended a connection because of this limit: what is known of it is empty, one more window each
@@ -327,7 +339,11 @@ mod tests {
         let now = Instant::now();
         let mut none = RateLimit::none();
         none.deduct(9.0, now);
-        none.begin();
+        none.begin(now, Duration::ZERO);
+        assert!(!none.is_set());
+        none.begin(now, LEARNING);
+        assert_eq!(millis(&mut none, now), 2000);
+        none.learned();
         none.deduct(3.0, now);
         none.replace(limit("10:1,100:60", now), now);
         let tokens: Vec<_> = none.buckets.values().map(|bucket| bucket.tokens).collect();

@@ -27,7 +27,7 @@ use super::exceptions::qos_error;
 use super::json::{named, to_json};
 use super::mqtt_handle::set_in_flight;
 use super::publish_info::PyPublishInfo;
-use super::rate_limit::meters;
+use super::rate_limit::{meters, percentage};
 use super::telemetry::{self, Bounds};
 use crate::client::thingsboard::{Config, Meters, Traffic};
 use crate::dialect::thingsboard::names;
@@ -179,6 +179,7 @@ impl PyDeviceClient {
             qos: convert::qos(qos)?,
             gateway: device_limits.is_some(),
             version: if version == 4 { Version::V311 } else { Version::V5 },
+            percentage: percentage(),
         };
         let devices = device_limits.map_or_else(Meters::unlimited, |limits| meters(py, &limits));
         let in_flight = own.telemetry.limit().smallest();

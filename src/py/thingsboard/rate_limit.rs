@@ -215,7 +215,7 @@ impl PyRateLimit {
 
     #[getter(_no_limit)]
     fn no_limit(&self) -> bool {
-        !self.meter.is_set()
+        self.meter.limit().unlimited
     }
 
     /// Take tokens, as far as there are any.
@@ -249,7 +249,7 @@ impl PyRateLimit {
 
     /// Whether there is a limit.
     fn has_limit(&self) -> bool {
-        self.meter.is_set()
+        !self.meter.limit().unlimited
     }
 
     /// Replace the windows; tokens used of equal windows stay used.

@@ -87,6 +87,41 @@ def test_what_is_sent_before_the_limits_are_told_counts(
     assert limited.ended == [] and len(limited.connections) == 1
 
 
+def test_a_connect_callback_that_sends_keeps_to_limits_that_nobody_knew_yet(
+    limited: LimitedServer, eventually: Eventually
+) -> None:
+    """All deliveries wait for the callback, also the one with the limits."""
+    limited.limit(gateway="100:1")
+    gateway = client_of(limited, TBGatewayMqttClient)
+    names = [f"Device {number}" for number in range(150)]
+
+    def connected(*_: Any) -> None:
+        for name in names:
+            gateway.gw_connect_device(name)
+
+    gateway.connect(connected)
+    eventually(lambda: sum(topic == "v1/gateway/connect" for topic, _ in limited.taken) == len(names))
+    gateway.disconnect()
+    assert limited.ended == [] and len(limited.connections) == 1
+
+
+@pytest.mark.parametrize("own", ["callback", "override"])
+def test_a_program_s_own_way_with_the_limits_holds(limited: LimitedServer, connected: Maker, own: str) -> None:
+    told = Calls()
+
+    class Client(TBDeviceMqttClient):
+        def on_service_configuration(self, _request: object, response: Any, *_args: Any, **_kwargs: Any) -> None:
+            told(response)
+
+    limited.limit(telemetry="10:1")
+    client = client_of(limited, Client if own == "override" else TBDeviceMqttClient)
+    if own == "callback":
+        client.service_configuration_callback = lambda _number, response, _exception: told(response)
+    connected(client, limits=False)
+    assert told.next()[0]["rateLimits"]["telemetryMessages"] == "10:1"
+    assert not client._telemetry_rate_limit.has_limit()
+
+
 def test_what_a_program_publishes_by_itself_is_charged_as_what_it_is(limited: LimitedServer, connected: Maker) -> None:
     limited.limit(telemetry="1000:1", points="30:1", gateway="1000:1", messages="1000:1")
     client = connected(client_of(limited))

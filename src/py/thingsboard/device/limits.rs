@@ -8,7 +8,7 @@ use super::PyDeviceClient;
 use crate::dialect::json::Document;
 use crate::dialect::thingsboard::SessionLimits;
 use crate::py::thingsboard::json::to_json;
-use crate::py::thingsboard::rate_limit::{PyRateLimit, percentage};
+use crate::py::thingsboard::rate_limit::PyRateLimit;
 
 #[pymethods]
 impl PyDeviceClient {
@@ -30,10 +30,16 @@ impl PyDeviceClient {
             to_json(answer).ok().and_then(|text| SessionLimits::parse(&Document::parse(text.as_bytes()).ok()?));
         let Some(limits) = limits else { return Ok(false) };
         let shared = self.shared()?;
-        if let Some(bytes) = shared.client.apply(&limits, percentage()) {
+        if let Some(bytes) = shared.client.apply(&limits) {
             shared.max_payload_size.store(bytes, Ordering::Release);
         }
         Ok(true)
+    }
+
+    /// Whether the session's limits are kept to as soon as they are told, and waited for before anything is sent.
+    fn _native_keep_limits(&self, keep: bool) -> PyResult<()> {
+        self.shared()?.client.keep_limits(keep);
+        Ok(())
     }
 
     #[getter]
