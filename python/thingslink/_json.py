@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thingslink._native import UplinkMessage
+from thingslink._native import Message, UplinkMessage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,11 +16,14 @@ __all__ = ["json_default", "write_messages_as_lists"]
 def json_default(value: Any, /) -> Any:
     """Give a message as plain dicts and lists, for ``json.dumps(value, default=thingslink.json_default)``.
 
-    Messages may be anywhere in the value: ``{"received": msg}``, ``msg._asdict()``, ``[msg.metadata]``.
+    Messages may be anywhere in the value: ``{"received": msg}``, ``msg._asdict()``, ``[msg.metadata]``. So may devices,
+    applications and announcements; their bytes become upper-case hex.
 
     Raises:
         TypeError: Anything else, as ``json`` raises it.
     """
+    if isinstance(value, Message):
+        return value.to_dict()
     return UplinkMessage._json_default(value)  # noqa: SLF001 - the class's other half
 
 

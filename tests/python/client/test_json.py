@@ -23,6 +23,8 @@ def test_json_default_keeps_the_names_at_any_depth() -> None:
         (msg._asdict(), whole),
     ):
         assert json.loads(json.dumps(value, default=thingslink.json_default)) == expected
+    device = thingslink.ttn.Device(dev_id="n", latitude=52.25)
+    assert json.loads(json.dumps([device], default=thingslink.json_default)) == [device.to_dict()]
     with pytest.raises(TypeError, match="Object of type set is not JSON serializable"):
         json.dumps([{1}], default=thingslink.json_default)
 

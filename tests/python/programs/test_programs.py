@@ -464,7 +464,7 @@ def test_typed(start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
         [*strict, str(PROGRAMS / "typed.py")], capture_output=True, text=True, check=False, env=environment
     )
     assert checked.returncode == 0, checked.stdout
-    pyright = shutil.which("pyright")
+    pyright = shutil.which("pyright") or shutil.which("basedpyright")
     if pyright:
         checked = subprocess.run([pyright, str(PROGRAMS / "typed.py")], capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stdout
