@@ -9,6 +9,7 @@ import os
 import runpy
 import sys
 import threading
+import zipfile
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -66,7 +67,7 @@ def main(options: argparse.Namespace) -> int:
     module, script = options.module, options.script
     if not module and not script:
         return _wrong("which script? Give its path, or a module after -m")
-    if not module and not Path(script).is_file():
+    if not module and not Path(script).is_file() and not (Path(script) / "__main__.py").is_file():
         return _wrong(f"no script at {script!r}")
     try:
         _prepare(options)
@@ -133,6 +134,11 @@ def _let_send(sandbox: Sandbox, devices: int, rate: float) -> None:
 
 def _run(script: str) -> None:
     """Run a script as Python itself does: in a module `__main__` that stays until the end."""
+    if Path(script).is_dir() or zipfile.is_zipfile(script):
+        # Their own place on the search path takes ours.
+        del sys.path[0]
+        runpy.run_path(script, run_name="__main__")
+        return
     path = os.path.abspath(script)  # noqa: PTH100 - links are not followed for __file__, as Python does not
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = os.path.dirname(os.path.realpath(script))  # noqa: PTH120 - text, as Python puts it there

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import zipapp
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -300,6 +301,17 @@ def test_a_module_runs_as_well(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "thingslink", "run", "-m", "program", "--flag", "-m"]
     outcome = finish(command, variables={"PYTHONPATH": str(tmp_path)})
     assert (outcome.returncode, outcome.stdout) == (4, "thingslink.ttn __main__ ['--flag', '-m']\n"), outcome.stderr
+
+
+def test_a_folder_and_an_archive_run_as_well(tmp_path: Path) -> None:
+    folder = tmp_path / "program"
+    folder.mkdir()
+    file(folder, "WORD = 'beside'", "beside.py")
+    file(folder, "import beside, sys, ttn\nprint(ttn.__name__, __name__, beside.WORD, sys.argv[1:])", "__main__.py")
+    zipapp.create_archive(folder, tmp_path / "program.pyz")
+    for program in (folder, tmp_path / "program.pyz"):
+        outcome = run(program, after=["--flag"])
+        assert outcome.stdout == "thingslink.ttn __main__ beside ['--flag']\n", outcome.stderr
 
 
 def test_install_as_leads_by_keywords(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -391,6 +391,21 @@ def test_process_pool(which: str, start: Start, sandbox: Sandbox) -> None:
 
 
 @over("ttn")
+def test_async_bridge(which: str, start: Start, sandbox: Sandbox) -> None:
+    device = sandbox.device("node-1")
+    program = start(which, "async_bridge.py", 2, sandbox=sandbox)
+    listening(sandbox)
+    for payload in (b"\x01\x02", b"\x03\x04"):
+        device.uplink(payload)
+        program.until(f"answered node-1 {payload.hex()}")
+        sandbox.wait_for(lambda: device.downlinks, timeout=DEADLINE)
+    code, said = program.end()
+    assert code == 0 and "connected True" in said
+    device.uplink()
+    assert [downlink.payload for downlink in device.received] == [b"\x02\x01", b"\x04\x03"]
+
+
+@over("ttn")
 def test_service(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("node-1")
     program = start(which, "service.py", sandbox=sandbox)
