@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use crate::error::{Error, Result};
+use crate::ids::is_access_key;
 
 /// Port of plain MQTT.
 pub const MQTT_PORT: u16 = 1883;
@@ -22,6 +23,15 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// A server by its name or address alone.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is none.
+    pub fn new(host: &str, port: u16, tls: bool) -> Result<Self> {
+        check_host(host)?;
+        Ok(Self { host: host.to_owned(), port, tls })
+    }
+
     /// Read the address of an MQTT server: `host`, `host:port`, `mqtt://…`, `mqtts://…`; an IPv6 address as `[…]` when a
     /// port follows.
     ///
@@ -32,7 +42,10 @@ impl Endpoint {
     /// [`Error::Address`] for what cannot be read, in the words of the original where it has them;
     /// [`Error::Invalid`] when `tls` contradicts the scheme.
     pub fn parse(address: &str, tls: Option<bool>) -> Result<Self> {
-        let fail = |reason: String| Error::Address { address: address.to_owned(), reason };
+        let fail = |reason: String| Error::Address { address: masked(address), reason };
+        if let Some(reason) = secret_in(address) {
+            return Err(fail(reason.to_owned()));
+        }
         let (scheme, rest) = match address.split_once("://") {
             Some(("mqtt", rest)) => (Some(false), rest),
             Some(("mqtts", rest)) => (Some(true), rest),
@@ -45,10 +58,10 @@ impl Endpoint {
             return Err(Error::invalid("tls", tls.to_string(), "no contradiction to the scheme of the address"));
         }
         let (host, port) = split_host_port(rest).ok_or_else(|| fail("Invalid host.".into()))?;
-        if host.is_empty() || host.contains(['/', '@', '?', '#', '\0']) || host.contains(char::is_whitespace) {
+        if !is_host(host) {
             return Err(fail("Invalid host.".into()));
         }
-        let port = port.map(|text| parse_port(text).map_err(&fail)).transpose()?;
+        let port = port.map(|text| parse_port(&masked(text)).map_err(&fail)).transpose()?;
         let tls = scheme.or(tls).unwrap_or(port == Some(MQTTS_PORT));
         let port = port.unwrap_or(if tls { MQTTS_PORT } else { MQTT_PORT });
         Ok(Self { host: host.to_owned(), port, tls })
@@ -65,9 +78,12 @@ impl Endpoint {
         port: u16,
         tls: bool,
     ) -> Result<Self> {
-        let fail = || Error::invalid(what, address, expected);
+        let fail = || Error::invalid(what, masked(address), expected);
+        if let Some(reason) = secret_in(address) {
+            return Err(Error::invalid(what, masked(address), reason));
+        }
         let (host, given) = split_host_port(address).ok_or_else(fail)?;
-        if host.is_empty() || host.contains(['/', '@', '?', '#', '\0']) || host.contains(char::is_whitespace) {
+        if !is_host(host) {
             return Err(fail());
         }
         let port = given.map_or(Ok(port), parse_port).map_err(|_| fail())?;
@@ -97,6 +113,50 @@ impl Endpoint {
             error => error,
         }
     }
+}
+
+fn is_host(text: &str) -> bool {
+    let is_strange = |letter: char| letter.is_whitespace() || letter.is_control() || "/@?#".contains(letter);
+    !text.is_empty() && !text.contains(is_strange) && !is_access_key(text)
+}
+
+/// Check the name or the address of a host.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub fn check_host(host: &str) -> Result<()> {
+    if is_host(host) {
+        return Ok(());
+    }
+    let expected = "a name or an address alone; credentials are arguments of their own";
+    Err(Error::invalid("host", masked(host), expected))
+}
+
+/// Where a secret that stands in an address belongs, if there is one.
+fn secret_in(address: &str) -> Option<&'static str> {
+    if address.contains('@') {
+        return Some("no credentials in the address: they are arguments of their own, app_id and access_key");
+    }
+    if is_access_key(address) {
+        return Some("an address, not an access key: are the arguments mixed up?");
+    }
+    None
+}
+
+/// An address as it may be shown: what may be a secret, before `@`, after `?` and `#`, or a key in the address's place, is
+/// masked.
+#[must_use]
+pub fn masked(address: &str) -> String {
+    if is_access_key(address) {
+        return "***".to_owned();
+    }
+    let (scheme, rest) = match address.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), address),
+    };
+    let (credentials, host) = rest.rsplit_once('@').map_or(("", rest), |(_, host)| ("***@", host));
+    let end = host.find(['?', '#']).map_or(host.len(), |at| at + 1);
+    format!("{scheme}{credentials}{}{}", &host[..end], if end < host.len() { "***" } else { "" })
 }
 
 /// Split off the port. A bare IPv6 address has none; what follows a second colon is ignored, as the original did.
@@ -174,6 +234,36 @@ mod tests {
         ] {
             assert_eq!(parsed(address, None), (host.to_owned(), port, tls), "{address}");
         }
+    }
+
+    #[test]
+    fn secrets_in_an_address_are_masked_and_told_where_they_belong() {
+        for (address, shown) in [
+            ("mqtt://app:KEY@host:1883", "mqtt://***@host:1883"),
+            ("app:KEY@host", "***@host"),
+            ("KEY@host:1883", "***@host:1883"),
+            ("mqtts://a@b:KE@Y@host", "mqtts://***@host"),
+            ("https://a:KEY@host/path?x=KEY", "https://***@host/path?***"),
+            ("ttn-account-v2.KEY", "***"),
+            ("NNSXS.KEY:1883", "***"),
+        ] {
+            assert_eq!(masked(address), shown);
+            let expected = if shown == "***" { "mixed up" } else { "app_id and access_key" };
+            let errors = [
+                Endpoint::parse(address, None).unwrap_err(),
+                Endpoint::parse_plain("handler_address", address, "host:port", 1, true).unwrap_err(),
+            ];
+            for error in errors.map(|error| error.to_string()) {
+                assert!(!error.contains("KE") && error.contains(shown) && error.contains(expected), "{error}");
+            }
+        }
+        for (address, shown) in [("mqtt://h?token=KEY", "mqtt://h?***"), ("h:1883#KEY", "h:1883#***"), ("h:1", "h:1")] {
+            assert_eq!(masked(address), shown);
+        }
+        let error = Endpoint::parse("http://h:80/api?token=KEY", None).unwrap_err().to_string();
+        assert!(!error.contains("KEY"), "{error}");
+        let error = Endpoint::parse("mqtt://h:1883?token=KEY", None).unwrap_err().to_string();
+        assert!(!error.contains("KEY"), "{error}");
     }
 
     #[test]

@@ -18,9 +18,11 @@ impl AppId {
     /// [`Error::Invalid`] when it is empty, longer than 512 bytes or contains `/`, `+`, `#` or a control character.
     pub fn new(id: impl Into<String>) -> Result<Self> {
         let id: String = id.into();
-        if id.is_empty() || id.len() > 512 || id.contains(['/', '+', '#']) || id.contains(char::is_control) {
+        let is_level =
+            !id.is_empty() && id.len() <= 512 && !id.contains(['/', '+', '#']) && !id.contains(char::is_control);
+        if !is_level || is_access_key(&id) {
             let expected = "an application ID without '/', '+', '#' and control characters, such as \"my-app\"";
-            return Err(Error::invalid("app_id", id, expected));
+            return Err(no_id("app_id", id, expected));
         }
         Ok(Self(id))
     }
@@ -52,7 +54,7 @@ impl DevId {
         if is_network_id(&id) {
             Ok(Self(id))
         } else {
-            Err(Error::invalid(
+            Err(no_id(
                 "dev_id",
                 id,
                 "2 to 36 lower-case letters and digits with single '-' or '_' between them, such as \"node-1\"",
@@ -89,6 +91,23 @@ pub fn is_network_id(id: &str) -> bool {
         }
     }
     (2..=36).contains(&letters) && !separated
+}
+
+/// What the access keys of The Things Network begin with, and those of its successor.
+const KEYS: [&str; 3] = ["ttn-account-v2.", "ttn-account.", "NNSXS."];
+
+/// Whether a text is an access key of these networks, as it may be where arguments are mixed up.
+#[must_use]
+pub fn is_access_key(text: &str) -> bool {
+    KEYS.iter().any(|start| text.starts_with(start))
+}
+
+/// An error for what stands in an ID's place; never shows a key.
+fn no_id(what: &'static str, id: String, expected: &'static str) -> Error {
+    if is_access_key(&id) {
+        return Error::invalid(what, "***", "an ID, not an access key: are the arguments mixed up?");
+    }
+    Error::invalid(what, id, expected)
 }
 
 /// A secret that logs in: shown as `***` by every formatter.
@@ -138,6 +157,12 @@ mod tests {
 
     #[test]
     fn a_key_never_shows() {
+        for key in ["ttn-account-v2.5ec7e7", "NNSXS.5ec7e7", "ttn-account.5ec7e7"] {
+            for error in [AppId::new(key).unwrap_err(), DevId::new(key).unwrap_err()] {
+                let text = error.to_string();
+                assert!(text.contains("mixed up") && !text.contains("5ec7e7"), "{text}");
+            }
+        }
         assert_eq!(format!("{:?}", AccessKey::new("secret")), "***");
     }
 }

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use super::error::OrRaise as _;
-use crate::endpoint::{Endpoint, Trust};
+use crate::endpoint::{Endpoint, Trust, masked};
 use crate::net;
 use crate::rpc::{DISCOVERY_PORT, addresses};
 use crate::sync::Mutex;
@@ -72,4 +72,11 @@ pub(super) fn lead(
 pub(super) fn is_led() -> bool {
     let lead = LEAD.lock();
     lead.discovery.is_some() || lead.mqtt.is_some()
+}
+
+/// An address as it may be shown in an error.
+#[pyfunction]
+#[pyo3(name = "_masked")]
+pub(super) fn masked_address(address: &str) -> String {
+    masked(address)
 }

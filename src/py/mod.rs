@@ -41,7 +41,7 @@ mod _native {
     #[pymodule_export]
     use super::face::{call_errors_from, makers_from, private_client_from, time_out_from};
     #[pymodule_export]
-    use super::lead::{is_led, lead};
+    use super::lead::{is_led, lead, masked_address};
     #[pymodule_export]
     use super::log::logged;
     #[pymodule_export]

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::endpoint::check_host;
 use crate::error::{Error, Result};
 
 /// What a connection is served on.
@@ -74,6 +75,7 @@ impl Bound {
     pub(super) async fn bind(host: &str, port: u16, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let fail =
             |error: std::io::Error| Error::Sandbox { reason: format!("cannot listen on {host}:{port}: {error}") };
+        check_host(host)?;
         let socket = TcpListener::bind((host, port)).await.map_err(fail)?;
         let address = socket.local_addr().map_err(fail)?;
         Ok(Self { address, socket, tls })

@@ -19,6 +19,9 @@ def _shut_down() -> None: ...
 def _lead(*, discovery: str | None = None, mqtt: str | None = None, ca_certs: str | None = None) -> None:
     """Lead clients that are given no address; what is ``None`` stays as it is. ``ca_certs`` is PEM text."""
 
+def _masked(address: str) -> str:
+    """Give an address as it may be shown in an error: without what may be a secret."""
+
 def _is_led() -> bool:
     """Whether clients that are given no address are led anywhere."""
 

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from thingslink._native import ConnectionLostError, MessageTooLargeError, ThingsTimeoutError, TlsError
+from thingslink._native import ConnectionLostError, MessageTooLargeError, ThingsTimeoutError, TlsError, _masked
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -51,7 +51,9 @@ class Server(NamedTuple):
         parts = urlsplit(url.strip())
         if "@" in parts.netloc:
             raise ValueError("host is not valid: it holds credentials, and a device is known by its token alone")
-        expected = f"host {url!r} is not valid: expected the URL of the server, such as https://thingsboard.example"
+        expected = (
+            f"host {_masked(url)!r} is not valid: expected the URL of the server, such as https://thingsboard.example"
+        )
         try:
             port = parts.port
         except ValueError:

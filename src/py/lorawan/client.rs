@@ -14,7 +14,7 @@ use super::callbacks::{Acknowledging, Served};
 use super::convert::downlink;
 use super::device::PyDeviceHandle;
 use crate::client::lorawan::Config;
-use crate::endpoint::{Endpoint, Trust};
+use crate::endpoint::{Endpoint, Trust, masked};
 use crate::ids::{AccessKey, AppId, DevId};
 use crate::py::arguments::{Aliases, Given, text};
 use crate::py::convert::{self, seconds, trust};
@@ -290,7 +290,8 @@ impl PyMqttClient {
         let Ok(Made { address, served }) = slf.get().made() else { return Ok(format!("<{class} without __init__>")) };
         let app_id = &served.client.config().app_id;
         let state = if serve::is_connected(served.as_ref()) { "connected" } else { "not connected" };
-        Ok(format!("<{class} app_id='{app_id}' mqtt_address='{}' {state}>", address.mqtt.lock()))
+        let mqtt_address = masked(&address.mqtt.lock());
+        Ok(format!("<{class} app_id='{app_id}' mqtt_address='{mqtt_address}' {state}>"))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

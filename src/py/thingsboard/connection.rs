@@ -13,7 +13,7 @@ use rustls::ClientConfig;
 use crate::backoff::Bounds;
 use crate::client::thingsboard::Connection;
 use crate::dialect::mqtt;
-use crate::endpoint::{Endpoint, Trust};
+use crate::endpoint::{Endpoint, Trust, check_host};
 use crate::ids::AccessKey;
 use crate::net::{self, Identity, Proxy, ProxyKind};
 use crate::py::arguments::wrong_type;
@@ -97,7 +97,14 @@ pub(in crate::py) struct PyProxy {
 #[pymethods]
 impl PyProxy {
     #[new]
-    fn new(kind: i64, host: String, port: u16, username: Option<String>, password: Option<String>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        kind: i64,
+        host: String,
+        port: u16,
+        username: Option<String>,
+        password: Option<String>,
+    ) -> PyResult<Self> {
         // PySocks' numbers.
         let kind = match kind {
             1 => ProxyKind::Socks4,
@@ -108,6 +115,7 @@ impl PyProxy {
                 return Err(PyValueError::new_err(text));
             }
         };
+        check_host(&host).or_raise(py)?;
         let login = username.map(|user| (user, AccessKey::new(password.unwrap_or_default())));
         Ok(Self { proxy: Proxy { kind, host, port, login } })
     }
@@ -129,16 +137,16 @@ impl PyPrepared {
         will: Option<&PyWill>,
         proxy: Option<&PyProxy>,
     ) -> PyResult<Self> {
-        if host.is_empty() || host.contains(char::is_whitespace) {
-            return Err(PyValueError::new_err("Invalid host."));
-        }
+        // The first words are the original's.
+        let endpoint = Endpoint::new(host, port, tls.is_some())
+            .map_err(|error| PyValueError::new_err(format!("Invalid host. {error}")))?;
         let keep_alive = seconds_or("keepalive", keep_alive, 120)?;
         if keep_alive.subsec_nanos() != 0 || keep_alive.as_secs() > 65_535 {
             let text = format!("keepalive {keep_alive:?} is not valid: expected whole seconds from 0 (off) to 65535");
             return Err(PyValueError::new_err(text));
         }
         let how = Connection {
-            endpoint: Endpoint { host: host.to_owned(), port, tls: tls.is_some() },
+            endpoint,
             tls: tls.map(|tls| tls.config.clone()),
             keep_alive,
             will: will.map(|will| will.will.clone()),

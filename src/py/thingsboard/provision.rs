@@ -27,7 +27,7 @@ pub(in crate::py) fn request_credentials<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
     let timeout: Duration = seconds("timeout", timeout)?;
     let request = Bytes::from(to_json(request)?);
-    let endpoint = Endpoint { host: host.to_owned(), port, tls: tls.is_some() };
+    let endpoint = Endpoint::new(host, port, tls.is_some()).or_raise(py)?;
     let tls = tls.map(|tls| tls.get().config.clone());
     log::prepare(py)?;
     let answer = runtime::process()?.wait(py, thingsboard::provision(endpoint, tls, request, timeout))?.or_raise(py)?;
