@@ -41,11 +41,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thingslink._rpc import ApplicationError, RpcError, StatusCode, SwitchedOffError
+    from thingslink._rpc import (
+        ApplicationDecodeError,
+        ApplicationError,
+        RpcDecodeError,
+        RpcError,
+        StatusCode,
+        SwitchedOffError,
+    )
     from thingslink.sandbox import Sandbox
 
 __all__ = [
     "ApplicationClient",
+    "ApplicationDecodeError",
     "ApplicationError",
     "ConnectionLostError",
     "DecodeError",
@@ -56,6 +64,7 @@ __all__ = [
     "MessageTooLargeError",
     "NotConnectedError",
     "QueueFullError",
+    "RpcDecodeError",
     "RpcError",
     "Sandbox",
     "SandboxError",
@@ -78,10 +87,22 @@ __all__ = [
 ]
 
 
-def _call_errors() -> tuple[type[RpcError], type[ApplicationError], type[SwitchedOffError]]:
+#: What `_rpc` has for users.
+_OF_CALLS = {
+    "ApplicationDecodeError",
+    "ApplicationError",
+    "RpcDecodeError",
+    "RpcError",
+    "StatusCode",
+    "SwitchedOffError",
+}
+
+
+def _call_errors() -> tuple[type[RpcError | ApplicationError], ...]:
     from thingslink import _rpc  # noqa: PLC0415
 
-    return _rpc.RpcError, _rpc.ApplicationError, _rpc.SwitchedOffError
+    decoding = _rpc.RpcDecodeError, _rpc.ApplicationDecodeError
+    return _rpc.RpcError, _rpc.ApplicationError, _rpc.SwitchedOffError, *decoding
 
 
 _call_errors_from(_call_errors)
@@ -93,7 +114,7 @@ def __getattr__(name: str) -> Any:
         from thingslink.sandbox import Sandbox  # noqa: PLC0415
 
         return Sandbox
-    if name in {"ApplicationError", "RpcError", "StatusCode", "SwitchedOffError"}:
+    if name in _OF_CALLS:
         from thingslink import _rpc  # noqa: PLC0415
 
         return getattr(_rpc, name)

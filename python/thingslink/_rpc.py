@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import socket
 
-from thingslink._native import ThingsError
+from thingslink._native import DecodeError, ThingsError
 
 #: Where users find these, and what tracebacks show.
 _PUBLIC = "thingslink"
@@ -103,3 +103,18 @@ class ApplicationError(ThingsError):
     def __str__(self) -> str:
         # The tuple's text: what programs over the original print and match.
         return str(self.args)
+
+
+class RpcDecodeError(RpcError, DecodeError):
+    """The answer to a call of discovery, or of a service's stub, cannot be decoded; the code is ``INTERNAL``."""
+
+    __module__ = _PUBLIC
+
+
+class ApplicationDecodeError(ApplicationError, DecodeError):
+    """The answer to a call of an ``ApplicationClient`` cannot be decoded; the code is ``INTERNAL``."""
+
+    __module__ = _PUBLIC
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: {self.details}"

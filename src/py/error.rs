@@ -130,6 +130,12 @@ fn call_error(py: Python<'_>, class: CallError, code: RpcCode, details: &str) ->
     }
 }
 
+/// An answer that cannot be read: a failed call as any other, which gRPC's own package calls internal, and an error of
+/// decoding.
+pub(super) fn unreadable_answer(py: Python<'_>, error: &Error) -> PyErr {
+    call_error(py, CallError::RpcDecode, RpcCode::Internal, &error.to_string())
+}
+
 /// A failed call as the original told it: `thingslink.ApplicationError`, with the call's own error as its cause.
 /// Errors that are none of a call stay as they are.
 pub(super) fn application_error(py: Python<'_>, error: PyErr, words: (&str, &str)) -> PyErr {
@@ -137,8 +143,9 @@ pub(super) fn application_error(py: Python<'_>, error: PyErr, words: (&str, &str
     // Ours, or those of whatever a program has put in the stub's place.
     let Ok(code) = value.call_method0("code").and_then(|code| code.getattr("name")) else { return error };
     let details = value.call_method0("details").ok();
-    let made =
-        face::call_error(py, CallError::Application).and_then(|class| class.call1((words.0, words.1, code, details)));
+    let is_decoding = MADE.get(py).is_some_and(|classes| error.is_instance(py, classes[DECODE].bind(py)));
+    let class = if is_decoding { CallError::ApplicationDecode } else { CallError::Application };
+    let made = face::call_error(py, class).and_then(|class| class.call1((words.0, words.1, code, details)));
     match made {
         Ok(exception) => {
             let exception = PyErr::from_value(exception);

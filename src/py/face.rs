@@ -73,6 +73,10 @@ pub(super) enum CallError {
     Application,
     /// `SwitchedOffError(code, details)`.
     SwitchedOff,
+    /// `RpcDecodeError(code, details)`.
+    RpcDecode,
+    /// `ApplicationDecodeError(doing, what, code, details)`.
+    ApplicationDecode,
 }
 
 /// One of these classes.

@@ -29,8 +29,10 @@ const PROBE: Duration = Duration::from_secs(20);
 const PROBE_ANSWER: Duration = Duration::from_secs(10);
 /// Largest reply.
 const REPLY: usize = 256 << 20;
-/// How long a call without a deadline is tried again while the server is at its rate limit.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a call may take that is given no time; as it was with the original, the server is not told of it.
+const UNTOLD: Duration = Duration::from_secs(60);
+/// No call takes longer: more is not to be expressed everywhere on the way.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// How often a call is sent again whose connection was lost.
 const AGAIN: u32 = 2;
 /// A connection that takes longer to be noticed as lost was not ended by its server: trying again would take as long.
@@ -53,7 +55,7 @@ pub enum Authority {
 /// What belongs to one call.
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
-    /// Longest time, connecting included; `None` for as long as the channel lives.
+    /// Longest time, connecting included; `None` for 60 s, which the server is not told of.
     pub timeout: Option<Duration>,
     /// Who is speaking.
     pub authority: Authority,
@@ -146,20 +148,14 @@ impl Channel {
     }
 
     async fn insist(&self, method: &Method, message: Bytes, options: &CallOptions) -> Result<Reply> {
-        let deadline_at = options.timeout.map(|timeout| Instant::now() + timeout);
-        let give_up = deadline_at.unwrap_or_else(|| Instant::now() + PATIENCE);
+        let give_up = Instant::now() + options.timeout.unwrap_or(UNTOLD).min(LONGEST);
         let mut backoff = Backoff::new(RETRY, fastrand::Rng::new());
         let (mut again, begun) = (AGAIN, Instant::now());
         loop {
-            let left = deadline_at.map(|at| at.saturating_duration_since(Instant::now()));
+            let left = options.timeout.map(|_| give_up.saturating_duration_since(Instant::now()));
             let attempt = self.attempt(method, message.clone(), options, left);
-            let outcome = match deadline_at {
-                Some(at) => timeout_at(at, attempt)
-                    .await
-                    .unwrap_or_else(|_| Err(Failure { error: deadline(), fate: Fate::Settled })),
-                None => attempt.await,
-            };
-            let failure = match outcome {
+            let too_late = |_| Err(Failure { error: deadline(), fate: Fate::Settled });
+            let failure = match timeout_at(give_up, attempt).await.unwrap_or_else(too_late) {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };

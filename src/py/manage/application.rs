@@ -64,9 +64,9 @@ impl PyApplicationClient {
         signature = (
             app_id, access_key=Given(None), handler_address=Given(None), cert_content=None,
             discovery_address=None, *, insecure_channel=false, token=None,
-            discovery_certificate=None, **aliases
+            discovery_certificate=None, timeout=None, **aliases
         ),
-        text_signature = "(app_id, access_key, handler_address='', cert_content='', discovery_address='discovery.thethings.network:1900', *, insecure_channel=False, token=None, discovery_certificate=None, **aliases)"
+        text_signature = "(app_id, access_key, handler_address='', cert_content='', discovery_address='discovery.thethings.network:1900', *, insecure_channel=False, token=None, discovery_certificate=None, timeout=None, **aliases)"
     )]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new<'py>(
@@ -79,6 +79,7 @@ impl PyApplicationClient {
         insecure_channel: bool,
         token: Option<Bound<'py, PyAny>>,
         discovery_certificate: Option<Bound<'py, PyAny>>,
+        timeout: Option<Bound<'py, PyAny>>,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Self> {
         let mut aliases = Aliases::new("ApplicationClient", aliases);
@@ -94,7 +95,7 @@ impl PyApplicationClient {
             // What is given as the certificate does not count then: programs of the original pass anything here.
             let certificate = pem("discovery_certificate", discovery_certificate.as_ref())?;
             let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
-            let announcement = PyDiscoveryClient::announcement(py, &app_id, &discovery, None)?.wait(py)?;
+            let announcement = PyDiscoveryClient::announcement(py, &app_id, &discovery, timeout.as_ref())?.wait(py)?;
             announced_server(&announcement, insecure_channel)?
         } else {
             let certificate = pem("cert_content", cert_content.as_ref())?;

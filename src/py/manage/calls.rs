@@ -12,7 +12,7 @@ use super::identity::Identity;
 use super::refused::{GET_DEVICE, GET_DEVICES, SET_APPLICATION, Words};
 use super::stub::{Answer, Call, Connection, deadline, invoke, message, method};
 use crate::ids::DevId;
-use crate::py::error::{OrRaise as _, application_error};
+use crate::py::error::{application_error, unreadable_answer};
 use crate::py::face;
 use crate::py::prepared::Prepared;
 use crate::py::proto::{Place, PyRepeated};
@@ -23,6 +23,10 @@ use crate::sync::Mutex;
 pub(super) const MANAGER: &str = "handler.ApplicationManager";
 /// The service of device addresses.
 pub(super) const ADDRESSES: &str = "lorawan.DevAddrManager";
+
+fn service_of(method: &str) -> &'static str {
+    if matches!(method, "GetPrefixes" | "GetDevAddr") { ADDRESSES } else { MANAGER }
+}
 
 /// An application, who asks for it, and the way to its handler.
 pub(super) struct Calls {
@@ -56,10 +60,9 @@ impl Calls {
         timeout: Option<Duration>,
         metadata: Vec<(&'static str, String)>,
     ) -> PyResult<Prepared<Answer>> {
-        let (service, client) = match name {
-            "GetPrefixes" | "GetDevAddr" => (ADDRESSES, self.addresses.clone_ref(py).into_bound(py)),
-            _ => (MANAGER, self.client.lock().clone_ref(py).into_bound(py)),
-        };
+        let service = service_of(name);
+        let client = if service == ADDRESSES { self.addresses.clone_ref(py) } else { self.client.lock().clone_ref(py) };
+        let client = client.into_bound(py);
         let call = Call { timeout, authority: self.identity().authority(), metadata };
         let answer = invoke(py, &client, &method(service, name)?, request, call);
         Prepared::settle(py, answer, move |py, answer| {
@@ -87,9 +90,11 @@ impl Calls {
         request: DynamicMessage,
         timeout: Option<Duration>,
     ) -> PyResult<Prepared<Py<PyAny>>> {
-        let asked = method(MANAGER, name)?;
+        let asked = method(service_of(name), name)?;
         let answer = self.call(py, words, name, request, timeout)?;
-        answer.map(py, move |py, answer| answer.into_object(py, &asked))
+        answer.map(py, move |py, answer| {
+            answer.into_object(py, &asked).map_err(|error| application_error(py, error, words))
+        })
     }
 
     /// Call, and give the answer as a message to go on with.
@@ -101,9 +106,11 @@ impl Calls {
         request: DynamicMessage,
         timeout: Option<Duration>,
     ) -> PyResult<Prepared<DynamicMessage>> {
-        let asked = method(MANAGER, name)?;
+        let asked = method(service_of(name), name)?;
         let answer = self.call(py, words, name, request, timeout)?;
-        answer.map(py, move |py, answer| answer.into_message(py, &asked))
+        answer.map(py, move |py, answer| {
+            answer.into_message(py, &asked).map_err(|error| application_error(py, error, words))
+        })
     }
 
     /// Call for what the call does; its answer is no news.
@@ -176,7 +183,9 @@ impl Calls {
         answer.map(py, |py, answer| match answer {
             Answer::Reply(reply) => {
                 let total = reply.metadata.get("total").and_then(|total| total.parse().ok());
-                let found = py.detach(|| elements("handler.DeviceList", reply.message)).or_raise(py)?;
+                let found = py
+                    .detach(|| elements("handler.DeviceList", reply.message))
+                    .map_err(|error| application_error(py, unreadable_answer(py, &error), GET_DEVICES))?;
                 let of = descriptor("handler.Device");
                 let places = found.into_iter().map(|bytes| Place::encoded(of.clone(), bytes)).collect();
                 Ok(Py::new(py, PyRepeated::whole(of, places, total))?.into_any())

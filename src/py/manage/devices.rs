@@ -8,12 +8,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use super::application::PyApplicationClient;
-use super::calls::{ADDRESSES, Calls};
+use super::calls::Calls;
 use super::dictionary;
 use super::functions::frame_port;
 use super::pages::PyDevicePages;
 use super::refused::{DELETE_DEVICE, GET_ADDRESS, GET_DEVICE, GET_PREFIXES, REGISTER_DEVICE, SIMULATE, UPDATE_DEVICE};
-use super::stub::{deadline, message, method};
+use super::stub::{deadline, message};
 use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{exact_bytes, frame_bytes};
@@ -33,9 +33,7 @@ impl Calls {
     fn dev_addr(&self, py: Python<'_>, usage: Vec<String>, timeout: Option<Duration>) -> PyResult<Prepared<Vec<u8>>> {
         let mut request = message("lorawan.DevAddrRequest", &[]);
         request.set_field_by_name("usage", Value::List(usage.into_iter().map(Value::String).collect()));
-        let asked = method(ADDRESSES, "GetDevAddr")?;
-        self.call(py, GET_ADDRESS, "GetDevAddr", request, timeout)?.map(py, move |py, answer| {
-            let answer = answer.into_message(py, &asked)?;
+        self.read(py, GET_ADDRESS, "GetDevAddr", request, timeout)?.map(py, |_, answer| {
             let address = answer.get_field_by_name("dev_addr");
             Ok(address.and_then(|address| address.as_bytes().map(|bytes| bytes.to_vec())).unwrap_or_default())
         })
@@ -235,10 +233,9 @@ impl PyApplicationClient {
     #[pyo3(signature = (*, timeout=None))]
     fn prefixes<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let request = message("lorawan.PrefixesRequest", &[]);
-        let (asked, timeout) = (method(ADDRESSES, "GetPrefixes")?, Calls::timeout(py, timeout.as_ref())?);
-        let answer = self.calls.call(py, GET_PREFIXES, "GetPrefixes", request, timeout)?;
-        let prefixes = answer.map(py, move |py, answer| answer.into_object(py, &asked)?.getattr(py, "prefixes"))?;
-        self.face.give(py, prefixes)
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        let answer = self.calls.ask(py, GET_PREFIXES, "GetPrefixes", request, timeout)?;
+        self.face.give(py, answer.map(py, |py, answer| answer.getattr(py, "prefixes"))?)
     }
 
     /// Get a random device address for a usage, such as ``["abp"]``: 4 bytes.

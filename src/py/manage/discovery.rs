@@ -10,7 +10,7 @@ use super::stub::{Answer, Call, Connection, PyStub, deadline, invoke, message, m
 use crate::endpoint::Trust;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::exact_bytes;
-use crate::py::error::OrRaise as _;
+use crate::py::error::{OrRaise as _, unreadable_answer};
 use crate::py::lead::Lead;
 use crate::py::prepared::{Face, Prepared};
 use crate::py::proto::{Place, PyRepeated};
@@ -191,7 +191,8 @@ impl PyDiscoveryClient {
         let list = answer.map(py, |py, answer| match answer {
             Answer::Reply(reply) => {
                 let of = descriptor("discovery.Announcement");
-                let found = elements("discovery.AnnouncementsResponse", reply.message).or_raise(py)?;
+                let found = elements("discovery.AnnouncementsResponse", reply.message)
+                    .map_err(|error| unreadable_answer(py, &error))?;
                 let places = found.into_iter().map(|bytes| Place::encoded(of.clone(), bytes)).collect();
                 Ok(Py::new(py, PyRepeated::whole(of, places, None))?.into_any())
             }

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::ids::AccessKey;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::seconds;
-use crate::py::error::OrRaise as _;
+use crate::py::error::{OrRaise as _, unreadable_answer};
 use crate::py::prepared::Prepared;
 use crate::py::proto::{Place, PyMessage, wrap};
 use crate::py::runtime::{self, Process};
@@ -156,12 +156,16 @@ impl PyMethod {
             }
         }
         let reply = self.connection.call(py, &self.method, message.encode_to_vec().into(), options)?.wait(py)?;
-        wrap(py, Place::new(decode(&self.method.output(), reply.message).or_raise(py)?))
+        wrap(py, Place::new(read(py, &self.method, reply)?))
     }
 
     fn __repr__(&self) -> String {
         format!("<ServiceMethod {}>", self.method.path())
     }
+}
+
+fn read(py: Python<'_>, method: &Method, reply: Reply) -> PyResult<DynamicMessage> {
+    decode(&method.output(), reply.message).map_err(|error| unreadable_answer(py, &error))
 }
 
 /// A deadline that was given.
@@ -194,9 +198,7 @@ impl Answer {
     /// As an object for users.
     pub(super) fn into_object(self, py: Python<'_>, method: &Method) -> PyResult<Py<PyAny>> {
         match self {
-            Self::Reply(reply) => {
-                wrap(py, Place::new(decode(&method.output(), reply.message).or_raise(py)?)).map(Bound::unbind)
-            }
+            Self::Reply(reply) => wrap(py, Place::new(read(py, method, reply)?)).map(Bound::unbind),
             Self::Other(object) => Ok(object),
         }
     }
@@ -204,7 +206,7 @@ impl Answer {
     /// As a message to go on with.
     pub(super) fn into_message(self, py: Python<'_>, method: &Method) -> PyResult<DynamicMessage> {
         match self {
-            Self::Reply(reply) => decode(&method.output(), reply.message).or_raise(py),
+            Self::Reply(reply) => read(py, method, reply),
             Self::Other(object) => message_of(object.bind(py), &method.output()),
         }
     }
