@@ -26,6 +26,22 @@ class MessageInfo:
     def is_published(self) -> bool:
         """Whether the message is written (QoS 0) or acknowledged (QoS 1)."""
 
+@final
+class ResultCode:
+    """A code that is a number and can be called for it: the generations of the API differ in that."""
+
+    def __call__(self) -> int: ...
+    def __int__(self) -> int: ...
+    def __index__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __lt__(self, value: int, /) -> bool: ...
+    def __le__(self, value: int, /) -> bool: ...
+    def __gt__(self, value: int, /) -> bool: ...
+    def __ge__(self, value: int, /) -> bool: ...
+
 class TBPublishInfo:
     """What became of a send: one message, or several when it was split.
 
@@ -59,8 +75,11 @@ class TBPublishInfo:
     @property
     def messageInfo(self) -> Any:
         """``message_info`` as the first generation spelled it."""
-    def rc(self) -> int:
-        """The first code that is not 0, without waiting; 0 while nothing has failed."""
+    @property
+    def rc(self) -> ResultCode:
+        """The first code that is not 0, without waiting; 0 while nothing has failed. To be called, or compared."""
+    def wait_for_publish(self, timeout: _Seconds | None = None) -> None:
+        """Wait until everything is written (QoS 0) or acknowledged (QoS 1), at most ``timeout`` seconds."""
     def mid(self) -> Any:
         """The message IDs, 1 to 65535, one for each message."""
     def get(self, timeout: _Seconds | None = None) -> int:
@@ -433,9 +452,13 @@ class GatewayClient(DeviceClient):
     ) -> TBPublishInfo | None:
         """Answer a call to a device with anything that JSON can express."""
     def gw_claim(
-        self, device_name: str, secret_key: str, duration: int, claiming_request: dict[str, Any] | None = None
+        self,
+        device_name: str | None = None,
+        secret_key: str | None = None,
+        duration: int | None = None,
+        claiming_request: dict[str, Any] | None = None,
     ) -> TBPublishInfo:
-        """Let a user claim a device with this key within ``duration`` milliseconds."""
+        """Let a user claim a device with this key within ``duration`` milliseconds; or several, by a whole request."""
     def get_subscriptions_in_progress(self) -> bool:
         """Whether the subscriptions of the connection are still to be answered."""
 

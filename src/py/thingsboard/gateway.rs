@@ -2,6 +2,7 @@
 //! (`thingslink/thingsboard/gateway.py`) over this one and `TBDeviceMqttClient`.
 
 use bytes::Bytes;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -261,18 +262,22 @@ impl PyGatewayClient {
     }
 
     /// Let a user claim a device with this key within ``duration`` milliseconds.
-    #[pyo3(signature = (device_name, secret_key, duration, claiming_request=None))]
+    #[pyo3(signature = (device_name=None, secret_key=None, duration=None, claiming_request=None))]
     fn gw_claim(
         slf: &Bound<'_, Self>,
-        device_name: &Bound<'_, PyAny>,
-        secret_key: &Bound<'_, PyAny>,
-        duration: &Bound<'_, PyAny>,
+        device_name: Option<Bound<'_, PyAny>>,
+        secret_key: Option<Bound<'_, PyAny>>,
+        duration: Option<Bound<'_, PyAny>>,
         claiming_request: Option<Bound<'_, PyAny>>,
     ) -> PyResult<PyPublishInfo> {
         let body = if let Some(request) = claiming_request {
             PyDeviceClient::body("the claim", &request)?
         } else {
-            let name = self::device_name("device_name", device_name)?;
+            let (Some(device_name), Some(secret_key), Some(duration)) = (device_name, secret_key, duration) else {
+                let text = "gw_claim() needs device_name, secret_key and duration, or a claiming_request";
+                return Err(PyTypeError::new_err(text));
+            };
+            let name = self::device_name("device_name", &device_name)?;
             let (message, claim) = (PyDict::new(slf.py()), PyDict::new(slf.py()));
             claim.set_item("secretKey", secret_key)?;
             claim.set_item("durationMs", duration)?;

@@ -30,6 +30,6 @@ pub(super) use gateway::PyGatewayClient;
 pub(super) use json::to_json_bytes;
 pub(super) use mqtt_handle::PyMqttHandle;
 pub(super) use provision::request_credentials;
-pub(super) use publish_info::{PyMessageInfo, PyPublishInfo};
+pub(super) use publish_info::{PyMessageInfo, PyPublishInfo, PyResultCode};
 pub(super) use rate_limit::{PyRateLimit, PyTokenBucket, set_percentage};
 pub(super) use telemetry::split_entries;

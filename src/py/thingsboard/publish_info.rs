@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::pyclass::CompareOp;
 use pyo3::types::{PyDict, PyList};
 
 use super::logger;
@@ -100,6 +101,21 @@ impl PyPublishInfo {
         Self { source: Source::Ours { client, sent, patience } }
     }
 
+    fn code(&self, py: Python<'_>) -> PyResult<i64> {
+        match &self.source {
+            Source::Ours { sent, .. } => Ok(first_failure(sent).into()),
+            Source::Given(info) => {
+                for info in infos(info.bind(py))? {
+                    match code_of(&info)? {
+                        0 => {}
+                        code => return Ok(code),
+                    }
+                }
+                Ok(0)
+            }
+        }
+    }
+
     /// What becomes of its first message.
     pub(super) fn ticket(&self) -> Option<Arc<Ticket>> {
         match &self.source {
@@ -133,6 +149,46 @@ fn infos<'py>(given: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
 fn code_of(info: &Bound<'_, PyAny>) -> PyResult<i64> {
     let code = info.getattr("rc")?;
     code.extract().or_else(|_| code.getattr("value")?.extract())
+}
+
+/// A code that is a number and can be called for it: the generations of the API differ in that.
+#[pyclass(frozen, name = "ResultCode", module = "thingslink.tb_device_mqtt")]
+pub(in crate::py) struct PyResultCode(i64);
+
+#[pymethods]
+impl PyResultCode {
+    fn __call__(&self) -> i64 {
+        self.0
+    }
+
+    fn __int__(&self) -> i64 {
+        self.0
+    }
+
+    fn __index__(&self) -> i64 {
+        self.0
+    }
+
+    fn __bool__(&self) -> bool {
+        self.0 != 0
+    }
+
+    /// That of an equal number.
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        self.0.into_pyobject(py)?.hash()
+    }
+
+    fn __richcmp__<'py>(&self, other: &Bound<'py, PyAny>, op: CompareOp) -> PyResult<Bound<'py, PyAny>> {
+        let py = other.py();
+        match other.extract::<i64>() {
+            Ok(other) => Ok(op.matches(self.0.cmp(&other)).into_pyobject(py)?.to_owned().into_any()),
+            Err(_) => Ok(py.NotImplemented().into_bound(py)),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        self.0.to_string()
+    }
 }
 
 #[pymethods]
@@ -236,20 +292,17 @@ impl PyPublishInfo {
         self.message_info(py)
     }
 
-    /// The first code that is not 0, without waiting; 0 while nothing has failed.
-    fn rc(&self, py: Python<'_>) -> PyResult<i64> {
-        match &self.source {
-            Source::Ours { sent, .. } => Ok(first_failure(sent).into()),
-            Source::Given(info) => {
-                for info in infos(info.bind(py))? {
-                    match code_of(&info)? {
-                        0 => {}
-                        code => return Ok(code),
-                    }
-                }
-                Ok(0)
-            }
-        }
+    /// The first code that is not 0, without waiting; 0 while nothing has failed. To be called, or compared as it is.
+    #[getter]
+    fn rc(&self, py: Python<'_>) -> PyResult<PyResultCode> {
+        Ok(PyResultCode(self.code(py)?))
+    }
+
+    /// Wait until everything is written (QoS 0) or acknowledged (QoS 1), at most ``timeout`` seconds.
+    #[pyo3(signature = (timeout=None))]
+    fn wait_for_publish(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        self.get(py, timeout)?;
+        Ok(())
     }
 
     /// The message IDs, 1 to 65535, one for each message.
@@ -293,7 +346,7 @@ impl PyPublishInfo {
                         logger::log(py, "error", &format!("Error while waiting for publish: {}", error.value(py)));
                     }
                 }
-                self.rc(py)
+                self.code(py)
             }
         }
     }
@@ -319,6 +372,6 @@ impl PyPublishInfo {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("TBPublishInfo(mid={}, rc={})", self.mid(py)?.repr()?, self.rc(py)?))
+        Ok(format!("TBPublishInfo(mid={}, rc={})", self.mid(py)?.repr()?, self.code(py)?))
     }
 }

@@ -12,7 +12,7 @@ from harness import PATIENCE
 from thingslink import tb_device_mqtt, tb_gateway_mqtt
 from thingslink.sandbox import ThingsBoard
 
-from .conftest import TOKEN, Calls
+from .conftest import GATEWAY_TOKEN, TOKEN, Calls
 
 PROGRAM = """
 import sys
@@ -158,3 +158,18 @@ def test_subclasses_may_hear_of_the_end_of_a_connection(server: ThingsBoard, cal
     client = Watched(server.host, server.port, TOKEN)
     client.connect(lambda *_: client.disconnect())
     assert calls.next()[3] == 0
+
+
+def test_results_of_every_generation(server: ThingsBoard) -> None:
+    client = tb_gateway_mqtt.TBGatewayMqttClient(server.host, server.port, GATEWAY_TOKEN)
+    client.connect()
+    info = client.gw_claim("Pump 1", "s3", 5)
+    info.wait_for_publish()
+    # Once it was a number, now it is called.
+    assert info.rc == 0 and info.rc() == 0 and not info.rc and info.rc != 4 and info.rc < 1 and f"{info.rc}" == "0"
+    assert {0: "sent"}[info.rc] == "sent" and info.rc == client.gw_claim(claiming_request={"P": {}}).rc  # type: ignore[index]
+    with pytest.raises(TypeError, match="claiming_request"):
+        client.gw_claim("Pump 1")
+    client.disconnect()
+    client.stop()
+    assert client.send_telemetry({"a": 1}).rc == tb_device_mqtt.TBPublishInfo.TB_ERR_NO_CONN
