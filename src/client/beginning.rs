@@ -1,6 +1,7 @@
 //! A client's first session while it is being opened.
 
-use super::line::{Inner, Platform};
+use super::line::Inner;
+use super::platform::Platform;
 
 /// A first session that is being opened. If that is given up in the middle, by `close` or by Ctrl-C, there is none.
 pub(super) struct Beginning<'i, P: Platform>(&'i Inner<P>);

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::line::{Inner, Platform};
+use super::line::Inner;
+use super::platform::Platform;
 use super::stats::add;
 use super::{Body, Delivery, Incoming};
 use crate::error::Error;
@@ -107,6 +109,10 @@ impl<P: Platform> Sink for Inlet<P> {
 
     fn room(&self) -> &Notify {
         &self.room
+    }
+
+    fn rest(&self) -> Duration {
+        self.client.upgrade().map_or(Duration::ZERO, |client| client.platform.rest())
     }
 }
 

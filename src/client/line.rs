@@ -14,40 +14,13 @@ use tokio::time::Instant;
 use super::beginning::Beginning;
 use super::inlet::{Hold, Inlet};
 use super::online::Online;
+use super::platform::Platform;
 use super::stats::{Counters, add, read};
 use super::wanted::{News, Wanted};
 use super::wish::{Call, Wishes};
 use super::{Delivery, Stats};
 use crate::error::{Error, Result};
-use crate::session::{
-    Event, Gate, Mailbox, MailboxLimits, Options, Outbox, OutboxLimits, Receipt, Session, Subscriptions,
-};
-
-/// What is particular to the clients of one platform.
-pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
-    /// Deliveries that only its clients have.
-    type Own: fmt::Debug + Send + 'static;
-    /// Whether closing waits until the consumer has been told of it.
-    const AWAITS_FAREWELL: bool;
-    /// What its clients send, in the plural.
-    const SENT: &'static str;
-    /// Whether every message should be JSON.
-    const JSON_ONLY: bool;
-
-    /// What holds back messages whose sender did not wait for the server's limits.
-    fn gate(&self) -> Option<Arc<dyn Gate>> {
-        None
-    }
-
-    /// What a session tells, before anybody else hears of it; on the session's own task.
-    fn overhear(&self, _event: &Event, _outbox: &Outbox) {}
-
-    /// A session begins that follows no other one.
-    fn begin(&self, _outbox: &Outbox) {}
-
-    /// Largest packet taken in, in bytes.
-    fn max_incoming_bytes(&self) -> usize;
-}
+use crate::session::{Mailbox, MailboxLimits, Options, Outbox, OutboxLimits, Receipt, Session, Subscriptions};
 
 /// A client. Cheap to clone; all clones are the same client.
 pub struct Line<P: Platform> {

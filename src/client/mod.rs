@@ -6,13 +6,15 @@ mod inlet;
 mod line;
 pub mod lorawan;
 mod online;
+mod platform;
 mod stats;
 pub mod thingsboard;
 mod wanted;
 mod wish;
 
 pub use delivery::{Body, Delivery, Incoming};
-pub use line::{Line, Platform};
+pub use line::Line;
 pub use online::Online;
+pub use platform::Platform;
 pub use stats::Stats;
 pub use wanted::Wanted;

@@ -133,7 +133,7 @@ impl Driver {
                 return self.tell(Event::Ended);
             }
             again = true;
-            if self.pause(delay).await.is_err() {
+            if self.pause(delay.max(self.sink.rest())).await.is_err() {
                 return;
             }
         }

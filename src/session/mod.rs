@@ -194,6 +194,10 @@ pub trait Sink: Send + Sync + 'static {
     fn has_room(&self) -> bool;
     /// Notified when there is room again.
     fn room(&self) -> &Notify;
+    /// How long the next login has to wait, whatever the delays between attempts are.
+    fn rest(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The order to the driver: write and wait for what is accepted, at most until then; then part in the way of the

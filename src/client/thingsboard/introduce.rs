@@ -11,8 +11,8 @@ use crate::dialect::thingsboard::names;
 use crate::session::Outbox;
 
 /// What the server charges as messages before a client says anything: the opening of the session, and the subscriptions
-/// to attributes and to calls.
-const OPENING: f64 = 3.0;
+/// to attributes and to calls. A subscription over the limit is granted, and not carried out.
+pub(super) const OPENING: f64 = 3.0;
 
 impl Device {
     /// The question for the session's limits, which everything else keeps to; then the devices behind the gateway.

@@ -11,13 +11,14 @@ mod sending;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use tokio::sync::Notify;
 
 use self::announced::Announced;
 pub use self::announced::announcement;
+use self::introduce::OPENING;
 use self::meters::{LEARNING, Toll, Tolls};
 pub use self::meters::{Meter, Meters, Traffic};
 use self::numbers::Numbers;
@@ -125,6 +126,10 @@ impl Platform for Device {
         Some(self.tolls.clone())
     }
 
+    fn rest(&self) -> Duration {
+        self.tolls.own.messages.limit().refilled(OPENING, Instant::now()).min(LONGEST_REST)
+    }
+
     fn begin(&self, outbox: &Outbox) {
         if outbox.is_empty() {
             // What waits to be sent again may be a request: its number must not come twice.
@@ -136,6 +141,9 @@ impl Platform for Device {
         MAX_INCOMING_BYTES
     }
 }
+
+/// Longest wait for the tokens that a login costs: the count is ours, not the server's.
+const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Largest packet taken in: a firmware package may come in one piece.
 const MAX_INCOMING_BYTES: usize = 256 << 20;

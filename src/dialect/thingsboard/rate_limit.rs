@@ -228,7 +228,12 @@ impl RateLimit {
     pub fn time_to(&mut self, amount: f64, now: Instant) -> Duration {
         self.learning = self.learning.filter(|until| *until > now);
         let learning = self.learning.map_or(Duration::ZERO, |until| until - now);
-        self.buckets.values_mut().map(|bucket| bucket.time_to(amount, now)).fold(learning, Duration::max)
+        self.refilled(amount, now).max(learning)
+    }
+
+    /// The same without a thought for limits that are still to be told.
+    pub fn refilled(&mut self, amount: f64, now: Instant) -> Duration {
+        self.buckets.values_mut().map(|bucket| bucket.time_to(amount, now)).max().unwrap_or_default()
     }
 
     /// The smallest capacity; `None` without a limit.

@@ -44,6 +44,8 @@ class LimitedServer(RawServer):
         self.taken: list[tuple[str, Any]] = []
         #: What was answered by ending the connection: the topic, or the filter.
         self.ended: list[str] = []
+        #: Logins and subscriptions over the limit.
+        self.unheeded = 0
         #: Connections are cut when so many more messages were taken.
         self.cut_after: int | None = None
 
@@ -72,8 +74,10 @@ class LimitedServer(RawServer):
         try:
             while packet := read_packet(connection):
                 if packet[0] & 0xF0 != 0x30:
-                    if packet[0] == 0x10 or b"me/attributes\x01" in packet or b"rpc/request/+" in packet:
-                        self._charge("messages")
+                    opens = packet[0] == 0x10 or b"me/attributes\x01" in packet or b"rpc/request/+" in packet
+                    if opens and not self._charge("messages"):
+                        # Granted all the same, and not carried out.
+                        self.unheeded += 1
                     connection.sendall(self._answer(packet))
                     continue
                 length = 1

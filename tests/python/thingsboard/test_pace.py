@@ -44,6 +44,17 @@ def test_a_limit_that_is_tightened_while_connected_is_learnt_and_kept(limited: L
     assert len(limited.connections) <= 3 and len(limited.ended) <= 2
 
 
+def test_a_login_waits_until_its_subscriptions_can_be_paid(limited: LimitedServer, connected: Maker) -> None:
+    """What is subscribed to over the limit is granted, and not carried out."""
+    limited.limit(messages="12:6")
+    client = connected(client_of(limited))
+    for number in range(7):
+        assert client.claim(f"secret {number}").get(timeout=PATIENCE) == 0
+    limited.connections[-1].shutdown(socket.SHUT_RDWR)
+    assert client.claim("later").get(timeout=PATIENCE) == 0
+    assert limited.unheeded == 0 and limited.ended == [] and len(limited.connections) == 2
+
+
 def test_all_devices_are_announced_again_at_the_server_s_pace(
     limited: LimitedServer, connected: Maker, eventually: Eventually
 ) -> None:

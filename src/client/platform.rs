@@ -1,0 +1,38 @@
+//! What the clients of one platform add to a client's life.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::session::{Event, Gate, Outbox};
+
+/// What is particular to the clients of one platform.
+pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
+    /// Deliveries that only its clients have.
+    type Own: fmt::Debug + Send + 'static;
+    /// Whether closing waits until the consumer has been told of it.
+    const AWAITS_FAREWELL: bool;
+    /// What its clients send, in the plural.
+    const SENT: &'static str;
+    /// Whether every message should be JSON.
+    const JSON_ONLY: bool;
+
+    /// What holds back messages whose sender did not wait for the server's limits.
+    fn gate(&self) -> Option<Arc<dyn Gate>> {
+        None
+    }
+
+    /// What a session tells, before anybody else hears of it; on the session's own task.
+    fn overhear(&self, _event: &Event, _outbox: &Outbox) {}
+
+    /// How long the server's limits keep from logging in anew.
+    fn rest(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// A session begins that follows no other one.
+    fn begin(&self, _outbox: &Outbox) {}
+
+    /// Largest packet taken in, in bytes.
+    fn max_incoming_bytes(&self) -> usize;
+}
