@@ -150,16 +150,3 @@ fn as_short_as_it_is(number: f64) -> f64 {
     let narrow = number as f32;
     narrow.to_string().parse().unwrap_or(number)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn narrow_floats_have_no_digits_of_wide_ones() {
-        for (narrow, expected) in [(0.1_f32, 0.1_f64), (21.5, 21.5), (-1e-7, -1e-7), (3.4e38, 3.4e38)] {
-            assert_eq!(as_short_as_it_is(f64::from(narrow)).to_bits(), expected.to_bits());
-        }
-        assert!(as_short_as_it_is(f64::NAN).is_nan() && as_short_as_it_is(f64::INFINITY).is_infinite());
-    }
-}

@@ -73,6 +73,9 @@ def sent(device: TBDeviceMqttClient, server: ThingsBoard) -> Callable[[Any], str
         # The server stores a number with 17 digits after the point as text: a narrow float has only those that tell it.
         (np.float32(0.1), "0.1"),
         (np.float32(21.5), "21.5"),
+        (np.float32(-1e-7), "-1e-7"),
+        (np.float32(3e38), "3e+38"),
+        (np.float32("inf"), "null"),
         (np.float64(0.1), "0.1"),
         (np.longdouble("0.25"), "0.25"),
         (np.float16(2.5), "2.5"),
