@@ -92,8 +92,9 @@ class TBPublishInfo:
 
         Returns:
             ``TB_ERR_SUCCESS``; ``TB_ERR_AGAIN`` while an acknowledgement is missing, ``TB_ERR_NO_CONN`` when there is
-            no connection; for a refusal of the server (MQTT 5) ``TB_ERR_ACL_DENIED`` (not authorised), ``TB_ERR_INVAL``
-            (topic or payload), ``TB_ERR_QUEUE_SIZE`` (quota), ``TB_ERR_PAYLOAD_SIZE`` or ``TB_ERR_UNKNOWN``.
+            no connection, ``TB_ERR_AUTH`` at once while the server refuses the login; for a refusal of the server
+            (MQTT 5) ``TB_ERR_ACL_DENIED`` (not authorised), ``TB_ERR_INVAL`` (topic or payload),
+            ``TB_ERR_QUEUE_SIZE`` (quota), ``TB_ERR_PAYLOAD_SIZE`` or ``TB_ERR_UNKNOWN``.
         """
     def is_published(self) -> bool:
         """Whether every message is acknowledged (QoS 1) or written (QoS 0), without waiting."""

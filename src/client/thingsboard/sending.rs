@@ -62,7 +62,7 @@ impl Sending {
 
     /// What is left is not sent.
     fn give_up(mut self, code: PublishCode) -> Sent {
-        tracing::error!(topic = %self.topic, ?code, parts = self.parts.len(), "not sent");
+        tracing::debug!(topic = %self.topic, ?code, parts = self.parts.len(), "not sent");
         self.refused.get_or_insert(code);
         self.end()
     }
@@ -91,7 +91,7 @@ impl Sending {
                 Err(Error::Full { .. }) => return Err(Obstacle::Full),
                 Err(error) => {
                     // The rest of the parts may fit.
-                    tracing::error!(topic = %self.topic, %error, "not sent");
+                    tracing::debug!(topic = %self.topic, %error, "not sent");
                     self.refused.get_or_insert(PublishCode::PayloadSize);
                 }
             }

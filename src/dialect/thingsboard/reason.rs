@@ -20,6 +20,17 @@ pub enum PublishCode {
 }
 
 impl PublishCode {
+    /// Why a message with this code was not sent.
+    #[must_use]
+    pub fn why_unsent(self) -> &'static str {
+        match self {
+            Self::Auth => "the server refuses the login",
+            Self::NoConn => "there is no connection",
+            Self::PayloadSize => "it is larger than the server takes",
+            _ => "rate limits or a full queue held it back for too long",
+        }
+    }
+
     /// For the reason code of an acknowledgement (MQTT 5, section 3.4.2.1).
     #[must_use]
     pub fn of_reason(reason: u8) -> Self {

@@ -62,14 +62,25 @@ impl Shared {
     ) -> PyResult<PyPublishInfo> {
         let patience = timeout.unwrap_or(PATIENCE);
         let Cut { parts, refused } = cut.into();
+        let largest = parts.iter().map(|(payload, _)| payload.len()).max().unwrap_or(0);
         let sending = self.client.sending(topic.to_owned(), qos, traffic, parts).lacking(refused);
         let sent = self.owner.process().and_then(|process| match sending.start(&self.client) {
             Ok(sent) => Ok(sent),
             Err(sending) => process.wait(py, sending.finish(self.client.clone(), timeout)),
         });
+        if let (Ok(Sent { refused: Some(code), .. }), None) = (&sent, refused) {
+            self.log_unsent(py, topic, *code, largest);
+        }
         // The last words of a `__del__` when the program has ended.
         let unsaid = Sent { tickets: Vec::new(), refused: Some(PublishCode::NoConn) };
         Ok(PyPublishInfo::new(self.client.clone(), runtime::parted(py, sent, unsaid)?, patience))
+    }
+
+    fn log_unsent(&self, py: Python<'_>, topic: &str, code: PublishCode, bytes: usize) {
+        let limit = self.client.outbox().limits().largest_payload(topic).filter(|_| code == PublishCode::PayloadSize);
+        let limit = limit.map_or_else(String::new, |limit| format!(", which is {limit} bytes"));
+        let why = code.why_unsent();
+        logger::log(py, "error", &format!("a message of {bytes} bytes to {topic:?} is not sent: {why}{limit}"));
     }
 
     fn failed(&self, py: Python<'_>, error: &PyErr) {

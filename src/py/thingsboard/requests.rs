@@ -167,12 +167,10 @@ pub(super) struct Asking<'a> {
 }
 
 fn unsent_error(code: PublishCode) -> PyErr {
+    let text = format!("the request was not sent: {}", code.why_unsent());
     match code {
-        PublishCode::Auth => PyConnectionError::new_err("the request was not sent: the server refuses the login"),
-        PublishCode::PayloadSize => {
-            PyValueError::new_err("the request was not sent: it is larger than the server takes")
-        }
-        PublishCode::NoConn => PyConnectionError::new_err("the request was not sent: there is no connection"),
-        _ => TBTimeoutException::new_err("the request was not sent in time: rate limits or a full queue held it back"),
+        PublishCode::Auth | PublishCode::NoConn => PyConnectionError::new_err(text),
+        PublishCode::PayloadSize => PyValueError::new_err(text),
+        _ => TBTimeoutException::new_err(text),
     }
 }

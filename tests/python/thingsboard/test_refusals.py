@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -120,18 +120,19 @@ def test_what_is_too_large_is_told(
 ) -> None:
     eventually(lambda: gateway.max_payload_size == 52428)
     large = {"text": "x" * 200_000}
-    sends: tuple[Callable[[], TBPublishInfo | None], ...] = (
-        lambda: gateway.send_rpc_reply(1, large),
-        lambda: gateway.send_rpc_call("m", large, calls),
-        lambda: gateway.gw_send_rpc_reply("Pump 1", 1, large),
-        lambda: gateway._client.publish("v1/devices/me/rpc/response/1", str(large)),
+    sends: tuple[tuple[str, Callable[[], TBPublishInfo | None]], ...] = (
+        ("v1/devices/me/rpc/response/1", lambda: gateway.send_rpc_reply(1, large)),
+        ("v1/devices/me/rpc/request/", lambda: gateway.send_rpc_call("m", large, calls)),
+        ("v1/gateway/rpc", lambda: gateway.gw_send_rpc_reply("Pump 1", 1, large)),
+        ("v1/devices/me/telemetry", lambda: gateway._client.publish("v1/devices/me/telemetry", str(large))),
     )
-    for send in sends:
+    for topic, send in sends:
         caplog.clear()
-        with caplog.at_level(logging.ERROR):
-            info = send()
+        info = send()
         assert info is not None and info.get() == TBPublishInfo.TB_ERR_PAYLOAD_SIZE
-        eventually(lambda: "65526" in caplog.text and "rpc" in caplog.text)
+        named = re.search(r'a message of 200\d+ bytes to "(v1/[^"]*)" is not sent', caplog.text)
+        assert named and named[1].startswith(topic)
+        assert f"larger than the server takes, which is {65_526 - len(named[1])} bytes" in caplog.text
     _number, answer, exception = calls.next()
     assert answer is None and isinstance(exception, ValueError) and "larger than the server takes" in str(exception)
     assert gateway.is_connected() and gateway.send_telemetry({"a": 1}).get() == 0
