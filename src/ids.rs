@@ -120,6 +120,19 @@ impl AccessKey {
         Self(key.into())
     }
 
+    /// Why a server of The Things Network V2 may refuse it, as the end of a sentence; empty where nothing is known.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self.0.as_str() {
+            "" => ": the access key is empty",
+            key if key.starts_with("NNSXS.") => {
+                ": a key that begins with NNSXS. is of The Things Stack V3, whose topics and services are not those of V2"
+            }
+            key if key.trim() != key => ": the access key has blanks around it",
+            _ => "",
+        }
+    }
+
     /// The secret itself, for the login alone.
     #[must_use]
     pub fn reveal(&self) -> &str {

@@ -22,6 +22,9 @@ use super::{Delivery, Stats};
 use crate::error::{Error, Result};
 use crate::session::{Mailbox, MailboxLimits, Options, Outbox, OutboxLimits, Receipt, Session, Subscriptions};
 
+/// A session whose time to connect is over says why nothing came, and is given the time to.
+const SAY_WHY: Duration = Duration::from_millis(200);
+
 /// A client. Cheap to clone; all clones are the same client.
 pub struct Line<P: Platform> {
     pub(super) inner: Arc<Inner<P>>,
@@ -208,7 +211,7 @@ impl<P: Platform> Line<P> {
             inlet.clone(),
             predecessor,
         );
-        let outcome = tokio::time::timeout_at(deadline, start).await.unwrap_or_else(|_| {
+        let outcome = tokio::time::timeout_at(deadline + SAY_WHY, start).await.unwrap_or_else(|_| {
             Err(Error::Timeout { what: format!("connecting to {}", options.endpoint), after: options.connect_timeout })
         });
         if let Some(beginning) = beginning {

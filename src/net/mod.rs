@@ -5,9 +5,11 @@ mod possession;
 mod proxy;
 mod stream;
 mod tls;
+mod tongue;
 
 pub use self::identity::Identity;
 pub(crate) use self::possession::verifies_possession;
 pub use self::proxy::{Proxy, ProxyKind};
 pub use self::stream::{Stream, open, open_through};
 pub use self::tls::{client_config, client_config_for};
+pub use self::tongue::Tongue;

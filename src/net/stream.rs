@@ -26,6 +26,22 @@ pub enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Stream {
+    /// What the server said before it hung up, without TLS, be it that the runtime has not noticed yet; gives how many bytes.
+    #[must_use]
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "nothing is read there"))]
+    pub fn last_words(&self, space: &mut [u8]) -> usize {
+        #[cfg(unix)]
+        if let Self::Plain(stream) = self
+            && let Ok(socket) = std::os::fd::AsFd::as_fd(stream).try_clone_to_owned()
+        {
+            // Does not wait: the copy shares the setting.
+            return io::Read::read(&mut std::net::TcpStream::from(socket), space).unwrap_or(0);
+        }
+        0
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {

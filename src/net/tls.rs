@@ -145,18 +145,27 @@ impl ServerCertVerifier for GivenCertificates {
 /// What is wrong with a handshake, in plain words.
 pub(super) fn reason(error: &io::Error, host: &str) -> String {
     let Some(rustls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
-        return error.to_string();
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                "the server hangs up over the handshake: does it speak TLS at this port?".to_owned()
+            }
+            _ => error.to_string(),
+        };
     };
     match rustls {
+        rustls::Error::InvalidMessage(_) => {
+            "the server does not speak TLS at this port: give its port for TLS, or connect without TLS".to_owned()
+        }
         rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-            "the server's certificate has expired".to_owned()
+            "the server's certificate has expired: it is to be renewed there, unless this machine's clock is wrong"
+                .to_owned()
         }
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. },
         ) => "the server's certificate is not valid yet".to_owned(),
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => format!("the server's certificate is not for the name {host:?}"),
+        ) => format!("the server's certificate is not for the name {host:?}: connect by a name that it is for"),
         // The others are what a trusted certificate with the same name as the issuer's gives.
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer
@@ -168,7 +177,8 @@ pub(super) fn reason(error: &io::Error, host: &str) -> String {
     }
 }
 
-const UNTRUSTED: &str = "the server's certificate is neither a trusted one nor issued by one (unknown issuer)";
+const UNTRUSTED: &str = "the server's certificate is neither a trusted one nor issued by one (unknown issuer): give it, or \
+                         its issuer's, as the certificate to trust";
 
 /// rustls has no public variant for this error of webpki's; its text is covered by the TLS tests.
 fn is_ca_as_end_entity(error: &rustls::Error) -> bool {

@@ -14,12 +14,13 @@ use tonic::transport;
 
 use super::codec::AsIs;
 use super::method::Method;
-use super::status::{Failure, Fate, deadline, to_failure};
+use super::status::{CONNECTION_LOST, Failure, Fate, deadline, is_unknown_method, to_failure};
+use super::witness::{Watched, Witness};
 use crate::backoff::{Backoff, Bounds};
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result, RpcCode};
 use crate::ids::AccessKey;
-use crate::net::{self, Stream};
+use crate::net;
 
 /// Bound on opening one connection: name, TCP and TLS.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -39,6 +40,10 @@ const AGAIN: u32 = 2;
 const STALE: Duration = Duration::from_secs(5);
 /// Between these tries.
 const RETRY: Bounds = Bounds { min: Duration::from_millis(100), max: Duration::from_secs(2) };
+
+/// What to try with a payload function that fails.
+const PAYLOAD_FUNCTION: &str = "the network runs ECMAScript 5; dry_uplink and dry_downlink try functions without storing \
+                                them, and give what console.log prints";
 
 /// Who is speaking: what goes along with each call.
 #[derive(Clone, Debug, Default)]
@@ -107,12 +112,15 @@ impl Server {
     #[must_use]
     pub fn channel(&self) -> Channel {
         let (endpoints, tls) = (self.endpoints.clone(), self.tls.clone());
+        let witness = Witness::default();
+        let watching = witness.clone();
         let connector = tower::service_fn(move |_: Uri| {
             let (endpoints, tls) = (endpoints.clone(), tls.clone());
-            async move { connect(&endpoints, tls.as_ref()).await.map(TokioIo::new) }
+            let witness = watching.clone();
+            async move { connect(&endpoints, tls.as_ref(), &witness).await.map(TokioIo::new) }
         });
         let gone = self.endpoints.iter().find(|endpoint| endpoint.is_switched_off()).cloned();
-        Channel { inner: self.settings.connect_with_connector_lazy(connector), gone }
+        Channel { inner: self.settings.connect_with_connector_lazy(connector), gone, witness }
     }
 }
 
@@ -122,6 +130,8 @@ pub struct Channel {
     inner: transport::Channel,
     /// An address that nobody can be behind any more.
     gone: Option<Endpoint>,
+    /// Who answers.
+    witness: Witness,
 }
 
 impl Channel {
@@ -143,8 +153,31 @@ impl Channel {
             (Some(gone), Error::Rpc { code: RpcCode::Unavailable | RpcCode::DeadlineExceeded, details }) => {
                 Error::SwitchedOff { address: gone.to_string(), reason: details }
             }
-            (_, error) => error,
+            (_, error) => self.explain(method, options, error),
         })
+    }
+
+    /// Say what is wrong and what to try, where client and server do not belong together.
+    fn explain(&self, method: &Method, options: &CallOptions, error: Error) -> Error {
+        let Error::Rpc { code, details } = error else { return error };
+        let details = match (code, &options.authority) {
+            (RpcCode::Unavailable, _) if details.starts_with(CONNECTION_LOST) => {
+                self.witness.stranger().unwrap_or(details)
+            }
+            (RpcCode::Unimplemented, _) if is_unknown_method(&details) => {
+                let server = self.witness.address();
+                format!("{server} does not have {}: {}", method.service(), method.where_else())
+            }
+            _ if details.starts_with("grpc-status header missing") => {
+                format!("{} answers as a web server does, and not by gRPC ({details})", self.witness.address())
+            }
+            (RpcCode::Unknown, _) if details.contains(" threw error: ") => format!("{details} ({PAYLOAD_FUNCTION})"),
+            (RpcCode::PermissionDenied | RpcCode::Unauthenticated, Authority::Key(key)) => {
+                format!("{details}{}", key.hint())
+            }
+            _ => details,
+        };
+        Error::Rpc { code, details }
     }
 
     async fn insist(&self, method: &Method, message: Bytes, options: &CallOptions) -> Result<Reply> {
@@ -234,13 +267,17 @@ fn secret(what: &'static str, secret: &AccessKey) -> Result<MetadataValue<Ascii>
 }
 
 /// The first address that answers; otherwise the last one's error.
-async fn connect(endpoints: &[Endpoint], tls: Option<&Arc<rustls::ClientConfig>>) -> Result<Stream> {
+async fn connect(
+    endpoints: &[Endpoint],
+    tls: Option<&Arc<rustls::ClientConfig>>,
+    witness: &Witness,
+) -> Result<Watched> {
     let mut last = None;
     for endpoint in endpoints {
         let attempt = tokio::time::timeout(CONNECT, net::open(endpoint, tls));
         let timed_out = || Error::Timeout { what: format!("connecting to {endpoint}"), after: CONNECT };
         match attempt.await.unwrap_or_else(|_| Err(timed_out())) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => return Ok(witness.watch(endpoint, stream)),
             Err(error) => {
                 tracing::debug!(%endpoint, %error, "this address does not answer");
                 last = Some(error);

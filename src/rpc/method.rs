@@ -21,6 +21,21 @@ impl Method {
         self.0.name()
     }
 
+    /// The full name of its service.
+    #[must_use]
+    pub fn service(&self) -> String {
+        self.0.parent_service().full_name().to_owned()
+    }
+
+    /// What to look at where a server does not have it.
+    pub(super) fn where_else(&self) -> &'static str {
+        if self.service().starts_with("discovery.") {
+            "is this the address of a handler? Discovery servers are at port 1900 as a rule"
+        } else {
+            "is this the address of a discovery server? Handlers are at port 1904 as a rule"
+        }
+    }
+
     /// What it takes.
     #[must_use]
     pub fn input(&self) -> MessageDescriptor {
@@ -42,6 +57,6 @@ impl Method {
     /// Where it is called, such as `/handler.ApplicationManager/GetDevice`.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("/{}/{}", self.0.parent_service().full_name(), self.0.name())
+        format!("/{}/{}", self.service(), self.0.name())
     }
 }

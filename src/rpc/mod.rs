@@ -12,6 +12,7 @@ mod method;
 pub mod proto;
 mod status;
 mod text;
+mod witness;
 
 pub use self::address::{DISCOVERY_PORT, HANDLER_PORT, addresses};
 pub use self::channel::{Authority, CallOptions, Channel, Reply, Server};

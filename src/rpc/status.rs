@@ -6,6 +6,16 @@ use tonic::{Code, Status};
 
 use crate::error::{Error, RpcCode};
 
+/// What begins the details of calls whose connection failed.
+pub(super) const CONNECTION_LOST: &str = "connection lost";
+
+/// Whether these details of UNIMPLEMENTED are those of a server that does not have the method, in the words of gRPC for
+/// Rust, Go and Python.
+pub(super) fn is_unknown_method(details: &str) -> bool {
+    details.is_empty()
+        || ["unknown service", "unknown method", "Method not found"].iter().any(|words| details.contains(words))
+}
+
 /// A failed attempt.
 pub(super) struct Failure {
     pub(super) error: Error,
@@ -47,7 +57,7 @@ pub(super) fn to_failure(status: &Status) -> Failure {
         cause = error.source();
     }
     if transport && matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled | Code::Unavailable) {
-        let details = format!("connection lost: {details}");
+        let details = format!("{CONNECTION_LOST}: {details}");
         return Failure { error: Error::Rpc { code: RpcCode::Unavailable, details }, fate };
     }
     settled(Error::Rpc { code, details })

@@ -1,6 +1,7 @@
 //! From an address to a logged-in connection.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -8,8 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::Options;
 use super::packet::{Answer, Login, Malformed, Packet, Unreadable, Version};
 use crate::dialect::mqtt;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
-use crate::net::{self, Stream};
+use crate::net::{self, Stream, Tongue};
 
 /// A login that the server has accepted.
 #[derive(Debug)]
@@ -31,23 +33,32 @@ pub(super) struct Attempt {
 
 /// Connect and log in, within the time that the options give. `opened` is called between the two.
 pub(super) async fn connect(options: &Options, attempt: Attempt, opened: impl AsyncFnOnce()) -> Result<LoggedIn> {
+    let is_open = AtomicBool::new(false);
     let steps = async {
         let stream = net::open_through(options.proxy.as_ref(), &options.endpoint, options.tls.as_ref()).await?;
+        is_open.store(true, Ordering::Relaxed);
         opened().await;
         log_in(options, attempt, stream).await
     };
-    match tokio::time::timeout(options.connect_timeout, steps).await {
-        Ok(result) => result,
-        Err(_) => {
-            Err(Error::Timeout { what: format!("connecting to {}", options.endpoint), after: options.connect_timeout })
-        }
+    if let Ok(result) = tokio::time::timeout(options.connect_timeout, steps).await {
+        return result;
     }
+    let endpoint = &options.endpoint;
+    let what = if is_open.load(Ordering::Relaxed) {
+        format!("connecting to {endpoint}, which answers no login ({}),", is_it(endpoint))
+    } else {
+        format!("connecting to {endpoint}")
+    };
+    Err(Error::Timeout { what, after: options.connect_timeout })
 }
 
 async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Result<LoggedIn> {
     let Attempt { version, clean } = attempt;
     let endpoint = &options.endpoint;
-    let lost = |error: io::Error| Error::Lost { address: endpoint.to_string(), reason: error.to_string() };
+    let lost = |error: io::Error| Error::Lost {
+        address: endpoint.to_string(),
+        reason: format!("{error}, before the login was answered: {}", is_it(endpoint)),
+    };
     let broken = |reason: Malformed| Error::Protocol { address: endpoint.to_string(), reason: reason.to_string() };
     let mut out = BytesMut::new();
     let login = Login {
@@ -65,6 +76,9 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
     // The answer is short; after it a kept session's messages may follow at once.
     let mut rest = BytesMut::with_capacity(1024);
     loop {
+        if let Some(reason) = Tongue::of(&rest).and_then(stranger) {
+            return Err(Error::Protocol { address: endpoint.to_string(), reason });
+        }
         match version.read(&mut rest, options.max_incoming_bytes) {
             Ok(Packet::Login(answer)) => {
                 return match answer.code {
@@ -74,7 +88,8 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
             }
             Err(Unreadable::Incomplete(_)) => {
                 if stream.read_buf(&mut rest).await.map_err(lost)? == 0 {
-                    return Err(Error::Lost { address: endpoint.to_string(), reason: UNANSWERED.to_owned() });
+                    let reason = format!("{UNANSWERED}: {}", is_it(endpoint));
+                    return Err(Error::Lost { address: endpoint.to_string(), reason });
                 }
             }
             Ok(_) => return Err(broken(Malformed::NoLogin)),
@@ -86,11 +101,34 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
 
 const UNANSWERED: &str = "the server closed it without answering the login";
 
+/// What to look at where a server says nothing.
+fn is_it(endpoint: &Endpoint) -> &'static str {
+    if endpoint.tls {
+        "is this an MQTT server's port for TLS?"
+    } else {
+        "is this an MQTT server's port, and one without TLS?"
+    }
+}
+
+/// Who is there in an MQTT server's place, and what to do.
+fn stranger(tongue: Tongue) -> Option<String> {
+    match tongue {
+        // What is nearly MQTT is told by its faults.
+        Tongue::Mqtt | Tongue::Other => None,
+        Tongue::Tls => {
+            Some("it speaks TLS at this port: connect with TLS, as mqtts:// or tls=True asks for".to_owned())
+        }
+        tongue => {
+            Some(format!("it speaks {tongue} at this port: MQTT servers are at port 1883 as a rule, or 8883 with TLS"))
+        }
+    }
+}
+
 /// Whether a server of MQTT 3.1.1 may have refused version 5 in this way: by its code, or by closing without a word.
 pub(super) fn speaks_no_version_5(error: &Error) -> bool {
     match error {
         Error::Refused { code, .. } => mqtt::refuses_version(*code),
-        Error::Lost { reason, .. } => reason == UNANSWERED,
+        Error::Lost { reason, .. } => reason.starts_with(UNANSWERED),
         _ => false,
     }
 }

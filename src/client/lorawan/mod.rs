@@ -155,7 +155,12 @@ impl Client {
         };
         let network = config.network;
         self.open(options, timeout).await.map_err(|error| match error {
-            Error::Refused { code, .. } => network.refused(code),
+            Error::Refused { code, .. } => match network.refused(code) {
+                Error::Refused { code, text } if matches!(code, 4 | 5) => {
+                    Error::Refused { code, text: format!("{text}{}", network.hint(&config.access_key)).into() }
+                }
+                error => error,
+            },
             Error::SubscriptionRefused { filter, .. } => {
                 Error::SubscriptionRefused { filter, hint: network.hint(&config.access_key) }
             }

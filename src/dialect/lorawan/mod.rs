@@ -35,12 +35,11 @@ impl Network {
         }
     }
 
-    /// Why a server may refuse the network's filters to a client with this key, as the end of a sentence; empty where
-    /// nothing is known.
+    /// Why a server may refuse a client with this key, as the end of a sentence; empty where nothing is known.
     #[must_use]
     pub fn hint(self, access_key: &AccessKey) -> &'static str {
         match self {
-            Self::V2 => v2::hint(access_key),
+            Self::V2 => access_key.hint(),
         }
     }
 

@@ -39,15 +39,6 @@ pub(super) fn login(app_id: &AppId, access_key: &AccessKey) -> (String, AccessKe
     (app_id.as_str().to_owned(), access_key.clone())
 }
 
-/// Keys of The Things Stack begin so, and V2 has no such keys.
-pub(super) fn hint(access_key: &AccessKey) -> &'static str {
-    if access_key.reveal().starts_with("NNSXS.") {
-        ": a key that begins with NNSXS. is of The Things Stack V3, whose topics are not those of V2"
-    } else {
-        ""
-    }
-}
-
 /// The texts of the `ttn` package for the CONNACK codes, which users search for (V2 3.3).
 pub(super) fn refused(code: u8) -> Error {
     let text = match code {

@@ -114,6 +114,10 @@ impl PyUplinkMessage {
     }
 }
 
+/// Why an uplink may have no fields.
+const NO_FIELDS: &str = ": the network decodes a payload only where the application has a payload format and its functions \
+                         run without an error, of which the event 'up/errors' tells; payload has the bytes";
+
 /// An aware `datetime` in UTC; what is finer than microseconds is cut off.
 fn datetime(py: Python<'_>, nanoseconds: i128) -> PyResult<Bound<'_, PyAny>> {
     let module = py.import("datetime")?;
@@ -148,7 +152,8 @@ impl PyUplinkMessage {
 
     /// Asked for what is neither a field nor an attribute.
     fn __getattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
-        Err(PyAttributeError::new_err(format!("'MSG' object has no attribute '{name}'")))
+        let hint = if name == "payload_fields" { NO_FIELDS } else { "" };
+        Err(PyAttributeError::new_err(format!("'MSG' object has no attribute '{name}'{hint}")))
     }
 
     fn __setattr__(&self, _name: &Bound<'_, PyAny>, _value: &Bound<'_, PyAny>) -> PyResult<()> {

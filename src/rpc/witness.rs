@@ -1,0 +1,123 @@
+//! Looks at what a server says first, to tell who it is when it turns out to be no gRPC server.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::endpoint::Endpoint;
+use crate::net::{Stream, Tongue};
+use crate::sync::Mutex;
+
+/// Bytes that are looked at.
+const FIRST: usize = 16;
+
+/// What was seen of the connection that was opened last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Witness(Arc<Mutex<Seen>>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    server: Option<Endpoint>,
+    first: Vec<u8>,
+    ended: bool,
+}
+
+impl Witness {
+    /// Look at a connection.
+    pub(super) fn watch(&self, endpoint: &Endpoint, stream: Stream) -> Watched {
+        *self.0.lock() = Seen { server: Some(endpoint.clone()), ..Seen::default() };
+        Watched { stream, witness: self.clone(), settled: false }
+    }
+
+    /// The server that was reached last; empty if none was.
+    pub(super) fn address(&self) -> String {
+        self.0.lock().server.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// Who is there in a gRPC server's place, and what to do.
+    pub(super) fn stranger(&self) -> Option<String> {
+        let seen = self.0.lock();
+        let server = seen.server.as_ref()?;
+        let ports = "discovery servers are at port 1900 as a rule, handlers at port 1904";
+        match Tongue::of(&seen.first) {
+            Some(Tongue::Grpc) => None,
+            Some(Tongue::Tls) => {
+                Some(format!("{server} speaks TLS at this port: leave out insecure_channel, and give its certificate"))
+            }
+            Some(tongue) => Some(format!("{server} speaks {tongue} at this port, and not gRPC: {ports}")),
+            None if seen.ended => {
+                let how = if server.tls { "with TLS" } else { "without TLS, as insecure_channel=True asks for" };
+                Some(format!("{server} hangs up without a word: does it speak gRPC {how}? {ports}"))
+            }
+            None => None,
+        }
+    }
+
+    /// Take in what was read; gives whether enough is known.
+    fn take(&self, bytes: &[u8], ended: bool) -> bool {
+        let mut seen = self.0.lock();
+        let room = FIRST.saturating_sub(seen.first.len());
+        seen.first.extend(bytes.iter().take(room));
+        seen.ended = ended;
+        ended || seen.first.len() >= FIRST
+    }
+}
+
+/// A connection that is looked at.
+pub(super) struct Watched {
+    stream: Stream,
+    witness: Witness,
+    settled: bool,
+}
+
+impl Watched {
+    /// Nothing can be written any more, so nobody will read what the server has said before it hung up.
+    fn hear_the_last(&mut self) {
+        if self.settled {
+            return;
+        }
+        let mut space = [0; FIRST];
+        let count = self.stream.last_words(&mut space);
+        self.settled = self.witness.take(&space[..count], true);
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let (before, asked) = (buf.filled().len(), buf.remaining() > 0);
+        let outcome = ready!(Pin::new(&mut this.stream).poll_read(cx, buf));
+        if !this.settled && asked {
+            let new = &buf.filled()[before..];
+            this.settled = this.witness.take(new, new.is_empty());
+        }
+        Poll::Ready(outcome)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = ready!(Pin::new(&mut this.stream).poll_write(cx, buf));
+        if outcome.is_err() {
+            this.hear_the_last();
+        }
+        Poll::Ready(outcome)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let outcome = ready!(Pin::new(&mut this.stream).poll_flush(cx));
+        if outcome.is_err() {
+            this.hear_the_last();
+        }
+        Poll::Ready(outcome)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,241 @@
+"""Clients, ports, keys and networks that do not belong together: what is said, and what is said to try."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import certificates
+import pytest
+from thingslink import ApplicationError, LoginRefusedError, RpcError, ThingsError
+from thingslink.sandbox import Sandbox
+from thingslink.tb_device_mqtt import TBDeviceMqttClient
+from thingslink.ttn import ApplicationClient, DiscoveryClient, MQTTClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Servers:
+    """One of everything: addresses by name."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        secure = stack.enter_context(Sandbox("demo-app", mqtts_port=0))
+        plain = stack.enter_context(Sandbox("demo-app", insecure=True))
+        assert secure.mqtts_address is not None
+        self.ca_certs, self.key = secure.ca_certs, secure.access_key
+        self.addresses = {
+            "mqtt": secure.mqtt_address,
+            "mqtts": secure.mqtts_address.removeprefix("mqtts://"),
+            "discovery": secure.discovery_address,
+            "handler": secure.handler_address,
+            "plain discovery": plain.discovery_address,
+            "plain handler": plain.handler_address,
+            "web": stack.enter_context(web()),
+            "ssh": stack.enter_context(speaking(b"SSH-2.0-OpenSSH_9.2\r\n")),
+            "mail": stack.enter_context(speaking(b"220 mail.example ESMTP\r\n")),
+            "mute": stack.enter_context(speaking(b"")),
+        }
+
+
+@contextlib.contextmanager
+def web() -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+        def parse_request(self) -> bool:
+            # As web servers do: whatever comes is answered.
+            self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            return False
+
+        def handle(self) -> None:
+            self.rfile.read(1)
+            self.parse_request()
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield "127.0.0.1:%d" % server.server_address[1]
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@contextlib.contextmanager
+def speaking(words: bytes) -> Iterator[str]:
+    """Serve words, and hang up when something has come."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(words)
+                connection.recv(4096)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield "127.0.0.1:%d" % listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    with contextlib.ExitStack() as stack:
+        yield Servers(stack)
+
+
+def said(use: Callable[[], object]) -> str:
+    """Give what the program reads."""
+    with pytest.raises((ThingsError, OSError)) as caught:
+        use()
+    return caught.value.details if isinstance(caught.value, ApplicationError) else str(caught.value)
+
+
+TLS_PORT = ["speaks TLS at this port"]
+NO_TLS = ["does not speak TLS at this port", "connect without TLS"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "server", "words"),
+    [
+        ("mqtt", "mqtts", [*TLS_PORT, "mqtts://"]),
+        ("mqtt", "handler", TLS_PORT),
+        ("mqtt", "plain handler", ["HTTP/2", "gRPC", "1883"]),
+        ("mqtt", "web", ["HTTP", "web server", "1883"]),
+        ("mqtt", "ssh", ["SSH", "1883"]),
+        ("mqtt", "mute", ["MQTT server's port", "without TLS?"]),
+        ("mqtts", "mqtt", ["hangs up over the handshake", "does it speak TLS"]),
+        ("mqtts", "handler", ["HTTP/2", "gRPC", "8883"]),
+        ("mqtts", "web", NO_TLS),
+        ("mqtts", "ssh", NO_TLS),
+        ("mqtts", "mute", ["does it speak TLS"]),
+    ],
+)
+def test_a_wrong_port_is_told_to_an_mqtt_client(servers: Servers, scheme: str, server: str, words: list[str]) -> None:
+    address = f"{scheme}://{servers.addresses[server]}"
+    client = MQTTClient("demo-app", servers.key, address, ca_certs=servers.ca_certs)
+    text = said(client.connect)
+    assert all(word in text for word in words), text
+    assert "boundary" not in text and "InvalidContentType" not in text
+
+
+@pytest.mark.parametrize(
+    ("insecure", "server", "words"),
+    [
+        (True, "handler", [*TLS_PORT, "insecure_channel"]),
+        (True, "mqtt", ["hangs up without a word", "1904"]),
+        (True, "mqtts", TLS_PORT),
+        (True, "web", ["HTTP", "web server", "1904"]),
+        (True, "ssh", ["SSH", "1904"]),
+        (True, "mail", ["another protocol", "1904"]),
+        (True, "mute", ["hangs up without a word", "1904"]),
+        (True, "plain discovery", ["does not have handler.ApplicationManager", "1904"]),
+        (False, "discovery", ["does not have handler.ApplicationManager", "1904"]),
+        (False, "plain handler", NO_TLS),
+        (False, "web", NO_TLS),
+        (False, "mqtt", ["does it speak TLS"]),
+        (False, "mqtts", ["hangs up without a word", "with TLS", "1904"]),
+        (False, "mute", ["does it speak TLS"]),
+    ],
+)
+def test_a_wrong_port_is_told_to_an_application_client(
+    servers: Servers, insecure: bool, server: str, words: list[str]
+) -> None:
+    trust = "" if insecure else servers.ca_certs
+    address = servers.addresses[server]
+    with ApplicationClient("demo-app", servers.key, address, trust, insecure_channel=insecure) as client:
+        text = said(client.get)
+    assert all(word in text for word in words), text
+    assert "InvalidContentType" not in text
+
+
+def test_a_wrong_port_is_told_to_a_discovery_client(servers: Servers) -> None:
+    def ask(server: str, insecure: bool) -> str:
+        certificate = None if insecure else servers.ca_certs
+        client = DiscoveryClient(servers.addresses[server], certificate, insecure)
+        text = said(lambda: client.get_by_app_id("demo-app"))
+        client.close()
+        return text
+
+    assert "1900" in ask("handler", False) and "1900" in ask("plain handler", True)
+    assert "speaks TLS" in ask("discovery", True)
+    assert "does not speak TLS" in ask("plain discovery", False)
+
+
+def test_a_wrong_port_is_told_to_a_thingsboard_device(
+    servers: Servers, caplog: pytest.LogCaptureFixture, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    for server, words in (("mqtts", "speaks TLS at this port"), ("plain handler", "HTTP/2")):
+        host, port = servers.addresses[server].split(":")
+        client = TBDeviceMqttClient(host, int(port), "token")
+        with caplog.at_level(logging.WARNING):
+            client.connect()
+            eventually(lambda words=words: words in caplog.text)  # type: ignore[misc]
+        client.disconnect()
+
+
+def test_an_unanswered_login_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = MQTTClient("demo-app", "key", "127.0.0.1:%d" % listener.getsockname()[1])
+        text = said(lambda: client.connect(timeout=0.3))
+    assert "answers no login" in text and "without TLS?" in text
+
+
+def test_certificates_that_do_not_do_are_told_with_what_to_try(servers: Servers) -> None:
+    address, other = servers.addresses["handler"], certificates.make(ca=True).pem
+    with ApplicationClient("demo-app", servers.key, address, other) as client:
+        text = said(client.get)
+    assert "unknown issuer" in text and "certificate to trust" in text
+    mqtt = MQTTClient("demo-app", servers.key, "mqtts://" + servers.addresses["mqtts"])
+    assert "certificate to trust" in said(mqtt.connect)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [("NNSXS.5ec7e7", "The Things Stack V3"), ("", "empty"), (" ttn-account-v2.5ec7e7", "blanks")]
+)
+def test_a_key_of_another_network_is_told(servers: Servers, key: str, words: str) -> None:
+    client = MQTTClient("demo-app", key, servers.addresses["mqtt"])
+    with pytest.raises(LoginRefusedError, match=words) as caught:
+        client.connect()
+    assert "5ec7e7" not in str(caught.value)
+    if not key:
+        return  # The handler's own words say that there is none.
+    with ApplicationClient("demo-app", key, servers.addresses["handler"], servers.ca_certs) as application:
+        text = said(application.get)
+    assert words in text and "5ec7e7" not in text
+
+
+def test_a_payload_function_that_fails_is_told_with_its_name_and_what_to_try(servers: Servers) -> None:
+    broken: Any = {"decoder": "function Decoder(b) { return nothing; }", "encoder": "function Encoder(o) { o.x(); }"}
+    with ApplicationClient("demo-app", servers.key, servers.addresses["handler"], servers.ca_certs) as client:
+        for name, call in (
+            ("Decoder", lambda: client.dry_uplink(b"\x01", functions=broken)),
+            ("Encoder", lambda: client.dry_downlink({"a": 1}, functions=broken)),
+        ):
+            text = said(call)
+            assert f"{name} threw error: " in text and "dry_uplink" in text
+
+
+def test_fields_that_are_missing_are_explained(sandbox: Sandbox, client_for: Any, recorder: Any) -> None:
+    client = recorder.watch(client_for(sandbox))
+    client.connect()
+    sandbox.device("node-1").uplink(b"\x01")
+    msg = recorder.expect("uplink")
+    with pytest.raises(AttributeError, match="up/errors"):
+        _ = msg.payload_fields
+    assert not hasattr(msg, "payload_fields")
+
+
+def test_discovery_errors_are_of_one_family(servers: Servers) -> None:
+    with DiscoveryClient(servers.addresses["mute"], insecure_channel=True) as client, pytest.raises(RpcError):
+        client.get_all("handler")
