@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::dialect::json::{Document, Value};
-use crate::dialect::lorawan::EventKind;
+use crate::dialect::lorawan::{EventKind, base64};
 use crate::py::error::decode_error;
 use crate::py::value::{Objects, to_py};
 use crate::session::Receipt;
@@ -110,7 +108,7 @@ impl PyDownlinkEvent {
     fn payload<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let event = slf.as_super().get();
         let Some(text) = event.document.root().get("payload").and_then(Value::as_str) else { return Ok(None) };
-        match STANDARD.decode(text.as_bytes()) {
+        match base64::decode(&text) {
             Ok(bytes) => Ok(Some(PyBytes::new(slf.py(), &bytes))),
             Err(error) => Err(decode_error(slf.py(), format!("payload is not base64: {error}"))),
         }

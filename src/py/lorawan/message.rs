@@ -372,13 +372,13 @@ impl PyUplinkMessage {
         }
     }
 
-    /// ``metadata.time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown.
+    /// ``metadata.time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown (year 1, too).
     #[getter]
     fn received_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.time(py, Network::V2.fields().received_at(self.value()))
     }
 
-    /// This object's own ``time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown.
+    /// This object's own ``time``, as ``received_at`` has it.
     #[getter]
     fn datetime<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.time(py, self.value().get("time"))
