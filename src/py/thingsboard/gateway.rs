@@ -261,7 +261,7 @@ impl PyGatewayClient {
         shared.publish(slf.py(), names::GATEWAY_RPC, qos, Traffic::DeviceMessages, parts, None).map(Some)
     }
 
-    /// Let a user claim a device with this key within ``duration`` milliseconds.
+    /// Let a user claim a device with this key within ``duration`` milliseconds; or several, by a whole request.
     #[pyo3(signature = (device_name=None, secret_key=None, duration=None, claiming_request=None))]
     fn gw_claim(
         slf: &Bound<'_, Self>,

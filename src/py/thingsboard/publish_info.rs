@@ -292,7 +292,7 @@ impl PyPublishInfo {
         self.message_info(py)
     }
 
-    /// The first code that is not 0, without waiting; 0 while nothing has failed. To be called, or compared as it is.
+    /// The first code that is not 0, without waiting; 0 while nothing has failed. To be called, or compared.
     #[getter]
     fn rc(&self, py: Python<'_>) -> PyResult<PyResultCode> {
         Ok(PyResultCode(self.code(py)?))
