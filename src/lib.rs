@@ -2,7 +2,7 @@
 //!
 //! The crate root is the core and knows no Python; the extension module is `py`, behind the feature `python`.
 //!
-//! - [`error`], [`ids`], [`endpoint`], [`backoff`], [`net`], [`sync`]: leaves, used by everything
+//! - [`error`], [`ids`], [`endpoint`], [`backoff`], [`file`], [`net`], [`sync`]: leaves, used by everything
 //! - [`session`]: one MQTT connection that stays alive; moves topics and bytes
 //! - [`rpc`]: gRPC channels and messages
 //! - [`dialect`]: bytes and topics in, values out; pure
@@ -17,6 +17,7 @@ pub mod client;
 pub mod dialect;
 pub mod endpoint;
 pub mod error;
+pub mod file;
 pub mod ids;
 pub mod net;
 pub mod pool;

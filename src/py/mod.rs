@@ -12,6 +12,7 @@ mod awaited;
 mod convert;
 mod error;
 mod face;
+mod file;
 mod forked;
 mod interpreter;
 mod lead;
@@ -40,6 +41,8 @@ mod _native {
 
     #[pymodule_export]
     use super::face::{call_errors_from, makers_from, private_client_from, time_out_from};
+    #[pymodule_export]
+    use super::file::replace_file;
     #[pymodule_export]
     use super::lead::{is_led, lead, masked_address};
     #[pymodule_export]

@@ -8,13 +8,14 @@ use self::source::{File, Tree};
 mod source;
 
 /// What each module may name behind `crate::`, beside itself and the leaves; `a::b` is that part of it alone.
-const LEAVES: [&str; 6] = ["error", "ids", "endpoint", "backoff", "net", "sync"];
-const MAY_USE: [(&str, &[&str]); 13] = [
+const LEAVES: [&str; 7] = ["error", "ids", "endpoint", "backoff", "file", "net", "sync"];
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("sync", &[]),
     ("error", &[]),
     ("ids", &[]),
     ("endpoint", &[]),
     ("backoff", &[]),
+    ("file", &[]),
     ("net", &[]),
     ("dialect", &[]),
     ("rpc", &[]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import io
 import json
 import sys
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from thingslink import ApplicationError
+from thingslink._native import _replace_file
 from thingslink.cli import connection, device_file, output
 
 if TYPE_CHECKING:
@@ -156,11 +158,10 @@ def export(options: argparse.Namespace) -> int:
     if options.output == "-":
         device_file.write(sys.stdout, devices, form)
         return 0
-    path = Path(options.output)
+    text = io.StringIO()
+    count = device_file.write(text, devices, form)
     # Keys of devices are in it: for the owner alone from its first moment.
-    path.touch(mode=0o600)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        count = device_file.write(file, devices, form)
+    _replace_file(options.output, text.getvalue().encode(), mode=0o600)
     print(f"{count} devices in {options.output}", file=sys.stderr)
     return 0
 

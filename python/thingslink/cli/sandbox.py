@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from thingslink._native import _replace_file
 from thingslink.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -174,8 +175,7 @@ def main(options: argparse.Namespace) -> int:
     )
     with sandbox:
         if options.ca_file:
-            with open(options.ca_file, "w", encoding="utf-8") as file:  # noqa: PTH123 - a user's own path, as it is
-                file.write(sandbox.ca_certs)
+            _replace_file(options.ca_file, sandbox.ca_certs.encode(), mode=0o666)
         print(f"listening on {sandbox.mqtt_address}", file=sys.stderr)
         if sandbox.mqtts_address:
             print(f"listening on {sandbox.mqtts_address}", file=sys.stderr)

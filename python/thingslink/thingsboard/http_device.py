@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from thingslink._native import ThingsError, _to_json
+from thingslink._native import ThingsError, _replace_file, _to_json
 
 from .checksum import verify_checksum
 from .constants import (
@@ -338,7 +338,7 @@ class TBHTTPDevice:
         """Write a package to a file named after its title: to be overridden by what installs it."""
         # The name alone: a title from the network chooses no folder.
         name = Path(str(firmware_info.get(FW_TITLE_ATTR))).name or "firmware"
-        Path(name).write_bytes(firmware_data)
+        _replace_file(name, firmware_data, mode=0o666)
         self.logger.info("the firmware %s is stored as %r", firmware_info.get(FW_VERSION_ATTR), name)
 
     def _state(self, state: TBFirmwareState, error: str = "") -> None:

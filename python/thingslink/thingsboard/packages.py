@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from thingslink._native import TBPublishInfo
+from thingslink._native import TBPublishInfo, _replace_file
 
 from .checksum import verify_checksum
 from .constants import ATTRIBUTES_TOPIC_REQUEST, TBFirmwareState
@@ -341,7 +341,7 @@ class Packages:
         # The name alone: a title from the network chooses no folder.
         path = Path(Path(title).name or kind.name)
         try:
-            path.write_bytes(data)
+            _replace_file(path, data, mode=0o666)
         except OSError as error:
             log.exception("the %s is not stored", kind.name)
             self._failed(client, kind, info, f"It cannot be stored: {error.strerror}")

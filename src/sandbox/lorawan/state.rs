@@ -1,39 +1,20 @@
 //! Applications and devices in a file, so that a sandbox started again knows them.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::network::Network;
 use crate::error::{Error, Result};
+use crate::file;
 
 /// How often changes are looked for.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Write a file that its owner alone may read, since devices' keys are in it, down to the disk.
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Put a file in another's place, so that after a power cut there is either the old one or the new one, whole.
-fn replace(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    // The name is the directory's to keep; elsewhere than on Unix directories cannot be opened.
-    #[cfg(unix)]
-    {
-        let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::File::open(directory)?.sync_all()?;
-    }
-    Ok(())
-}
+/// Devices' keys are in it: it is its owner's alone to read.
+const MODE: u32 = 0o600;
 
 /// The file.
 #[derive(Debug)]
@@ -61,16 +42,13 @@ impl StateFile {
         Error::Sandbox { reason: format!("cannot {what} the state file {}: {error}", self.path.display()) }
     }
 
-    /// Write everything: first beside the file, then in its place, so that it is whole at any moment.
+    /// Write everything. The file is whole at any moment.
     ///
     /// # Errors
     /// [`Error::Sandbox`] when it cannot be written.
     pub(in crate::sandbox) fn save(&self) -> Result<()> {
         let saved = self.network.registry().save().map_err(|error| self.failed("write", &error))?;
-        let beside = self.path.with_extension("new");
-        write_private(&beside, &saved)
-            .and_then(|()| replace(&beside, &self.path))
-            .map_err(|error| self.failed("write", &error))
+        file::replace(&self.path, &saved, MODE).map_err(|error| self.failed("write", &error))
     }
 
     /// Save changes soon after they are made, for ever.

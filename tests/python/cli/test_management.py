@@ -130,6 +130,16 @@ def test_what_is_exported_can_be_imported(form: str, run: Run, application: Appl
     path = str(tmp_path / f"devices.{form}")
     assert "20 devices" in run("devices", "export", "--output", path).stderr
     assert os.stat(path).st_mode & 0o077 == 0
+    # Whole at any moment: who reads the old one reads on in it, and a link in its place stays.
+    os.symlink(path, tmp_path / f"link.{form}")
+    with open(path, encoding="utf-8") as old:
+        assert "20 devices" in run("devices", "export", "--output", str(tmp_path / f"link.{form}")).stderr
+        assert old.read() == Path(path).read_text(encoding="utf-8") and not os.path.samestat(
+            os.fstat(old.fileno()), os.stat(path)
+        )
+    assert (tmp_path / f"link.{form}").is_symlink()
+    nowhere = run("devices", "export", "--output", str(tmp_path / "none" / f"devices.{form}"))
+    assert nowhere.returncode != 0 and "none" in nowhere.stderr and "Traceback" not in nowhere.stderr
     assert run("devices", "export", "--format", form).stdout == Path(path).read_text(encoding="utf-8")
     for device in before:
         application.delete_device(device["dev_id"])

@@ -207,6 +207,16 @@ def test_fields_are_encoded_for_downlinks(application: ApplicationClient, sandbo
     client.close()
 
 
+def test_the_state_is_not_written_through_a_link_that_was_laid_beside_it(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("another's")
+    (tmp_path / "network.new").symlink_to(other)
+    with Sandbox(state=tmp_path / "network.json"):
+        pass
+    assert other.read_text() == "another's"
+    assert json.loads((tmp_path / "network.json").read_text())
+
+
 def test_state_is_kept_in_a_file(tmp_path: Path) -> None:
     state = tmp_path / "network.json"
     with Sandbox(state=state) as sandbox:
@@ -222,6 +232,7 @@ def test_state_is_kept_in_a_file(tmp_path: Path) -> None:
         client = ApplicationClient(sandbox.app_id, sandbox.access_key, sandbox.handler_address, sandbox.ca_certs)
         assert client.device("node-1") == before and client.get().decoder == "D"
         assert sandbox.device("node-1").uplink(b"\x01") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["network.json"]
     state.write_text("{")
     with pytest.raises(SandboxError, match="cannot read the state file"):
         Sandbox(state=state).start()
