@@ -33,8 +33,10 @@ T = TypeVar("T")
 class ThingsBoard(_ThingsBoard):
     """A ThingsBoard of one's own, without rule chains: what devices send is kept, what tests ask for is sent.
 
+    It is as strict, and as lenient, as a real one of release 4.3: what that one closes a connection over ends it here.
+
     A context manager: serves from enter to exit. It can be entered again and then serves on the same ports, with the
-    devices that it had. Any MQTT client of level 3.1.1 or 5 can use it.
+    devices that it had. Any MQTT client of level 3.1, 3.1.1 or 5 can use it.
 
     Args:
         host: Address to listen on.
@@ -88,7 +90,7 @@ class ThingsBoard(_ThingsBoard):
         gateway: bool = False,
         profile: str = "default",
     ) -> None:
-        """Register a device, or give a known one other credentials.
+        """Register a device, or give a known one other credentials, which ends its session.
 
         Args:
             name: Its name.
@@ -102,6 +104,36 @@ class ThingsBoard(_ThingsBoard):
         """
         pem = certificate.encode() if isinstance(certificate, str) else certificate
         self._add_device(name, profile, gateway, token, client_id, username, password, pem)
+
+    def limit(
+        self,
+        *,
+        messages: str = "",
+        telemetry_messages: str = "",
+        telemetry_data_points: str = "",
+        in_flight: int = 100,
+        payload_bytes: int = 0,
+        behind_gateways: Mapping[str, str] | None = None,
+    ) -> None:
+        """Tell sessions these limits and hold devices to them; everything is given back first.
+
+        A device that exceeds one is cut off (131 in MQTT 5). What devices behind a gateway exceed together is not
+        taken (151), and the gateway is cut off; for a device that it connects, with 139.
+
+        Args:
+            messages: ``"count:seconds,…"`` for what is no telemetry: logins, requests, calls; empty for none.
+            telemetry_messages: Telemetry and attributes.
+            telemetry_data_points: The values in them.
+            in_flight: Unacknowledged messages; only told.
+            payload_bytes: Bytes of a message with its topic; 0 for the server's default, 65536.
+            behind_gateways: The first three by their names for all devices behind a gateway together; unless given,
+                as the gateway's own.
+        """
+        names = ("messages", "telemetry_messages", "telemetry_data_points")
+        if unknown := set(behind_gateways or ()) - set(names):
+            raise TypeError(f"there are no limits {sorted(unknown)}: expected {names}")
+        behind = None if behind_gateways is None else tuple(behind_gateways.get(name, "") for name in names)
+        self._limit(messages, telemetry_messages, telemetry_data_points, in_flight, payload_bytes, behind)
 
     def device(self, name: str) -> dict[str, Any] | None:
         """Give what is known of a device: name, profile, gateway, credentials, claim; ``None`` if it does not exist."""
@@ -134,13 +166,13 @@ class ThingsBoard(_ThingsBoard):
         """Call a device and give its answer.
 
         Raises:
-            ValueError: The device is unknown, or not connected.
+            ValueError: The device is unknown, not connected, or has answered with something that is no JSON.
             ThingsTimeoutError: It has not answered within ``timeout`` seconds.
         """
         return json.loads(self._call(device, method, json.dumps(params), timeout))
 
     def script(self, method: str, answer: Any) -> None:
-        """Answer calls of clients to this method so; other methods are answered with an error."""
+        """Answer calls of clients to this method so; others stay unanswered, as with a rule chain that has none."""
         self._script(method, json.dumps(answer))
 
     def leave_unanswered(self, method: str) -> None:

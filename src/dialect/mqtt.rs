@@ -17,6 +17,7 @@ pub const LONGEST_KEEP_ALIVE: u64 = u16::MAX as u64;
 #[expect(missing_docs, reason = "the names are the standard's")]
 pub mod code {
     pub const SUCCESS: u8 = 0;
+    pub const NO_SUBSCRIPTION_EXISTED: u8 = 17;
     /// The first code that tells of a refusal; by MQTT 3.1.1 the only one of a subscription.
     pub const UNSPECIFIED: u8 = 128;
     pub const MALFORMED_PACKET: u8 = 129;
@@ -28,6 +29,7 @@ pub mod code {
     pub const NOT_AUTHORISED: u8 = 135;
     pub const SERVER_UNAVAILABLE: u8 = 136;
     pub const SERVER_BUSY: u8 = 137;
+    pub const SERVER_SHUTTING_DOWN: u8 = 139;
     pub const SESSION_TAKEN_OVER: u8 = 142;
     pub const TOPIC_FILTER_INVALID: u8 = 143;
     pub const TOPIC_NAME_INVALID: u8 = 144;
@@ -35,6 +37,7 @@ pub mod code {
     pub const PACKET_TOO_LARGE: u8 = 149;
     pub const MESSAGE_RATE_TOO_HIGH: u8 = 150;
     pub const QUOTA_EXCEEDED: u8 = 151;
+    pub const ADMINISTRATIVE_ACTION: u8 = 152;
     pub const PAYLOAD_FORMAT_INVALID: u8 = 153;
     pub const CONNECTION_RATE_EXCEEDED: u8 = 159;
 
@@ -45,8 +48,13 @@ pub mod code {
         [SERVER_UNAVAILABLE, SERVER_BUSY, 138, 141, SESSION_TAKEN_OVER, 156, 157, 160];
 
     /// Reasons to part that a rate limit may be behind; ThingsBoard says 131 and 139 of those, too.
-    pub const ABOUT_THE_RATE: [u8; 5] =
-        [IMPLEMENTATION_SPECIFIC, 139, MESSAGE_RATE_TOO_HIGH, QUOTA_EXCEEDED, CONNECTION_RATE_EXCEEDED];
+    pub const ABOUT_THE_RATE: [u8; 5] = [
+        IMPLEMENTATION_SPECIFIC,
+        SERVER_SHUTTING_DOWN,
+        MESSAGE_RATE_TOO_HIGH,
+        QUOTA_EXCEEDED,
+        CONNECTION_RATE_EXCEEDED,
+    ];
 
     /// MQTT 3.1.1's way to refuse a login for its version.
     pub const V311_UNSUPPORTED_VERSION: u8 = 1;
@@ -69,7 +77,7 @@ pub fn reason(code: u8) -> &'static str {
         code::SUCCESS => "Success",
         4 => "Disconnect with will message",
         16 => "No matching subscribers",
-        17 => "No subscription existed",
+        code::NO_SUBSCRIPTION_EXISTED => "No subscription existed",
         code::MALFORMED_PACKET => "Malformed packet",
         code::PROTOCOL_ERROR => "Protocol error",
         code::IMPLEMENTATION_SPECIFIC => "Implementation specific error",
@@ -80,7 +88,7 @@ pub fn reason(code: u8) -> &'static str {
         code::SERVER_UNAVAILABLE => "Server unavailable",
         code::SERVER_BUSY => "Server busy",
         138 => "Banned",
-        139 => "Server shutting down",
+        code::SERVER_SHUTTING_DOWN => "Server shutting down",
         140 => "Bad authentication method",
         141 => "Keep alive timeout",
         code::SESSION_TAKEN_OVER => "Session taken over",
@@ -93,7 +101,7 @@ pub fn reason(code: u8) -> &'static str {
         code::PACKET_TOO_LARGE => "Packet too large",
         code::MESSAGE_RATE_TOO_HIGH => "Message rate too high",
         code::QUOTA_EXCEEDED => "Quota exceeded",
-        152 => "Administrative action",
+        code::ADMINISTRATIVE_ACTION => "Administrative action",
         code::PAYLOAD_FORMAT_INVALID => "Payload format invalid",
         154 => "Retain not supported",
         155 => "QoS not supported",

@@ -139,6 +139,8 @@ class _ThingsBoard:
     @property
     def ca_certs(self) -> str:
         """The PEM certificate that TLS clients must trust."""
+    def delete_device(self, name: str) -> None:
+        """Delete a device; its sessions are ended (152 in MQTT 5)."""
     @property
     def devices(self) -> list[str]:
         """Names of the devices, sorted."""
@@ -147,16 +149,6 @@ class _ThingsBoard:
         """Names of the devices that are connected, themselves or through a gateway, sorted."""
     def allow_provisioning(self, key: str | None = None, secret: str | None = None) -> None:
         """Let devices be provisioned with this key and secret; without them no longer."""
-    def limit(
-        self,
-        *,
-        messages: str = "",
-        telemetry_messages: str = "",
-        telemetry_data_points: str = "",
-        in_flight: int = 0,
-        payload_bytes: int = 0,
-    ) -> None:
-        """Tell sessions these limits, ``"count:seconds,…"``, and hold them to it; empty texts and zeros for none."""
     def reject(self, topic: str, reason: int, count: int = 1) -> None:
         """Acknowledge the next messages on topics that begin so with this reason code, 128 to 255 (MQTT 5)."""
     def refuse_level_5(self, on: bool = True) -> None:
@@ -200,4 +192,13 @@ class _ThingsBoard:
     def _delete_shared(self, device: str, keys: list[str]) -> None: ...
     def _call(self, device: str, method: str, params: str, timeout: _Seconds) -> str: ...
     def _script(self, method: str, answer: str | None) -> None: ...
+    def _limit(
+        self,
+        messages: str,
+        telemetry_messages: str,
+        telemetry_points: str,
+        in_flight: int,
+        payload_bytes: int,
+        behind: tuple[str, ...] | None,
+    ) -> None: ...
     def _offer_package(self, device: str, kind: str, attributes: str, data: bytes) -> None: ...

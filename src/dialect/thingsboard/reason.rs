@@ -39,7 +39,8 @@ impl PublishCode {
             code::NOT_AUTHORISED => Self::AclDenied,
             code::TOPIC_NAME_INVALID | code::PAYLOAD_FORMAT_INVALID => Self::Inval,
             code::PACKET_ID_IN_USE => Self::Protocol,
-            code::PACKET_TOO_LARGE => Self::PayloadSize,
+            // So the server calls packets that are too large for it.
+            code::PACKET_TOO_LARGE | code::MALFORMED_PACKET => Self::PayloadSize,
             code::QUOTA_EXCEEDED => Self::QueueSize,
             _ => Self::Unknown,
         }
@@ -53,7 +54,7 @@ mod tests {
     #[test]
     fn refusals_have_codes_of_their_own() {
         for (reason, code) in
-            [(0, 0), (16, 0), (128, 13), (131, 13), (135, 12), (144, 3), (149, 9), (151, 15), (153, 3)]
+            [(0, 0), (16, 0), (128, 13), (129, 9), (131, 13), (135, 12), (144, 3), (149, 9), (151, 15), (153, 3)]
         {
             assert_eq!(PublishCode::of_reason(reason) as i8, code, "{reason}");
         }

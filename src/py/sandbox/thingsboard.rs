@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 
 use super::PyFollower;
 use super::follower::to_dicts;
-use crate::dialect::thingsboard::Package;
+use crate::dialect::thingsboard::{LimitTexts, Package};
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::log;
@@ -152,6 +152,11 @@ impl PyThingsBoard {
         self.server()?.add_device(name, profile, gateway, credentials).or_raise(py)
     }
 
+    /// Delete a device; its sessions are ended.
+    fn delete_device(&self, py: Python<'_>, name: &str) -> PyResult<()> {
+        self.server()?.delete_device(name).or_raise(py)
+    }
+
     /// Names of the devices, sorted.
     #[getter]
     fn devices(&self) -> PyResult<Vec<String>> {
@@ -223,23 +228,22 @@ impl PyThingsBoard {
         Ok(())
     }
 
-    /// Tell sessions these limits, ``"count:seconds,…"``, and hold them to it; empty texts and zeros for none.
-    #[pyo3(signature = (*, messages="", telemetry_messages="", telemetry_data_points="", in_flight=0, payload_bytes=0))]
-    fn limit(
+    fn _limit(
         &self,
-        messages: &str,
-        telemetry_messages: &str,
-        telemetry_data_points: &str,
+        messages: String,
+        telemetry_messages: String,
+        telemetry_points: String,
         in_flight: u64,
         payload_bytes: u64,
+        behind: Option<(String, String, String)>,
     ) -> PyResult<()> {
-        self.server()?.limit(Limits {
-            messages: messages.to_owned(),
-            telemetry_messages: telemetry_messages.to_owned(),
-            telemetry_points: telemetry_data_points.to_owned(),
-            in_flight,
-            payload_bytes,
+        let own = LimitTexts { messages, telemetry_messages, telemetry_points };
+        let devices = behind.map(|(messages, telemetry_messages, telemetry_points)| LimitTexts {
+            messages,
+            telemetry_messages,
+            telemetry_points,
         });
+        self.server()?.limit(Limits { own, devices, in_flight, payload_bytes });
         Ok(())
     }
 

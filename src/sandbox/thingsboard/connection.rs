@@ -10,14 +10,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::hub::{Hub, Seat};
-use super::state::Push;
+use super::state::Order;
 use super::verdict::Verdict;
-use super::wire::{Level, Request, read};
+use super::wire::{self, Level, Login, Request, read};
+use crate::dialect::mqtt::code;
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::turns;
 
-/// Largest packet taken from a client before its payload is judged.
-const MAX_PACKET: usize = 16 << 20;
+/// Most packets that may come before a login is answered.
+const EARLY_PACKETS: usize = 100;
+/// Silence after which a session ends, whatever the client promised.
+const LONGEST_SILENCE: Duration = Duration::from_secs(600);
+/// How long a client may take to read its farewell.
+const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// How long a client may take to log in.
 const LOGIN_TIME: Duration = Duration::from_secs(10);
 
@@ -29,10 +34,17 @@ struct DeviceConnection<'h, S> {
     writer: WriteHalf<S>,
     inbound: BytesMut,
     outbound: BytesMut,
-    pushes: mpsc::UnboundedReceiver<Push>,
+    orders: mpsc::UnboundedReceiver<Order>,
     last_mid: u16,
-    deadline: Option<Duration>,
     heard: Instant,
+}
+
+/// How a session came to its end.
+enum End {
+    /// The client has said goodbye.
+    Left,
+    /// The server ends it, and says why if it can.
+    Ended(Option<u8>),
 }
 
 /// Serve a connection until it ends or `stop` turns true. `shown` is the certificate of a TLS client.
@@ -46,7 +58,7 @@ where
         () = turns(&mut stop, true) => return,
         login = tokio::time::timeout(LOGIN_TIME, log_in(&mut reader, &mut writer, &mut inbound, shown, hub)) => login,
     };
-    let Ok(Ok(Some((level, keep_alive, session, pushes)))) = login else { return };
+    let Ok(Ok(Some((level, session, orders)))) = login else { return };
     let client_id = session.client_id.clone();
     let cut = session.cut.clone();
     let mut connection = DeviceConnection {
@@ -57,27 +69,27 @@ where
         writer,
         inbound,
         outbound: BytesMut::new(),
-        pushes,
+        orders,
         last_mid: 0,
-        deadline: (keep_alive > 0).then(|| Duration::from_secs(u64::from(keep_alive)).mul_f64(1.5)),
         heard: Instant::now(),
     };
-    let clean = tokio::select! {
-        () = turns(&mut stop, true) => false,
-        () = cut.notified() => false,
-        outcome = connection.run() => match outcome {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::debug!(%client_id, %error, "connection ended");
-                false
-            }
-        },
+    let ended = tokio::select! {
+        () = turns(&mut stop, true) => None,
+        () = cut.notified() => None,
+        outcome = connection.run() => outcome.map_err(|error| tracing::debug!(%client_id, %error, "connection ended")).ok(),
     };
     hub.leave(&connection.session);
+    let clean = matches!(ended, Some(End::Left));
     hub.journal.write(|| Entry::Disconnected { client_id, clean });
+    if let Some(End::Ended(reason)) = ended {
+        tokio::select! {
+            () = turns(&mut stop, true) => {}
+            parted = tokio::time::timeout(FAREWELL_TIME, connection.part(reason)) => drop(parted),
+        }
+    }
 }
 
-type LoggedIn = (Level, u16, Seat, mpsc::UnboundedReceiver<Push>);
+type LoggedIn = (Level, Seat, mpsc::UnboundedReceiver<Order>);
 
 /// Read CONNECT and answer it. `None` when the login is refused.
 async fn log_in<S: AsyncRead + AsyncWrite>(
@@ -88,7 +100,7 @@ async fn log_in<S: AsyncRead + AsyncWrite>(
     hub: &Arc<Hub>,
 ) -> io::Result<Option<LoggedIn>> {
     let request = loop {
-        match read(None, inbound, MAX_PACKET) {
+        match read(None, inbound, hub.largest()) {
             Ok(Some(request)) => break request,
             Ok(None) => {
                 if reader.read_buf(inbound).await? == 0 {
@@ -99,38 +111,63 @@ async fn log_in<S: AsyncRead + AsyncWrite>(
         }
     };
     turns(&mut hub.faults.silence(), false).await;
-    let (level, outcome) = match request {
-        Request::Connect(login) => (Some(login.level), hub.log_in(login, shown.as_deref())),
-        Request::UnknownLevel => (None, Err(1)),
+    let mut out = BytesMut::new();
+    let (level, present, outcome) = match request {
+        // MQTT 3.1 has no empty client ID; the server does not even say so.
+        Request::Connect(login) if login.oldest && login.client_id.is_empty() => return Ok(None),
+        Request::Connect(login) => {
+            take_early(reader, inbound).await?;
+            if wire::count(inbound) > EARLY_PACKETS {
+                login.level.disconnect(code::QUOTA_EXCEEDED, &mut out);
+                writer.write_all(&out).await?;
+                writer.shutdown().await?;
+                return Ok(None);
+            }
+            (Some(login.level), !login.clean, hub.log_in(login, shown.as_deref()))
+        }
+        Request::UnknownLevel => (None, false, Err(code::V311_UNSUPPORTED_VERSION)),
         _ => return Err(io::ErrorKind::InvalidData.into()),
     };
-    let mut out = BytesMut::new();
     // A server that knows only MQTT 3.1.1 answers in its form, whatever it was asked in.
-    let answered = if matches!(outcome, Err(1)) { None } else { level };
-    Level::login(answered, outcome.as_ref().err().copied().unwrap_or(0), &mut out);
+    let answered = if matches!(outcome, Err(code::V311_UNSUPPORTED_VERSION)) { None } else { level };
+    let refusal = outcome.as_ref().err().copied();
+    Level::login(answered, present && refusal.is_none(), refusal.unwrap_or(code::SUCCESS), &mut out);
+    if let (Some(level), Some(code)) = (answered, refusal) {
+        level.disconnect(code, &mut out);
+    }
     writer.write_all(&out).await?;
     writer.flush().await?;
-    if let (Some(level), Ok((keep_alive, session, pushes))) = (level, outcome) {
-        return Ok(Some((level, keep_alive, session, pushes)));
+    if let (Some(level), Ok((session, orders))) = (level, outcome) {
+        return Ok(Some((level, session, orders)));
     }
     writer.shutdown().await?;
     Ok(None)
 }
 
+/// Take what has already come after a CONNECT, without waiting for more.
+async fn take_early<S: AsyncRead>(reader: &mut ReadHalf<S>, inbound: &mut BytesMut) -> io::Result<()> {
+    while wire::count(inbound) <= EARLY_PACKETS {
+        inbound.reserve(4 << 10);
+        tokio::select! {
+            biased;
+            count = reader.read_buf(inbound) => if count? == 0 { return Ok(()) },
+            () = std::future::ready(()) => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
 impl<S: AsyncRead + AsyncWrite> DeviceConnection<'_, S> {
-    /// Until DISCONNECT (`Ok`) or anything else (`Err`).
-    async fn run(&mut self) -> io::Result<()> {
+    async fn run(&mut self) -> io::Result<End> {
         let mut silence = self.hub.faults.silence();
         loop {
             if *silence.borrow_and_update() {
                 turns(&mut silence, false).await;
                 self.heard = Instant::now();
             }
-            if self.decode().await? {
-                return Ok(());
+            if let Some(end) = self.decode().await? {
+                return Ok(end);
             }
-            let far = Instant::now() + Duration::from_secs(86_400);
-            let quiet_until = self.deadline.map_or(far, |deadline| self.heard + deadline);
             tokio::select! {
                 () = turns(&mut silence, true) => {}
                 count = self.reader.read_buf(&mut self.inbound) => {
@@ -139,14 +176,15 @@ impl<S: AsyncRead + AsyncWrite> DeviceConnection<'_, S> {
                     }
                     self.heard = Instant::now();
                 }
-                Some(push) = self.pushes.recv() => {
-                    self.push(&push)?;
-                    while let Ok(push) = self.pushes.try_recv() {
-                        self.push(&push)?;
-                    }
+                Some(order) = self.orders.recv() => {
+                    let ended = self.obey(order)?;
+                    let ended = if ended.is_none() { self.obey_all()? } else { ended };
                     self.write().await?;
+                    if let Some(reason) = ended {
+                        return Ok(End::Ended(Some(reason)));
+                    }
                 }
-                () = tokio::time::sleep_until(quiet_until) => return Err(io::ErrorKind::TimedOut.into()),
+                () = tokio::time::sleep_until(self.heard + LONGEST_SILENCE) => return Err(io::ErrorKind::TimedOut.into()),
             }
         }
     }
@@ -159,41 +197,76 @@ impl<S: AsyncRead + AsyncWrite> DeviceConnection<'_, S> {
         self.writer.flush().await
     }
 
-    fn push(&mut self, push: &Push) -> io::Result<()> {
+    /// Say goodbye, and wait until the client has gone: what it still sends would otherwise keep it from reading.
+    async fn part(&mut self, reason: Option<u8>) -> io::Result<()> {
+        if let Some(reason) = reason {
+            self.level.disconnect(reason, &mut self.outbound);
+        }
+        self.write().await?;
+        self.writer.shutdown().await?;
+        loop {
+            self.inbound.clear();
+            if self.reader.read_buf(&mut self.inbound).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Do all that has been ordered, up to the end of the session with its reason.
+    fn obey_all(&mut self) -> io::Result<Option<u8>> {
+        while let Ok(order) = self.orders.try_recv() {
+            if let Some(reason) = self.obey(order)? {
+                return Ok(Some(reason));
+            }
+        }
+        Ok(None)
+    }
+
+    fn obey(&mut self, order: Order) -> io::Result<Option<u8>> {
+        let push = match order {
+            Order::Push(push) => push,
+            Order::End(reason) => return Ok(Some(reason)),
+        };
         let mid = push.acknowledged.then(|| {
             self.last_mid = self.last_mid.checked_add(1).unwrap_or(1);
             self.last_mid
         });
-        self.level.publish(&push.topic, &push.payload, mid, &mut self.outbound).map_err(io::Error::other)
+        self.level.publish(&push.topic, &push.payload, mid, &mut self.outbound).map_err(io::Error::other)?;
+        Ok(None)
     }
 
-    /// Handle all packets that are complete; tells whether the client has said goodbye.
-    async fn decode(&mut self) -> io::Result<bool> {
+    /// Handle all packets that are complete; tells whether the session has ended.
+    async fn decode(&mut self) -> io::Result<Option<End>> {
         loop {
-            match read(Some(self.level), &mut self.inbound, MAX_PACKET) {
-                Ok(Some(Request::Disconnect)) => return Ok(true),
+            match read(Some(self.level), &mut self.inbound, self.hub.largest()) {
+                Ok(Some(Request::Disconnect)) => return Ok(Some(End::Left)),
                 Ok(Some(request)) => {
-                    if !self.handle(request)? {
-                        self.write().await?;
-                        return Err(io::Error::other("ended by the server"));
+                    let ended = self.handle(request);
+                    if ended.is_some() {
+                        // What the server had to say comes first.
+                        self.obey_all()?;
+                        return Ok(ended);
                     }
                 }
                 Ok(None) => {
                     self.inbound.reserve(4 << 10);
                     self.write().await?;
-                    return Ok(false);
+                    return Ok(None);
                 }
-                Err(reason) => return Err(io::Error::new(io::ErrorKind::InvalidData, reason)),
+                Err(reason) => {
+                    tracing::debug!(client_id = %self.session.client_id, reason, "packet not taken");
+                    return Ok(Some(End::Ended(Some(code::MALFORMED_PACKET))));
+                }
             }
         }
     }
 
-    /// Handle a packet; tells whether the connection goes on.
-    fn handle(&mut self, request: Request) -> io::Result<bool> {
+    /// Handle a packet; tells whether the session ends.
+    fn handle(&mut self, request: Request) -> Option<End> {
         match request {
             Request::Publish { topic, payload, qos, mid } => {
                 let verdict = self.hub.published(&self.session, &topic, &payload, qos);
-                return Ok(self.answer(verdict, qos, mid));
+                return self.answer(verdict, qos, mid);
             }
             Request::Acknowledged => {}
             Request::Subscribe { mid, filters } => {
@@ -201,38 +274,34 @@ impl<S: AsyncRead + AsyncWrite> DeviceConnection<'_, S> {
                 self.level.subscribed(mid, &codes, &mut self.outbound);
             }
             Request::Unsubscribe { mid, filters } => {
-                self.hub.unsubscribe(&self.session, &filters);
-                self.level.unsubscribed(mid, filters.len(), &mut self.outbound);
+                let codes = self.hub.unsubscribe(&self.session, &filters);
+                self.level.unsubscribed(mid, &codes, &mut self.outbound);
             }
             Request::Ping => Level::pong(&mut self.outbound),
-            Request::Connect(_) | Request::UnknownLevel | Request::Disconnect => {
-                return Err(io::ErrorKind::InvalidData.into());
+            // The server answers once more, and goes on as before.
+            Request::Connect(Login { clean, .. }) => {
+                Level::login(Some(self.level), !clean, code::SUCCESS, &mut self.outbound);
             }
+            Request::UnknownLevel | Request::Disconnect => return Some(End::Ended(Some(code::PROTOCOL_ERROR))),
         }
-        Ok(true)
+        None
     }
 
-    fn answer(&mut self, verdict: Verdict, qos: u8, mid: u16) -> bool {
-        match verdict {
-            Verdict::Taken => {
-                if qos > 0 && !self.hub.faults.withholds_ack() {
-                    self.level.acknowledge(mid, 0, &mut self.outbound);
-                }
-                true
-            }
-            // Only MQTT 5 can say why; otherwise the connection ends.
-            Verdict::Refused(reason) if self.level == Level::V5 => {
-                if qos > 0 {
-                    self.level.acknowledge(mid, reason, &mut self.outbound);
-                }
-                true
-            }
-            Verdict::Refused(_) => false,
-            Verdict::Ignored => true,
-            Verdict::Fatal(reason) => {
-                self.level.disconnect(reason, &mut self.outbound);
-                false
-            }
+    fn answer(&mut self, verdict: Verdict, qos: u8, mid: u16) -> Option<End> {
+        let told = self.level == Level::V5;
+        let (acknowledged, end) = match verdict {
+            Verdict::Taken if qos > 0 && self.hub.faults.withholds_ack() => (None, None),
+            Verdict::Taken => (Some(code::SUCCESS), None),
+            Verdict::Unanswered => (None, None),
+            Verdict::Refused(reason) if told && qos > 0 => (Some(reason), None),
+            Verdict::Refused(reason) | Verdict::Fatal(reason) => (None, Some(End::Ended(Some(reason)))),
+            Verdict::Passed(reason) => (Some(reason), None),
+            Verdict::Rejected(reason) => (Some(reason), Some(End::Ended(Some(reason)))),
+            Verdict::Overrun(reason) => (Some(reason), Some(End::Ended(None))),
+        };
+        if let Some(reason) = acknowledged.filter(|_| qos > 0) {
+            self.level.acknowledge(mid, reason, &mut self.outbound);
         }
+        end
     }
 }

@@ -10,8 +10,9 @@ use tokio::sync::oneshot;
 
 use super::device::{Credentials, Device, Scope};
 use super::hub::Hub;
-use super::limits::{Allowance, Limits};
-use super::verdict::IMPLEMENTATION_SPECIFIC;
+use super::limits::Limits;
+use super::state::CALLS;
+use crate::dialect::mqtt::{code, is_refusal};
 use crate::dialect::thingsboard::{Package, names};
 use crate::error::{Error, Result};
 
@@ -28,12 +29,27 @@ impl Hub {
         }
         match state.devices.get_mut(name) {
             Some(device) => {
+                let changed = device.credentials != credentials;
                 (device.credentials, device.gateway) = (credentials, gateway);
                 profile.clone_into(&mut device.profile);
+                if changed {
+                    state.end_sessions(name, code::ADMINISTRATIVE_ACTION);
+                }
             }
             None => {
                 state.devices.insert(name.to_owned(), Device::new(profile, gateway, credentials));
             }
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete_device(&self, name: &str) -> Result<()> {
+        let mut state = self.state();
+        state.device(name)?;
+        state.devices.remove(name);
+        state.end_sessions(name, code::ADMINISTRATIVE_ACTION);
+        for member in state.members.values_mut() {
+            member.behind.remove(name);
         }
         Ok(())
     }
@@ -91,27 +107,29 @@ impl Hub {
         let (answer, answered) = oneshot::channel();
         let number = {
             let mut state = self.state();
-            state.device(device)?;
-            state.last_call += 1;
-            let number = state.last_call;
+            let known = state.device(device)?;
+            let number = known.next_call;
             let mut told = false;
             for (member, behind) in state.reaching(device) {
                 told |= if behind {
                     let data = json!({"id": number, "method": method, "params": params});
                     member.push_json(names::GATEWAY_RPC, &json!({"device": device, "data": data}))
-                } else {
-                    let topic = format!("{}{number}", names::RPC_REQUEST);
+                } else if let Some(filter) = member.follows(CALLS) {
+                    let topic = format!("{}{number}", filter.trim_end_matches('+'));
                     member.push_json(&topic, &json!({"method": method, "params": params}))
+                } else {
+                    false
                 };
             }
             if !told {
                 return Err(Error::invalid("device", device, "a device that is connected and takes calls"));
             }
+            state.device(device)?.next_call += 1;
             state.calls.insert((device.to_owned(), number), answer);
             number
         };
         if let Ok(Ok(answer)) = tokio::time::timeout(within, answered).await {
-            return Ok(answer);
+            return answer.map_err(|text| Error::invalid("answer", &text, "JSON, or nothing"));
         }
         self.state().calls.remove(&(device.to_owned(), number));
         Err(Error::Timeout { what: format!("the call of {method:?} at {device:?}"), after: within })
@@ -127,14 +145,13 @@ impl Hub {
 
     pub(super) fn limit(&self, limits: Limits) {
         let mut state = self.state();
-        for member in state.members.values_mut() {
-            member.allowance = Allowance::new(&limits);
-        }
+        state.allowances.clear();
+        state.gateway_allowances.clear();
         state.limits = limits;
     }
 
     pub(super) fn reject(&self, prefix: &str, reason: u8, count: u32) {
-        let reason = if reason < 128 { IMPLEMENTATION_SPECIFIC } else { reason };
+        let reason = if is_refusal(reason) { reason } else { code::IMPLEMENTATION_SPECIFIC };
         self.state().rejections.push((prefix.to_owned(), reason, count));
     }
 
@@ -147,7 +164,7 @@ impl Hub {
         for member in state.members.values_mut() {
             if member.behind.remove(device) {
                 let text = json!({"device": device, "reason": reason}).to_string();
-                member.push(names::GATEWAY_DISCONNECT, text, true);
+                member.push(names::GATEWAY_DISCONNECT, text);
             }
         }
     }
@@ -155,7 +172,7 @@ impl Hub {
     pub(super) fn push_raw(&self, device: &str, topic: &str, payload: Vec<u8>) -> usize {
         let payload = Bytes::from(payload);
         let state = self.state();
-        state.reaching(device).filter(|(member, _)| member.push(topic, payload.clone(), true)).count()
+        state.reaching(device).filter(|(member, _)| member.push(topic, payload.clone())).count()
     }
 
     pub(super) fn cut(&self) -> usize {

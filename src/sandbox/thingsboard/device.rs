@@ -48,6 +48,8 @@ pub(super) struct Device {
     pub(super) packages: BTreeMap<Package, Vec<u8>>,
     /// Sizes of pieces, by number of the request.
     pub(super) chunk_sizes: HashMap<String, usize>,
+    /// Number of the next call to it.
+    pub(super) next_call: u64,
 }
 
 impl Device {
@@ -62,6 +64,7 @@ impl Device {
             claim: None,
             packages: BTreeMap::new(),
             chunk_sizes: HashMap::new(),
+            next_call: 0,
         }
     }
 
@@ -88,36 +91,14 @@ impl Device {
         }
     }
 
-    /// Take telemetry in any of its forms (TB 1.3); tells whether it was one.
-    pub(super) fn take_telemetry(&mut self, message: &Value, now_ms: u64) -> bool {
-        let entries = match message {
-            Value::Array(entries) => entries.as_slice(),
-            single => std::slice::from_ref(single),
-        };
-        if !entries.iter().all(Value::is_object) {
-            return false;
-        }
-        for entry in entries {
-            let stamped = entry.get("ts").and_then(Value::as_u64).zip(entry.get("values").filter(|it| it.is_object()));
-            let (ts, values) = stamped.unwrap_or((now_ms, entry));
-            self.telemetry.push(json!({"ts": ts, "values": values}));
-        }
-        true
-    }
-
     /// Attributes by their names; all of them where no name is given at all.
-    pub(super) fn answer(&self, client_keys: Option<&str>, shared_keys: Option<&str>) -> Value {
-        let all = client_keys.is_none() && shared_keys.is_none();
-        let pick = |from: &Map<String, Value>, keys: Option<&str>| -> Map<String, Value> {
-            match keys {
-                None if all => from.clone(),
-                None => Map::new(),
-                Some(keys) => {
-                    let named =
-                        keys.split(',').filter_map(|key| from.get(key).map(|value| (key.into(), value.clone())));
-                    named.collect()
-                }
+    pub(super) fn answer(&self, client_keys: &[String], shared_keys: &[String]) -> Value {
+        let all = client_keys.is_empty() && shared_keys.is_empty();
+        let pick = |from: &Map<String, Value>, keys: &[String]| -> Map<String, Value> {
+            if all {
+                return from.clone();
             }
+            keys.iter().filter_map(|key| from.get(key).map(|value| (key.clone(), value.clone()))).collect()
         };
         let mut answer = Map::new();
         for (scope, found) in [("client", pick(&self.client, client_keys)), ("shared", pick(&self.shared, shared_keys))]
@@ -135,30 +116,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn telemetry_is_taken_in_every_form() {
-        let mut device = Device::new("default", false, Credentials::None);
-        for message in [
-            json!({"a": 1}),
-            json!([{"a": 1}, {"ts": 5, "values": {"b": 2}}]),
-            json!({"ts": 7, "a": 1}),
-            json!({"ts": "x", "values": {"b": 2}}),
-        ] {
-            assert!(device.take_telemetry(&message, 99));
-        }
-        assert!(!device.take_telemetry(&json!([1]), 99) && !device.take_telemetry(&json!("x"), 99));
-        let times: Vec<_> = device.telemetry.iter().map(|entry| entry["ts"].as_u64().unwrap()).collect();
-        assert_eq!(times, [99, 99, 5, 99, 99]);
-        assert_eq!(device.telemetry[3]["values"], json!({"ts": 7, "a": 1}));
-    }
-
-    #[test]
     fn attributes_are_answered_by_scope() {
         let mut device = Device::new("default", false, Credentials::None);
         device.client.insert("a".into(), json!(1));
         device.shared.insert("b".into(), json!("x"));
-        assert_eq!(device.answer(None, None), json!({"client": {"a": 1}, "shared": {"b": "x"}}));
-        assert_eq!(device.answer(Some("a,z"), None), json!({"client": {"a": 1}}));
-        assert_eq!(device.answer(Some("z"), Some("b")), json!({"shared": {"b": "x"}}));
-        assert_eq!(device.answer(Some("z"), None), json!({}));
+        let names = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(device.answer(&[], &[]), json!({"client": {"a": 1}, "shared": {"b": "x"}}));
+        assert_eq!(device.answer(&names("a,z"), &[]), json!({"client": {"a": 1}}));
+        assert_eq!(device.answer(&names("z"), &names("b")), json!({"shared": {"b": "x"}}));
+        assert_eq!(device.answer(&names("z"), &[]), json!({}));
     }
 }

@@ -1,18 +1,16 @@
 //! What the connections share: who may come in, what they subscribe to, and where their messages go.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
-use super::device::{Credentials, Device};
-use super::limits::Allowance;
-use super::state::{Member, Push, State};
-use super::verdict::{NOT_AUTHORISED, PACKET_TOO_LARGE, QUOTA_EXCEEDED, TOPIC_FILTER_INVALID, Verdict};
-use super::wire::{Level, Login};
-use super::{gateway, requests};
+use super::state::State;
+use super::verdict::Verdict;
+use super::wire::Level;
+use super::{gateway, provision, requests};
+use crate::dialect::mqtt::code;
 use crate::sandbox::fault::Faults;
 use crate::sandbox::journal::{Entry, Journal};
 use crate::sync::{Mutex, MutexGuard};
@@ -20,7 +18,7 @@ use crate::sync::{Mutex, MutexGuard};
 /// A logged-in client.
 #[derive(Clone, Debug)]
 pub(super) struct Seat {
-    serial: u64,
+    pub(super) serial: u64,
     pub(super) client_id: String,
     /// Its device; `None` for a provisioning session.
     pub(super) device: Option<String>,
@@ -33,7 +31,7 @@ pub(super) struct Hub {
     state: Mutex<State>,
     pub(super) faults: Faults,
     pub(super) journal: Journal,
-    serial: AtomicU64,
+    pub(super) serial: AtomicU64,
     pub(super) refuses_level_5: AtomicBool,
 }
 
@@ -42,90 +40,26 @@ impl Hub {
         self.state.lock()
     }
 
-    /// Judge a login (TB 1.1); a refusal gives the code in the client's level.
-    pub(super) fn log_in(
-        &self,
-        login: Login,
-        shown: Option<&[u8]>,
-    ) -> std::result::Result<(u16, Seat, mpsc::UnboundedReceiver<Push>), u8> {
-        let refuse = |code: u8| {
-            self.journal.write(|| Entry::Refused { app_id: String::new(), code });
-            Err(code)
-        };
-        if login.level == Level::V5 && self.refuses_level_5.load(Ordering::Relaxed) {
-            return refuse(1);
-        }
-        let fault = self.faults.login_code();
-        if fault != 0 {
-            return refuse(fault);
-        }
-        let mut state = self.state();
-        let provisioning = login.username == "provision" || login.client_id == "provision";
-        let fits = |device: &Device| match &device.credentials {
-            Credentials::Token(token) => *token == login.username && login.password.is_empty(),
-            Credentials::Basic { client_id, username, password } => {
-                let same =
-                    |wanted: &Option<String>, given: &str| wanted.as_deref().is_none_or(|wanted| wanted == given);
-                same(client_id, &login.client_id) && same(username, &login.username) && same(password, &login.password)
-            }
-            Credentials::Certificate(wanted) => shown == Some(wanted.as_slice()),
-            Credentials::None => false,
-        };
-        // A certificate comes before names and passwords.
-        let by_certificate =
-            |device: &Device| matches!(device.credentials, Credentials::Certificate(_)) && fits(device);
-        let found = state.devices.iter().find(|(_, device)| by_certificate(device));
-        let found = found.or_else(|| state.devices.iter().find(|(_, device)| fits(device)));
-        let device = match found {
-            _ if provisioning => None,
-            Some((name, _)) => Some(name.clone()),
-            None => {
-                drop(state);
-                let empty = login.username.is_empty();
-                return refuse(match (login.level, empty) {
-                    (Level::V3, true) => 4,
-                    (Level::V3, false) => 5,
-                    (Level::V5, true) => 134,
-                    (Level::V5, false) => NOT_AUTHORISED,
-                });
-            }
-        };
-        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
-        let client_id = if login.client_id.is_empty() { format!("sandbox-{serial}") } else { login.client_id };
-        let (pushes, receiver) = mpsc::unbounded_channel();
-        let cut = Arc::<Notify>::default();
-        let member = Member {
-            device: device.clone(),
-            behind: BTreeSet::new(),
-            filters: Vec::new(),
-            pushes,
-            cut: cut.clone(),
-            allowance: Allowance::new(&state.limits),
-        };
-        state.members.insert(serial, member);
-        drop(state);
-        let name = device.clone().unwrap_or_else(|| "provision".to_owned());
-        self.journal.write(|| Entry::Connected { client_id: client_id.clone(), app_id: name });
-        Ok((login.keep_alive, Seat { serial, client_id, device, cut }, receiver))
-    }
-
     /// A session has ended.
     pub(super) fn leave(&self, session: &Seat) {
         self.state().members.remove(&session.serial);
     }
 
+    /// Most bytes of a packet after its length.
+    pub(super) fn largest(&self) -> usize {
+        usize::try_from(self.state().limits.payload()).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn subscribe(&self, session: &Seat, level: Level, filters: Vec<(String, u8)>) -> Vec<u8> {
         let mut state = self.state();
-        let Some(member) = state.members.get_mut(&session.serial) else { return Vec::new() };
-        let provisioning = session.device.is_none();
         let mut codes = Vec::with_capacity(filters.len());
-        for (filter, asked) in filters.into_iter().take(100) {
-            let allowed = requests::may_subscribe(&filter, provisioning);
+        for (filter, asked) in filters {
+            let allowed = requests::may_subscribe(&filter, session.device.is_none());
             let qos = asked.min(1);
             codes.push(match (allowed, level) {
                 (true, _) => qos,
-                (false, Level::V3) => 128,
-                (false, Level::V5) => TOPIC_FILTER_INVALID,
+                (false, Level::V3) => code::UNSPECIFIED,
+                (false, Level::V5) => code::TOPIC_FILTER_INVALID,
             });
             let granted = allowed.then_some(qos);
             self.journal.write(|| Entry::Subscribed {
@@ -133,7 +67,12 @@ impl Hub {
                 filter: filter.clone(),
                 qos: granted,
             });
-            if allowed {
+            // What costs too much is granted all the same, and not done.
+            let afforded = match &session.device {
+                Some(device) if allowed && requests::costs(&filter) => state.charge(device, 0),
+                _ => allowed,
+            };
+            if let Some(member) = state.members.get_mut(&session.serial).filter(|_| afforded) {
                 member.filters.retain(|(known, _)| *known != filter);
                 member.filters.push((filter, qos));
             }
@@ -141,10 +80,16 @@ impl Hub {
         codes
     }
 
-    pub(super) fn unsubscribe(&self, session: &Seat, filters: &[String]) {
-        if let Some(member) = self.state().members.get_mut(&session.serial) {
-            member.filters.retain(|(filter, _)| !filters.contains(filter));
-        }
+    /// Forget subscriptions; gives a code for each.
+    pub(super) fn unsubscribe(&self, session: &Seat, filters: &[String]) -> Vec<u8> {
+        let mut state = self.state();
+        let Some(member) = state.members.get_mut(&session.serial) else { return Vec::new() };
+        let forget = |filter: &String| {
+            let before = member.filters.len();
+            member.filters.retain(|(known, _)| known != filter);
+            if member.filters.len() < before { code::SUCCESS } else { code::NO_SUBSCRIPTION_EXISTED }
+        };
+        filters.iter().map(forget).collect()
     }
 
     /// Take a message from a client.
@@ -162,9 +107,6 @@ impl Hub {
 
     fn judge(&self, session: &Seat, topic: &str, payload: &Bytes) -> Verdict {
         let mut state = self.state();
-        if payload.len() as u64 > state.limits.payload() {
-            return Verdict::Fatal(PACKET_TOO_LARGE);
-        }
         if let Some((_, reason, count)) =
             state.rejections.iter_mut().find(|(prefix, _, count)| *count > 0 && topic.starts_with(prefix.as_str()))
         {
@@ -172,18 +114,13 @@ impl Hub {
             return Verdict::Refused(*reason);
         }
         let Some(device) = session.device.clone() else {
-            return requests::take_provisioning(&mut state, session.serial, topic, payload);
+            return provision::take(&mut state, session.serial, topic, payload);
         };
-        let points = requests::points(topic, payload);
-        let Some(member) = state.members.get_mut(&session.serial) else { return Verdict::Ignored };
-        if !member.allowance.charge(points) {
-            return Verdict::Refused(QUOTA_EXCEEDED);
-        }
         if topic.starts_with("v1/gateway/") {
             if !state.devices.get(&device).is_some_and(|device| device.gateway) {
-                return Verdict::Ignored;
+                return Verdict::Unanswered;
             }
-            return gateway::take(&mut state, session.serial, topic, payload);
+            return gateway::take(&mut state, session.serial, &device, topic, payload);
         }
         requests::take(&mut state, session.serial, &device, topic, payload)
     }

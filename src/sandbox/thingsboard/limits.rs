@@ -4,43 +4,47 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::dialect::thingsboard::RateLimit;
+use crate::dialect::thingsboard::{LimitTexts, RateLimit};
 
-/// Limits of a session; empty texts and zeros for none.
-#[derive(Clone, Debug, Default)]
+/// Limits of a session; empty texts for none.
+#[derive(Clone, Debug)]
 pub struct Limits {
-    /// Messages that are no telemetry, as `count:seconds,…`.
-    pub messages: String,
-    /// Telemetry and attributes.
-    pub telemetry_messages: String,
-    /// Values in them.
-    pub telemetry_points: String,
+    /// Of a device itself.
+    pub own: LimitTexts,
+    /// Of all devices behind a gateway together; unless given, as its own.
+    pub devices: Option<LimitTexts>,
     /// Unacknowledged messages; only told.
     pub in_flight: u64,
-    /// Bytes of a message.
+    /// Bytes of a message, its topic included; 0 for the server's default.
     pub payload_bytes: u64,
 }
 
 /// Bytes of a message unless another number is set: the server's default.
 const PAYLOAD_BYTES: u64 = 65_536;
 
-impl Limits {
-    fn windows(&self) -> Value {
-        let text = |text: &str| if text.is_empty() { Value::Null } else { Value::from(text) };
-        json!({
-            "messages": text(&self.messages),
-            "telemetryMessages": text(&self.telemetry_messages),
-            "telemetryDataPoints": text(&self.telemetry_points),
-        })
+impl Default for Limits {
+    fn default() -> Self {
+        Self { own: LimitTexts::default(), devices: None, in_flight: 100, payload_bytes: 0 }
     }
+}
 
+fn windows(limits: &LimitTexts) -> Value {
+    let text = |text: &str| if text.is_empty() { Value::Null } else { Value::from(text) };
+    json!({
+        "messages": text(&limits.messages),
+        "telemetryMessages": text(&limits.telemetry_messages),
+        "telemetryDataPoints": text(&limits.telemetry_points),
+    })
+}
+
+impl Limits {
     /// The answer to `getSessionLimits`.
     pub(super) fn answer(&self, gateway: bool) -> Value {
         let mut answer = json!({
-            "maxPayloadSize": self.payload(), "maxInflightMessages": self.in_flight, "rateLimits": self.windows(),
+            "maxPayloadSize": self.payload(), "maxInflightMessages": self.in_flight, "rateLimits": windows(&self.own),
         });
         if gateway {
-            answer["gatewayRateLimits"] = self.windows();
+            answer["gatewayRateLimits"] = windows(self.devices.as_ref().unwrap_or(&self.own));
         }
         answer
     }
@@ -60,7 +64,7 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &LimitTexts) -> Self {
         let read = |text: &str| RateLimit::parse(text, 100, Instant::now()).0;
         Self {
             messages: read(&limits.messages),
@@ -69,13 +73,11 @@ impl Allowance {
         }
     }
 
-    /// Charge a message; tells whether it is within the limits. `points` is none for what is no telemetry.
-    pub(super) fn charge(&mut self, points: Option<usize>) -> bool {
+    /// Charge a message; tells whether it is within the limits. What has no values is no telemetry.
+    pub(super) fn charge(&mut self, points: usize) -> bool {
         let now = Instant::now();
-        let (meter, points) = match points {
-            Some(points) => (&mut self.telemetry, points as f64),
-            None => (&mut self.messages, 0.0),
-        };
+        let meter = if points > 0 { &mut self.telemetry } else { &mut self.messages };
+        let points = points as f64;
         if meter.exhausted(1.0, now).is_some() || self.points.exhausted(points, now).is_some() {
             return false;
         }

@@ -2,13 +2,20 @@
 
 mod connection;
 mod control;
+mod decimal;
 mod device;
 mod gateway;
 mod hub;
+mod json;
 mod limits;
+mod login;
+mod packages;
+mod provision;
 mod requests;
 mod state;
+mod telemetry;
 mod tls;
+mod values;
 mod verdict;
 mod wire;
 
@@ -149,6 +156,14 @@ impl ThingsBoard {
         self.hub.add_device(name, profile, gateway, credentials)
     }
 
+    /// Delete a device; its sessions are ended.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such device.
+    pub fn delete_device(&self, name: &str) -> Result<()> {
+        self.hub.delete_device(name)
+    }
+
     /// Names of the devices, sorted.
     #[must_use]
     pub fn devices(&self) -> Vec<String> {
@@ -198,12 +213,13 @@ impl ThingsBoard {
     /// Call a device and wait for its answer.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the device is unknown or not connected, [`Error::Timeout`].
+    /// [`Error::Invalid`] if the device is unknown or not connected, or answers with something else than JSON,
+    /// [`Error::Timeout`].
     pub async fn call(&self, device: &str, method: &str, params: Value, within: Duration) -> Result<Value> {
         self.hub.call(device, method, params, within).await
     }
 
-    /// What calls of clients are answered with; `None` leaves the method unanswered.
+    /// What calls of clients to this method are answered with, none unless told; `None` leaves the method unanswered.
     pub fn script(&self, method: &str, answer: Option<Value>) {
         self.hub.script(method, answer);
     }

@@ -1,202 +1,196 @@
-//! The device API (TB 1): one function for each topic.
-
-use std::time::{SystemTime, UNIX_EPOCH};
+//! The device API (TB 1): what messages of a device lead to.
 
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::device::{Credentials, Device};
-use super::state::State;
-use super::verdict::{IMPLEMENTATION_SPECIFIC, NOT_AUTHORISED, PAYLOAD_FORMAT_INVALID, TOPIC_NAME_INVALID, Verdict};
-use crate::dialect::thingsboard::{Package, names};
+use super::json::{Json, Misfit};
+use super::state::{ATTRIBUTES, CALLS, State};
+use super::verdict::Verdict;
+use super::{packages, telemetry, values};
+use crate::dialect::mqtt::code;
+use crate::dialect::thingsboard::names;
 
-/// Filters that may be subscribed to; other topics are no business of clients.
+/// Filters that may be subscribed to besides those for attribute updates and calls.
 const FILTERS: [&str; 13] = [
-    names::ATTRIBUTES,
     "v1/devices/me/attributes/response/+",
-    "v1/devices/me/rpc/request/+",
+    "v2/a/res/+",
+    "v2/a/res/j/+",
     "v1/devices/me/rpc/response/+",
+    "v2/r/res/+",
+    "v2/r/res/j/+",
     "v2/fw/response/+/chunk/+",
     names::FIRMWARE_ERROR,
     "v2/sw/response/+/chunk/+",
     names::SOFTWARE_ERROR,
-    "v1/gateway/+",
     names::GATEWAY_ATTRIBUTES,
     names::GATEWAY_ATTRIBUTES_RESPONSE,
     names::GATEWAY_RPC,
-    names::GATEWAY_DISCONNECT,
 ];
 
-/// The kinds of packages, with the topics of requests for their pieces and of the answers.
-const PACKAGES: [(Package, &str, &str); 2] = [
-    (Package::Firmware, names::FIRMWARE_REQUEST, names::FIRMWARE_RESPONSE),
-    (Package::Software, names::SOFTWARE_REQUEST, names::SOFTWARE_RESPONSE),
+/// Topics of requests that end in a number, each with the topic of the answer: long, short, and short for JSON.
+const ATTRIBUTE_REQUESTS: [(&str, &str); 3] = [
+    (names::ATTRIBUTES_REQUEST, names::ATTRIBUTES_RESPONSE),
+    ("v2/a/req/j/", "v2/a/res/j/"),
+    ("v2/a/req/", "v2/a/res/"),
 ];
+const RPC: [(&str, &str); 3] =
+    [(names::RPC_REQUEST, names::RPC_RESPONSE), ("v2/r/req/j/", "v2/r/res/j/"), ("v2/r/req/", "v2/r/res/")];
+
+const NO_JSON: Verdict = Verdict::Refused(code::PAYLOAD_FORMAT_INVALID);
 
 pub(super) fn may_subscribe(filter: &str, provisioning: bool) -> bool {
-    if provisioning { filter == names::PROVISION_RESPONSE } else { FILTERS.contains(&filter) }
-}
-
-pub(super) fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// How many values a message holds; `None` for what is no telemetry.
-pub(super) fn points(topic: &str, payload: &[u8]) -> Option<usize> {
-    if !topic.ends_with("telemetry") && !topic.ends_with("attributes") {
-        return None;
+    if provisioning {
+        return filter == names::PROVISION_RESPONSE;
     }
-    Some(serde_json::from_slice(payload).map_or(1, |value| count(&value)))
+    costs(filter) || FILTERS.contains(&filter)
 }
 
-fn count(value: &Value) -> usize {
-    match value {
-        Value::Array(entries) => entries.iter().map(count).sum(),
-        Value::Object(entry) => match entry.get("values") {
-            Some(Value::Object(values)) if entry.contains_key("ts") => values.len(),
-            _ => entry.len(),
-        },
-        _ => 1,
-    }
+/// Whether a subscription is charged as a message.
+pub(super) fn costs(filter: &str) -> bool {
+    ATTRIBUTES.contains(&filter) || CALLS.contains(&filter)
 }
 
 /// A message on a topic of the device API.
 pub(super) fn take(state: &mut State, serial: u64, device: &str, topic: &str, payload: &Bytes) -> Verdict {
-    for (package, request, response) in PACKAGES {
-        if let Some(rest) = topic.strip_prefix(request) {
-            return piece(state, serial, device, (package, response, rest), payload);
+    match topic {
+        names::TELEMETRY | "v2/t" | "v2/t/j" => return take_telemetry(state, device, payload),
+        names::ATTRIBUTES | "v2/a" | "v2/a/j" => return take_attributes(state, device, payload),
+        names::CLAIM => return claim(state, device, payload),
+        _ => {}
+    }
+    if let Some(verdict) = packages::take(state, serial, device, topic, payload) {
+        return verdict;
+    }
+    for (request, response) in ATTRIBUTE_REQUESTS {
+        if let Some(number) = topic.strip_prefix(request) {
+            return ask_attributes(state, serial, device, (response, number), payload);
         }
     }
-    let body =
-        if topic == names::CLAIM && payload.is_empty() { Ok(json!({})) } else { serde_json::from_slice(payload) };
-    if let Some(number) = topic.strip_prefix(names::RPC_RESPONSE) {
-        // Any text will do for an answer.
-        let answer = body.unwrap_or_else(|_| Value::from(String::from_utf8_lossy(payload)));
-        state.answer_call(device, number, answer);
-        return Verdict::Taken;
-    }
-    let Ok(body) = body else { return Verdict::Refused(PAYLOAD_FORMAT_INVALID) };
-    let Some(known) = state.devices.get_mut(device) else { return Verdict::Ignored };
-    let refused_unless = |good: bool| if good { Verdict::Taken } else { Verdict::Refused(PAYLOAD_FORMAT_INVALID) };
-    if topic == names::TELEMETRY {
-        return refused_unless(known.take_telemetry(&body, now_ms()));
-    }
-    if topic == names::ATTRIBUTES {
-        return match body {
-            Value::Object(values) => {
-                known.client.extend(values);
-                Verdict::Taken
-            }
-            _ => Verdict::Refused(PAYLOAD_FORMAT_INVALID),
-        };
-    }
-    if topic == names::CLAIM {
-        known.claim = Some(body);
-        return Verdict::Taken;
-    }
-    if let Some(number) = topic.strip_prefix(names::ATTRIBUTES_REQUEST) {
-        let keys = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-        let answer = known.answer(keys("clientKeys").as_deref(), keys("sharedKeys").as_deref());
-        let topic = format!("{}{number}", names::ATTRIBUTES_RESPONSE);
-        if let Some(member) = state.members.get(&serial) {
-            member.push_json(&topic, &answer);
+    for (request, response) in RPC {
+        if let Some(number) = topic.strip_prefix(request) {
+            return call(state, serial, device, (response, number), payload);
         }
-        return Verdict::Taken;
-    }
-    if let Some(number) = topic.strip_prefix(names::RPC_REQUEST) {
-        let gateway = known.gateway;
-        let method = body.get("method").and_then(Value::as_str).unwrap_or_default();
-        if let Some(answer) = state.scripted(method, gateway) {
-            let topic = format!("{}{number}", names::RPC_RESPONSE);
-            if let Some(member) = state.members.get(&serial) {
-                member.push_json(&topic, &answer);
-            }
+        if let Some(number) = topic.strip_prefix(response) {
+            return answer(state, device, number, payload);
         }
-        return Verdict::Taken;
     }
-    Verdict::Refused(TOPIC_NAME_INVALID)
+    Verdict::Passed(code::TOPIC_NAME_INVALID)
 }
 
-/// A request for a piece of a package: its kind, the topic of the answer, and the numbers.
-fn piece(
+/// What exceeds the limits ends the session.
+fn within(limits: bool) -> Result<(), Verdict> {
+    if limits { Ok(()) } else { Err(Verdict::Fatal(code::IMPLEMENTATION_SPECIFIC)) }
+}
+
+/// The verdict of a step that may already know it.
+fn verdict(outcome: Result<Verdict, Verdict>) -> Verdict {
+    outcome.unwrap_or_else(|verdict| verdict)
+}
+
+fn take_telemetry(state: &mut State, device: &str, payload: &[u8]) -> Verdict {
+    let mut take = || {
+        let entries = telemetry::read(&Json::read(payload).ok_or(NO_JSON)?)?;
+        if entries.is_empty() {
+            return Err(Verdict::Unanswered);
+        }
+        within(state.charge(device, entries.iter().map(telemetry::Entry::points).sum()))?;
+        let known = state.devices.get_mut(device).ok_or(Verdict::Unanswered)?;
+        known.telemetry.extend(entries.into_iter().map(telemetry::Entry::into_value));
+        Ok(Verdict::Taken)
+    };
+    verdict(take())
+}
+
+fn take_attributes(state: &mut State, device: &str, payload: &[u8]) -> Verdict {
+    let Some(Json::Object(members)) = Json::read(payload) else { return NO_JSON };
+    let mut take = || {
+        let values = values::kept(&members);
+        within(state.charge(device, values.len()))?;
+        state.devices.get_mut(device).ok_or(Verdict::Unanswered)?.client.extend(values);
+        Ok(Verdict::Taken)
+    };
+    verdict(take())
+}
+
+fn claim(state: &mut State, device: &str, payload: &[u8]) -> Verdict {
+    let claim = if payload.is_empty() { Some(Json::Object(Vec::new())) } else { Json::read(payload) };
+    let Some(claim) = claim.filter(Json::is_object) else { return NO_JSON };
+    let mut take = || {
+        within(state.charge(device, 0))?;
+        state.devices.get_mut(device).ok_or(Verdict::Unanswered)?.claim = Some(claim.to_value());
+        Ok(Verdict::Taken)
+    };
+    verdict(take())
+}
+
+/// The names in a request for attributes, by commas; nothing is cut off them.
+fn names_in(request: &Json, scope: &str) -> Result<Vec<String>, Misfit> {
+    let Some(names) = request.get(scope) else { return Ok(Vec::new()) };
+    let text = names.text()?;
+    let mut names: Vec<_> = text.split(',').map(str::to_owned).collect();
+    // Nothing after the last comma is no name; nothing at all is one.
+    while names.len() > 1 && names.last().is_some_and(String::is_empty) {
+        names.pop();
+    }
+    Ok(names)
+}
+
+fn ask_attributes(
     state: &mut State,
     serial: u64,
     device: &str,
-    (package, response, rest): (Package, &str, &str),
-    payload: &Bytes,
+    (response, number): (&str, &str),
+    payload: &[u8],
 ) -> Verdict {
-    let Some((request, chunk)) = rest.split_once("/chunk/") else { return Verdict::Refused(TOPIC_NAME_INVALID) };
-    let fail = |state: &State, text: &'static str| {
-        if let Some(member) = state.members.get(&serial) {
-            member.push(names::FIRMWARE_ERROR, text, true);
+    let mut take = || {
+        let number: i32 = number.parse().map_err(|_| NO_JSON)?;
+        let request = Json::read(payload).filter(Json::is_object).ok_or(NO_JSON)?;
+        let client = names_in(&request, "clientKeys").map_err(|_| NO_JSON)?;
+        let shared = names_in(&request, "sharedKeys").map_err(|_| NO_JSON)?;
+        within(state.charge(device, 0))?;
+        // The server fails over a name that is empty, and tells nobody.
+        if !client.iter().chain(&shared).any(String::is_empty) {
+            let answer = state.devices.get(device).ok_or(Verdict::Unanswered)?.answer(&client, &shared);
+            if let Some(member) = state.members.get(&serial) {
+                member.push_json(&format!("{response}{number}"), &answer);
+            }
         }
-        Verdict::Taken
+        Ok(Verdict::Taken)
     };
-    let Some(known) = state.devices.get_mut(device) else { return Verdict::Ignored };
-    let Ok(chunk) = chunk.parse::<usize>() else { return fail(state, "NOT_FOUND") };
-    let asked = std::str::from_utf8(payload).ok().and_then(|text| text.trim().parse::<usize>().ok());
-    if let Some(size) = asked.filter(|size| *size > 0) {
-        known.chunk_sizes.insert(request.to_owned(), size);
-    }
-    let data = known.packages.get(&package).map(Vec::as_slice).unwrap_or_default();
-    let size = known.chunk_sizes.get(request).copied().unwrap_or(data.len());
-    let begin = chunk.saturating_mul(size);
-    if data.is_empty() || begin >= data.len() {
-        return fail(state, "NOT_FOUND");
-    }
-    let end = begin.saturating_add(size).min(data.len());
-    let data = Bytes::copy_from_slice(&data[begin..end]);
-    let topic = format!("{response}{request}/chunk/{chunk}");
-    if let Some(member) = state.members.get(&serial) {
-        member.push(&topic, data, true);
-    }
-    Verdict::Taken
+    verdict(take())
 }
 
-/// A provisioning request (TB 1.6) and its answer.
-pub(super) fn provision(state: &mut State, request: &Value, serial: u64) -> Value {
-    let text = |name: &str| request.get(name).and_then(Value::as_str).map(str::to_owned);
-    let given = text("provisionDeviceKey").zip(text("provisionDeviceSecret"));
-    if given.is_none() || given != state.provisioning {
-        return json!({"status": "NOT_FOUND", "errorMsg": "Provision data was not found!"});
-    }
-    let name = text("deviceName").unwrap_or_else(|| format!("provisioned-{serial}"));
-    if state.devices.contains_key(&name) {
-        return json!({"status": "FAILURE", "errorMsg": "Device is already provisioned!"});
-    }
-    let credentials = match text("credentialsType").as_deref() {
-        Some("MQTT_BASIC") => {
-            Credentials::Basic { client_id: text("clientId"), username: text("username"), password: text("password") }
+fn call(state: &mut State, serial: u64, device: &str, (response, number): (&str, &str), payload: &[u8]) -> Verdict {
+    let failed = Verdict::Fatal(code::SERVER_SHUTTING_DOWN);
+    let mut take = || {
+        let request = Json::read(payload).filter(Json::is_object).ok_or(NO_JSON)?;
+        let number: i32 = number.parse().map_err(|_| failed)?;
+        let method = request.get("method").ok_or(failed)?.text();
+        let method = method.map_err(|misfit| if misfit == Misfit::Told { NO_JSON } else { failed })?;
+        if method != "getSessionLimits" {
+            within(state.charge(device, 0))?;
         }
-        Some("X509_CERTIFICATE") => Credentials::Certificate(text("hash").unwrap_or_default().into_bytes()),
-        _ => Credentials::Token(text("token").unwrap_or_else(|| format!("token-{serial}"))),
+        let gateway = state.devices.get(device).is_some_and(|device| device.gateway);
+        if let (Some(answer), Some(member)) = (state.scripted(&method, gateway), state.members.get(&serial)) {
+            member.push_json(&format!("{response}{number}"), &answer);
+        }
+        Ok(Verdict::Taken)
     };
-    let gateway = request.get("gateway").and_then(Value::as_bool).unwrap_or(false);
-    let device = Device::new("default", gateway, credentials);
-    let mut answer: Map<String, Value> =
-        device.describe(&name).get("credentials").and_then(Value::as_object).cloned().unwrap_or_default();
-    if let Some(hash) = text("hash").filter(|_| matches!(device.credentials, Credentials::Certificate(_))) {
-        answer.insert("credentialsValue".into(), Value::from(hash));
-    }
-    answer.insert("status".into(), Value::from("SUCCESS"));
-    state.devices.insert(name, device);
-    Value::Object(answer)
+    verdict(take())
 }
 
-/// The only thing that a provisioning session may do.
-pub(super) fn take_provisioning(state: &mut State, serial: u64, topic: &str, payload: &Bytes) -> Verdict {
-    if topic != names::PROVISION_REQUEST {
-        return Verdict::Refused(NOT_AUTHORISED);
-    }
-    let Ok(request) = serde_json::from_slice::<Value>(payload) else { return Verdict::Refused(PAYLOAD_FORMAT_INVALID) };
-    // As the real server, which fails on a null.
-    if request.as_object().is_none_or(|request| request.values().any(Value::is_null)) {
-        return Verdict::Refused(IMPLEMENTATION_SPECIFIC);
-    }
-    let answer = provision(state, &request, serial);
-    if let Some(member) = state.members.get(&serial) {
-        member.push_json(names::PROVISION_RESPONSE, &answer);
-    }
-    Verdict::Taken
+/// Any text will do for an answer; only JSON, or nothing, can be told to whoever has called.
+fn answer(state: &mut State, device: &str, number: &str, payload: &[u8]) -> Verdict {
+    let mut take = || {
+        let number: i32 = number.parse().map_err(|_| NO_JSON)?;
+        within(state.charge(device, 0))?;
+        let answer = if payload.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(payload) };
+        state.answer_call(
+            device,
+            &number.to_string(),
+            answer.map_err(|_| String::from_utf8_lossy(payload).into_owned()),
+        );
+        Ok(Verdict::Taken)
+    };
+    verdict(take())
 }

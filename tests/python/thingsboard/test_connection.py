@@ -43,16 +43,18 @@ def test_errors_of_connect_are_raised(free_port: int, tmp_path: Path) -> None:
         client.connect(5)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("protocol", "code"), [(5, 135), ("3.1.1", 5)])
+@pytest.mark.parametrize(
+    ("protocol", "code", "name"), [(5, 134, "Bad user name or password"), ("3.1.1", 5, "Not authorized")]
+)
 def test_a_wrong_token_is_told_and_tried_again(
-    server: ThingsBoard, calls: Calls, caplog: pytest.LogCaptureFixture, protocol: Any, code: int
+    server: ThingsBoard, calls: Calls, caplog: pytest.LogCaptureFixture, protocol: Any, code: int, name: str
 ) -> None:
     client = TBDeviceMqttClient(server.host, server.port, "wrong", protocol=protocol)
     client.connect(calls, min_reconnect_delay=0.01)
     for _ in range(2):
         _mqtt, _userdata, _flags, result = calls.next()
-        assert result == code and result.is_failure and result.getName() == "Not authorized"
-    assert f"Connection failed with result code {code} (Not authorized)" in caplog.text
+        assert result == code and result.is_failure and result.getName() == name
+    assert f"Connection failed with result code {code} ({name})" in caplog.text
     assert "wrong" not in caplog.text
     server.add_device("Device 1", "wrong")
     while calls.next()[3] != 0:

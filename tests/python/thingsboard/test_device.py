@@ -113,6 +113,7 @@ def test_calls_to_the_server_are_answered(device: TBDeviceMqttClient, server: Th
         {"method": "getTime", "params": {"zone": "UTC"}},
         1,
     )
+    server.script("unheard of", {"error": "no such method"})
     device.send_rpc_call("unheard of", {}, calls)
     assert "error" in calls.next()[1]
     device.send_rpc_call("getTime", {}, None)

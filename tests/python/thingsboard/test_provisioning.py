@@ -11,7 +11,7 @@ from typing import Any
 import certificates
 import pytest
 from harness import RawServer
-from thingslink import ThingsTimeoutError, TlsError
+from thingslink import ConnectionLostError, ThingsTimeoutError, TlsError
 from thingslink.sandbox import ThingsBoard
 from thingslink.tb_device_mqtt import ProvisionClient, TBDeviceMqttClient
 from thingslink.thingsboard import provisioning as provisioning_module
@@ -40,7 +40,7 @@ def provisioning(server: ThingsBoard) -> ThingsBoard:
             {"username": "u", "password": "p", "credentialsType": "MQTT_BASIC"},
             {
                 "credentialsType": "MQTT_BASIC",
-                "credentialsValue": {"clientId": None, "userName": "u", "password": "p"},
+                "credentialsValue": {"clientId": "", "userName": "u", "password": "p"},
             },
         ),
         (
@@ -76,7 +76,9 @@ def test_a_refusal_is_none_and_logged(provisioning: ThingsBoard, caplog: pytest.
     assert "Provision data was not found!" in caplog.text and "geheim" not in caplog.text
     client = ProvisionClient(provisioning.host, provisioning.port, {"provisionDeviceKey": "K"})
     assert client.get_credentials() is None
-    client.provision(timeout=5)
+    # Over what is incomplete the server ends the connection.
+    with pytest.raises(ConnectionLostError, match="closed by the server"):
+        client.provision(timeout=5)
     assert client.get_credentials() is None
 
 
