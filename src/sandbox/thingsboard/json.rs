@@ -312,7 +312,7 @@ mod tests {
             ("{a=1;b=>2}", json!({"a": 1, "b": 2})),
             ("[1,,2,]", json!([1, null, 2, null])),
             ("// said\n[1] /* that */ # all", json!([1])),
-            ("[TRUE, Null, 007, -0, 1., .5, +1]", json!([true, null, "007", -0, "1.", ".5", "+1"])),
+            ("[TRUE, Null, 007, -0, 1., .5, +1]", json!([true, null, "007", -0.0, "1.", ".5", "+1"])),
             (r#""\u00fc\ud83d\ude00\ud800""#, json!("\u{fc}\u{1f600}\u{fffd}")),
             ("", Value::Null),
             ("x", json!("x")),
