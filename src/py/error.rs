@@ -8,6 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::face::{self, CallError};
+use super::leaving;
 use crate::error::{Error, RpcCode};
 
 /// The exception classes, in the order of [`CLASSES`].
@@ -123,7 +124,8 @@ pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
 /// What gRPC's own Python package raises, as far as users see it: `thingslink.RpcError`, or its subclass
 /// `thingslink.SwitchedOffError`, which is what the original's MQTT library raised as well.
 fn call_error(py: Python<'_>, class: CallError, code: RpcCode, details: &str) -> PyErr {
-    let made = face::call_error(py, class).and_then(|class| class.call1((code.name(), details)));
+    let class = face::call_error(py, class);
+    let made = leaving::within(py, || class.and_then(|class| class.call1((code.name(), details))));
     match made {
         Ok(exception) => PyErr::from_value(exception),
         Err(failure) => failure,
@@ -141,11 +143,15 @@ pub(super) fn unreadable_answer(py: Python<'_>, error: &Error) -> PyErr {
 pub(super) fn application_error(py: Python<'_>, error: PyErr, words: (&str, &str)) -> PyErr {
     let value = error.value(py);
     // Ours, or those of whatever a program has put in the stub's place.
-    let Ok(code) = value.call_method0("code").and_then(|code| code.getattr("name")) else { return error };
-    let details = value.call_method0("details").ok();
+    let told = leaving::within(py, || {
+        let code = value.call_method0("code").and_then(|code| code.getattr("name"));
+        code.map(|code| (code, value.call_method0("details").ok()))
+    });
+    let Ok((code, details)) = told else { return error };
     let is_decoding = MADE.get(py).is_some_and(|classes| error.is_instance(py, classes[DECODE].bind(py)));
     let class = if is_decoding { CallError::ApplicationDecode } else { CallError::Application };
-    let made = face::call_error(py, class).and_then(|class| class.call1((words.0, words.1, code, details)));
+    let class = face::call_error(py, class);
+    let made = leaving::within(py, || class.and_then(|class| class.call1((words.0, words.1, code, details))));
     match made {
         Ok(exception) => {
             let exception = PyErr::from_value(exception);

@@ -3,6 +3,7 @@
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use super::leaving;
 use crate::sync::Mutex;
 
 /// Gives the classes of [`CallError`]. Called when one of them is raised: programs that have no such errors do not pay for
@@ -81,15 +82,18 @@ pub(super) enum CallError {
 
 /// One of these classes.
 pub(super) fn call_error(py: Python<'_>, class: CallError) -> PyResult<Bound<'_, PyAny>> {
-    given(py, &CALL_ERRORS)?.call0()?.get_item(class as usize)
+    let give = given(py, &CALL_ERRORS)?;
+    leaving::within(py, || give.call0())?.get_item(class as usize)
 }
 
 /// The deadline of calls that are given none.
 pub(super) fn time_out(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    given(py, &TIME_OUT)?.call0()
+    let give = given(py, &TIME_OUT)?;
+    leaving::within(py, || give.call0())
 }
 
 /// What stands for the private MQTT client of this client.
 pub(super) fn private_client<'py>(client: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    given(client.py(), &PRIVATE_CLIENT)?.call1((client,))
+    let give = given(client.py(), &PRIVATE_CLIENT)?;
+    leaving::within(client.py(), || give.call1((client,)))
 }

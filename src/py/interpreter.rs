@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
+use super::leaving;
 use crate::pool::Host;
 
 /// How long a callback may take to end after it was interrupted, before it is interrupted again.
@@ -27,7 +28,7 @@ impl Host for Interpreter {
     }
 
     fn step_out<T: Send>(&self, py: Python<'_>, wait: impl FnOnce() -> T + Send) -> T {
-        py.detach(wait)
+        leaving::detach(py, wait)
     }
 
     fn ident(&self, py: Python<'_>) -> u64 {
@@ -68,7 +69,7 @@ pub(super) fn interrupt(py: Python<'_>, pool: &Pool, until: Instant) -> PyResult
             raise.call1((ulong.call1((thread,))?, &exception))?;
         }
         let soon = Instant::now() + INSIST;
-        if py.detach(|| pool.wait_stopped(soon.min(until))) {
+        if leaving::detach(py, || pool.wait_stopped(soon.min(until))) {
             return Ok(true);
         }
         if soon >= until {

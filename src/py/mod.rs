@@ -16,6 +16,7 @@ mod file;
 mod forked;
 mod interpreter;
 mod lead;
+mod leaving;
 mod log;
 mod lorawan;
 mod manage;

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::forked::Forked;
 use super::interpreter::{Interpreter, Pool, interrupt};
-use super::log;
+use super::{leaving, log};
 use crate::pool::HOMES;
 
 /// How long a blocking call may be deaf to Ctrl-C.
@@ -158,7 +158,7 @@ impl Process {
         });
         self.pool.relieve();
         loop {
-            let outcome = py.detach(|| {
+            let outcome = leaving::detach(py, || {
                 let value = result.0.lock();
                 let (mut value, _) = result.1.wait_timeout_while(value, SLICE, |value| value.is_none());
                 value.take()
@@ -174,6 +174,37 @@ impl Process {
                 return Err(over());
             }
         }
+    }
+
+    /// Let callbacks end, part with the network, join the threads. All of it bounded in time.
+    fn part(&self, py: Python<'_>) -> PyResult<()> {
+        self.pool.stop();
+        if !leaving::detach(py, || self.pool.wait_stopped(Instant::now() + EXIT)) {
+            // A callback that never returns would be torn down in the middle of Rust: end it with an exception instead.
+            interrupt(py, &self.pool, Instant::now() + EXIT / 2)?;
+        }
+        leaving::detach(py, || {
+            let open: Vec<_> = self.open.lock().drain(..).collect();
+            let closing: Vec<_> =
+                open.iter().filter_map(Weak::upgrade).map(|closable| closable.close_at_exit(&self.handle)).collect();
+            let runtime = self.runtime.lock().take();
+            let Some(runtime) = runtime else { return };
+            let everything = async {
+                for task in closing {
+                    if let Err(error) = task.await {
+                        tracing::error!(%error, "closing at exit failed");
+                    }
+                }
+            };
+            // Bounded by the timeout alone: what does not close by then is cut.
+            drop(runtime.block_on(async { tokio::time::timeout(EXIT, everything).await }));
+            match Arc::try_unwrap(runtime) {
+                Ok(runtime) => runtime.shutdown_timeout(EXIT / 4),
+                // A thread is in a callback that not even an exception ends: it goes with the process.
+                Err(runtime) => std::mem::forget(runtime),
+            }
+        });
+        Ok(())
     }
 }
 
@@ -227,9 +258,10 @@ pub(super) fn after_fork() {
         std::mem::forget(slot.process.take());
     });
     log::after_fork();
+    leaving::after_fork();
 }
 
-/// At exit: let callbacks end, part with the network, join the threads. All of it bounded in time.
+/// At exit: part with everything, and keep what threads there still are away from the interpreter.
 #[pyfunction]
 #[pyo3(name = "_shut_down")]
 pub(super) fn shut_down(py: Python<'_>) -> PyResult<()> {
@@ -238,32 +270,10 @@ pub(super) fn shut_down(py: Python<'_>) -> PyResult<()> {
         slot.closed = true;
         slot.process.take()
     };
-    let Some(process) = process.filter(|process| process.check().is_ok()) else { return Ok(()) };
-    process.pool.stop();
-    if !py.detach(|| process.pool.wait_stopped(Instant::now() + EXIT)) {
-        // A callback that never returns would be torn down in the middle of Rust: end it with an exception instead.
-        interrupt(py, &process.pool, Instant::now() + EXIT / 2)?;
-    }
-    py.detach(|| {
-        let open: Vec<_> = process.open.lock().drain(..).collect();
-        let closing: Vec<_> =
-            open.iter().filter_map(Weak::upgrade).map(|closable| closable.close_at_exit(&process.handle)).collect();
-        let runtime = process.runtime.lock().take();
-        let Some(runtime) = runtime else { return };
-        let everything = async {
-            for task in closing {
-                if let Err(error) = task.await {
-                    tracing::error!(%error, "closing at exit failed");
-                }
-            }
-        };
-        // Bounded by the timeout alone: what does not close by then is cut.
-        drop(runtime.block_on(async { tokio::time::timeout(EXIT, everything).await }));
-        match Arc::try_unwrap(runtime) {
-            Ok(runtime) => runtime.shutdown_timeout(EXIT / 4),
-            // A thread is in a callback that not even an exception ends: it goes with the process.
-            Err(runtime) => std::mem::forget(runtime),
-        }
-    });
-    Ok(())
+    let outcome = match process.filter(|process| process.check().is_ok()) {
+        Some(process) => process.part(py),
+        None => Ok(()),
+    };
+    leaving::close(py);
+    outcome
 }

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::client::Delivery;
+use crate::py::leaving;
 use crate::sync::Mutex;
 
 /// `logging.DEBUG`.
@@ -52,7 +53,7 @@ impl Watch {
         if let Some(told) = &*self.0.lock() {
             return Ok(Some(Teller(told.clone_ref(py))));
         }
-        debug_of_the_log(py)
+        leaving::within(py, || debug_of_the_log(py))
     }
 }
 
@@ -70,7 +71,7 @@ fn debug_of_the_log(py: Python<'_>) -> PyResult<Option<Teller>> {
 impl Teller {
     /// Tell a line. One that cannot be told stops nothing; Ctrl-C and the like, which are no `Exception`, do.
     pub(super) fn tell<'py>(&self, py: Python<'py>, line: impl PyCallArgs<'py>) -> PyResult<()> {
-        match self.0.bind(py).call1(line) {
+        match leaving::within(py, || self.0.bind(py).call1(line)) {
             Err(error) if error.is_instance_of::<PyException>(py) => error.write_unraisable(py, None),
             outcome => drop(outcome?),
         }

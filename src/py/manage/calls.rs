@@ -14,6 +14,7 @@ use super::stub::{Answer, Call, Connection, deadline, invoke, message, method};
 use crate::ids::DevId;
 use crate::py::error::{application_error, unreadable_answer};
 use crate::py::face;
+use crate::py::leaving;
 use crate::py::prepared::Prepared;
 use crate::py::proto::{Place, PyRepeated};
 use crate::rpc::message::{descriptor, elements};
@@ -183,8 +184,7 @@ impl Calls {
         answer.map(py, |py, answer| match answer {
             Answer::Reply(reply) => {
                 let total = reply.metadata.get("total").and_then(|total| total.parse().ok());
-                let found = py
-                    .detach(|| elements("handler.DeviceList", reply.message))
+                let found = leaving::detach(py, || elements("handler.DeviceList", reply.message))
                     .map_err(|error| application_error(py, unreadable_answer(py, &error), GET_DEVICES))?;
                 let of = descriptor("handler.Device");
                 let places = found.into_iter().map(|bytes| Place::encoded(of.clone(), bytes)).collect();

@@ -16,6 +16,7 @@ use crate::ids::AccessKey;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::seconds;
 use crate::py::error::{OrRaise as _, unreadable_answer};
+use crate::py::leaving;
 use crate::py::prepared::Prepared;
 use crate::py::proto::{Place, PyMessage, wrap};
 use crate::py::runtime::{self, Process};
@@ -60,7 +61,7 @@ impl Connection {
     /// until then.
     pub(in crate::py) fn new(py: Python<'_>, endpoints: Vec<Endpoint>, trust: &Trust) -> PyResult<Arc<Self>> {
         // Reading the system's roots takes a while.
-        let server = py.detach(|| Server::new(endpoints, trust)).or_raise(py)?;
+        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?;
         Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
     }
 

@@ -23,6 +23,7 @@ use crate::ids::AccessKey;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::{frame_bytes, seconds};
 use crate::py::error::OrRaise as _;
+use crate::py::leaving;
 use crate::py::log;
 use crate::py::runtime::{self, Closable, Process};
 use crate::sandbox::{Options, Received, Right, Sandbox, StreamOptions, UplinkFrame};
@@ -295,7 +296,7 @@ impl PySandbox {
         let (shared, process) = self.running()?;
         let options = StreamOptions { devices, rate, count, seed };
         // Registering 100,000 devices takes a while.
-        let stream = py.detach(|| shared.sandbox.stream(app_id, options)).or_raise(py)?;
+        let stream = leaving::detach(py, || shared.sandbox.stream(app_id, options)).or_raise(py)?;
         let task = process.handle.spawn(stream);
         let mut streams = shared.streams.lock();
         streams.retain(|stream| !stream.is_finished());

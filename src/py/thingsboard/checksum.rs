@@ -4,16 +4,18 @@ use std::io::Cursor;
 
 use pyo3::prelude::*;
 
+use crate::py::leaving;
+
 /// MurmurHash3, 32 bits, seed 0.
 #[pyfunction]
 #[pyo3(name = "_murmur3_32")]
 pub(in crate::py) fn murmur3_32(py: Python<'_>, data: Vec<u8>) -> PyResult<u32> {
-    py.detach(|| Ok(murmur3::murmur3_32(&mut Cursor::new(data), 0)?))
+    leaving::detach(py, || Ok(murmur3::murmur3_32(&mut Cursor::new(data), 0)?))
 }
 
 /// MurmurHash3, 128 bits for 64-bit machines, seed 0.
 #[pyfunction]
 #[pyo3(name = "_murmur3_128")]
 pub(in crate::py) fn murmur3_128(py: Python<'_>, data: Vec<u8>) -> PyResult<u128> {
-    py.detach(|| Ok(murmur3::murmur3_x64_128(&mut Cursor::new(data), 0)?))
+    leaving::detach(py, || Ok(murmur3::murmur3_x64_128(&mut Cursor::new(data), 0)?))
 }

@@ -12,7 +12,7 @@ use super::logger;
 use crate::client::thingsboard::{Client, Sent};
 use crate::dialect::thingsboard::PublishCode;
 use crate::py::convert::seconds;
-use crate::py::runtime;
+use crate::py::{leaving, runtime};
 use crate::session::Ticket;
 
 /// How long a wait may be deaf to Ctrl-C.
@@ -33,7 +33,7 @@ fn wait(py: Python<'_>, client: &Client, tickets: &[Arc<Ticket>], until: Instant
         }
         loop {
             let slice = until.min(Instant::now() + SLICE);
-            if py.detach(|| client.outbox().wait(ticket, slice)) {
+            if leaving::detach(py, || client.outbox().wait(ticket, slice)) {
                 break;
             }
             py.check_signals()?;

@@ -161,6 +161,66 @@ def test_closing_at_exit_is_quiet(kind: str, moment: str, names: str) -> None:
     assert child.returncode == 0
 
 
+DAEMONS = """
+import sys, threading
+client = ttn.MQTTClient(app_id, key, mqtt)
+client.connect()
+def send(called):
+    while True:
+        client.send("node-1", b"12")
+        called.set()
+def call(called):
+    application = ttn.ApplicationClient(app_id, key, handler, certificate)
+    while True:
+        application.get()
+        called.set()
+calling = [threading.Event() for _ in range(6)]
+for number, called in enumerate(calling):
+    threading.Thread(target=send if number % 2 else call, args=(called,), daemon=True).start()
+for called in calling:
+    called.wait()
+"""
+
+
+@pytest.mark.timeout(240)
+def test_daemon_threads_in_the_middle_of_calls_do_not_crash_the_exit(names: str) -> None:
+    # Many, since what they meet is a moment; tools/smoke-interpreters has more of them, on each interpreter.
+    for _ in range(24):
+        child = subprocess.run(
+            [sys.executable, "-c", names + IMPORTS + DAEMONS],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert child.returncode == 0, child.stderr
+
+
+def test_a_handler_of_atexit_may_wait_for_a_daemon_thread_that_calls(names: str) -> None:
+    code = """
+    import atexit
+    workers = []
+    atexit.register(lambda: (workers[0].join(), print("ended")))
+    IMPORTS
+    import threading
+    application = ttn.ApplicationClient(app_id, key, handler, certificate)
+    called = threading.Event()
+    def work():
+        try:
+            while True:
+                application.get()
+                called.set()
+        except RuntimeError:
+            pass
+    workers.append(threading.Thread(target=work, daemon=True))
+    workers[0].start()
+    called.wait()
+    """
+    code = names + "\n" + textwrap.dedent(code).replace("IMPORTS", IMPORTS)
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (child.stderr, child.stdout, child.returncode) == ("", "ended\n", 0)
+
+
 def test_a_block_that_a_forked_child_leaves_is_left_for_the_child_s_own_reason(names: str) -> None:
     code = """
     import os, sys, warnings
