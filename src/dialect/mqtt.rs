@@ -10,6 +10,9 @@ use crate::error::{Error, Result};
 
 /// Most bytes of a text, such as a topic, a name or a password: its length has two bytes (MQTT 5, 1.5.4).
 pub const LONGEST_TEXT: usize = u16::MAX as usize;
+/// Most levels of a topic or filter that a server of ours takes: a packet has room for 65,000, which cost the one who keeps
+/// them far more than the one who sends them.
+pub const MOST_LEVELS: usize = 128;
 /// Longest keep-alive in seconds (MQTT 5, 3.1.2.10).
 pub const LONGEST_KEEP_ALIVE: u64 = u16::MAX as u64;
 
@@ -167,6 +170,12 @@ pub fn is_filter(text: &str) -> bool {
     is_text(text) && valid_filter(text)
 }
 
+/// Whether a topic or filter has more levels than a server of ours takes.
+#[must_use]
+pub fn is_too_deep(text: &str) -> bool {
+    text.split('/').nth(MOST_LEVELS).is_some()
+}
+
 /// Whether every topic that `narrow` matches, or the topic `narrow` itself, is matched by `wide`, too.
 ///
 /// The codec's `matches` is not used for topics: it slices a topic that begins with "ü" in the middle of the letter, and
@@ -278,6 +287,13 @@ mod tests {
                 (is_topic(&text), is_filter(&text), check_text("x", &text).is_ok()),
                 (expected, expected, expected)
             );
+        }
+    }
+
+    #[test]
+    fn levels_are_counted_as_they_stand() {
+        for (levels, expected) in [(1, false), (MOST_LEVELS, false), (MOST_LEVELS + 1, true), (LONGEST_TEXT, true)] {
+            assert_eq!(is_too_deep(&vec![""; levels].join("/")), expected, "{levels}");
         }
     }
 

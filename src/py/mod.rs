@@ -15,6 +15,7 @@ mod face;
 mod file;
 mod forked;
 mod interpreter;
+mod json;
 mod lead;
 mod leaving;
 mod log;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use super::lorawan::PyUplinkMessage;
-use crate::dialect::json::{Document, Kind, Value};
+use crate::dialect::json::{Children, Document, Kind, Value};
 
 /// What objects become.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,17 +55,10 @@ pub(super) fn to_py<'py>(
         },
         Kind::Float | Kind::NotFinite => Ok(PyFloat::new(py, value.as_f64().unwrap_or(f64::NAN)).into_any()),
         Kind::Plain | Kind::Escaped => string(py, value),
-        Kind::Array => {
-            let list = PyList::empty(py);
-            for element in value.elements() {
-                list.append(to_py(py, document, element, objects)?)?;
-            }
-            Ok(list.into_any())
-        }
         Kind::Object if objects == Objects::Messages => {
             Ok(Bound::new(py, PyUplinkMessage::new(document.clone(), value.index()))?.into_any())
         }
-        Kind::Object => Ok(to_dict(py, document, value)?.into_any()),
+        Kind::Array | Kind::Object => container(py, document, value, objects),
     }
 }
 
@@ -75,26 +68,107 @@ pub(super) fn to_dict<'py>(
     document: &Arc<Document>,
     value: Value<'_>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    for (name, member) in value.members() {
-        dict.set_item(string(py, name)?, to_py(py, document, member, Objects::Dicts)?)?;
-    }
-    Ok(dict)
+    Ok(container(py, document, value, Objects::Dicts)?.cast_into::<PyDict>()?)
 }
 
-/// A value in which every container is a tuple, so that it can be hashed.
+/// A container that is being filled.
+struct Open<'a, 'py> {
+    made: Made<'py>,
+    rest: Children<'a>,
+}
+
+enum Made<'py> {
+    List(Bound<'py, PyList>),
+    /// With the name that the next value gets.
+    Dict(Bound<'py, PyDict>, Option<Bound<'py, PyAny>>),
+}
+
+impl<'a, 'py> Open<'a, 'py> {
+    fn new(py: Python<'py>, value: Value<'a>) -> Self {
+        let made = match value.kind() {
+            Kind::Object => Made::Dict(PyDict::new(py), None),
+            _ => Made::List(PyList::empty(py)),
+        };
+        Self { made, rest: value.children() }
+    }
+
+    fn put(&mut self, value: Bound<'py, PyAny>) -> PyResult<()> {
+        match &mut self.made {
+            Made::List(list) => list.append(value),
+            Made::Dict(dict, name) => {
+                if let Some(name) = name.take() {
+                    return dict.set_item(name, value);
+                }
+                *name = Some(value);
+                Ok(())
+            }
+        }
+    }
+
+    fn end(self) -> Bound<'py, PyAny> {
+        match self.made {
+            Made::List(list) => list.into_any(),
+            Made::Dict(dict, _) => dict.into_any(),
+        }
+    }
+}
+
+/// An array as a list or an object as a dict, with all that is in it. Not by recursion: how deep a message goes is for its
+/// sender to say, and how much stack there is for the program that reads it.
+fn container<'py>(
+    py: Python<'py>,
+    document: &Arc<Document>,
+    value: Value<'_>,
+    objects: Objects,
+) -> PyResult<Bound<'py, PyAny>> {
+    let mut open = Open::new(py, value);
+    let mut around = Vec::new();
+    loop {
+        match open.rest.next() {
+            Some(inner) if inner.kind() == Kind::Array || inner.kind() == Kind::Object && objects == Objects::Dicts => {
+                around.push(std::mem::replace(&mut open, Open::new(py, inner)));
+            }
+            Some(single) => open.put(to_py(py, document, single, objects)?)?,
+            None => {
+                let Some(outer) = around.pop() else { return Ok(open.end()) };
+                let full = std::mem::replace(&mut open, outer).end();
+                open.put(full)?;
+            }
+        }
+    }
+}
+
+/// A value in which every container is a tuple, so that it can be hashed. As `container`, not by recursion.
 pub(super) fn to_hashable<'py>(
     py: Python<'py>,
     document: &Arc<Document>,
     value: Value<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let children: Vec<Value<'_>> = match value.kind() {
-        Kind::Array => value.elements().collect(),
-        Kind::Object => fields(value).into_iter().map(|(_, member)| member).collect(),
-        _ => return to_py(py, document, value, Objects::Messages),
-    };
-    let parts = children.into_iter().map(|child| to_hashable(py, document, child)).collect::<PyResult<Vec<_>>>()?;
-    Ok(PyTuple::new(py, parts)?.into_any())
+    fn parts(value: Value<'_>) -> Option<std::vec::IntoIter<Value<'_>>> {
+        let parts: Vec<_> = match value.kind() {
+            Kind::Array => value.elements().collect(),
+            Kind::Object => fields(value).into_iter().map(|(_, member)| member).collect(),
+            _ => return None,
+        };
+        Some(parts.into_iter())
+    }
+    let Some(outermost) = parts(value) else { return to_py(py, document, value, Objects::Messages) };
+    let (mut made, mut rest) = (Vec::new(), outermost);
+    let mut around = Vec::new();
+    loop {
+        match rest.next().map(|part| (part, parts(part))) {
+            Some((_, Some(inner))) => {
+                around.push((std::mem::take(&mut made), std::mem::replace(&mut rest, inner)));
+            }
+            Some((single, None)) => made.push(to_py(py, document, single, Objects::Messages)?),
+            None => {
+                let full = PyTuple::new(py, std::mem::take(&mut made))?.into_any();
+                let Some(outer) = around.pop() else { return Ok(full) };
+                (made, rest) = outer;
+                made.push(full);
+            }
+        }
+    }
 }
 
 /// The members of an object as Python sees them: of repeated names the first place and the last value.

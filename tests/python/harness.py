@@ -216,13 +216,23 @@ def packet_id(publish: bytes) -> bytes:
 
 def publish(topic: str, payload: bytes, *, qos: int = 0, mid: int = 1, flags: int = 0) -> bytes:
     """Frame a message."""
-    body = struct.pack(">H", len(topic)) + topic.encode() + (struct.pack(">H", mid) if qos else b"") + payload
+    body = text(topic) + (struct.pack(">H", mid) if qos else b"") + payload
+    return packet(0x30 | qos << 1 | flags, body)
+
+
+def text(value: str) -> bytes:
+    """Frame a text: its length in two bytes, and itself."""
+    return struct.pack(">H", len(value.encode())) + value.encode()
+
+
+def packet(head: int, body: bytes) -> bytes:
+    """Frame a packet."""
     length, rest = b"", len(body)
     while True:
         rest, low = divmod(rest, 128)
         length += bytes([low | (0x80 if rest else 0)])
         if not rest:
-            return bytes([0x30 | qos << 1 | flags]) + length + body
+            return bytes([head]) + length + body
 
 
 class Mosquitto:

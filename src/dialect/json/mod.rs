@@ -266,6 +266,13 @@ impl<'a> Value<'a> {
         self.inside(Kind::Array)
     }
 
+    /// What is in a container: the elements of an array, the names and values of an object in turn.
+    #[must_use]
+    pub fn children(self) -> Children<'a> {
+        let node = self.node();
+        Children { document: self.document, at: self.index + 2, end: if node.is_container() { node.tail } else { 0 } }
+    }
+
     /// The members of an object as they stand, repeated names included; empty for anything else.
     pub fn members(self) -> impl Iterator<Item = (Value<'a>, Value<'a>)> {
         let mut children = self.inside(Kind::Object);

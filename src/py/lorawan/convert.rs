@@ -1,6 +1,6 @@
 //! Arguments of the LoRaWAN clients as values of the core: payloads, downlinks, names.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString};
 
@@ -10,6 +10,7 @@ use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::octets;
 use crate::py::error::OrRaise as _;
+use crate::py::json::{Spacing, dumps};
 
 /// The payload of a downlink: bytes in any form, text in base64 or hex, or fields as a dict or a message. The network drops
 /// anything else without a word.
@@ -27,28 +28,8 @@ pub(super) fn payload(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Payl
         })?;
         return Ok(Payload::from_bytes(&bytes));
     }
-    // Python's own encoder: the text is then, to the letter, what the original would have sent.
-    let options = PyDict::new(py);
-    options.set_item("allow_nan", false)?;
-    options.set_item("default", wrap_default(py)?)?;
-    py.import("json")?
-        .call_method("dumps", (value,), Some(&options))
-        .and_then(|text| text.extract().map(Payload::Fields))
-        .map_err(|error| {
-            let text = format!("payload cannot be sent: {}", error.value(py));
-            let named = if error.is_instance_of::<PyTypeError>(py) {
-                PyTypeError::new_err(text)
-            } else {
-                PyValueError::new_err(text)
-            };
-            named.set_cause(py, Some(error));
-            named
-        })
-}
-
-/// What `json.dumps` calls for objects that it does not know: parts of messages become what they were on the wire.
-fn wrap_default(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    py.import("thingslink._native")?.getattr("UplinkMessage")?.getattr("_json_default")
+    // To the letter what the original would have sent.
+    dumps("payload", value, Spacing::Python).map(Payload::Fields)
 }
 
 /// An optional device ID.

@@ -11,6 +11,7 @@ use super::refused::{DRY_RUN, GET_APPLICATION};
 use super::stub::message;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{frame_bytes, octets};
+use crate::py::json::{Spacing, dumps};
 use crate::py::prepared::Prepared;
 use crate::py::proto::PyMessage;
 use crate::rpc::message::descriptor;
@@ -193,11 +194,11 @@ impl PyApplicationClient {
         if let Some(payload) = octets("fields", fields)? {
             request.set_field_by_name("payload", Value::Bytes(payload.into()));
         } else {
-            let value: serde_json::Value = pythonize::depythonize(fields)?;
-            if !value.is_object() {
+            let text = dumps("fields", fields, Spacing::Compact)?;
+            if !text.starts_with('{') {
                 return Err(wrong_type("fields", "a dict or bytes", fields));
             }
-            request.set_field_by_name("fields", Value::String(value.to_string()));
+            request.set_field_by_name("fields", Value::String(text));
         }
         request.set_field_by_name("port", Value::U32(frame_port(port)?));
         self.dry_run(py, "DryDownlink", request, functions.as_ref(), timeout.as_ref())

@@ -23,6 +23,7 @@ use crate::ids::AccessKey;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::{frame_bytes, seconds};
 use crate::py::error::OrRaise as _;
+use crate::py::json::{Spacing, dumps};
 use crate::py::leaving;
 use crate::py::log;
 use crate::py::runtime::{self, Closable, Process};
@@ -253,11 +254,8 @@ impl PySandbox {
     ) -> PyResult<u32> {
         let fields = fields
             .map(|fields| {
-                let value: serde_json::Value = pythonize::depythonize(&fields)?;
-                if !value.is_object() {
-                    return Err(wrong_type("fields", "a dict", &fields));
-                }
-                Ok(value.to_string())
+                let text = dumps("fields", &fields, Spacing::Compact)?;
+                if text.starts_with('{') { Ok(text) } else { Err(wrong_type("fields", "a dict", &fields)) }
             })
             .transpose()?;
         let frame = UplinkFrame {

@@ -1,11 +1,12 @@
 //! Python values as JSON text, in the form that the original's encoder gives them (TB 5).
 
-use pyo3::exceptions::{PyRecursionError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRecursionError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use super::substitute::{Substitute, substitute};
 use crate::dialect::thingsboard::{write_float, write_text};
+pub(super) use crate::py::json::named;
 
 /// Levels of containers, after which a value is taken to hold itself.
 const MAX_DEPTH: usize = 254;
@@ -24,30 +25,38 @@ pub(super) fn to_json(value: &Bound<'_, PyAny>) -> PyResult<String> {
 
 /// Append a key as text; gives its length.
 pub(super) fn write_key(key: &Bound<'_, PyAny>, out: &mut String) -> PyResult<usize> {
-    if let Ok(text) = key.cast::<PyString>() {
-        return write_string(text, out);
-    }
-    let mut bare = String::new();
-    let simple = key.is_none()
-        || key.is_instance_of::<PyBool>()
-        || key.is_instance_of::<PyInt>()
-        || key.is_instance_of::<PyFloat>();
-    if simple {
-        let length = write(key, &mut bare)?;
-        write_text(&bare, out);
-        return Ok(length);
-    }
-    let replaced = match substitute(key)? {
-        Substitute::Object(replaced) => replaced,
-        Substitute::Number(_) | Substitute::Float(_) | Substitute::Null => key.str()?.into_any(),
-    };
-    match replaced.cast::<PyString>() {
-        Ok(text) => write_string(text, out),
-        Err(_) if replaced.is_instance_of::<PyDict>() || replaced.is_instance_of::<PyList>() => {
-            Err(PyTypeError::new_err(format!("a key must be text or a number, not {}", key.get_type().name()?)))
+    let mut key = key.clone();
+    for _ in 0..MAX_DEPTH {
+        if let Ok(text) = key.cast::<PyString>() {
+            return write_string(text, out);
         }
-        Err(_) => write_key(&replaced, out),
+        let simple = key.is_none()
+            || key.is_instance_of::<PyBool>()
+            || key.is_instance_of::<PyInt>()
+            || key.is_instance_of::<PyFloat>();
+        if simple {
+            let mut bare = String::new();
+            let length = write(&key, &mut bare)?;
+            write_text(&bare, out);
+            return Ok(length);
+        }
+        let replaced = match substitute(&key)? {
+            Substitute::Object(replaced) => replaced,
+            Substitute::Number(_) | Substitute::Float(_) | Substitute::Null => key.str()?.into_any(),
+        };
+        if replaced.is_instance_of::<PyDict>() || replaced.is_instance_of::<PyList>() {
+            return Err(PyTypeError::new_err(format!(
+                "a key must be text or a number, not {}",
+                key.get_type().name()?
+            )));
+        }
+        key = replaced;
     }
+    Err(too_deep())
+}
+
+fn too_deep() -> PyErr {
+    PyRecursionError::new_err("a value is nested too deeply for JSON, or holds itself")
 }
 
 fn write_string(text: &Bound<'_, PyString>, out: &mut String) -> PyResult<usize> {
@@ -103,7 +112,7 @@ impl Writer {
     fn nested(&mut self, step: impl FnOnce(&mut Self) -> PyResult<usize>) -> PyResult<usize> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(PyRecursionError::new_err("a value is nested too deeply for JSON, or holds itself"));
+            return Err(too_deep());
         }
         let length = step(self);
         self.depth -= 1;
@@ -165,13 +174,4 @@ pub(in crate::py) fn to_json_bytes<'py>(value: &Bound<'py, PyAny>) -> PyResult<B
 /// Text that holds JSON, as a Python value.
 pub(super) fn parse<'py>(py: Python<'py>, text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     py.import("json")?.call_method1("loads", (text,))
-}
-
-/// A value that could not be encoded, named.
-pub(super) fn named(py: Python<'_>, what: &str, error: PyErr) -> PyErr {
-    let text = format!("{what} cannot be sent: {}", error.value(py));
-    let named =
-        if error.is_instance_of::<PyTypeError>(py) { PyTypeError::new_err(text) } else { PyValueError::new_err(text) };
-    named.set_cause(py, Some(error));
-    named
 }

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::session::{ClientSession, Outgoing};
+use crate::dialect::mqtt::is_too_deep;
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Socket, turns};
 use crate::sandbox::lorawan::Network;
@@ -98,6 +99,9 @@ async fn log_in<S: Socket>(
     let mut silence = network.faults.silence();
     turns(&mut silence, false).await;
     let (code, accepted) = match packet {
+        Ok(Packet::Connect(connect)) if connect.last_will.as_ref().is_some_and(|will| is_too_deep(&will.topic)) => {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a will whose topic has too many levels"));
+        }
         Ok(Packet::Connect(connect)) => judge(connect, network),
         Err(CodecError::InvalidProtocol | CodecError::InvalidProtocolLevel(_)) => (1, None),
         Ok(_) | Err(_) => return Err(io::ErrorKind::InvalidData.into()),
@@ -239,6 +243,9 @@ impl<S: Socket> ClientConnection<'_, S> {
 
     fn published(&mut self, message: Publish) -> io::Result<()> {
         let Publish { qos, topic, payload, retain, pkid, .. } = message;
+        if is_too_deep(&topic) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a topic of too many levels"));
+        }
         if qos == QoS::ExactlyOnce && !self.unreleased.insert(pkid) {
             return self.encode(&Packet::PubRec(PubRec::new(pkid)));
         }
@@ -257,7 +264,9 @@ impl<S: Socket> ClientConnection<'_, S> {
         for filter in request.filters {
             let first = filter.path.split('/').next().unwrap_or_default();
             // A key sees its own application only, so '+' at the first level stands for that one.
-            let allowed = valid_filter(&filter.path) && [self.session.app_id.as_str(), "+", "#"].contains(&first);
+            let allowed = valid_filter(&filter.path)
+                && !is_too_deep(&filter.path)
+                && [self.session.app_id.as_str(), "+", "#"].contains(&first);
             let qos = if filter.qos == QoS::AtMostOnce { QoS::AtMostOnce } else { QoS::AtLeastOnce };
             self.network.journal.write(|| Entry::Subscribed {
                 client_id: self.session.client_id.clone(),

@@ -5,93 +5,122 @@ use std::collections::HashMap;
 use rumqttc::mqttbytes::QoS;
 
 /// Subscriptions of many clients, found by topic. `K` names a client.
+///
+/// The levels stand side by side and name each other by number: nothing here goes down the tree by recursion, its end
+/// included, however deep the filters of clients make it.
 #[derive(Debug)]
 pub(super) struct Tree<K> {
-    root: Level<K>,
+    /// The first one is the root.
+    levels: Vec<Level<K>>,
+    /// Numbers of levels that are not in use.
+    free: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Level<K> {
     here: Vec<(K, QoS)>,
-    below: HashMap<String, Level<K>>,
+    below: HashMap<String, usize>,
+    /// The level above, and this one's name there; the root's own, and nothing.
+    above: usize,
+    name: String,
 }
 
-impl<K> Default for Level<K> {
-    fn default() -> Self {
-        Self { here: Vec::new(), below: HashMap::new() }
+const ROOT: usize = 0;
+
+impl<K> Level<K> {
+    fn new(above: usize, name: &str) -> Self {
+        Self { here: Vec::new(), below: HashMap::new(), above, name: name.to_owned() }
     }
 }
 
 impl<K> Default for Tree<K> {
     fn default() -> Self {
-        Self { root: Level::default() }
+        Self { levels: vec![Level::new(ROOT, "")], free: Vec::new() }
     }
 }
 
 impl<K: Clone + PartialEq> Tree<K> {
     /// Subscribe, or change the level of a subscription.
     pub(super) fn insert(&mut self, filter: &str, client: K, qos: QoS) {
-        let mut level = &mut self.root;
+        let mut at = ROOT;
         for part in filter.split('/') {
-            level = level.below.entry(part.to_owned()).or_default();
+            at = match self.levels[at].below.get(part) {
+                Some(below) => *below,
+                None => self.grow(at, part),
+            };
         }
-        level.here.retain(|(known, _)| *known != client);
-        level.here.push((client, qos));
+        let here = &mut self.levels[at].here;
+        here.retain(|(known, _)| *known != client);
+        here.push((client, qos));
+    }
+
+    fn grow(&mut self, above: usize, name: &str) -> usize {
+        let level = Level::new(above, name);
+        let at = if let Some(at) = self.free.pop() {
+            self.levels[at] = level;
+            at
+        } else {
+            self.levels.push(level);
+            self.levels.len() - 1
+        };
+        self.levels[above].below.insert(name.to_owned(), at);
+        at
     }
 
     /// End a subscription.
     pub(super) fn remove(&mut self, filter: &str, client: &K) {
-        remove(&mut self.root, &mut filter.split('/'), client);
+        let mut at = ROOT;
+        for part in filter.split('/') {
+            let Some(below) = self.levels[at].below.get(part) else { return };
+            at = *below;
+        }
+        self.end(at, client);
     }
 
     /// End all subscriptions of a client.
     pub(super) fn remove_client(&mut self, client: &K) {
-        forget(&mut self.root, client);
+        for at in 0..self.levels.len() {
+            self.end(at, client);
+        }
+    }
+
+    /// End a client's subscription at a level, and let go of the levels that nobody needs then.
+    fn end(&mut self, mut at: usize, client: &K) {
+        let here = &mut self.levels[at].here;
+        let before = here.len();
+        here.retain(|(known, _)| known != client);
+        if here.len() == before {
+            return;
+        }
+        while at != ROOT && self.levels[at].here.is_empty() && self.levels[at].below.is_empty() {
+            let Level { above, name, .. } = std::mem::replace(&mut self.levels[at], Level::new(ROOT, ""));
+            self.free.push(at);
+            self.levels[above].below.remove(&name);
+            at = above;
+        }
     }
 
     /// Call `each` for every subscription that matches. A client with several is named several times.
     pub(super) fn matches(&self, topic: &str, mut each: impl FnMut(&K, QoS)) {
         let parts: Vec<_> = topic.split('/').collect();
-        walk(&self.root, &parts, topic.starts_with('$'), &mut each);
-    }
-}
-
-fn remove<'p, K: PartialEq>(level: &mut Level<K>, parts: &mut impl Iterator<Item = &'p str>, client: &K) {
-    match parts.next() {
-        None => level.here.retain(|(known, _)| known != client),
-        Some(part) => {
-            if let Some(below) = level.below.get_mut(part) {
-                remove(below, parts, client);
-                if below.here.is_empty() && below.below.is_empty() {
-                    level.below.remove(part);
-                }
+        // Levels to look at, each with the number of the topic's parts above it.
+        let mut open = vec![(ROOT, 0)];
+        while let Some((at, depth)) = open.pop() {
+            let level = &self.levels[at];
+            // Wildcards at the first level do not match topics that begin with '$' (MQTT 3.1.1, 4.7.2).
+            let hidden = depth == 0 && topic.starts_with('$');
+            if !hidden && let Some(rest) = level.below.get("#") {
+                self.levels[*rest].here.iter().for_each(|(client, qos)| each(client, *qos));
+            }
+            let Some(part) = parts.get(depth) else {
+                level.here.iter().for_each(|(client, qos)| each(client, *qos));
+                continue;
+            };
+            open.extend(level.below.get(*part).map(|below| (*below, depth + 1)));
+            if !hidden {
+                open.extend(level.below.get("+").map(|below| (*below, depth + 1)));
             }
         }
-    }
-}
-
-fn forget<K: PartialEq>(level: &mut Level<K>, client: &K) {
-    level.here.retain(|(known, _)| known != client);
-    level.below.retain(|_, below| {
-        forget(below, client);
-        !below.here.is_empty() || !below.below.is_empty()
-    });
-}
-
-fn walk<K>(level: &Level<K>, parts: &[&str], hidden: bool, each: &mut impl FnMut(&K, QoS)) {
-    // Wildcards at the first level do not match topics that begin with '$' (MQTT 3.1.1, 4.7.2).
-    if !hidden && let Some(rest) = level.below.get("#") {
-        rest.here.iter().for_each(|(client, qos)| each(client, *qos));
-    }
-    let Some((first, others)) = parts.split_first() else {
-        level.here.iter().for_each(|(client, qos)| each(client, *qos));
-        return;
-    };
-    if let Some(below) = level.below.get(*first) {
-        walk(below, others, false, each);
-    }
-    if !hidden && let Some(below) = level.below.get("+") {
-        walk(below, others, false, each);
     }
 }
 
@@ -128,6 +157,36 @@ mod tests {
         tree.remove("a/+", &1);
         assert_eq!(found(&tree, "a/b"), [2]);
         tree.remove_client(&2);
-        assert!(tree.root.below.is_empty());
+        assert!(tree.levels[ROOT].below.is_empty());
+    }
+
+    #[test]
+    fn levels_are_used_again() {
+        let mut tree = Tree::default();
+        for round in 0..5 {
+            tree.insert("a/b/c", round, QoS::AtMostOnce);
+            tree.insert("a/x", round, QoS::AtMostOnce);
+            tree.remove("a/b", &round);
+            assert_eq!(found(&tree, "a/b/c"), [round]);
+            tree.remove_client(&round);
+            assert_eq!((found(&tree, "a/b/c"), tree.levels.len()), (vec![], 5));
+        }
+    }
+
+    /// On a stack on which recursion would end early.
+    #[test]
+    fn depth_costs_no_stack() {
+        let deep = "a/".repeat(100_000) + "#";
+        let work = move || {
+            let mut tree = Tree::default();
+            for client in [1, 2, 3] {
+                tree.insert(&deep, client, QoS::AtMostOnce);
+            }
+            assert_eq!(found(&tree, &deep.replace('#', "b/c")), [1, 2, 3]);
+            tree.remove(&deep, &1);
+            tree.remove_client(&2);
+            assert_eq!(found(&tree, &deep.replace('#', "b")), [3]);
+        };
+        std::thread::Builder::new().stack_size(64 << 10).spawn(work).unwrap().join().unwrap();
     }
 }

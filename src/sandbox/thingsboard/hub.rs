@@ -10,7 +10,7 @@ use super::state::State;
 use super::verdict::Verdict;
 use super::wire::Level;
 use super::{gateway, provision, requests};
-use crate::dialect::mqtt::code;
+use crate::dialect::mqtt::{code, is_too_deep};
 use crate::sandbox::fault::Faults;
 use crate::sandbox::journal::{Entry, Journal};
 use crate::sync::{Mutex, MutexGuard};
@@ -106,6 +106,9 @@ impl Hub {
     }
 
     fn judge(&self, session: &Seat, topic: &str, payload: &Bytes) -> Verdict {
+        if is_too_deep(topic) {
+            return Verdict::Fatal(code::TOPIC_NAME_INVALID);
+        }
         let mut state = self.state();
         if let Some((_, reason, count)) =
             state.rejections.iter_mut().find(|(prefix, _, count)| *count > 0 && topic.starts_with(prefix.as_str()))
