@@ -11,7 +11,7 @@ use super::lorawan::PyUplinkMessage;
 pub(super) enum Spacing {
     /// As `json.dumps` has it.
     Python,
-    /// Not at all.
+    /// Without blanks, and with sorted names: as the network writes it.
     Compact,
 }
 
@@ -23,6 +23,7 @@ pub(super) fn dumps(what: &str, value: &Bound<'_, PyAny>, spacing: Spacing) -> P
     options.set_item("default", py.get_type::<PyUplinkMessage>().getattr("_json_default")?)?;
     if spacing == Spacing::Compact {
         options.set_item("separators", (",", ":"))?;
+        options.set_item("sort_keys", true)?;
     }
     py.import("json")?
         .call_method("dumps", (value,), Some(&options))
