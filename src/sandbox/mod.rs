@@ -3,16 +3,22 @@
 //!
 //! They stand on the packet codec alone and never on our own session or client: a shared mistake would hide itself.
 
+mod air;
 mod broker;
 mod certificate;
+mod exchange;
 mod fault;
+mod frame;
 mod grpc;
 mod journal;
 mod listener;
 mod lorawan;
 mod payload;
+mod stream;
 pub mod thingsboard;
 
 pub use self::fault::Faults;
+pub use self::frame::{Received, UplinkFrame};
 pub use self::journal::Entry;
-pub use self::lorawan::{Options, Received, Right, Sandbox, StreamOptions, UplinkFrame, device_id};
+pub use self::lorawan::{Options, Right, Sandbox};
+pub use self::stream::{StreamOptions, device_id};

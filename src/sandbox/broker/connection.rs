@@ -1,11 +1,8 @@
 //! One client's connection, from its login to its end.
 
 use std::collections::HashSet;
-use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -19,6 +16,7 @@ use tokio::time::Instant;
 
 use super::session::{ClientSession, Outgoing};
 use crate::dialect::mqtt::is_too_deep;
+use crate::sandbox::exchange::{Moved, exchange};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Socket, turns};
 use crate::sandbox::lorawan::Network;
@@ -321,56 +319,6 @@ impl<S: Socket> ClientConnection<'_, S> {
         packet.write(&mut self.outbound).map_err(|error| io::Error::other(error.to_string()))?;
         self.network.faults.garble_tail(&mut self.outbound, message.payload.len());
         Ok(())
-    }
-}
-
-/// What went over a socket.
-struct Moved {
-    /// How many bytes came; zero at the end.
-    read: Option<io::Result<usize>>,
-    /// Whether bytes went, so that there is something to flush.
-    written: Option<io::Result<bool>>,
-}
-
-/// Read and write what the socket takes now, or wait until it takes something. May be cancelled.
-///
-/// Whoever is `asking` is told as soon as nothing is left to read: what was read before has been handled by then.
-async fn exchange<S: Socket>(
-    stream: &mut S,
-    inbound: &mut BytesMut,
-    outbound: &mut BytesMut,
-    wants_write: bool,
-    asking: &mut Vec<oneshot::Sender<()>>,
-) -> Moved {
-    poll_fn(|cx| {
-        let read = match pin!(stream.read_buf(inbound)).poll(cx) {
-            Poll::Ready(count) => Some(count),
-            Poll::Pending => None,
-        };
-        if read.is_none() && !asking.is_empty() && !stream.has_unread() {
-            for asking in asking.drain(..) {
-                // Who asked may have waited long enough.
-                let _gone = asking.send(());
-            }
-        }
-        let written = match wants_write.then(|| pin!(write_some(stream, outbound)).poll(cx)) {
-            Some(Poll::Ready(outcome)) => Some(outcome),
-            Some(Poll::Pending) | None => None,
-        };
-        if read.is_none() && written.is_none() { Poll::Pending } else { Poll::Ready(Moved { read, written }) }
-    })
-    .await
-}
-
-/// Write some of `outbound`, or flush when there is nothing; tells whether bytes were written.
-async fn write_some<S: Socket>(stream: &mut S, outbound: &mut BytesMut) -> io::Result<bool> {
-    if outbound.is_empty() {
-        stream.flush().await?;
-        return Ok(false);
-    }
-    match stream.write_buf(outbound).await? {
-        0 => Err(io::ErrorKind::WriteZero.into()),
-        _ => Ok(true),
     }
 }
 

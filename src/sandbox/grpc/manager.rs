@@ -13,8 +13,8 @@ use crate::rpc::proto::handler::{
     Application, ApplicationIdentifier, Device, DeviceIdentifier, DeviceList, DryDownlinkMessage, DryDownlinkResult,
     DryUplinkMessage, DryUplinkResult, LogEntry, SimulatedUplinkMessage,
 };
+use crate::sandbox::frame::UplinkFrame;
 use crate::sandbox::lorawan::Network;
-use crate::sandbox::lorawan::UplinkFrame;
 use crate::sandbox::lorawan::{Right, Settings};
 use crate::sandbox::payload::{self, Log};
 

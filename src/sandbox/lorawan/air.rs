@@ -1,4 +1,4 @@
-//! The air between devices and gateways: how a frame is heard, and how long it takes.
+//! How the network tells of what its gateways hear.
 
 use std::collections::HashMap;
 
@@ -6,16 +6,11 @@ use jiff::Timestamp;
 
 use super::downlinks::Queue;
 use super::wire_v2::{Gateway, Location, Metadata};
-
-/// Channels of the European band, in MHz.
-const FREQUENCIES: [f64; 8] = [868.1, 868.3, 868.5, 867.1, 867.3, 867.5, 867.7, 867.9];
-/// The gateways that hear everything.
-pub(super) const GATEWAYS: [(&str, f64, f64); 2] =
-    [("eui-b827ebfffe0a0b0c", 51.9812, 5.6623), ("barn-roof", 51.9801, 5.6611)];
+use crate::sandbox::air::{ALTITUDE, GATEWAYS, Reception, airtime_ns};
 
 /// IDs of the gateways.
 pub(in crate::sandbox) fn gateway_ids() -> impl Iterator<Item = &'static str> {
-    GATEWAYS.iter().map(|(id, _, _)| *id)
+    GATEWAYS.iter().map(|gateway| gateway.id)
 }
 
 /// The air between devices and gateways.
@@ -39,54 +34,33 @@ impl Radio {
     /// How a frame with so many bytes is heard now.
     pub(super) fn metadata(&mut self, payload: usize, location: Option<Location>) -> Metadata {
         let now = Timestamp::now();
-        let random = &mut self.random;
-        let spreading = random.u8(7..=12);
-        let channel = random.u8(0..8);
-        let gateways = GATEWAYS.iter().map(|(gtw_id, latitude, longitude)| Gateway {
-            gtw_id: (*gtw_id).to_owned(),
-            gtw_trusted: gtw_id.starts_with("eui-"),
-            timestamp: random.u32(1..),
-            // Only the first gateway has a clock; the other's time is the empty text that the network sends then.
-            time: if gtw_id.starts_with("eui-") { now.to_string() } else { String::new() },
+        let Reception { spreading, channel, frequency_hz, gateways } = Reception::now(&mut self.random);
+        let gateways = gateways.map(|heard| Gateway {
+            gtw_id: heard.gateway.id.to_owned(),
+            gtw_trusted: heard.gateway.id.starts_with("eui-"),
+            timestamp: heard.timestamp,
+            // A gateway without a clock has the empty text that the network sends then.
+            time: if heard.gateway.has_clock { now.to_string() } else { String::new() },
             channel,
-            rssi: random.i32(-120..-40),
-            snr: f64::from(random.i32(-40..50)) / 4.0,
+            rssi: heard.rssi,
+            snr: heard.snr,
             rf_chain: 0,
-            location: Some(Location { latitude: *latitude, longitude: *longitude, altitude: 31, source: "registry" }),
+            location: Some(Location {
+                latitude: heard.gateway.latitude,
+                longitude: heard.gateway.longitude,
+                altitude: ALTITUDE,
+                source: "registry",
+            }),
         });
         Metadata {
             time: now.to_string(),
-            frequency: Some(FREQUENCIES[usize::from(channel)]),
+            frequency: Some(f64::from(frequency_hz / 100_000) / 10.0),
             modulation: Some("LORA"),
             data_rate: Some(format!("SF{spreading}BW125")),
             airtime: Some(airtime_ns(spreading, payload + 13)),
             coding_rate: Some("4/5"),
-            gateways: gateways.collect(),
+            gateways: gateways.into(),
             location,
         }
-    }
-}
-
-/// Time on air in nanoseconds of a frame at 125 kHz, coding rate 4/5, explicit header (Semtech AN1200.13, section 4).
-pub(super) fn airtime_ns(spreading: u8, bytes: usize) -> u64 {
-    let symbol_us = (1_u64 << spreading) * 8;
-    let spreading_bits = u64::from(spreading);
-    // With low data rate optimisation at SF11 and SF12.
-    let optimised = if spreading >= 11 { 2 } else { 0 };
-    let numerator = (8 * bytes as u64 + 28 + 16).saturating_sub(4 * spreading_bits);
-    let symbols = 8 + numerator.div_ceil(4 * (spreading_bits - optimised)) * 5;
-    // The preamble has 12.25 symbols.
-    (symbols * 4 + 49) * symbol_us * 250
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn airtime_is_the_known_one() {
-        // 13 bytes of overhead and 10 of payload: the figures of the usual LoRaWAN calculators.
-        assert_eq!(airtime_ns(7, 23), 61_696_000);
-        assert_eq!(airtime_ns(12, 23), 1_482_752_000);
     }
 }

@@ -4,30 +4,16 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use super::air::{GATEWAYS, airtime_ns};
 use super::body::Body;
 use super::network::Network;
 use super::wire_v2::{DownlinkBody, DownlinkConfig, DownlinkEvent, to_json};
 use crate::dialect::lorawan::base64;
+use crate::sandbox::air::{GATEWAYS, airtime_ns};
+use crate::sandbox::frame::{Inbox, Received};
 use crate::sandbox::payload;
 
 /// Downlinks that may wait for one device.
 const QUEUE: usize = 1000;
-/// Downlinks that are remembered after they have reached their device.
-const REMEMBERED: usize = 1000;
-
-/// A downlink that has reached its device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// Its bytes.
-    pub payload: Vec<u8>,
-    /// LoRaWAN FPort.
-    pub port: u8,
-    /// Whether the device is to acknowledge it.
-    pub confirmed: bool,
-    /// Its frame counter.
-    pub counter: u32,
-}
 
 /// A downlink that waits for its device.
 #[derive(Clone, Debug)]
@@ -67,19 +53,7 @@ pub(super) struct Queue {
     /// A confirmed downlink that was sent and not acknowledged.
     unacknowledged: Option<Waiting>,
     /// What has reached the device.
-    received: VecDeque<Received>,
-    /// How many of the last ones nobody has asked for one by one.
-    unseen: usize,
-}
-
-impl Queue {
-    fn remember(&mut self, received: Received) {
-        if self.received.len() >= REMEMBERED {
-            self.received.pop_front();
-        }
-        self.received.push_back(received);
-        self.unseen = (self.unseen + 1).min(self.received.len());
-    }
+    inbox: Inbox,
 }
 
 impl Network {
@@ -136,12 +110,12 @@ impl Network {
         drop(registry);
         let frame = physical_frame(dev_addr, counter, downlink, &payload);
         let received = Received { payload, port: downlink.port, confirmed: downlink.confirmed, counter };
-        self.radio().queues.entry((app_id.to_owned(), dev_id.to_owned())).or_default().remember(received);
+        self.radio().queues.entry((app_id.to_owned(), dev_id.to_owned())).or_default().inbox.remember(received);
         let event = DownlinkEvent {
             error: None,
             payload: Some(base64::encode(&frame)),
             message: Some(downlink.body(Some((app_id, dev_id)))),
-            gateway_id: Some(GATEWAYS[1].0),
+            gateway_id: Some(GATEWAYS[1].id),
             config: Some(DownlinkConfig {
                 modulation: "LORA",
                 data_rate: "SF9BW125".into(),
@@ -209,16 +183,13 @@ impl Network {
     pub(in crate::sandbox) fn received(&self, app_id: &str, dev_id: &str) -> Vec<Received> {
         let radio = self.radio();
         let queue = radio.queues.get(&(app_id.to_owned(), dev_id.to_owned()));
-        queue.into_iter().flat_map(|queue| &queue.received).cloned().collect()
+        queue.map(|queue| queue.inbox.all()).unwrap_or_default()
     }
 
     /// The next of them that this did not give yet.
     pub(in crate::sandbox) fn next_received(&self, app_id: &str, dev_id: &str) -> Option<Received> {
         let mut radio = self.radio();
-        let queue = radio.queues.get_mut(&(app_id.to_owned(), dev_id.to_owned()))?;
-        let next = queue.received.get(queue.received.len() - queue.unseen)?.clone();
-        queue.unseen -= 1;
-        Some(next)
+        radio.queues.get_mut(&(app_id.to_owned(), dev_id.to_owned()))?.inbox.next()
     }
 }
 

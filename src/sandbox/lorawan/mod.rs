@@ -7,15 +7,11 @@ mod network;
 mod registry;
 mod sandbox;
 mod state;
-mod stream;
 mod traffic;
 mod wire_v2;
 
 pub(super) use self::air::gateway_ids;
-pub use self::downlinks::Received;
 pub(super) use self::network::{Network, Publisher};
 pub use self::registry::Right;
 pub(super) use self::registry::{Device, Settings};
 pub use self::sandbox::{Options, Sandbox};
-pub use self::stream::{StreamOptions, device_id};
-pub use self::traffic::UplinkFrame;

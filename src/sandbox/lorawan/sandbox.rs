@@ -8,20 +8,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Mutex, broadcast};
 
-use super::downlinks::Received;
 use super::network::Network;
 use super::registry::Right;
 use super::state::StateFile;
-use super::stream::{self, StreamOptions};
-use super::traffic::UplinkFrame;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
 use crate::sandbox::broker::QoS;
 use crate::sandbox::certificate::Certificate;
 use crate::sandbox::fault::Faults;
+use crate::sandbox::frame::{Received, UplinkFrame};
 use crate::sandbox::grpc::{Announced, GrpcService, with_http2};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Bound, Listener, turns};
+use crate::sandbox::stream::{self, Field as _, StreamOptions};
 
 /// How long an uplink waits for what clients have written to be read.
 const TAKE_IN: Duration = Duration::from_secs(1);
@@ -368,7 +367,7 @@ impl Sandbox {
         app_id: &str,
         options: StreamOptions,
     ) -> Result<impl Future<Output = Result<u64>> + Send + use<>> {
-        stream::register(&self.network, app_id, &options)?;
+        stream::register(&*self.network, app_id, &options)?;
         Ok(stream::run(self.network.clone(), app_id.to_owned(), options))
     }
 

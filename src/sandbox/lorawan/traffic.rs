@@ -11,42 +11,14 @@ use super::network::Network;
 use super::wire_v2::{Activation, Location, Metadata, Registration, Uplink, UplinkError, to_json};
 use crate::error::{Error, Result};
 use crate::rpc::proto::handler;
+use crate::sandbox::frame::UplinkFrame;
 use crate::sandbox::grpc::from_wire;
 use crate::sandbox::payload;
+use crate::sandbox::stream::Field;
 
-/// What one uplink carries.
-#[derive(Clone, Debug)]
-pub struct UplinkFrame {
-    /// Bytes; `None` for a frame without application payload.
-    pub payload: Option<Vec<u8>>,
-    /// Decoded fields as JSON text.
-    pub fields: Option<String>,
-    /// LoRaWAN FPort.
-    pub port: u8,
-    /// Whether the device asks for an acknowledgement.
-    pub confirmed: bool,
-    /// Whether it repeats the frame before.
-    pub is_retry: bool,
-}
-
-impl Default for UplinkFrame {
-    fn default() -> Self {
-        Self { payload: Some(vec![0]), fields: None, port: 1, confirmed: false, is_retry: false }
-    }
-}
-
-impl Network {
-    fn location_of(&self, app_id: &str, dev_id: &str) -> Option<Location> {
-        let (latitude, longitude, altitude) = self.registry().device(app_id, dev_id)?.location?;
-        Some(Location { latitude, longitude, altitude, source: "registry" })
-    }
-
-    pub(super) fn event(&self, app_id: &str, dev_id: &str, name: &str, body: Bytes) {
-        self.emit(&format!("{app_id}/devices/{dev_id}/events/{name}"), body);
-    }
-
+impl Field for Network {
     /// Register a device if it is new; that is an event.
-    pub(in crate::sandbox) fn register(&self, app_id: &str, dev_id: &str) -> Result<()> {
+    fn register(&self, app_id: &str, dev_id: &str) -> Result<()> {
         let new = self.registry().register(app_id, dev_id)?.1;
         if new {
             let body = Registration {
@@ -58,6 +30,35 @@ impl Network {
             self.event(app_id, dev_id, "create", to_json(&body));
         }
         Ok(())
+    }
+
+    /// Let a device send; then its window for downlinks opens. Returns the frame counter.
+    fn uplink(&self, app_id: &str, dev_id: &str, frame: &UplinkFrame) -> Result<u32> {
+        let mut registry = self.registry();
+        let device = registry.device(app_id, dev_id).ok_or_else(|| unknown(dev_id))?;
+        if !frame.is_retry {
+            device.uplinks += 1;
+        }
+        device.last_seen = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
+        let (counter, acknowledges) = (device.uplinks.saturating_sub(1), device.acknowledges);
+        drop(registry);
+        let size = frame.payload.as_ref().map_or(0, Vec::len);
+        let location = self.location_of(app_id, dev_id);
+        let metadata = self.radio().metadata(size, location);
+        self.publish_uplink(app_id, dev_id, frame, counter, metadata)?;
+        self.open_window(app_id, dev_id, acknowledges);
+        Ok(counter)
+    }
+}
+
+impl Network {
+    fn location_of(&self, app_id: &str, dev_id: &str) -> Option<Location> {
+        let (latitude, longitude, altitude) = self.registry().device(app_id, dev_id)?.location?;
+        Some(Location { latitude, longitude, altitude, source: "registry" })
+    }
+
+    pub(super) fn event(&self, app_id: &str, dev_id: &str, name: &str, body: Bytes) {
+        self.emit(&format!("{app_id}/devices/{dev_id}/events/{name}"), body);
     }
 
     /// Place a device; that is an event.
@@ -132,24 +133,6 @@ impl Network {
         drop(registry);
         self.event(app_id, dev_id, "activations", to_json(&body));
         Ok(())
-    }
-
-    /// Let a device send; then its window for downlinks opens. Returns the frame counter.
-    pub(in crate::sandbox) fn uplink(&self, app_id: &str, dev_id: &str, frame: &UplinkFrame) -> Result<u32> {
-        let mut registry = self.registry();
-        let device = registry.device(app_id, dev_id).ok_or_else(|| unknown(dev_id))?;
-        if !frame.is_retry {
-            device.uplinks += 1;
-        }
-        device.last_seen = i64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX);
-        let (counter, acknowledges) = (device.uplinks.saturating_sub(1), device.acknowledges);
-        drop(registry);
-        let size = frame.payload.as_ref().map_or(0, Vec::len);
-        let location = self.location_of(app_id, dev_id);
-        let metadata = self.radio().metadata(size, location);
-        self.publish_uplink(app_id, dev_id, frame, counter, metadata)?;
-        self.open_window(app_id, dev_id, acknowledges);
-        Ok(counter)
     }
 
     /// Handle a payload as if a device had sent it (V2 1.4): nothing was on the air, no counter moves.

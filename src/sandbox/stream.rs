@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::network::Network;
-use super::traffic::UplinkFrame;
+use super::frame::UplinkFrame;
 use crate::error::{Error, Result};
 
 /// What a stream sends.
@@ -44,14 +43,22 @@ pub fn device_id(number: u32) -> String {
     format!("sim-{number:05}")
 }
 
+/// A network with simulated devices.
+pub(super) trait Field: Send + Sync {
+    /// Register a device if it is new.
+    fn register(&self, app_id: &str, dev_id: &str) -> Result<()>;
+    /// Let a device send; returns the frame counter.
+    fn uplink(&self, app_id: &str, dev_id: &str, frame: &UplinkFrame) -> Result<u32>;
+}
+
 /// Register the devices of a stream.
-pub(in crate::sandbox) fn register(network: &Network, app_id: &str, options: &StreamOptions) -> Result<()> {
+pub(super) fn register(network: &impl Field, app_id: &str, options: &StreamOptions) -> Result<()> {
     options.validate()?;
     (1..=options.devices).try_for_each(|number| network.register(app_id, &device_id(number)))
 }
 
 /// Send until the end; returns how many uplinks went out.
-pub(in crate::sandbox) async fn run(network: Arc<Network>, app_id: String, options: StreamOptions) -> Result<u64> {
+pub(super) async fn run(network: Arc<impl Field>, app_id: String, options: StreamOptions) -> Result<u64> {
     let mut random = fastrand::Rng::with_seed(options.seed);
     let start = Instant::now();
     let mut sent = 0;
