@@ -6,7 +6,17 @@ use std::{env, fs};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 3] = ["discovery.proto", "handler.proto", "lorawan.proto"];
+const PROTOS: [&str; 9] = [
+    "discovery.proto",
+    "handler.proto",
+    "lorawan.proto",
+    "google/rpc/status.proto",
+    "v3/application.proto",
+    "v3/end_device.proto",
+    "v3/error.proto",
+    "v3/identifiers.proto",
+    "v3/messages.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");

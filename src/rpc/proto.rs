@@ -17,5 +17,15 @@ pub mod lorawan {
     tonic::include_proto!("lorawan");
 }
 
+/// `v3/`: The Things Stack V3.
+pub mod v3 {
+    tonic::include_proto!("ttn.lorawan.v3");
+}
+
+/// `google/rpc/status.proto`.
+pub mod status {
+    tonic::include_proto!("google.rpc");
+}
+
 /// The compiled definitions.
 pub(super) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use prost_reflect::{DynamicMessage, MapKey, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, Value};
 
 /// The message as text: fields in the order of their numbers, defaults and unknown fields left out.
 #[must_use]
@@ -19,22 +19,23 @@ fn write_message(text: &mut String, message: &DynamicMessage, depth: usize) {
         match value {
             Value::List(elements) => {
                 for element in elements {
-                    write_field(text, field.name(), element, depth);
+                    write_field(text, &field, element, depth);
                 }
             }
             Value::Map(entries) => {
+                let Kind::Message(entry) = field.kind() else { continue };
                 let mut entries: Vec<_> = entries.iter().map(|(key, value)| (key_value(key), value)).collect();
                 entries.sort_by(|(one, _), (other, _)| one.as_str().cmp(&other.as_str()));
                 for (key, value) in entries {
                     indent(text, depth);
                     writeln!(text, "{} {{", field.name()).unwrap_or_default();
-                    write_field(text, "key", &key, depth + 1);
-                    write_field(text, "value", value, depth + 1);
+                    write_field(text, &entry.map_entry_key_field(), &key, depth + 1);
+                    write_field(text, &entry.map_entry_value_field(), value, depth + 1);
                     indent(text, depth);
                     text.push_str("}\n");
                 }
             }
-            value => write_field(text, field.name(), value, depth),
+            value => write_field(text, &field, value, depth),
         }
     }
 }
@@ -49,9 +50,9 @@ fn indent(text: &mut String, depth: usize) {
     }
 }
 
-fn write_field(text: &mut String, name: &str, value: &Value, depth: usize) {
+fn write_field(text: &mut String, field: &FieldDescriptor, value: &Value, depth: usize) {
     indent(text, depth);
-    text.push_str(name);
+    text.push_str(field.name());
     if let Value::Message(message) = value {
         text.push_str(" {\n");
         write_message(text, message, depth + 1);
@@ -64,6 +65,10 @@ fn write_field(text: &mut String, name: &str, value: &Value, depth: usize) {
         Value::String(string) => write_quoted(text, string.as_bytes()),
         Value::Bytes(bytes) => write_quoted(text, bytes),
         Value::F32(number) => text.push_str(&float(*number)),
+        Value::EnumNumber(number) => match field.kind().as_enum().and_then(|known| known.get_value(*number)) {
+            Some(known) => text.push_str(known.name()),
+            None => write!(text, "{number}").unwrap_or_default(),
+        },
         other => write!(text, "{other}").unwrap_or_default(),
     }
     text.push('\n');

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from google.protobuf import descriptor_pool
+from google.protobuf.message_factory import GetMessageClass
 from grpc_tools import protoc
 
 if TYPE_CHECKING:
@@ -23,22 +25,21 @@ class Generated:
 
     def __init__(self, folder: Path) -> None:
         included = str(Path(str(protoc.__file__)).parent / "_proto")
-        names = sorted(str(path) for path in PROTO.glob("*.proto"))
+        names = sorted(str(path) for path in PROTO.rglob("*.proto"))
         outs = [f"--python_out={folder}", f"--grpc_python_out={folder}"]
         assert protoc.main(["protoc", f"-I{PROTO}", f"-I{included}", *outs, *names]) == 0
         sys.path.insert(0, str(folder))
         modules = ("discovery_pb2", "handler_pb2", "lorawan_pb2")
         self.discovery, self.handler, self.lorawan = map(importlib.import_module, modules)
+        # What protobuf knows by its full name from then on.
+        for name in ("google.rpc.status", "v3.end_device", "v3.error", "v3.messages"):
+            importlib.import_module(f"{name}_pb2")
         self.handler_grpc = importlib.import_module("handler_pb2_grpc")
         self.discovery_grpc = importlib.import_module("discovery_pb2_grpc")
         self.lorawan_grpc = importlib.import_module("lorawan_pb2_grpc")
 
     def message(self, full_name: str) -> Any:
-        module, *rest = full_name.split(".")
-        found = getattr(self, module)
-        for name in rest:
-            found = getattr(found, name)
-        return found
+        return GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(full_name))
 
 
 class PeerServer:
