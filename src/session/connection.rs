@@ -20,6 +20,8 @@ use super::writer::Writer;
 use super::{Event, Message, QoS};
 use crate::dialect::mqtt::{self, code};
 
+/// Most room that is made for what a packet announces before it comes.
+const READ_AHEAD: usize = 64 << 10;
 /// How long messages may be held back to go out together.
 const HOLD: Duration = Duration::from_millis(5);
 /// A server that closes so soon after it has answered a subscription closes because of it.
@@ -202,7 +204,7 @@ impl Connection {
                     self.events.push(Event::Skipped { topic, size });
                 }
                 Frame::Incomplete(count) => {
-                    inbound.reserve(count);
+                    inbound.reserve(count.min(READ_AHEAD));
                     return Ok(());
                 }
             }

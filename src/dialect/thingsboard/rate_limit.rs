@@ -16,6 +16,9 @@ pub struct TokenBucket {
     pub updated: Instant,
 }
 
+/// No wait is longer, whatever the server says: times further away cannot be reckoned with.
+const LONGEST_WAIT: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// Sums of fractions are a little off: so much less than a token is a token, too.
 const SLACK: f64 = 5e-7;
 
@@ -57,9 +60,19 @@ impl TokenBucket {
     /// How long until there are so many tokens; a whole filling at most, since more than that never come.
     fn time_to(&mut self, amount: f64, now: Instant) -> Duration {
         self.refill(now);
-        let missing = (amount.min(self.capacity) - SLACK - self.tokens).max(0.0);
-        self.duration.mul_f64((missing / self.capacity).clamp(0.0, 1.0))
+        let missing = amount.min(self.capacity) - SLACK - self.tokens;
+        // Without a capacity it is full as it is.
+        if missing <= 0.0 {
+            return Duration::ZERO;
+        }
+        let duration = self.duration.min(LONGEST_WAIT);
+        duration.mul_f64((missing / self.capacity).min(1.0))
     }
+}
+
+/// So many percent of a number that the server tells.
+pub(super) fn part_of(number: u64, percentage: u64) -> u64 {
+    u64::try_from(u128::from(number) * u128::from(percentage) / 100).unwrap_or(u64::MAX)
 }
 
 /// One `count:seconds` of a text.
@@ -136,7 +149,8 @@ impl RateLimit {
         }
         let (windows, invalid) = Window::parse(text);
         let bucket = |window: Window| {
-            let capacity = (window.count * percentage / 100) as f64;
+            // Of a window that lets something through one is left at least.
+            let capacity = part_of(window.count, percentage).max(window.count.min(1)) as f64;
             (window.seconds, TokenBucket::new(capacity, Duration::from_secs(window.seconds), now))
         };
         let buckets = windows.into_iter().map(bucket).collect();
@@ -305,6 +319,18 @@ mod tests {
         let capacities: Vec<_> = limit.buckets.iter().map(|(seconds, bucket)| (*seconds, bucket.capacity)).collect();
         assert_eq!(capacities, [(1, 8.0), (60, 48.0)]);
         assert_eq!(limit.smallest(), Some(8.0));
+    }
+
+    #[test]
+    fn whatever_the_server_says_can_be_kept_to() {
+        let now = Instant::now();
+        for (text, capacity) in [("1:1", 1.0), ("0:1", 0.0), ("18446744073709551615:1", 1.475_739_525_896_764_2e19)] {
+            assert_eq!(limit(text, now).smallest(), Some(capacity), "{text}");
+        }
+        assert_eq!(limit("0:1", now).time_to(1.0, now), Duration::ZERO);
+        let mut endless = limit("1:18446744073709551615", now);
+        endless.deduct(1.0, now);
+        assert!(now.checked_add(endless.time_to(1.0, now)).is_some());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The answer to `getSessionLimits` (TB 1.4, 6).
 
 use super::RateLimit;
+use super::rate_limit::part_of;
 use crate::dialect::json::{Document, Kind, Value};
 
 /// Limits of one kind of traffic, as texts; empty for none.
@@ -68,7 +69,7 @@ impl SessionLimits {
     /// How large a message may be: a part of what the server says.
     #[must_use]
     pub fn payload(&self, percentage: u64) -> Option<usize> {
-        usize::try_from(self.payload_bytes * percentage / 100).ok().filter(|bytes| *bytes > 0)
+        usize::try_from(part_of(self.payload_bytes, percentage)).ok().filter(|bytes| *bytes > 0)
     }
 }
 
@@ -90,6 +91,12 @@ mod tests {
         assert_eq!(limits.payload(80), Some(52_428));
         assert_eq!(messages.smallest(), Some(160.0));
         assert_eq!(limits.devices, None);
+    }
+
+    #[test]
+    fn the_largest_number_has_a_part_as_any_other() {
+        let limits = SessionLimits { payload_bytes: u64::MAX, ..SessionLimits::default() };
+        assert_eq!(limits.payload(80), Some(14_757_395_258_967_641_292));
     }
 
     #[test]

@@ -207,8 +207,9 @@ impl<S: Socket> ClientConnection<'_, S> {
             match Packet::read(&mut self.inbound, MAX_PACKET) {
                 Ok(Packet::Disconnect) => return Ok(true),
                 Ok(packet) => self.handle(packet)?,
-                Err(CodecError::InsufficientBytes(count)) => {
-                    self.inbound.reserve(count.max(8 << 10));
+                // Not what a packet announces: that may never come.
+                Err(CodecError::InsufficientBytes(_)) => {
+                    self.inbound.reserve(8 << 10);
                     return Ok(false);
                 }
                 Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error.to_string())),
@@ -228,7 +229,7 @@ impl<S: Socket> ClientConnection<'_, S> {
                 self.encode(&Packet::PubComp(PubComp::new(release.pkid)))
             }
             Packet::Subscribe(request) => self.subscribe(request),
-            Packet::Unsubscribe(request) => {
+            Packet::Unsubscribe(request) if !request.topics.is_empty() => {
                 for filter in &request.topics {
                     self.network.router.unsubscribe(self.session, filter);
                 }

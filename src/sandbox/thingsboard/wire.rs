@@ -98,6 +98,9 @@ fn read_oldest(stream: &mut BytesMut, max: usize) -> Result<Option<Request>, Str
     }))
 }
 
+/// Which the codec does not refuse by itself, as it does a subscription to nothing.
+const NOTHING: &str = "the end of no subscription";
+
 fn put_length(mut length: usize, out: &mut BytesMut) {
     loop {
         let digit = u8::try_from(length & 0x7F).unwrap_or_default();
@@ -147,6 +150,7 @@ fn read_3(stream: &mut BytesMut, max: usize) -> Result<Option<Request>, String> 
             mid: request.pkid,
             filters: request.filters.into_iter().map(|filter| (filter.path, filter.qos as u8)).collect(),
         },
+        Ok(v4::Packet::Unsubscribe(request)) if request.topics.is_empty() => return Err(NOTHING.to_owned()),
         Ok(v4::Packet::Unsubscribe(request)) => Request::Unsubscribe { mid: request.pkid, filters: request.topics },
         Ok(v4::Packet::PingReq) => Request::Ping,
         Ok(v4::Packet::Disconnect) => Request::Disconnect,
@@ -157,6 +161,8 @@ fn read_3(stream: &mut BytesMut, max: usize) -> Result<Option<Request>, String> 
 }
 
 fn read_5(stream: &mut BytesMut, max: usize) -> Result<Option<Request>, String> {
+    // The codec says that bytes are missing of a packet, too, that is whole, was taken, and ends before its contents.
+    let arrived = stream.len();
     if stream.starts_with(&[0xE0, 0]) {
         // The codec takes no farewell without a reason.
         stream.advance(2);
@@ -183,11 +189,12 @@ fn read_5(stream: &mut BytesMut, max: usize) -> Result<Option<Request>, String> 
             mid: request.pkid,
             filters: request.filters.into_iter().map(|filter| (filter.path, filter.qos as u8)).collect(),
         },
+        Ok(v5::Packet::Unsubscribe(request)) if request.filters.is_empty() => return Err(NOTHING.to_owned()),
         Ok(v5::Packet::Unsubscribe(request)) => Request::Unsubscribe { mid: request.pkid, filters: request.filters },
         Ok(v5::Packet::PingReq(_)) => Request::Ping,
         Ok(v5::Packet::Disconnect(_)) => Request::Disconnect,
         Ok(other) => return Err(format!("a client does not send {other:?}")),
-        Err(Error5::InsufficientBytes(_)) => return Ok(None),
+        Err(Error5::InsufficientBytes(_)) if stream.len() == arrived => return Ok(None),
         Err(error) => return Err(error.to_string()),
     }))
 }

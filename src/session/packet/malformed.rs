@@ -13,6 +13,8 @@ pub(in crate::session) enum Malformed {
     V5(#[from] v5::mqttbytes::Error),
     #[error("a topic that is no text: {0}")]
     Topic(#[from] std::string::FromUtf8Error),
+    #[error("a packet that ends before its contents")]
+    Cut,
     #[error("a topic longer than its packet")]
     TopicOverrun,
     #[error("a message at QoS 2, which nobody asked for")]

@@ -219,6 +219,14 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_packet_that_ends_before_its_contents_is_not_waited_for() {
+        // A message whose properties would begin after its end.
+        let mut stream = BytesMut::from(&[0x30, 3, 0, 1, b'a', 0xD0, 0][..]);
+        let outcome = Version::V5.read(&mut stream, 100);
+        assert!(matches!(outcome, Err(Unreadable::Broken(_))), "{outcome:?}");
+    }
+
+    #[test]
     fn unfinished_and_oversize_packets_are_told_apart() {
         for version in LEVELS {
             let read = |bytes: &[u8]| version.read(&mut BytesMut::from(bytes), 100).unwrap_err();

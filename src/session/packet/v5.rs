@@ -16,6 +16,7 @@ pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Un
         return Ok(packet);
     }
     let most = u32::try_from(max_bytes).unwrap_or(u32::MAX);
+    let arrived = stream.len();
     Ok(match Wire::read(stream, Some(most)) {
         Ok(Wire::Publish(message)) => {
             let Message { dup, qos, retain, topic, pkid, payload, .. } = message;
@@ -43,7 +44,9 @@ pub(super) fn read(stream: &mut BytesMut, max_bytes: usize) -> Result<Packet, Un
             Wire::Unsubscribe(_) => "UNSUBSCRIBE",
             _ => "PINGREQ",
         }),
-        Err(Error::InsufficientBytes(count)) => return Err(Unreadable::Incomplete(count)),
+        Err(Error::InsufficientBytes(count)) if stream.len() == arrived => return Err(Unreadable::Incomplete(count)),
+        // The packet is whole and was taken: what is missing would never come.
+        Err(Error::InsufficientBytes(_)) => return Err(Unreadable::Broken(Malformed::Cut)),
         Err(Error::PayloadSizeLimitExceeded { pkt_size, .. }) => return Err(Unreadable::TooLarge(pkt_size)),
         Err(error) => return Err(Unreadable::Broken(error.into())),
     })
