@@ -26,6 +26,8 @@ pub mod sandbox;
 pub mod session;
 pub mod sync;
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(feature = "python")]
 mod py;
 

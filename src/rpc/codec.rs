@@ -6,7 +6,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 /// Leaves the bytes as they are.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct AsIs;
+pub(crate) struct AsIs;
 
 impl Codec for AsIs {
     type Encode = Bytes;

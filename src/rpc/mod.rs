@@ -7,6 +7,8 @@
 mod address;
 mod channel;
 mod codec;
+#[cfg(test)]
+mod fuzz;
 pub mod message;
 mod method;
 pub mod proto;
@@ -16,5 +18,7 @@ mod witness;
 
 pub use self::address::{DISCOVERY_PORT, HANDLER_PORT, addresses};
 pub use self::channel::{Authority, CallOptions, Channel, Reply, Server};
+#[cfg(test)]
+pub(crate) use self::codec::AsIs;
 pub use self::method::Method;
 pub use self::text::to_text;

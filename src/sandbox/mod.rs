@@ -9,6 +9,8 @@ mod certificate;
 mod exchange;
 mod fault;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod grpc;
 mod journal;
 mod listener;

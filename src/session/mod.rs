@@ -8,6 +8,8 @@ mod connect;
 mod connection;
 mod driver;
 mod frame;
+#[cfg(test)]
+mod fuzz;
 mod keep_alive;
 mod loss;
 mod outbox;

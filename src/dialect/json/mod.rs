@@ -4,6 +4,8 @@
 //! somebody reads. The rules are those of Python's `json.loads`, because that is what existing programs see.
 //! Why it is our own: `docs/dev/message-decoding.md`.
 
+#[cfg(test)]
+mod fuzz;
 mod marks;
 mod scan;
 mod text;

@@ -2,6 +2,8 @@
 
 pub mod base64;
 mod fields;
+#[cfg(test)]
+mod fuzz;
 mod model;
 mod v2;
 

@@ -1,5 +1,7 @@
 //! What ThingsBoard's MQTT transport and its clients say to each other, as pure functions: topics, telemetry, limits.
 
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod points;
 mod rate_limit;

@@ -1,6 +1,8 @@
 //! A small MQTT 3.1.1 broker, on the transport crate's packet codec and on nothing of our own client.
 
 mod connection;
+#[cfg(test)]
+mod fuzz;
 mod router;
 mod session;
 mod tree;

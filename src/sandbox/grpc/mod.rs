@@ -3,6 +3,8 @@
 mod access;
 mod addresses;
 mod discovery;
+#[cfg(test)]
+mod fuzz;
 mod manager;
 mod record;
 mod server;

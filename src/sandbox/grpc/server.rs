@@ -32,6 +32,11 @@ impl GrpcService {
         Arc::new(Self { routes: Routes::new(DiscoveryServer::new(directory)).prepare(), network })
     }
 
+    #[cfg(test)]
+    pub(super) fn routes(&self) -> Routes {
+        self.routes.clone()
+    }
+
     /// The handler's managers.
     pub(in crate::sandbox) fn handler(network: Arc<Network>) -> Arc<Self> {
         let manager = ApplicationManagerServer::new(Manager(network.clone())).max_decoding_message_size(64 << 20);

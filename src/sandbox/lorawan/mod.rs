@@ -3,6 +3,8 @@
 mod air;
 mod body;
 mod downlinks;
+#[cfg(test)]
+mod fuzz;
 mod network;
 mod registry;
 mod sandbox;

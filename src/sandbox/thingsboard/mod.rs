@@ -4,6 +4,8 @@ mod connection;
 mod control;
 mod decimal;
 mod device;
+#[cfg(test)]
+mod fuzz;
 mod gateway;
 mod hub;
 mod json;

@@ -1,0 +1,90 @@
+//! Whatever a server of gRPC answers.
+
+use bytes::Bytes;
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, ReflectMessage as _};
+
+use super::message::{decode, descriptor, elements, merge, same};
+use super::proto::{discovery, handler, lorawan};
+use super::to_text;
+use crate::fuzz::{BASE, PROTOBUF, Shape, Target};
+
+/// All that clients read.
+const MESSAGES: [&str; 7] = [
+    "handler.Device",
+    "handler.Application",
+    "handler.DryUplinkResult",
+    "handler.DryDownlinkResult",
+    "discovery.Announcement",
+    "lorawan.DevAddrResponse",
+    "lorawan.PrefixesResponse",
+];
+
+/// Whether the generated code reads a message, too.
+fn generated(name: &str, bytes: &[u8]) -> bool {
+    match name {
+        "handler.Device" => handler::Device::decode(bytes).is_ok(),
+        "handler.Application" => handler::Application::decode(bytes).is_ok(),
+        "handler.DryUplinkResult" => handler::DryUplinkResult::decode(bytes).is_ok(),
+        "handler.DryDownlinkResult" => handler::DryDownlinkResult::decode(bytes).is_ok(),
+        "discovery.Announcement" => discovery::Announcement::decode(bytes).is_ok(),
+        "lorawan.DevAddrResponse" => lorawan::DevAddrResponse::decode(bytes).is_ok(),
+        "lorawan.PrefixesResponse" => lorawan::PrefixesResponse::decode(bytes).is_ok(),
+        other => panic!("{other}"),
+    }
+}
+
+/// A message that was read is written and read again as the same, alone and merged into nothing.
+fn stays(message: &DynamicMessage) {
+    let bytes = Bytes::from(message.encode_to_vec());
+    let again = decode(&message.descriptor(), bytes.clone()).unwrap();
+    assert_eq!(again.encode_to_vec().len(), bytes.len());
+    let mut merged = DynamicMessage::new(message.descriptor());
+    merge(&mut merged, &bytes).unwrap();
+    // A number that is none is not the same as itself.
+    if !to_text(message).contains("nan") {
+        assert!(same(&again, message), "{again:?} {message:?}");
+        assert!(same(&merged, message), "{merged:?} {message:?}");
+    }
+}
+
+#[test]
+fn any_message_is_read_or_refused() {
+    let words: &[&[u8]] = &[
+        b"\x9a\x06\x03new",
+        b"\x9b\x06",
+        b"\x9c\x06",
+        b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        b"\x0a\0",
+        b"\x6a\0",
+    ];
+    // Fields of two bytes that are not known, each with a place of its own in several forms of the message at once.
+    let target = Target {
+        name: "protobuf, client",
+        corpus: PROTOBUF,
+        shape: Shape::Fields,
+        words,
+        inputs: 1000,
+        memory: (BASE, 1024),
+    };
+    // The descriptions are read once, and not counted.
+    let described = || MESSAGES.map(descriptor);
+    target.run_on(described, |described, bytes, _| {
+        for (name, described) in MESSAGES.iter().zip(described) {
+            let read = decode(&described, Bytes::copy_from_slice(bytes));
+            assert_eq!(read.is_ok(), generated(name, bytes), "{name}: {read:?}");
+            match read {
+                Ok(message) => stays(&message),
+                Err(error) => assert!(error.to_string().contains(name), "{error}"),
+            }
+        }
+        for list in ["handler.DeviceList", "discovery.AnnouncementsResponse"] {
+            let reply = Bytes::copy_from_slice(bytes);
+            if let Ok(elements) = elements(list, reply.clone()) {
+                // They share the reply's memory.
+                let range = reply.as_ptr_range();
+                assert!(elements.iter().all(|each| each.is_empty() || range.contains(&each.as_ptr())));
+            }
+        }
+    });
+}
