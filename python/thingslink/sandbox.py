@@ -15,7 +15,7 @@ with Sandbox() as sandbox:
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from thingslink._native import Follower, Stream, _Sandbox
 from thingslink._watching import started, wait_for
@@ -34,6 +34,13 @@ __all__ = ["Follower", "ReceivedDownlink", "Sandbox", "SandboxDevice", "Stream",
 
 T = TypeVar("T")
 
+#: The key of the first application, and the rights of a key that is given none, by network.
+_ACCESS_KEYS = {"v2": "ttn-account-v2.demo", "v3": f"NNSXS.{'DEMO' * 9}KEY.{'DEMO' * 13}"}
+_RIGHTS = {
+    "v2": ("settings", "devices", "delete", "messages:up:r", "messages:down:w"),
+    "v3": ("RIGHT_APPLICATION_ALL",),
+}
+
 
 class ReceivedDownlink(NamedTuple):
     """A downlink that has reached a simulated device."""
@@ -46,18 +53,25 @@ class ReceivedDownlink(NamedTuple):
 
 
 class Sandbox(_Sandbox):
-    """A network of one's own. Any MQTT 3.1.1 client and any gRPC client can use it.
+    """A network of one's own: The Things Network V2, or The Things Stack V3.
+
+    Any MQTT 3.1.1 client, and on V2 any gRPC client, can use it.
 
     A context manager: serves from enter to exit. It can be entered again and then serves on the same ports, with the
     applications, devices and sessions that it had.
 
     Args:
         app_id: ID of the application that exists from the start.
-        access_key: Its key.
+        access_key: Its key; by default one that has the network's form.
+        network: ``"v2"`` or ``"v3"``. A V3 sandbox serves MQTT as a stack 3.32 does, with all its silences: wrong
+            downlinks are acknowledged and dropped, nothing is kept for clients that are away, and slow readers lose
+            messages.
+        tenant: With ``network="v3"``, the tenant of the applications, as on hosted stacks: logins and topics name
+            ``app_id@tenant`` then. ``None`` is a stack of one's own, which has none.
         host: Address to listen on.
         mqtt_port: Port of plain MQTT; 0 takes a free one.
         mqtts_port: Port of MQTT over TLS; 0 takes a free one, ``None`` serves none.
-        discovery_port: Port of the discovery service (gRPC); 0 takes a free one.
+        discovery_port: Port of the discovery service (gRPC); 0 takes a free one. Like the next three of V2 alone.
         handler_port: Port of the handler (gRPC); 0 takes a free one.
         insecure: Whether discovery and handler speak plain text in place of TLS.
         state: File that keeps applications and devices, so that a sandbox started again with it knows them. Access keys
@@ -67,17 +81,24 @@ class Sandbox(_Sandbox):
             For programs that are to run as they are.
         thingsboard_port: Port of ThingsBoard's MQTT, served as soon as `thingsboard` is looked at; 0 takes a free one.
         thingsboard_tls_port: Its port over TLS; 0 takes a free one, ``None`` serves none.
+
+    Raises:
+        ValueError: `network` is another, or something is given that it does not have.
     """
 
     app_id: str
     access_key: str
+    network: Literal["v2", "v3"]
+    tenant: str | None
     _thingsboard: ThingsBoard
 
     def __new__(
         cls,
         app_id: str = "demo-app",
-        access_key: str = "ttn-account-v2.demo",
+        access_key: str | None = None,
         *,
+        network: Literal["v2", "v3"] = "v2",
+        tenant: str | None = None,
         host: str = "127.0.0.1",
         mqtt_port: int = 0,
         mqtts_port: int | None = None,
@@ -91,13 +112,38 @@ class Sandbox(_Sandbox):
         thingsboard_tls_port: int | None = None,
     ) -> Self:
         """Describe a sandbox; `start` or entering it as a context serves."""
+        if network not in _ACCESS_KEYS:
+            raise ValueError(f'network {network!r} is not valid: expected "v2" or "v3"')
+        of_v2 = {"discovery_port": discovery_port, "handler_port": handler_port, "insecure": insecure, "state": state}
+        missing = of_v2 if network == "v3" else {"tenant": tenant}
+        for name, value in missing.items():
+            if value:
+                raise ValueError(f"{name} {value!r} does not go together with network={network!r}")
         self = super().__new__(
-            cls, host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed, any_key
+            cls,
+            host,
+            mqtt_port,
+            mqtts_port,
+            discovery_port,
+            handler_port,
+            insecure,
+            state,
+            seed,
+            any_key,
+            network == "v3",
+            tenant,
         )
         self.app_id = app_id
-        self.access_key = access_key
+        self.access_key = _ACCESS_KEYS[network] if access_key is None else access_key
+        self.network = network
+        self.tenant = tenant
         self._thingsboard = ThingsBoard(host=host, port=thingsboard_port, tls_port=thingsboard_tls_port)
         return self
+
+    @property
+    def username(self) -> str:
+        """The user name that clients of the first application log in with."""
+        return self.app_id if self.tenant is None else f"{self.app_id}@{self.tenant}"
 
     @property
     def thingsboard(self) -> ThingsBoard:
@@ -126,7 +172,7 @@ class Sandbox(_Sandbox):
 
         Args:
             keep_state: Whether sessions, retained messages and downlink queues survive, as in a broker that stores
-                them. Applications and devices survive in any case.
+                them; on V3 there are queues alone. Applications and devices survive in any case.
         """
         self._stop(False)
         if not keep_state:
@@ -149,28 +195,40 @@ class Sandbox(_Sandbox):
         self,
         app_id: str,
         access_key: str,
-        rights: str | Iterable[str] = ("settings", "devices", "delete", "messages:up:r", "messages:down:w"),
+        rights: str | Iterable[str] | None = None,
     ) -> None:
         """Register an application, or give a known one another key.
 
         Args:
-            app_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them.
-            access_key: The password of its login.
-            rights: ``settings`` to change the application, ``devices`` for its devices, ``delete`` to delete it,
-                ``messages:up:r`` to receive, ``messages:down:w`` to send. ``messages:up:w``, which no real key has,
-                permits to publish what only the network does.
+            app_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them; on V3 3 to 36, and no ``_``.
+            access_key: The password of its login; on V3 ``NNSXS.``, 39 of ``A-Z 0-9``, a dot and 52 of them.
+            rights: All of a normal key unless given. On V2 ``settings`` to change the application, ``devices`` for its
+                devices, ``delete`` to delete it, ``messages:up:r`` to receive, ``messages:down:w`` to send.
+                ``messages:up:w``, which no real key has, permits to publish what only the network does. On V3 the
+                stack's names, such as ``RIGHT_APPLICATION_TRAFFIC_READ`` to receive and
+                ``RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE`` to send.
+
+        Raises:
+            ValueError: The network would not have such an ID, key or right.
         """
+        if rights is None:
+            rights = _RIGHTS[self.network]
         self._add_application(app_id, access_key, [rights] if isinstance(rights, str) else list(rights))
 
-    def device(self, dev_id: str, app_id: str | None = None) -> SandboxDevice:
+    def device(self, dev_id: str, app_id: str | None = None, *, joined: bool = True) -> SandboxDevice:
         """Give a simulated device, registered now if it is new.
 
         Args:
-            dev_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them.
+            dev_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them; on V3 3 to 36, and no ``_``.
             app_id: Its application; by default the first one.
+            joined: Whether it has joined from the start. On V3 a device that has not takes no downlinks and sends
+                nothing until its `SandboxDevice.join`; on V2 every device has.
         """
         app_id = app_id or self.app_id
-        self._register(app_id, dev_id)
+        if joined:
+            self._register(app_id, dev_id)
+        else:
+            self._register_unjoined(app_id, dev_id)
         return SandboxDevice(self, app_id, dev_id)
 
     def devices(self, app_id: str | None = None) -> list[str]:
@@ -218,7 +276,7 @@ class Sandbox(_Sandbox):
         return wait_for(holds, timeout, follow=self.follow, missing=missing, journal=lambda: self.journal)
 
     def __repr__(self) -> str:
-        return f"<Sandbox app_id={self.app_id!r}>"
+        return f"<Sandbox app_id={self.app_id!r}{' network=v3' * (self.network == 'v3')}>"
 
 
 class SandboxDevice:
@@ -249,7 +307,7 @@ class SandboxDevice:
             fields: Decoded payload, as the application's payload functions would give it.
             port: LoRaWAN FPort, 0 to 255.
             confirmed: Whether the device asks for an acknowledgement.
-            is_retry: Whether it repeats the frame before, with the same counter.
+            is_retry: Whether it repeats the frame before, with the same counter. V3 drops repeated frames.
 
         Returns:
             The frame counter.
@@ -259,20 +317,35 @@ class SandboxDevice:
         )
 
     def join(self) -> None:
-        """Join anew: another address, counters at zero, an ``activations`` event."""
+        """Join anew: another address, counters at zero, an ``activations`` event (V2) or a ``join`` (V3)."""
         self._sandbox._join(self.app_id, self.dev_id)  # noqa: SLF001
 
     def locate(self, latitude: float, longitude: float, altitude: int = 0) -> None:
-        """Place the device, in degrees and metres; an ``update`` event."""
+        """Place the device, in degrees and metres; on V2 an ``update`` event."""
         self._sandbox._locate(self.app_id, self.dev_id, latitude, longitude, altitude)  # noqa: SLF001
 
-    def configure(self, *, attributes: Mapping[str, str] | None = None, acknowledges: bool | None = None) -> None:
-        """Set attributes, and whether the device acknowledges confirmed downlinks (it does from the start)."""
+    def configure(
+        self,
+        *,
+        attributes: Mapping[str, str] | None = None,
+        acknowledges: bool | None = None,
+        spreading_factor: int | None = None,
+    ) -> None:
+        """Set what is given.
+
+        Args:
+            attributes: Texts that go along with uplinks.
+            acknowledges: Whether the device acknowledges confirmed downlinks; it does from the start.
+            spreading_factor: On V3, 7 to 12: what it sends with, 7 from the start. Longer downlinks than its data rate
+                has room for fail: 242 bytes at 7 and 8, 115 at 9, 51 from 10 on.
+        """
         given = None if attributes is None else dict(attributes)
+        if spreading_factor is not None:
+            self._sandbox._set_spreading_factor(self.app_id, self.dev_id, spreading_factor)  # noqa: SLF001
         self._sandbox._configure(self.app_id, self.dev_id, given, acknowledges)  # noqa: SLF001
 
     def delete(self) -> None:
-        """Remove the device; a ``delete`` event."""
+        """Remove the device; on V2 a ``delete`` event."""
         self._sandbox._delete(self.app_id, self.dev_id)  # noqa: SLF001
 
     @property

@@ -8,6 +8,7 @@ const FREQUENCIES: [u32; 8] =
 #[derive(Debug)]
 pub(super) struct Gateway {
     pub(super) id: &'static str,
+    pub(super) eui: [u8; 8],
     pub(super) latitude: f64,
     pub(super) longitude: f64,
     /// Whether it knows the time.
@@ -16,8 +17,20 @@ pub(super) struct Gateway {
 
 /// All gateways.
 pub(super) const GATEWAYS: [Gateway; 2] = [
-    Gateway { id: "eui-b827ebfffe0a0b0c", latitude: 51.9812, longitude: 5.6623, has_clock: true },
-    Gateway { id: "barn-roof", latitude: 51.9801, longitude: 5.6611, has_clock: false },
+    Gateway {
+        id: "eui-b827ebfffe0a0b0c",
+        eui: *b"\xB8\x27\xEB\xFF\xFE\x0A\x0B\x0C",
+        latitude: 51.9812,
+        longitude: 5.6623,
+        has_clock: true,
+    },
+    Gateway {
+        id: "barn-roof",
+        eui: *b"\xB8\x27\xEB\xFF\xFE\x0D\x0E\x0F",
+        latitude: 51.9801,
+        longitude: 5.6611,
+        has_clock: false,
+    },
 ];
 /// Where they stand, in metres above the sea.
 pub(super) const ALTITUDE: i32 = 31;

@@ -23,8 +23,12 @@ pub(super) struct Certificate {
 }
 
 impl Certificate {
-    /// Make one for these names and addresses.
-    pub(super) fn new(names: Vec<String>) -> Result<Self> {
+    /// Make one for this machine, and for the name or address that it listens on.
+    pub(super) fn new(host: &str) -> Result<Self> {
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        if !names.iter().any(|name| name == host) {
+            names.push(host.to_owned());
+        }
         let fail =
             |error: &dyn std::fmt::Display| Error::Sandbox { reason: format!("cannot make a certificate: {error}") };
         let mut params = CertificateParams::new(names).map_err(|error| fail(&error))?;

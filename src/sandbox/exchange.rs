@@ -11,6 +11,13 @@ use tokio::sync::oneshot;
 
 use super::listener::Socket;
 
+/// What is to go over a socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wants {
+    pub(super) read: bool,
+    pub(super) write: bool,
+}
+
 /// What went over a socket.
 pub(super) struct Moved {
     /// How many bytes came; zero at the end.
@@ -26,13 +33,13 @@ pub(super) async fn exchange<S: Socket>(
     stream: &mut S,
     inbound: &mut BytesMut,
     outbound: &mut BytesMut,
-    wants_write: bool,
+    wants: Wants,
     asking: &mut Vec<oneshot::Sender<()>>,
 ) -> Moved {
     poll_fn(|cx| {
-        let read = match pin!(stream.read_buf(inbound)).poll(cx) {
-            Poll::Ready(count) => Some(count),
-            Poll::Pending => None,
+        let read = match wants.read.then(|| pin!(stream.read_buf(inbound)).poll(cx)) {
+            Some(Poll::Ready(count)) => Some(count),
+            Some(Poll::Pending) | None => None,
         };
         if read.is_none() && !asking.is_empty() && !stream.has_unread() {
             for asking in asking.drain(..) {
@@ -40,7 +47,7 @@ pub(super) async fn exchange<S: Socket>(
                 let _gone = asking.send(());
             }
         }
-        let written = match wants_write.then(|| pin!(write_some(stream, outbound)).poll(cx)) {
+        let written = match wants.write.then(|| pin!(write_some(stream, outbound)).poll(cx)) {
             Some(Poll::Ready(outcome)) => Some(outcome),
             Some(Poll::Pending) | None => None,
         };

@@ -62,6 +62,11 @@ pub(super) async fn turns(switch: &mut watch::Receiver<bool>, to: bool) {
     drop(switch.wait_for(|now| *now == to).await);
 }
 
+/// `host:port`, an IPv6 address in brackets.
+pub(super) fn address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// A socket that is bound, so that its address is known, and serves nothing yet.
 #[derive(Debug)]
 pub(super) struct Bound {

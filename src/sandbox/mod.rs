@@ -6,6 +6,7 @@
 mod air;
 mod broker;
 mod certificate;
+mod either;
 mod exchange;
 mod fault;
 mod frame;
@@ -18,7 +19,9 @@ mod lorawan;
 mod payload;
 mod stream;
 pub mod thingsboard;
+pub mod v3;
 
+pub use self::either::{NetworkOptions, NetworkSandbox};
 pub use self::fault::Faults;
 pub use self::frame::{Received, UplinkFrame};
 pub use self::journal::Entry;

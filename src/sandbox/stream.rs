@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::fault::Faults;
 use super::frame::UplinkFrame;
+use super::listener::turns;
 use crate::error::{Error, Result};
 
 /// What a stream sends.
@@ -34,6 +36,19 @@ impl StreamOptions {
             return Err(Error::invalid("rate", self.rate.to_string(), "uplinks per second, above 0 and up to 1000000"));
         }
         Ok(())
+    }
+}
+
+/// How long an uplink waits for what clients have written to be read.
+const TAKE_IN: Duration = Duration::from_secs(1);
+
+/// Wait until what clients have written is taken in, unless nobody reads.
+pub(super) async fn take_in(taken: impl Future<Output = ()>, faults: &Faults) {
+    let mut silence = faults.silence();
+    tokio::select! {
+        () = taken => {}
+        () = turns(&mut silence, true) => {}
+        () = tokio::time::sleep(TAKE_IN) => tracing::warn!("a client does not let the sandbox read it"),
     }
 }
 

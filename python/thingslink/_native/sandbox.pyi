@@ -19,6 +19,8 @@ class _Sandbox:
         state: str | PathLike[str] | None = None,
         seed: int | None = None,
         any_key: bool = False,
+        is_v3: bool = False,
+        tenant: str | None = None,
     ) -> Self: ...
     @property
     def mqtt_address(self) -> str:
@@ -28,15 +30,24 @@ class _Sandbox:
         """``mqtts://host:port``, if TLS is served."""
     @property
     def discovery_address(self) -> str:
-        """``host:port`` of the discovery service."""
+        """``host:port`` of the discovery service; ``AttributeError`` on V3."""
     @property
     def handler_address(self) -> str:
-        """``host:port`` of the handler, over gRPC."""
+        """``host:port`` of the handler, over gRPC; ``AttributeError`` on V3."""
     @property
     def ca_certs(self) -> str:
         """The PEM certificate that TLS clients must trust."""
     def limit_calls(self, per_second: float | None) -> None:
-        """Let the handler answer so many calls a second for each application; ``None`` for any number."""
+        """Let the handler answer so many calls a second for each application; ``None`` for any number.
+
+        ``AttributeError`` on V3.
+        """
+    def limit(self, name: str, per_minute: float | None, *, burst: int = 1) -> None:
+        """Limit what the stack calls so to that many a minute and a burst; ``None`` ends it. On V3 only.
+
+        Over the limit ``as:accept:mqtt`` closes new connections without an answer, and ``as:down:mqtt`` the connection
+        of a client that publishes, each application and key counted for itself.
+        """
     @property
     def clients(self) -> list[str]:
         """Identifiers of the clients that are connected, sorted."""
@@ -72,6 +83,8 @@ class _Sandbox:
     def _forget(self, devices: bool) -> None: ...
     def _add_application(self, app_id: str, access_key: str, rights: list[str]) -> None: ...
     def _register(self, app_id: str, dev_id: str) -> None: ...
+    def _register_unjoined(self, app_id: str, dev_id: str) -> None: ...
+    def _set_spreading_factor(self, app_id: str, dev_id: str, spreading: int) -> None: ...
     def _delete(self, app_id: str, dev_id: str) -> None: ...
     def _devices(self, app_id: str) -> list[str]: ...
     def _locate(self, app_id: str, dev_id: str, latitude: float, longitude: float, altitude: int) -> None: ...

@@ -30,20 +30,20 @@ def add_to(commands: Any) -> None:
         help="serve an offline network: broker, discovery, handler and simulated devices",
         description="Serve an offline network until Ctrl-C, and show what passes through.",
     )
+    command.add_argument(
+        "--v3", action="store_true", help="The Things Stack V3 in place of The Things Network V2: MQTT and devices"
+    )
+    command.add_argument("--tenant", help="with --v3: the tenant of the application, as on hosted stacks")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     command.add_argument("--mqtt-port", type=int, default=1883, help="port of MQTT; 0 for a free one (default 1883)")
     command.add_argument("--mqtts-port", type=int, help="port of MQTT over TLS; 0 for a free one (default: none)")
-    command.add_argument(
-        "--discovery-port", type=int, default=1900, help="port of discovery; 0 for a free one (default 1900)"
-    )
-    command.add_argument(
-        "--handler-port", type=int, default=1904, help="port of the handler; 0 for a free one (default 1904)"
-    )
+    command.add_argument("--discovery-port", type=int, help="port of discovery; 0 for a free one (default 1900)")
+    command.add_argument("--handler-port", type=int, help="port of the handler; 0 for a free one (default 1904)")
     command.add_argument("--insecure", action="store_true", help="discovery and handler in plain text in place of TLS")
     command.add_argument("--ca-file", help="write the certificate that TLS clients must trust to this file")
     command.add_argument("--state", metavar="FILE", help="keep applications and devices in this file")
     command.add_argument("--app-id", default="demo-app", help="application (default %(default)s)")
-    command.add_argument("--access-key", default="ttn-account-v2.demo", help="its key (default %(default)s)")
+    command.add_argument("--access-key", help="its key (default: one of the network's form, shown at the start)")
     command.add_argument("--any-key", action="store_true", help="take any other application and access key, too")
     command.add_argument(
         "--device", action="append", default=[], metavar="DEV_ID", help="register a device; repeatable"
@@ -87,7 +87,11 @@ def describe(entry: dict[str, Any]) -> tuple[str, str]:
         answer = "refused" if entry["qos"] is None else f"QoS {entry['qos']}"
         return "client", f"{who} subscribed to {entry['filter']} ({answer})"
     topic = entry["topic"]
-    kind = "event" if "/events/" in topic else "down" if topic.endswith("/down") else "up"
+    kind = "up"
+    if topic.endswith(("/down", "/down/push", "/down/replace")):
+        kind = "down"
+    elif "/events/" in topic or (topic.startswith("v3/") and not topic.endswith("/up")):
+        kind = "event"
     refused = "" if entry["allowed"] else " (not allowed, dropped)"
     return kind, f"{topic} {summary(entry['payload'])}{refused}"
 
@@ -102,6 +106,10 @@ def summary(payload: bytes) -> str:
         raw = base64.b64decode(body["payload_raw"] or "").hex() or "no payload"
         fields = f" {json.dumps(body['payload_fields'])}" if "payload_fields" in body else ""
         return f"#{body['counter']} port {body['port']} {raw}{fields}"
+    if isinstance(body, dict) and isinstance(uplink := body.get("uplink_message"), dict):
+        raw = base64.b64decode(uplink.get("frm_payload", "")).hex() or "no payload"
+        fields = f" {json.dumps(uplink['decoded_payload'])}" if "decoded_payload" in uplink else ""
+        return f"#{uplink.get('f_cnt', 0)} port {uplink.get('f_port', 0)} {raw}{fields}"
     return json.dumps(body)
 
 
@@ -159,14 +167,18 @@ def main(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     # A service manager ends programs so: as clean as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Only V2 has them, and the sandbox says so.
+    discovery_port, handler_port = options.discovery_port, options.handler_port
     sandbox = Sandbox(
         options.app_id,
         options.access_key,
+        network="v3" if options.v3 else "v2",
+        tenant=options.tenant,
         host=options.host,
         mqtt_port=options.mqtt_port,
         mqtts_port=options.mqtts_port,
-        discovery_port=options.discovery_port,
-        handler_port=options.handler_port,
+        discovery_port=(0 if options.v3 else 1900) if discovery_port is None else discovery_port,
+        handler_port=(0 if options.v3 else 1904) if handler_port is None else handler_port,
         insecure=options.insecure,
         state=options.state,
         seed=options.seed,
@@ -179,11 +191,13 @@ def main(options: argparse.Namespace) -> int:
         print(f"listening on {sandbox.mqtt_address}", file=sys.stderr)
         if sandbox.mqtts_address:
             print(f"listening on {sandbox.mqtts_address}", file=sys.stderr)
-        grpc = "gRPC in plain text" if options.insecure else "gRPC over TLS"
-        print(
-            f"discovery on {sandbox.discovery_address}, handler on {sandbox.handler_address} ({grpc})", file=sys.stderr
-        )
-        print(f"application {options.app_id}, access key {options.access_key}", file=sys.stderr, flush=True)
+        if not options.v3:
+            grpc = "gRPC in plain text" if options.insecure else "gRPC over TLS"
+            print(
+                f"discovery on {sandbox.discovery_address}, handler on {sandbox.handler_address} ({grpc})",
+                file=sys.stderr,
+            )
+        print(f"application {sandbox.username}, access key {sandbox.access_key}", file=sys.stderr, flush=True)
         for dev_id in options.device:
             sandbox.device(dev_id)
         follower = sandbox.follow()

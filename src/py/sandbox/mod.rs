@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::runtime::Handle;
@@ -27,13 +27,15 @@ use crate::py::json::{Spacing, dumps};
 use crate::py::leaving;
 use crate::py::log;
 use crate::py::runtime::{self, Closable, Process};
-use crate::sandbox::{Options, Received, Right, Sandbox, StreamOptions, UplinkFrame};
+use crate::sandbox::{
+    NetworkOptions, NetworkSandbox, Options, Received, Right, Sandbox, StreamOptions, UplinkFrame, v3,
+};
 use crate::sync::Mutex;
 
 /// See `_native/sandbox.pyi`.
 #[pyclass(frozen, subclass, name = "_Sandbox", module = "thingslink._native", dict)]
 pub(super) struct PySandbox {
-    options: Options,
+    options: NetworkOptions,
     running: OnceLock<Running>,
 }
 
@@ -43,7 +45,7 @@ struct Running {
 }
 
 struct Shared {
-    sandbox: Sandbox,
+    sandbox: NetworkSandbox,
     /// They end with the sandbox.
     streams: Mutex<Vec<AbortHandle>>,
 }
@@ -77,15 +79,34 @@ impl PySandbox {
         Ok((&running.shared, &running.process))
     }
 
-    fn sandbox(&self) -> PyResult<&Sandbox> {
+    fn sandbox(&self) -> PyResult<&NetworkSandbox> {
         Ok(&self.running()?.0.sandbox)
     }
+
+    fn v2(&self, what: &str) -> PyResult<&Sandbox> {
+        match self.sandbox()? {
+            NetworkSandbox::V2(sandbox) => Ok(sandbox),
+            NetworkSandbox::V3(_) => Err(not_there(what, "v3")),
+        }
+    }
+
+    fn v3(&self, what: &str) -> PyResult<&v3::Sandbox> {
+        match self.sandbox()? {
+            NetworkSandbox::V2(_) => Err(not_there(what, "v2")),
+            NetworkSandbox::V3(sandbox) => Ok(sandbox),
+        }
+    }
+}
+
+/// What only the other network has.
+fn not_there(what: &str, network: &str) -> PyErr {
+    PyAttributeError::new_err(format!("a sandbox with network={network:?} has no {what}"))
 }
 
 #[pymethods]
 impl PySandbox {
     #[new]
-    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false))]
+    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, is_v3=false, tenant=None))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new(
         host: &str,
@@ -97,10 +118,17 @@ impl PySandbox {
         state: Option<PathBuf>,
         seed: Option<u64>,
         any_key: bool,
+        is_v3: bool,
+        tenant: Option<String>,
     ) -> Self {
         let host = host.to_owned();
-        let options =
-            Options { host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed, any_key };
+        let options = if is_v3 {
+            NetworkOptions::V3(v3::Options { host, mqtt_port, mqtts_port, tenant, seed, any_key })
+        } else {
+            let options =
+                Options { host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed, any_key };
+            NetworkOptions::V2(options)
+        };
         Self { options, running: OnceLock::new() }
     }
 
@@ -113,7 +141,7 @@ impl PySandbox {
         log::prepare(py)?;
         let process = runtime::process()?;
         let options = self.options.clone();
-        let sandbox = process.wait(py, async move { Sandbox::start(options).await })?.or_raise(py)?;
+        let sandbox = process.wait(py, async move { NetworkSandbox::start(options).await })?.or_raise(py)?;
         let shared = Arc::new(Shared { sandbox, streams: Mutex::default() });
         process.close_at_exit(&shared);
         // Two threads that start the same sandbox: the second one's is dropped again.
@@ -158,13 +186,13 @@ impl PySandbox {
     /// ``host:port`` of the discovery service.
     #[getter]
     fn discovery_address(&self) -> PyResult<String> {
-        Ok(self.sandbox()?.discovery_address())
+        Ok(self.v2("discovery_address")?.discovery_address())
     }
 
     /// ``host:port`` of the handler, over gRPC.
     #[getter]
     fn handler_address(&self) -> PyResult<String> {
-        Ok(self.sandbox()?.handler_address())
+        Ok(self.v2("handler_address")?.handler_address())
     }
 
     /// The PEM certificate that TLS clients must trust.
@@ -178,7 +206,7 @@ impl PySandbox {
         if let Some(rate) = per_second.filter(|rate| !(*rate > 0.0 && rate.is_finite())) {
             return Err(PyValueError::new_err(format!("per_second {rate} is not valid: expected a rate above 0")));
         }
-        self.sandbox()?.limit_calls(per_second);
+        self.v2("limit_calls")?.limit_calls(per_second);
         Ok(())
     }
 
@@ -194,13 +222,37 @@ impl PySandbox {
     }
 
     fn _add_application(&self, py: Python<'_>, app_id: &str, access_key: String, rights: Vec<String>) -> PyResult<()> {
-        let rights =
-            rights.iter().map(|right| Right::parse(right)).collect::<Result<BTreeSet<_>, Error>>().or_raise(py)?;
-        self.sandbox()?.add_application(app_id, AccessKey::new(access_key), rights).or_raise(py)
+        let key = AccessKey::new(access_key);
+        match self.sandbox()? {
+            NetworkSandbox::V2(sandbox) => {
+                let rights = rights.iter().map(|right| Right::parse(right));
+                let rights = rights.collect::<Result<BTreeSet<_>, Error>>().or_raise(py)?;
+                sandbox.add_application(app_id, key, rights)
+            }
+            NetworkSandbox::V3(sandbox) => {
+                let rights = v3::Rights::parse(rights.iter().map(String::as_str)).or_raise(py)?;
+                sandbox.add_application(app_id, key, rights)
+            }
+        }
+        .or_raise(py)
     }
 
     fn _register(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {
         self.sandbox()?.register_device(app_id, dev_id).or_raise(py)
+    }
+
+    fn _register_unjoined(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {
+        self.v3("devices that have yet to join")?.register_unjoined(app_id, dev_id).or_raise(py)
+    }
+
+    fn _set_spreading_factor(&self, py: Python<'_>, app_id: &str, dev_id: &str, spreading: u8) -> PyResult<()> {
+        self.v3("spreading factors of devices")?.set_spreading_factor(app_id, dev_id, spreading).or_raise(py)
+    }
+
+    /// Limit what the stack calls so to that many a minute and a burst; ``None`` ends it.
+    #[pyo3(signature = (name, per_minute, *, burst=1))]
+    fn limit(&self, py: Python<'_>, name: &str, per_minute: Option<f64>, burst: u32) -> PyResult<()> {
+        self.v3("limit")?.limit(name, per_minute.map(|rate| (rate, burst))).or_raise(py)
     }
 
     fn _delete(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::session::{ClientSession, Outgoing};
 use crate::dialect::mqtt::is_too_deep;
-use crate::sandbox::exchange::{Moved, exchange};
+use crate::sandbox::exchange::{Moved, Wants, exchange};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Socket, turns};
 use crate::sandbox::lorawan::Network;
@@ -173,10 +173,10 @@ impl<S: Socket> ClientConnection<'_, S> {
             self.fill()?;
             let far = Instant::now() + Duration::from_secs(86_400);
             let quiet_until = self.deadline.map_or(far, |deadline| self.heard + deadline);
-            let wants_write = !self.outbound.is_empty() || self.needs_flush;
+            let wants = Wants { read: true, write: !self.outbound.is_empty() || self.needs_flush };
             tokio::select! {
                 () = turns(&mut silence, true) => {}
-                moved = exchange(&mut self.stream, &mut self.inbound, &mut self.outbound, wants_write, &mut self.asking) => {
+                moved = exchange(&mut self.stream, &mut self.inbound, &mut self.outbound, wants, &mut self.asking) => {
                     let Moved { read, written } = moved;
                     if let Some(count) = read {
                         if count? == 0 {

@@ -19,11 +19,8 @@ use crate::sandbox::fault::Faults;
 use crate::sandbox::frame::{Received, UplinkFrame};
 use crate::sandbox::grpc::{Announced, GrpcService, with_http2};
 use crate::sandbox::journal::Entry;
-use crate::sandbox::listener::{Bound, Listener, turns};
+use crate::sandbox::listener::{Bound, Listener, address};
 use crate::sandbox::stream::{self, Field as _, StreamOptions};
-
-/// How long an uplink waits for what clients have written to be read.
-const TAKE_IN: Duration = Duration::from_secs(1);
 
 /// Where a sandbox listens.
 #[derive(Clone, Debug)]
@@ -111,10 +108,6 @@ impl Sandbox {
             Some(path) => Some(Arc::new(StateFile::open(path, network.clone())?)),
             None => None,
         };
-        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-        if !names.contains(&options.host) {
-            names.push(options.host.clone());
-        }
         let mut sandbox = Self {
             network,
             ports: Ports {
@@ -123,8 +116,8 @@ impl Sandbox {
                 discovery: options.discovery_port,
                 handler: options.handler_port,
             },
+            certificate: Certificate::new(&options.host)?,
             options,
-            certificate: Certificate::new(names)?,
             state,
             serving: Mutex::default(),
         };
@@ -165,11 +158,7 @@ impl Sandbox {
     }
 
     fn address(&self, port: u16) -> String {
-        if self.options.host.contains(':') {
-            format!("[{}]:{port}", self.options.host)
-        } else {
-            format!("{}:{port}", self.options.host)
-        }
+        address(&self.options.host, port)
     }
 
     /// `host:port` of plain MQTT.
@@ -325,13 +314,7 @@ impl Sandbox {
     /// # Errors
     /// [`Error::Invalid`] if there is no such device or the fields are no JSON.
     pub async fn uplink(&self, app_id: &str, dev_id: &str, frame: &UplinkFrame) -> Result<u32> {
-        let mut silence = self.network.faults.silence();
-        tokio::select! {
-            () = self.network.router.take_in(app_id) => {}
-            // Nobody reads then.
-            () = turns(&mut silence, true) => {}
-            () = tokio::time::sleep(TAKE_IN) => tracing::warn!(%app_id, "a client does not let the sandbox read it"),
-        }
+        stream::take_in(self.network.router.take_in(app_id), &self.network.faults).await;
         self.network.uplink(app_id, dev_id, frame)
     }
 

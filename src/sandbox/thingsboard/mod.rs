@@ -82,11 +82,7 @@ impl ThingsBoard {
     /// # Errors
     /// [`Error::Sandbox`] when an address cannot be listened on.
     pub async fn start(options: ThingsBoardOptions) -> Result<Self> {
-        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-        if !names.contains(&options.host) {
-            names.push(options.host.clone());
-        }
-        let certificate = Certificate::new(names)?;
+        let certificate = Certificate::new(&options.host)?;
         let server = tls::accepting_clients(&certificate)?;
         let hub = Arc::new(Hub::default());
         let (port, tls_port) = (options.port, options.tls_port);

@@ -27,7 +27,8 @@ class Served:
     """A running `thingslink sandbox`."""
 
     def __init__(self, *options: str) -> None:
-        command = [sys.executable, "-m", "thingslink", "sandbox", "--mqtt-port", "0", *PORTS, *options]
+        ports = () if "--v3" in options else PORTS
+        command = [sys.executable, "-m", "thingslink", "sandbox", "--mqtt-port", "0", *ports, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr
         self.address = self.process.stderr.readline().split()[-1]
@@ -86,6 +87,16 @@ def test_the_sandbox_shows_json_lines(tmp_path: Path, recorder: Recorder) -> Non
     entries = [json.loads(line) for line in served.lines(3)]
     assert [entry["kind"] for entry in entries] == ["connected", "subscribed", "disconnected"]
     assert served.end() == 0
+
+
+def test_the_sandbox_may_be_v3() -> None:
+    served = Served("--v3", "--tenant", "ttn", "--devices", "2", "--rate", "50", "--count", "1", "--device", "node-1")
+    assert "demo-app@ttn, access key NNSXS." in served.words[-2]
+    (line,) = served.lines(1)
+    assert "↑ v3/demo-app@ttn/devices/sim-0000" in line and "#0 port 1 01" in line and '"temperature_1"' in line
+    assert served.end() == 0
+    outcome = run("sandbox", "--v3", "--handler-port", "1")
+    assert outcome.returncode != 0 and "handler_port 1" in outcome.stderr
 
 
 def test_a_taken_port_is_told_with_a_hint() -> None:

@@ -1,0 +1,16 @@
+//! An offline Things Stack V3: its broker, its applications and keys, and simulated devices.
+
+mod downlink;
+mod event;
+mod json;
+mod limit;
+mod mqtt;
+mod queue;
+mod registry;
+mod right;
+mod sandbox;
+mod stack;
+mod traffic;
+
+pub use self::right::Rights;
+pub use self::sandbox::{Options, Sandbox};

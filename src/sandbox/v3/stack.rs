@@ -1,0 +1,76 @@
+//! The stack behind its broker: who may publish what, and where it goes.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::limit::Limits;
+use super::mqtt::Router;
+use super::registry::Registry;
+use crate::sandbox::fault::Faults;
+use crate::sandbox::journal::{Entry, Journal};
+use crate::sync::{Mutex, MutexGuard};
+
+/// Everything that the connections of a sandbox share.
+#[derive(Debug, Default)]
+pub(super) struct Stack {
+    pub(super) router: Router,
+    pub(super) faults: Faults,
+    pub(super) journal: Journal,
+    pub(super) limits: Limits,
+    registry: Mutex<Registry>,
+    random: Mutex<fastrand::Rng>,
+}
+
+impl Stack {
+    pub(super) fn new(registry: Registry, seed: Option<u64>) -> Self {
+        let random = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        Self { registry: Mutex::new(registry), random: Mutex::new(random), ..Self::default() }
+    }
+
+    /// Applications and devices.
+    pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock()
+    }
+
+    pub(super) fn random(&self) -> MutexGuard<'_, fastrand::Rng> {
+        self.random.lock()
+    }
+
+    /// A new session's key ID.
+    pub(super) fn new_key_id(&self) -> [u8; 16] {
+        self.random().u128(..).to_be_bytes()
+    }
+
+    /// A new ID of an event or a call: the time and random bits, which sort as text.
+    pub(super) fn new_id(&self, of: &str) -> String {
+        const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        let time = u128::try_from(Timestamp::now().as_millisecond()).unwrap_or(0) << 80;
+        let bits = time | (self.random().u128(..) >> 48);
+        let digits = (0..26).rev().map(|at| char::from(DIGITS[usize::try_from((bits >> (5 * at)) & 31).unwrap_or(0)]));
+        format!("{of}:{}", digits.collect::<String>())
+    }
+
+    /// Write down that a client has published something.
+    pub(super) fn note(&self, client_id: &str, topic: &str, payload: &Bytes, qos: u8, allowed: bool) {
+        self.journal.write(|| Entry::Published {
+            client_id: Some(client_id.to_owned()),
+            topic: topic.to_owned(),
+            payload: payload.clone(),
+            qos,
+            allowed,
+        });
+    }
+
+    /// Publish for the stack itself.
+    pub(super) fn emit(&self, uid: &str, dev_id: &str, event: &str, payload: String) {
+        let (topic, payload) = (format!("v3/{uid}/devices/{dev_id}/{event}"), Bytes::from(payload));
+        self.journal.write(|| Entry::Published {
+            client_id: None,
+            topic: topic.clone(),
+            payload: payload.clone(),
+            qos: 0,
+            allowed: true,
+        });
+        self.router.publish(uid, &topic, &payload, self.faults.message_delay());
+    }
+}

@@ -1,0 +1,93 @@
+//! What simulated devices do, and the events that come of it (V3 2.5).
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::event::{DeviceIds, Uplink, event};
+use super::json::{Object, instant};
+use super::queue::Window;
+use super::registry::Session;
+use super::stack::Stack;
+use crate::error::{Error, Result};
+use crate::sandbox::air::{Reception, airtime_ns};
+use crate::sandbox::frame::UplinkFrame;
+use crate::sandbox::stream::Field;
+
+/// Bytes of a frame beside its payload and the port that goes with one.
+const OVERHEAD: usize = 12;
+
+impl Field for Stack {
+    fn register(&self, app_id: &str, dev_id: &str) -> Result<()> {
+        let key_id = self.new_key_id();
+        self.registry().register(app_id, dev_id, Some(key_id))
+    }
+
+    /// A frame that is sent again is no news to the application, and no window opens after it.
+    fn uplink(&self, app_id: &str, dev_id: &str, frame: &UplinkFrame) -> Result<u32> {
+        let fields = frame.fields.as_deref().map(serde_json::from_str::<Value>).transpose();
+        let fields =
+            fields.map_err(|_| Error::invalid("fields", frame.fields.clone().unwrap_or_default(), "a JSON text"))?;
+        let mut registry = self.registry();
+        let (uid, tenant) = (registry.uid(app_id), registry.tenant().map(str::to_owned));
+        let device = registry.device(app_id, dev_id)?;
+        let Some(session) = &mut device.session else {
+            return Err(Error::invalid("dev_id", dev_id, "a device that has joined"));
+        };
+        if frame.is_retry && session.uplinks > 0 {
+            return Ok(session.uplinks - 1);
+        }
+        let (key_id, f_cnt) = (session.key_id, session.uplinks);
+        session.uplinks += 1;
+        let correlation_ids = self.brought();
+        let window = Window { uid: &uid, app_id, dev_id, correlation_ids, at: Timestamp::now() };
+        self.settle(device, &window);
+        let reception = Reception { spreading: device.spreading, ..Reception::now(&mut self.random()) };
+        // A frame of port 0 has nothing for the application.
+        let payload = frame.payload.as_deref().filter(|_| frame.port > 0);
+        let uplink = Uplink {
+            device,
+            key_id,
+            f_port: if payload.is_some() { frame.port } else { 0 },
+            f_cnt,
+            frm_payload: payload.unwrap_or_default(),
+            decoded_payload: fields.as_ref().filter(|_| payload.is_some()),
+            confirmed: frame.confirmed,
+            reception: &reception,
+            airtime_ns: airtime_ns(
+                reception.spreading,
+                OVERHEAD + frame.payload.as_ref().map_or(0, |bytes| 1 + bytes.len()),
+            ),
+            tenant: tenant.as_deref(),
+            at: window.at,
+            token: self.random().u128(..),
+        };
+        let body = uplink.to_json();
+        let ids = DeviceIds::new(app_id, dev_id, device, true);
+        let correlation_ids = window.correlation_ids.to_vec();
+        self.emit(&uid, dev_id, "up", event(&ids, correlation_ids, Timestamp::now(), "uplink_message", &body));
+        self.open_window(device, reception.spreading, &window);
+        Ok(f_cnt)
+    }
+}
+
+impl Stack {
+    /// The IDs of a frame that comes in.
+    fn brought(&self) -> [String; 3] {
+        ["gs:uplink", "rpc:/ttn.lorawan.v3.GsNs/HandleUplink", "rpc:/ttn.lorawan.v3.NsAs/HandleUplink"]
+            .map(|of| self.new_id(of))
+    }
+
+    /// Let a device join; what waits for it is sent in the new session.
+    pub(super) fn join(&self, app_id: &str, dev_id: &str) -> Result<()> {
+        let key_id = self.new_key_id();
+        let mut registry = self.registry();
+        let (uid, dev_addr) = (registry.uid(app_id), registry.new_address());
+        let device = registry.device(app_id, dev_id)?;
+        device.session = Some(Session { key_id, dev_addr, uplinks: 0, downlinks: 1 });
+        device.unacknowledged = None;
+        let ids = DeviceIds::new(app_id, dev_id, device, true);
+        let body = Object::new().bytes("session_key_id", &key_id).put("received_at", instant(Timestamp::now())).end();
+        self.emit(&uid, dev_id, "join", event(&ids, self.brought().to_vec(), Timestamp::now(), "join_accept", &body));
+        Ok(())
+    }
+}
