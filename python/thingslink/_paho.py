@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 
-from thingslink._native import NotConnectedError
+from thingslink._native import Callback, NotConnectedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class PahoClient:
     def __init__(self, client: MQTTClient) -> None:
         self._ours = weakref.ref(client)
         self._logger: Any = None
-        self._on_log: Callable[..., object] | None = None
+        self._on_log: Callback | None = None
 
     @property
     def _client(self) -> MQTTClient:
@@ -136,11 +136,11 @@ class PahoClient:
     @property
     def on_log(self) -> Callable[..., object] | None:
         """Called as ``on_log(client, userdata, level, buf)`` with each line that a logger gets."""
-        return self._on_log
+        return None if self._on_log is None else self._on_log.function
 
     @on_log.setter
     def on_log(self, callback: Callable[..., object] | None) -> None:
-        self._on_log = callback
+        self._on_log = None if callback is None else Callback("on_log", callback, "client, userdata, level, buf")
         self._watch()
 
     def _watch(self) -> None:

@@ -9,6 +9,7 @@
 
 mod arguments;
 mod awaited;
+mod callable;
 mod convert;
 mod error;
 mod face;
@@ -41,6 +42,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod _native {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::callable::PyCallback;
     #[pymodule_export]
     use super::face::{call_errors_from, makers_from, private_client_from, time_out_from};
     #[pymodule_export]

@@ -5,6 +5,7 @@ One stub for each folder of ``src/py``. At run time there is this one module, an
 
 from typing import Final
 
+from thingslink._native.callable import Callback
 from thingslink._native.error import (
     ConnectionLostError,
     DecodeError,
@@ -106,6 +107,7 @@ __all__ = [
     "Announcement",
     "Application",
     "ApplicationClient",
+    "Callback",
     "ConnectionLostError",
     "DecodeError",
     "Descriptor",

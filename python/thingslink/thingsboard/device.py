@@ -9,12 +9,12 @@ import threading
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from thingslink._native import DeviceClient, RateLimit, TBPublishInfo, TlsSettings, _has_parameter
+from thingslink._native import Callback, DeviceClient, RateLimit, TBPublishInfo, TlsSettings, _has_parameter
 
 from . import constructor
 from .constants import CLAIMING_TOPIC, TBFirmwareState, log
 from .constructor import MESSAGES, POINTS, TELEMETRY
-from .mqtt import ConnectFlags, DisconnectFlags, MqttClient, ReasonCode, check_callable
+from .mqtt import ConnectFlags, DisconnectFlags, MqttClient, ReasonCode, taken
 from .provisioning import provision
 from .splitting import count_datapoints, split
 
@@ -30,6 +30,21 @@ if TYPE_CHECKING:
 
     _Callback: TypeAlias = Callable[..., object]
     _Seconds: TypeAlias = float | timedelta
+
+
+#: Forms of callbacks: the connect callback without the client, and with it by name; those of packages.
+_CONNECTED = "client, userdata, flags, result_code"
+_WITH_PROPERTIES = _CONNECTED + ", properties"
+_WITH_CLIENT = _WITH_PROPERTIES + ", tb_client=", _CONNECTED + ", tb_client="
+_RECEIVED, _FAILED, _ELSEWHERE = "client, data, version", "client, error, version", "client, url, version"
+
+
+def _told_of_connect(callback: _Callback) -> Callback:
+    without = _CONNECTED, _WITH_PROPERTIES
+    # What takes any keyword is given the client only where it has no other way.
+    wants_client = callable(callback) and _has_parameter(callback, "tb_client")
+    forms = (*_WITH_CLIENT, *without) if wants_client else (*without, *_WITH_CLIENT)
+    return Callback("callback", callback, *forms)
 
 
 class _Default(int):
@@ -108,15 +123,15 @@ class TBDeviceMqttClient(DeviceClient):
     _lock: Any
     # Double underscores keep these apart from whatever a program's subclass calls its own.
     __mqtt: MqttClient | None = None
-    __connect_callback: _Callback | None = None
-    __limits_callback: _Callback | None = None
+    __connect_callback: Callback | None = None
+    __limits_callback: Callback | None = None
     __packages: Packages | None = None
-    _on_firmware_received: _Callback | None = None
-    _on_firmware_url: _Callback | None = None
-    _on_firmware_failed: _Callback | None = None
-    _on_software_received: _Callback | None = None
-    _on_software_failed: _Callback | None = None
-    _on_software_url: _Callback | None = None
+    _on_firmware_received: Callback | None = None
+    _on_firmware_url: Callback | None = None
+    _on_firmware_failed: Callback | None = None
+    _on_software_received: Callback | None = None
+    _on_software_failed: Callback | None = None
+    _on_software_url: Callback | None = None
     _is_connect_callback_running = False
     #: Bytes of the largest message that the server takes, once it has told; 0 before.
     _most_bytes_told = 0
@@ -239,7 +254,7 @@ class TBDeviceMqttClient(DeviceClient):
             TlsError: The handshake failed, or a certificate cannot be used.
             ValueError: An argument that cannot be used.
         """
-        check_callable("callback", callback)
+        told = None if callback is None else _told_of_connect(callback)
         if isinstance(ca_certs, int):
             # The first generation had the port in its place, and no time at the end.
             older_key: Any = keepalive if isinstance(keepalive, str) else None
@@ -258,7 +273,7 @@ class TBDeviceMqttClient(DeviceClient):
         # Without either of them, what `reconnect_delay_set` has said holds.
         if given:
             self.reconnect_delay_set(*delays)
-        self.__connect_callback = callback
+        self.__connect_callback = told
         self.__keep_limits()
         self._native_connect(how)
 
@@ -296,11 +311,11 @@ class TBDeviceMqttClient(DeviceClient):
     @property
     def service_configuration_callback(self) -> _Callback | None:
         """What gets the answer of ``getSessionLimits`` after every connect."""
-        return self.on_service_configuration if self.__limits_callback is None else self.__limits_callback
+        return self.on_service_configuration if self.__limits_callback is None else self.__limits_callback.function
 
     @service_configuration_callback.setter
     def service_configuration_callback(self, callback: _Callback | None) -> None:
-        self.__limits_callback = callback
+        self.__limits_callback = taken("callback", callback, "request_id, result, exception")
         self.__keep_limits()
 
     def __keep_limits(self) -> None:
@@ -355,21 +370,18 @@ class TBDeviceMqttClient(DeviceClient):
 
     def set_on_firmware_received_callback(self, cb: _Callback | None) -> None:
         """Set what gets a downloaded package: ``cb(client, data, version)``."""
-        check_callable("cb", cb)
-        self._on_firmware_received = cb
+        self._on_firmware_received = taken("cb", cb, _RECEIVED)
 
     def set_on_firmware_failed_callback(self, cb: _Callback | None) -> None:
         """Set what is told that a package cannot be had: ``cb(client, error, version)``, the server's word or ours."""
-        check_callable("cb", cb)
-        self._on_firmware_failed = cb
+        self._on_firmware_failed = taken("cb", cb, _FAILED)
 
     def set_on_firmware_url_callback(self, cb: _Callback | None) -> None:
         """Set what is told of a package that lies elsewhere, once for each: ``cb(client, url, version)``.
 
         The server names such a package by its address (``fw_url``) and does not keep it: it is not downloaded.
         """
-        check_callable("cb", cb)
-        self._on_firmware_url = cb
+        self._on_firmware_url = taken("cb", cb, _ELSEWHERE)
 
     def get_software_update(self) -> None:
         """Download the software package that the shared attributes announce, as ``get_firmware_update`` does firmware.
@@ -397,19 +409,16 @@ class TBDeviceMqttClient(DeviceClient):
         """Set what gets a downloaded software package: ``cb(client, data, version)``."""
         from .packages import SOFTWARE  # noqa: PLC0415
 
-        check_callable("cb", cb)
+        self._on_software_received = taken("cb", cb, _RECEIVED)
         self._all_packages().want(SOFTWARE)
-        self._on_software_received = cb
 
     def set_on_software_failed_callback(self, cb: _Callback | None) -> None:
         """Set what is told that a software package cannot be had: ``cb(client, error, version)``."""
-        check_callable("cb", cb)
-        self._on_software_failed = cb
+        self._on_software_failed = taken("cb", cb, _FAILED)
 
     def set_on_software_url_callback(self, cb: _Callback | None) -> None:
         """Set what is told of a software package that lies elsewhere, as ``set_on_firmware_url_callback`` does."""
-        check_callable("cb", cb)
-        self._on_software_url = cb
+        self._on_software_url = taken("cb", cb, _ELSEWHERE)
 
     @staticmethod
     def provision(
@@ -487,10 +496,9 @@ class TBDeviceMqttClient(DeviceClient):
         callback = self.__connect_callback
         if callback is None:
             return
-        if _has_parameter(callback, "tb_client"):
-            callback(client, userdata, flags, result_code, properties, *extra_params, tb_client=self)
-        else:
-            callback(client, userdata, flags, result_code, *extra_params)
+        extras = (properties, *extra_params) if "properties" in callback.form else extra_params
+        keywords = {"tb_client": self} if callback.form in _WITH_CLIENT else {}
+        callback(client, userdata, flags, result_code, *extras, **keywords)
 
     def _on_decoded_message(self, _content: Any, _message: Any, **_kwargs: Any) -> None:
         """Gets messages on topics that the client does not know; does nothing."""
@@ -543,7 +551,7 @@ class TBDeviceMqttClient(DeviceClient):
         if code == 0 and self.__packages is not None:
             self.__packages.hear_connected(self)
         mqtt = self._client
-        told = self._on_connect if mqtt._on_connect is None else mqtt._on_connect
+        told = mqtt._told_of_connect or self._on_connect
         # Without a callback nobody else is called: no reason for a thread of its own.
         if told != self._on_connect or self.__connect_callback is not None:
             self._native_claim_thread()
@@ -556,9 +564,7 @@ class TBDeviceMqttClient(DeviceClient):
             self._native_connect_callback(running=False)
 
     def _hear_disconnected(self, code: int) -> None:
-        told = self._client._on_disconnect
-        if told is None:
-            told = self._on_disconnect
+        told = self._client._told_of_disconnect or self._on_disconnect
         if told != TBDeviceMqttClient._on_disconnect.__get__(self):
             self._native_claim_thread()
             reason = ReasonCode(code, "The connection was lost" if code else "Normal disconnection")
@@ -567,11 +573,11 @@ class TBDeviceMqttClient(DeviceClient):
     def _hear_limits(self, number: int, answer: Any) -> None:
         most = answer.get("maxPayloadSize") if isinstance(answer, dict) else None
         self._most_bytes_told = most if isinstance(most, int) and most > 0 else 0
-        told = self.service_configuration_callback
-        if told is not None:
-            if self.__limits_callback is not None:
-                self._native_claim_thread()
-            told(number, answer, None)
+        if self.__limits_callback is not None:
+            self._native_claim_thread()
+            self.__limits_callback(number, answer, None)
+        else:
+            self.on_service_configuration(number, answer, None)
 
     def _hear_package(self, kind: str, attributes: dict[str, Any], pushed: bool) -> None:
         if kind == "fw" or self.__packages is not None:

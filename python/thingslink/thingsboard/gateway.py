@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from thingslink._native import GatewayClient
+from thingslink._native import Callback, GatewayClient
 
 from . import constructor
 from .constants import GATEWAY_ATTRIBUTES_RESPONSE_TOPIC, GATEWAY_ATTRIBUTES_TOPIC, GATEWAY_RPC_TOPIC
 from .constructor import MESSAGES, POINTS, TELEMETRY
 from .device import TBDeviceMqttClient
+from .mqtt import given, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +39,7 @@ class TBGatewayMqttClient(TBDeviceMqttClient, GatewayClient):
 
     gateway: Any
     """Whatever the constructor was given."""
-    device_disconnect_callback: _Callback | None = None
-    """What is called, as ``callback(gateway, content)``, when the server drops a device."""
+    __dropped_callback: Callback | None = None
 
     @constructor.of_every_generation("username", "port", "gateway", "quality_of_service")
     def __init__(
@@ -86,8 +86,17 @@ class TBGatewayMqttClient(TBDeviceMqttClient, GatewayClient):
         topics = (GATEWAY_ATTRIBUTES_TOPIC, GATEWAY_ATTRIBUTES_RESPONSE_TOPIC, GATEWAY_RPC_TOPIC)
         return dict(enumerate(topics, 1)) if self.get_subscriptions_in_progress() else {}
 
+    @property
+    def device_disconnect_callback(self) -> _Callback | None:
+        """What is called, as ``callback(gateway, content)``, when the server drops a device."""
+        return given(self.__dropped_callback)
+
+    @device_disconnect_callback.setter
+    def device_disconnect_callback(self, callback: _Callback | None) -> None:
+        self.__dropped_callback = taken("callback", callback, "gateway, content")
+
     # Called by the native client, as in `TBDeviceMqttClient`.
 
     def _hear_device_dropped(self, content: dict[str, Any]) -> None:
-        if self.device_disconnect_callback is not None:
-            self.device_disconnect_callback(self, content)
+        if self.__dropped_callback is not None:
+            self.__dropped_callback(self, content)

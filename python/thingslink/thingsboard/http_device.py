@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from thingslink._native import ThingsError, _replace_file, _to_json
+from thingslink._native import Callback, ThingsError, _replace_file, _to_json
 
 from .checksum import verify_checksum
 from .constants import (
@@ -80,7 +80,7 @@ class TBHTTPDevice:
         self._connection = HttpConnection(self._server)
         self._publisher = Publisher(self)
         self._subscriptions: dict[str, Subscription] = {}
-        self._callbacks: dict[str, _Callback] = {}
+        self._callbacks: dict[str, Callback] = {}
         self._lock = threading.Lock()
         self._last_ms = 0
         self.chunk_size = chunk_size
@@ -226,9 +226,7 @@ class TBHTTPDevice:
         """
         _check_endpoint(endpoint)
         if callback is not None:
-            if not callable(callback):
-                raise TypeError(f"callback must be callable, not {type(callback).__name__}")
-            self._callbacks[endpoint] = callback
+            self._callbacks[endpoint] = Callback("callback", callback, "content")
         if endpoint not in self._callbacks:
             self.logger.warning("No callback set for %s subscription", endpoint)
             return

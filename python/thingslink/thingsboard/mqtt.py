@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from thingslink._native import MqttHandle, Proxy, TlsSettings, Will
+from thingslink._native import Callback, MqttHandle, Proxy, TlsSettings, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: PySocks' numbers of SOCKS 5 and of HTTP, and the port that each kind of proxy has by default.
 _SOCKS5, _HTTP = 2, 3
+_ON_CONNECT = "client, userdata, flags, reason_code, properties"
+_ON_DISCONNECT = "client, userdata, disconnect_flags, reason_code, properties"
 _PROXY_PORTS = {1: 1080, _SOCKS5: 1080, _HTTP: 8080}
 
 
@@ -77,10 +79,14 @@ class ReasonCode:
         return f"ReasonCode({self.value}, {self._name!r})"
 
 
-def check_callable(name: str, value: Any) -> None:
-    """Refuse what is neither callable nor ``None``."""
-    if value is not None and not callable(value):
-        raise TypeError(f"{name} must be callable, not {type(value).__name__}")
+def taken(name: str, callback: _Callback | None, *forms: str) -> Callback | None:
+    """Take a callback that can be called in one of these forms; ``None`` for none."""
+    return None if callback is None else Callback(name, callback, *forms)
+
+
+def given(callback: Callback | None) -> _Callback | None:
+    """Give a callback back as the program gave it."""
+    return None if callback is None else callback.function
 
 
 def _body(payload: _Payload) -> bytes:
@@ -132,8 +138,8 @@ class MqttClient(MqttHandle):
         # Kept as they were given: the files are read for each `connect` anew.
         self._tls: tuple[Any, Any, Any, str | None] | None = None
         self._tls_insecure = False
-        self._told_of_connect: _Callback | None = None
-        self._told_of_disconnect: _Callback | None = None
+        self._told_of_connect: Callback | None = None
+        self._told_of_disconnect: Callback | None = None
 
     def publish(self, topic: str, payload: _Payload = None, qos: int = 0, retain: bool = False) -> TBPublishInfo:
         """Publish bytes or text to any topic."""
@@ -238,22 +244,20 @@ class MqttClient(MqttHandle):
     @property
     def _on_connect(self) -> _Callback | None:
         """What is told of connections instead of the client's own ``_on_connect``."""
-        return self._told_of_connect
+        return given(self._told_of_connect)
 
     @_on_connect.setter
     def _on_connect(self, callback: _Callback | None) -> None:
-        check_callable("callback", callback)
-        self._told_of_connect = callback
+        self._told_of_connect = taken("callback", callback, _ON_CONNECT)
 
     @property
     def _on_disconnect(self) -> _Callback | None:
         """What is told when a connection is lost or closed."""
-        return self._told_of_disconnect
+        return given(self._told_of_disconnect)
 
     @_on_disconnect.setter
     def _on_disconnect(self, callback: _Callback | None) -> None:
-        check_callable("callback", callback)
-        self._told_of_disconnect = callback
+        self._told_of_disconnect = taken("callback", callback, _ON_DISCONNECT)
 
     on_connect = _on_connect
     on_disconnect = _on_disconnect

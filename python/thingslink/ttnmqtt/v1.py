@@ -9,7 +9,7 @@ from collections import deque
 
 from thingslink import ttn, ttnmqtt
 from thingslink._blocking import wait_for
-from thingslink._native import NotConnectedError, _is_led
+from thingslink._native import Callback, NotConnectedError, _is_led
 from thingslink._paho import encoded
 from thingslink.ttnmqtt.paho import BehaviorClient
 
@@ -64,10 +64,10 @@ class MQTTClient(ttnmqtt.MQTTClient):
         self._access_key = PSW
         self._max_messages = max_messages
         self._messages: list[Any] = []
-        self._handler: Callable[[], object] | None = None
-        self._uplink: list[Callable[..., object]] = []
-        self._downlink: list[Callable[..., object]] = []
-        self._behaviors: dict[str, Callable[..., object]] = {}
+        self._handler: Callback | None = None
+        self._uplink: list[Callback] = []
+        self._downlink: list[Callback] = []
+        self._behaviors: dict[str, Callback] = {}
         self._waiting: deque[Callable[[], None]] = deque()
         self._turn = threading.Lock()
         self._looping = False
@@ -193,27 +193,27 @@ class MQTTClient(ttnmqtt.MQTTClient):
 
     def setMessageHandler(self, handler: Callable[[], object]) -> None:
         """Set the procedure without arguments that is called after each message; replaces the one before."""
-        self._handler = handler
+        self._handler = Callback("handler", handler, "")
 
     def setUplinkCallback(self, callback: Callable[..., object]) -> None:
         """Add ``callback(msg, client=…)`` for uplinks; ``msg`` is a dict."""
-        self._uplink.append(callback)
+        self._uplink.append(Callback("callback", callback, "msg, client="))
 
     def setDownlinkCallback(self, callback: Callable[..., object]) -> None:
         """Add ``callback(mid, client=…)`` for messages that went out."""
-        self._downlink.append(callback)
+        self._downlink.append(Callback("callback", callback, "mid, client="))
 
     def setConnectBehavior(self, custom_function: Callable[..., object]) -> None:
         """Set ``custom_function(client, userdata, flags, rc)``, in place of the line on the console."""
-        self._behaviors["connect"] = custom_function
+        self._behaviors["connect"] = Callback("custom_function", custom_function, "client, userdata, flags, rc")
 
     def setMessageBehavior(self, custom_function: Callable[..., object]) -> None:
         """Set ``custom_function(client, userdata, message)``, in place of buffer, handler and callbacks."""
-        self._behaviors["message"] = custom_function
+        self._behaviors["message"] = Callback("custom_function", custom_function, "client, userdata, message")
 
     def setPublishBehavior(self, custom_function: Callable[..., object]) -> None:
         """Set ``custom_function(client, userdata, mid)``, in place of the line on the console."""
-        self._behaviors["publish"] = custom_function
+        self._behaviors["publish"] = Callback("custom_function", custom_function, "client, userdata, mid")
 
     def setGlobalBehavior(
         self,

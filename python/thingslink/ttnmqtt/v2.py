@@ -9,7 +9,7 @@ import threading
 from thingslink import ttn, ttnmqtt
 from thingslink._blocking import wait_for
 from thingslink._json import json_default
-from thingslink._native import LoginRefusedError, ThingsError
+from thingslink._native import Callback, LoginRefusedError, ThingsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
         self.connectFlag = 2
         self.disconnectFlag = 2
         self.midCounter = 0
-        self._callbacks: dict[str, list[Callable[..., object]]] = {
-            kind: [] for kind in ("uplink", "downlink", "connect", "close")
-        }
+        self._callbacks: dict[str, list[Callback]] = {kind: [] for kind in ("uplink", "downlink", "connect", "close")}
         #: Results that no callback was there for; the documentation promises them to those set right behind.
         self._missed: list[int] = []
         self._over = threading.Event()
@@ -155,26 +153,27 @@ class MQTTClient(ttnmqtt.MQTTClient):
 
     def setUplinkCallback(self, callback: Callable[..., object]) -> None:
         """Add ``callback(msg, client)`` for uplinks."""
-        self._callbacks["uplink"].append(callback)
+        self._callbacks["uplink"].append(Callback("callback", callback, "msg, client="))
 
     def setDownlinkCallback(self, callback: Callable[..., object]) -> None:
         """Add ``callback(mid, client)`` for downlinks that went out."""
-        self._callbacks["downlink"].append(callback)
+        self._callbacks["downlink"].append(Callback("callback", callback, "mid, client="))
 
     def setConnectCallback(self, callback: Callable[..., object]) -> None:
         """Add ``callback(res, client)``: 0 after each login, another number when one fails.
 
         Since the constructor connects, what happened then is told now, from this thread.
         """
+        told = Callback("callback", callback, "res, client=")
         with self._lock:
-            self._callbacks["connect"].append(callback)
+            self._callbacks["connect"].append(told)
             missed, self._missed = self._missed, []
         for code in missed:
-            callback(code, client=self)
+            told(code, client=self)
 
     def setCloseCallback(self, callback: Callable[..., object]) -> None:
         """Add ``callback(res, client)``: 0 after a close, another number when the connection is lost or refused."""
-        self._callbacks["close"].append(callback)
+        self._callbacks["close"].append(Callback("callback", callback, "res, client="))
 
     def _tell(self, kind: str, value: Any) -> None:
         for callback in self._callbacks[kind]:

@@ -303,7 +303,7 @@ impl PyMqttClient {
             visit.call(private)?;
         }
         let Some(handlers) = served.try_handlers() else { return Ok(()) };
-        handlers.all.iter().try_for_each(|handler| visit.call(&handler.callable))
+        handlers.all.iter().flat_map(|handler| handler.callable.objects()).try_for_each(|object| visit.call(object))
     }
 
     fn __clear__(&self) {

@@ -1,12 +1,12 @@
 //! The callbacks of a client, and how each wants to be called.
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::dialect::lorawan::{Filter, Topic};
 use crate::ids::DevId;
-use crate::py::arguments::wrong_type;
+use crate::py::callable::Callable;
 use crate::py::signature::Signature;
 
 /// What a callback is for.
@@ -44,6 +44,18 @@ impl Subject {
         }
     }
 
+    /// What its callbacks get, in a word.
+    fn first(&self) -> &'static str {
+        match self {
+            Self::Uplink(_) | Self::Raw(_) | Self::Topic(_) => "msg",
+            Self::Field(..) => "value",
+            Self::Event(..) => "event",
+            Self::Connect | Self::Close => "res",
+            Self::Downlink => "mid",
+            Self::Error => "error",
+        }
+    }
+
     /// Whether a message on this topic is for it.
     pub(super) fn takes(&self, topic: Topic<'_>) -> bool {
         let device = |wanted: &Option<DevId>| wanted.as_ref().is_none_or(|wanted| wanted.as_str() == topic.dev_id());
@@ -72,31 +84,35 @@ enum Manner {
 /// One callback.
 pub(super) struct Handler {
     pub(super) subject: Subject,
-    pub(super) callable: Py<PyAny>,
+    pub(super) callable: Callable,
     manner: Manner,
 }
 
 impl Handler {
     fn new(subject: Subject, callable: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if !callable.is_callable() {
-            return Err(wrong_type("callback", "callable", callable));
+        let first = subject.first();
+        let (keyword, both) = (format!("{first}, client="), format!("{first}, client"));
+        let mut order = [(keyword.as_str(), Manner::Keyword), (&both, Manner::Both), (first, Manner::First)];
+        // Where the second parameter is the client both are the same, and by position is faster.
+        if Signature::of(callable)?.is_none_or(|signature| signature.place("client") == Some(1)) {
+            order.swap(0, 1);
         }
-        Ok(Self { subject, manner: manner(callable)?, callable: callable.clone().unbind() })
+        let (callable, form) = Callable::new("callback", callable, &order.map(|(form, _)| form))?;
+        Ok(Self { subject, manner: order[form].1, callable })
     }
 
     /// Call it.
     pub(super) fn call(&self, first: &Bound<'_, PyAny>, client: &Bound<'_, PyAny>) -> PyResult<()> {
-        let callable = self.callable.bind(first.py());
+        let py = first.py();
         match self.manner {
-            Manner::Both => callable.call1((first, client))?,
-            Manner::First => callable.call1((first,))?,
+            Manner::Both => self.callable.call(py, (first, client), None),
+            Manner::First => self.callable.call(py, (first,), None),
             Manner::Keyword => {
-                let keywords = PyDict::new(first.py());
+                let keywords = PyDict::new(py);
                 keywords.set_item("client", client)?;
-                callable.call((first,), Some(&keywords))?
+                self.callable.call(py, (first,), Some(&keywords))
             }
-        };
-        Ok(())
+        }
     }
 
     fn clone_ref(&self, py: Python<'_>) -> Self {
@@ -123,7 +139,7 @@ impl Handlers {
         let mut all: Vec<_> = self.all.iter().map(|handler| handler.clone_ref(py)).collect();
         for (at, handler) in self.all.iter().enumerate() {
             // Bound methods are equal, not identical, each time they are looked up.
-            if handler.subject == *subject && handler.callable.bind(py).eq(callable)? {
+            if handler.subject == *subject && handler.callable.function.bind(py).eq(callable)? {
                 all.remove(at);
                 return Ok(Self { all });
             }
@@ -145,24 +161,4 @@ impl Handlers {
         }
         filters
     }
-}
-
-/// How to call it, read off its signature. Some builtins have none: they take what they are given.
-fn manner(callable: &Bound<'_, PyAny>) -> PyResult<Manner> {
-    let Some(signature) = Signature::of(callable)? else { return Ok(Manner::Both) };
-    let Signature { positional, variable, any_keyword, keywords, .. } = signature;
-    let keyword = any_keyword || keywords.iter().any(|name| name == "client");
-    if positional.is_empty() && !variable {
-        let text = format!("callback {} must take at least one argument", callable.repr()?);
-        return Err(PyTypeError::new_err(text));
-    }
-    let place = positional.iter().position(|name| name == "client");
-    Ok(match place {
-        // By position and by name are the same then, and by position is faster.
-        Some(1) => Manner::Both,
-        Some(2..) => Manner::Keyword,
-        _ if keyword => Manner::Keyword,
-        _ if positional.len() >= 2 || variable => Manner::Both,
-        _ => Manner::First,
-    })
 }

@@ -4,49 +4,52 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::py::arguments::wrong_type;
-use crate::py::signature::Signature;
+use crate::py::callable::Callable;
+use crate::py::signature::{Form, Signature, by_position};
+
+/// What callbacks for attributes of the client itself take.
+pub(super) const ATTRIBUTES: [Form<'static>; 3] = ["result, exception", "result", "client, result, exception"];
+/// What handlers of the server's calls take.
+pub(super) const CALL: [Form<'static>; 2] = ["request_id, body", "client, request_id, body"];
+
+/// What callbacks for the server's replies take.
+pub(super) const REPLY: [Form<'static>; 2] = ["id, result, exception", "client, id, result, exception"];
+/// What callbacks for attributes of a gateway's devices take.
+pub(super) const OF_DEVICES: [Form<'static>; 2] = ["content", "client, data"];
+/// What handlers of calls to a gateway's devices take.
+pub(super) const CALL_OF_DEVICE: [Form<'static>; 2] = ["gateway, content", "gateway, request_id, content"];
 
 /// A callable, and how many arguments it is given.
 #[derive(Debug)]
 pub(super) struct Callback {
-    pub(super) callable: Py<PyAny>,
+    pub(super) callable: Callable,
     /// What came with it in a tuple, to be given back at the end.
     pub(super) userdata: Option<Py<PyAny>>,
     pub(super) count: usize,
 }
 
 impl Callback {
-    /// A callable that is given `native` arguments, or as many of `others` as it takes if it does not take those.
-    pub(super) fn new(callable: &Bound<'_, PyAny>, native: usize, others: &[usize]) -> PyResult<Self> {
-        if !callable.is_callable() {
-            return Err(wrong_type("callback", "callable", callable));
-        }
-        let count = match Signature::of(callable)? {
-            Some(signature) if !signature.takes(native) => {
-                others.iter().copied().find(|count| signature.takes(*count)).unwrap_or(native)
-            }
-            _ => native,
-        };
-        Ok(Self { callable: callable.clone().unbind(), userdata: None, count })
+    /// A callable that takes one of these forms; it is given the first one that it takes.
+    pub(super) fn new(callable: &Bound<'_, PyAny>, forms: &[Form<'_>]) -> PyResult<Self> {
+        let (callable, form) = Callable::new("callback", callable, forms)?;
+        let count = forms.get(form).map_or(0, |form| by_position(form).count());
+        Ok(Self { callable, userdata: None, count })
     }
 
-    /// The same, or a tuple of a callable and what it wants back as its last argument.
-    pub(super) fn with_userdata(value: &Bound<'_, PyAny>, native: usize, others: &[usize]) -> PyResult<Self> {
-        let Ok(pair) = value.cast::<PyTuple>() else { return Self::new(value, native, others) };
+    /// A callback for attributes that were asked for, or a tuple of one and what it wants back as its last argument.
+    pub(super) fn of_answer(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let Ok(pair) = value.cast::<PyTuple>() else { return Self::new(value, &ATTRIBUTES) };
         let (callable, userdata): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
             pair.extract().map_err(|_| wrong_type("callback", "callable, or a tuple (callable, userdata)", value))?;
-        if !callable.is_callable() {
-            return Err(wrong_type("callback", "callable", &callable));
-        }
-        Ok(Self { callable: callable.unbind(), userdata: Some(userdata.unbind()), count: native })
+        let made = Self::new(&callable, &["result, exception, userdata"])?;
+        Ok(Self { userdata: Some(userdata.unbind()), count: made.count - 1, ..made })
     }
 
     /// Call it.
     pub(super) fn call(&self, py: Python<'_>, arguments: Vec<Bound<'_, PyAny>>) -> PyResult<()> {
         let mut arguments = arguments;
         arguments.extend(self.userdata.as_ref().map(|userdata| userdata.bind(py).clone()));
-        self.callable.bind(py).call1(PyTuple::new(py, arguments)?)?;
-        Ok(())
+        self.callable.call(py, PyTuple::new(py, arguments)?, None)
     }
 
     pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {

@@ -6,7 +6,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::callback::Callback;
+use super::callback::{self, Callback};
 use super::device::{ANSWER, PyDeviceClient, Values, device_name};
 use super::logger;
 use super::publish_info::PyPublishInfo;
@@ -65,7 +65,7 @@ fn request(
     let py = slf.py();
     device_name("device_name", device)?;
     let shared = base(slf).get().shared()?;
-    let callback = callback.map(|callback| Callback::with_userdata(&callback, 2, &[1, 3])).transpose()?;
+    let callback = callback.map(|callback| Callback::of_answer(&callback)).transpose()?;
     let number =
         shared.client.next_attribute_request(|number| shared.registry.lock().attribute_requests.contains_key(&number));
     let message = PyDict::new(py);
@@ -179,7 +179,7 @@ impl PyGatewayClient {
             logger::log(py, "error", &format!("Device {device} is not connected"));
             return Ok(false.into_pyobject(py)?.to_owned().into_any().unbind());
         }
-        let callback = Callback::new(callback, 1, &[2])?;
+        let callback = Callback::new(callback, &callback::OF_DEVICES)?;
         let mut registry = shared.registry.lock();
         registry.last_gateway_subscription += 1;
         let id = registry.last_gateway_subscription;
@@ -219,7 +219,7 @@ impl PyGatewayClient {
         slf: &Bound<'_, Self>,
         handler: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let made = handler.map(|handler| Callback::new(&handler, 2, &[3])).transpose()?;
+        let made = handler.map(|handler| Callback::new(&handler, &callback::CALL_OF_DEVICE)).transpose()?;
         let old = std::mem::replace(&mut base(slf).get().shared()?.registry.lock().gateway_rpc, made);
         drop(old);
         Ok(())
@@ -230,7 +230,7 @@ impl PyGatewayClient {
     fn devices_server_side_rpc_request_handler(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
         let shared = base(slf).get().shared()?;
         let registry = shared.registry.lock();
-        Ok(registry.gateway_rpc.as_ref().map(|handler| handler.callable.clone_ref(slf.py())))
+        Ok(registry.gateway_rpc.as_ref().map(|handler| handler.callable.function.clone_ref(slf.py())))
     }
 
     #[setter]

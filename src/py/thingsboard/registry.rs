@@ -105,7 +105,7 @@ impl Registry {
         let pending = self.attribute_requests.values().chain(self.calls.values()).map(|one| &one.callback);
         let handlers = self.rpc.iter().chain(&self.gateway_rpc);
         let callbacks = subscriptions.chain(gateway).chain(pending).chain(handlers);
-        callbacks.flat_map(|callback| std::iter::once(&callback.callable).chain(&callback.userdata)).collect()
+        callbacks.flat_map(|callback| callback.callable.objects().chain(&callback.userdata)).collect()
     }
 
     /// Take a subscription. What a connect callback subscribes to takes the place of what the same place in the program

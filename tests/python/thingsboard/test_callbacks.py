@@ -178,3 +178,18 @@ def test_what_is_no_callable_is_refused(device: TBDeviceMqttClient, gateway: TBG
     for wrong in (5, ("a", "b"), (print,)):
         with pytest.raises(TypeError, match="callable"):
             device.request_attributes(["a"], callback=wrong)  # type: ignore[arg-type]
+
+
+def test_a_connect_callback_with_the_client_in_the_place_of_the_properties(
+    server: ThingsBoard, connected: Maker, calls: Calls
+) -> None:
+    client = TBDeviceMqttClient(server.host, server.port, "A1_TEST_TOKEN")
+
+    def of_first_generation(mqtt: Any, userdata: Any, flags: Any, code: Any, tb_client: Any = None) -> None:
+        calls(mqtt, userdata, flags, code, tb_client)
+
+    client.connect(of_first_generation)
+    *_, code, tb_client = calls.next()
+    assert code == 0 and tb_client is client
+    client.disconnect()
+    connected(client)

@@ -9,7 +9,7 @@ use super::{ANSWER, PyDeviceClient};
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
 use crate::py::arguments::texts;
-use crate::py::thingsboard::callback::Callback;
+use crate::py::thingsboard::callback::{self, Callback};
 use crate::py::thingsboard::publish_info::PyPublishInfo;
 use crate::py::thingsboard::registry::Place;
 use crate::py::thingsboard::requests::Asking;
@@ -42,7 +42,7 @@ impl PyDeviceClient {
             }
         }
         let body = Self::body("the request", message.as_any())?;
-        let callback = callback.map(|callback| Callback::with_userdata(&callback, 2, &[1, 3])).transpose()?;
+        let callback = callback.map(|callback| Callback::of_answer(&callback)).transpose()?;
         let number = shared
             .client
             .next_attribute_request(|number| shared.registry.lock().attribute_requests.contains_key(&number));
@@ -56,12 +56,12 @@ impl PyDeviceClient {
     fn subscribe_to_attribute(&self, key: String, callback: &Bound<'_, PyAny>) -> PyResult<u64> {
         let py = callback.py();
         let shared = self.shared()?;
-        let made = Callback::new(callback, 2, &[1, 3])?;
+        let made = Callback::new(callback, &callback::ATTRIBUTES)?;
         // Compared outside the lock, since that runs Python code.
         let same: Vec<_> = {
             let registry = shared.registry.lock();
             let of_key = registry.subscriptions.iter().filter(|one| one.key == key);
-            of_key.map(|one| (one.id, one.callback.callable.clone_ref(py))).collect()
+            of_key.map(|one| (one.id, one.callback.callable.function.clone_ref(py))).collect()
         };
         for (id, known) in same {
             if known.bind(py).eq(callback)? {
@@ -101,7 +101,7 @@ impl PyDeviceClient {
     /// Take a callback for an attribute request; gives the number of the request.
     fn _add_attr_request_callback(&self, callback: &Bound<'_, PyAny>) -> PyResult<u64> {
         let shared = self.shared()?;
-        let callback = Callback::with_userdata(callback, 2, &[1, 3])?;
+        let callback = Callback::of_answer(callback)?;
         let number = shared
             .client
             .next_attribute_request(|number| shared.registry.lock().attribute_requests.contains_key(&number));

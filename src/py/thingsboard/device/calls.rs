@@ -8,7 +8,7 @@ use super::PyDeviceClient;
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
 use crate::py::arguments::wrong_type;
-use crate::py::thingsboard::callback::Callback;
+use crate::py::thingsboard::callback::{self, Callback};
 use crate::py::thingsboard::json;
 use crate::py::thingsboard::publish_info::PyPublishInfo;
 use crate::py::thingsboard::requests::Asking;
@@ -17,7 +17,7 @@ use crate::py::thingsboard::requests::Asking;
 impl PyDeviceClient {
     /// Set what answers calls of the server: ``handler([client,] request_id, body)``.
     fn set_server_side_rpc_request_handler(&self, handler: Option<Bound<'_, PyAny>>) -> PyResult<()> {
-        let made = handler.map(|handler| Callback::new(&handler, 2, &[3])).transpose()?;
+        let made = handler.map(|handler| Callback::new(&handler, &callback::CALL)).transpose()?;
         let old = std::mem::replace(&mut self.shared()?.registry.lock().rpc, made);
         drop(old);
         Ok(())
@@ -71,7 +71,7 @@ impl PyDeviceClient {
         message.set_item("params", params)?;
         let body = Self::body("the call", message.as_any())?;
         let patience = Self::patience(timeout)?;
-        let callback = callback.map(|callback| Callback::new(&callback, 3, &[4])).transpose()?;
+        let callback = callback.map(|callback| Callback::new(&callback, &callback::REPLY)).transpose()?;
         let number = shared.client.next_call(|number| shared.registry.lock().calls.contains_key(&number));
         let topic = format!("{}{number}", names::RPC_REQUEST);
         let asking = Asking { topic: &topic, qos, traffic: Traffic::Messages, body, patience, timeout: patience };

@@ -20,8 +20,8 @@ impl PyDeviceClient {
         let dict = PyDict::new(py);
         for (number, Callback { callable, userdata, .. }) in waiting {
             match userdata {
-                Some(userdata) => dict.set_item(number, (callable, userdata))?,
-                None => dict.set_item(number, callable)?,
+                Some(userdata) => dict.set_item(number, (&callable.function, userdata))?,
+                None => dict.set_item(number, &callable.function)?,
             }
         }
         Ok(dict)
