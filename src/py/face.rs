@@ -13,7 +13,8 @@ static CALL_ERRORS: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 static TIME_OUT: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Tells where in the program a client is being made: the pytest plugin names the line of one that is left open.
 static MAKERS: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
-
+/// Is told of exceptions that callbacks let out: the pytest plugin has the test fail.
+static FAILURES: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Gives what stands for the original's private MQTT client.
 static PRIVATE_CLIENT: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
@@ -58,6 +59,33 @@ pub(super) fn maker() -> Option<Py<PyAny>> {
         drop(give);
         asked?.call0(py).map_err(|error| error.write_unraisable(py, None)).ok()
     })
+}
+
+/// Hand in what is told of exceptions that callbacks let out, as ``take(client, exception)``; ``None`` ends it. Gives what
+/// was there before.
+#[pyfunction]
+#[pyo3(name = "_failures_to", signature = (take, /))]
+pub(super) fn failures_to(take: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+    std::mem::replace(&mut *FAILURES.lock(), take)
+}
+
+/// A callback of the client has let an exception out, whoever else is told.
+#[pyfunction]
+#[pyo3(name = "_callback_failed", signature = (client, exception, /))]
+pub(super) fn tell_failure(client: &Bound<'_, PyAny>, exception: &Bound<'_, PyAny>) {
+    let py = client.py();
+    let take = FAILURES.lock().as_ref().map(|take| take.clone_ref(py));
+    if let Some(take) = take
+        && let Err(error) = leaving::within(py, || take.call1(py, (client, exception)))
+    {
+        error.write_unraisable(py, None);
+    }
+}
+
+/// A callback of the client has let an exception out, which gets its traceback: before Python 3.12 that stands beside it.
+pub(super) fn callback_failed(client: &Bound<'_, PyAny>, error: &PyErr) {
+    let py = client.py();
+    tell_failure(client, error.clone_ref(py).into_value(py).bind(py));
 }
 
 fn given<'py>(py: Python<'py>, what: &Mutex<Option<Py<PyAny>>>) -> PyResult<Bound<'py, PyAny>> {

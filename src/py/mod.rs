@@ -45,7 +45,7 @@ mod _native {
     #[pymodule_export]
     use super::callable::PyCallback;
     #[pymodule_export]
-    use super::face::{call_errors_from, makers_from, private_client_from, time_out_from};
+    use super::face::{call_errors_from, failures_to, makers_from, private_client_from, tell_failure, time_out_from};
     #[pymodule_export]
     use super::file::replace_file;
     #[pymodule_export]

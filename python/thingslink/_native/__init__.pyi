@@ -60,6 +60,8 @@ from thingslink._native.proto import (
 from thingslink._native.runtime import (
     _after_fork,
     _call_errors_from,
+    _callback_failed,
+    _failures_to,
     _is_led,
     _lead,
     _logged,
@@ -166,6 +168,8 @@ __all__ = [
     "__version__",
     "_after_fork",
     "_call_errors_from",
+    "_callback_failed",
+    "_failures_to",
     "_has_parameter",
     "_is_led",
     "_lead",

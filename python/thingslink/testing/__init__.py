@@ -11,6 +11,11 @@ def test_my_program(thingslink_sandbox):
 Installing the package is enough: pytest finds the plugin by itself. It works with pytest-xdist, where each worker has
 sandboxes of its own on free ports, and in the coroutines of pytest-asyncio and anyio.
 
+- An exception that a callback of any client lets out fails the test, with its traceback: a failing ``assert``, too. It
+  is told when the phase (setup, test or teardown) is over in which the callback was called; further ones, and those of
+  a phase that has failed by itself, in a section of its report. An error callback does not count as catching. The
+  marker ``thingslink_allow_callback_exceptions`` lets them pass: all of them, or with ``raises=`` those of a class, or
+  of a tuple of classes. Close clients in the test: what their callbacks do later is told to the next one.
 - A client that a test leaves open is an `UnclosedClientWarning` that names the line which made it.
 - The report of a failing test has the sandbox's journal, and what the library has logged from INFO on.
 
@@ -24,6 +29,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import pytest
 
+from thingslink.testing._exceptions import MARKER, CallbackExceptions
 from thingslink.testing._report import Report
 from thingslink.testing._unclosed import UnclosedClients, UnclosedClientWarning
 
@@ -46,7 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch clients and sandboxes."""
+    """Watch clients, callbacks and sandboxes."""
+    config.addinivalue_line(
+        "markers", f"{MARKER}(*, raises=BaseException): exceptions in callbacks do not fail the test"
+    )
+    config.pluginmanager.register(CallbackExceptions(), "thingslink-exceptions")
     config.pluginmanager.register(Report(), "thingslink-report")
     config.pluginmanager.register(UnclosedClients(), "thingslink-unclosed")
     # Python ignores every ResourceWarning; first in the list, so that what the program's own configuration says wins.

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from thingslink._native import QueueFullError, ThingsError
+from thingslink._native import QueueFullError, ThingsError, _callback_failed
 
 from .http_answer import LATE, UNAUTHORIZED, TBHTTPAPIException, content
 from .http_connection import HttpConnection
@@ -151,8 +151,9 @@ class Subscription:
     def _call(self, news: Any) -> None:
         try:
             self._device._callbacks[self._endpoint](news)
-        except Exception:
+        except Exception as error:
             self._device.logger.exception("the callback of the subscription to %s failed", self._endpoint)
+            _callback_failed(self._device, error)
 
 
 def _delay(failures: int) -> float:

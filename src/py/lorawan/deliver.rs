@@ -18,6 +18,7 @@ use crate::dialect::lorawan::Topic;
 use crate::dialect::mqtt::covers;
 use crate::error::Error;
 use crate::py::error::to_py;
+use crate::py::face;
 use crate::py::log;
 use crate::py::owner::Owner;
 use crate::py::raw::PyRawMessage;
@@ -53,6 +54,8 @@ impl Served {
         if is_our_interrupt(py, &self.owner, &error) {
             return;
         }
+        // First, so that who waits for the count finds it told.
+        face::callback_failed(client, &error);
         self.client.callback_failed();
         log::exception(py, "exception in a callback", &error);
         self.tell_error(py, handlers, &error, client);
@@ -62,6 +65,7 @@ impl Served {
         for handler in handlers.all.iter().filter(|handler| handler.subject == Subject::Error) {
             self.owner.home().claim();
             if let Err(error) = handler.call(error.value(py).as_any(), client) {
+                face::callback_failed(client, &error);
                 log::exception(py, "exception in an error callback", &error);
             }
         }

@@ -18,6 +18,7 @@ use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::mqtt;
 use crate::dialect::thingsboard::{Package, PublishCode, Topic, connect_reason, names};
 use crate::error::Error;
+use crate::py::face;
 use crate::py::owner::Owner;
 use crate::py::runtime;
 use crate::py::serve::{Serve, is_our_interrupt, served};
@@ -83,20 +84,22 @@ impl Shared {
         logger::log(py, "error", &format!("a message of {bytes} bytes to {topic:?} is not sent: {why}{limit}"));
     }
 
-    fn failed(&self, py: Python<'_>, error: &PyErr) {
+    fn failed(&self, client: &Bound<'_, PyAny>, error: &PyErr) {
+        let py = client.py();
         if is_our_interrupt(py, &self.owner, error) {
             return;
         }
+        face::callback_failed(client, error);
         logger::log_exception(py, error);
     }
 
-    pub(super) fn call(&self, py: Python<'_>, callback: &Callback, arguments: Vec<Bound<'_, PyAny>>) {
+    pub(super) fn call(&self, client: &Bound<'_, PyAny>, callback: &Callback, arguments: Vec<Bound<'_, PyAny>>) {
         if self.owner.is_exiting() {
             return;
         }
         self.owner.home().claim();
-        if let Err(error) = callback.call(py, arguments) {
-            self.failed(py, &error);
+        if let Err(error) = callback.call(client.py(), arguments) {
+            self.failed(client, &error);
         }
     }
 
@@ -223,7 +226,7 @@ impl Shared {
         if handler.count == 3 {
             arguments.insert(0, client.clone());
         }
-        self.call(py, &handler, arguments);
+        self.call(client, &handler, arguments);
         Ok(())
     }
 
@@ -333,7 +336,7 @@ impl Serve for Shared {
             _ => None,
         };
         if let Err(error) = self.handle(delivery, client) {
-            self.failed(client.py(), &error);
+            self.failed(client, &error);
         }
         if let Some(receipt) = receipt {
             self.client.acknowledge(receipt);

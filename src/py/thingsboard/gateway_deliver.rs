@@ -52,7 +52,7 @@ impl Shared {
                         (2, Some(data)) => vec![client.clone(), data.clone()],
                         _ => vec![content.clone()],
                     };
-                    self.call(py, &callback, arguments);
+                    self.call(client, &callback, arguments);
                 }
             }
             Topic::GatewayRpc => self.deliver_gateway_call(client, message, content)?,
@@ -103,11 +103,11 @@ impl Shared {
         let handler = self.registry.lock().gateway_rpc.as_ref().map(|handler| handler.clone_ref(py));
         let Some(handler) = handler else { return Ok(()) };
         if handler.count != 3 {
-            self.call(py, &handler, vec![client.clone(), content.clone()]);
+            self.call(client, &handler, vec![client.clone(), content.clone()]);
             return Ok(());
         }
         match content.get_item("data").and_then(|data| data.get_item("id")) {
-            Ok(number) => self.call(py, &handler, vec![client.clone(), number, content.clone()]),
+            Ok(number) => self.call(client, &handler, vec![client.clone(), number, content.clone()]),
             Err(_) => malformed(py, message, "an object whose \"data\" has an \"id\""),
         }
         Ok(())

@@ -73,7 +73,7 @@ impl Shared {
             3 => arguments.insert(0, client.clone()),
             _ => {}
         }
-        self.call(client.py(), callback, arguments);
+        self.call(client, callback, arguments);
     }
 
     pub(super) fn call_reply(
@@ -89,7 +89,7 @@ impl Shared {
         if callback.count == 4 {
             arguments.insert(0, client.clone());
         }
-        self.call(client.py(), callback, arguments);
+        self.call(client, callback, arguments);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ import gc
 import logging
 import threading
 import time
+import traceback
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,7 @@ def test_what_cannot_be_called_so_is_refused_at_once(callback: Any, sandbox: San
         client_for(sandbox).set_uplink_callback(callback)
 
 
+@pytest.mark.thingslink_allow_callback_exceptions(raises=RuntimeError)
 def test_an_exception_stops_nothing_and_is_told(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -126,7 +128,9 @@ def test_an_exception_stops_nothing_and_is_told(
     with caplog.at_level(logging.ERROR, logger="thingslink"):
         for counter in range(50):
             device.uplink()
-            assert recorder.expect("error").args == (f"broken by {counter}",)
+            error = recorder.expect("error")
+            assert error.args == (f"broken by {counter}",)
+            assert traceback.extract_tb(error.__traceback__)[-1].name == "broken"
             assert recorder.expect("uplink").counter == counter
     client.remove_error_callback(broken_error)
     assert client.stats()["callback_errors"] == 50
@@ -134,6 +138,7 @@ def test_an_exception_stops_nothing_and_is_told(
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+@pytest.mark.thingslink_allow_callback_exceptions(raises=(SystemExit, KeyboardInterrupt))
 def test_a_callback_cannot_end_the_process(
     error: type[BaseException], sandbox: Sandbox, client_for: Maker, recorder: Recorder
 ) -> None:

@@ -209,6 +209,7 @@ def test_some_filters_refused_is_told_to_the_error_callbacks(raw_server: RawServ
     client.close()
 
 
+@pytest.mark.thingslink_allow_callback_exceptions(raises=RuntimeError)
 def test_a_message_whose_callback_raised_is_kept_and_comes_again(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder
 ) -> None:
@@ -238,6 +239,7 @@ def test_a_message_whose_callback_raised_is_kept_and_comes_again(
     assert client.stats()["kept"] == 1
 
 
+@pytest.mark.thingslink_allow_callback_exceptions(raises=RuntimeError)
 def test_without_a_wish_a_message_whose_callback_raised_is_acknowledged(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder
 ) -> None:

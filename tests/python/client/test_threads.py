@@ -95,6 +95,7 @@ def test_a_database_connection_made_in_the_connect_callback_serves_all_others(
     assert client.stats()["callback_errors"] == 0
 
 
+@pytest.mark.thingslink_allow_callback_exceptions(raises=RuntimeError)
 def test_every_kind_of_callback_comes_on_the_same_thread(sandbox: Sandbox, client_for: Maker) -> None:
     device, idents = sandbox.device("node-1"), Idents()
     names = ["first", "second"]

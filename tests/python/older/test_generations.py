@@ -425,6 +425,7 @@ def test_ctrl_c_that_wakes_nobody_ends_the_blocking_too(
     (client.close if generation == "v2" else client.disconnect)()
 
 
+@pytest.mark.thingslink_allow_callback_exceptions(raises=ValueError)
 def test_a_message_that_is_no_json_stops_nothing(sandbox: Sandbox, events: Events) -> None:
     client = mqtt(sandbox.app_id, EUI, sandbox.access_key)
     client.setUplinkCallback(events.on("uplink"))

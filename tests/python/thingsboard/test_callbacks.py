@@ -107,6 +107,7 @@ def test_connect_callbacks_with_and_without_the_client(server: ThingsBoard, conn
     connected(client)
 
 
+@pytest.mark.thingslink_allow_callback_exceptions(raises=KeyError)
 def test_a_callback_that_fails_stops_nothing(
     device: TBDeviceMqttClient, server: ThingsBoard, calls: Calls, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_callback_that_fails_stops_nothing(
         server.set_shared("Device 1", {"a": 1})
         assert calls.next() == ({"a": 1}, None)
     assert "exception in a callback" in caplog.text and "KeyError: 'mine'" in caplog.text
+    assert "in fails" in caplog.text
     assert device.send_telemetry({"a": 1}).get() == 0
 
 

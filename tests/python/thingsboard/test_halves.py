@@ -98,6 +98,7 @@ def test_a_class_s_own_connect_handler_is_told_in_the_place_of_ours(server: Thin
     pump.disconnect()
 
 
+@pytest.mark.thingslink_allow_callback_exceptions(raises=KeyError)
 def test_what_a_told_method_raises_is_logged_and_stops_nothing(
     server: ThingsBoard, connected: Maker, caplog: pytest.LogCaptureFixture, calls: Calls
 ) -> None:

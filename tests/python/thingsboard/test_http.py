@@ -208,6 +208,7 @@ def test_the_queue_is_bounded(client: TBHTTPDevice, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("endpoint", ["attributes", "rpc"])
+@pytest.mark.thingslink_allow_callback_exceptions(raises=RuntimeError)
 def test_subscriptions_call_and_wait_on(
     http_device_of: Callable[..., TBHTTPDevice],
     web: Server,
