@@ -7,6 +7,7 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the docstrings that Python shows")]
 #![allow(clippy::similar_names, reason = "the names of the Python API: mqtt_port and mqtts_port")]
 
+mod acknowledging;
 mod arguments;
 mod awaited;
 mod callable;

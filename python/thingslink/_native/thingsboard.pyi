@@ -252,6 +252,7 @@ class DeviceClient:
         limits: tuple[str, str, str],
         device_limits: tuple[str, str, str] | None,
         max_payload_size: int,
+        on_callback_error: str,
     ) -> None: ...
     @property
     def _attr_request_dict(self) -> dict[int, Any]: ...

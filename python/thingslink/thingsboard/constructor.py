@@ -20,7 +20,15 @@ TELEMETRY = "DEFAULT_TELEMETRY_RATE_LIMIT"
 POINTS = "DEFAULT_TELEMETRY_DP_RATE_LIMIT"
 
 #: Understood by keyword, whatever the generation.
-_BY_KEYWORD = ("token", "chunk_size", "max_payload_size", "rate_limit", "dp_rate_limit", "protocol")
+_BY_KEYWORD = (
+    "token",
+    "chunk_size",
+    "max_payload_size",
+    "rate_limit",
+    "dp_rate_limit",
+    "protocol",
+    "on_callback_error",
+)
 
 
 def of_every_generation(*token_first: str) -> Callable[[_Constructor], _Constructor]:

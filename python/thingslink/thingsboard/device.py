@@ -88,6 +88,9 @@ class TBDeviceMqttClient(DeviceClient):
         telemetry_dp_rate_limit: Limit of the values in them.
         max_payload_size: Bytes above which telemetry and attributes are split.
         protocol: 5, with a step back to 3.1.1 when the server refuses it, or ``"3.1.1"``.
+        on_callback_error: What becomes of a message at QoS 1 whose callback raised an exception. ``"acknowledge"``
+            tells the server that it has arrived, ``"keep"`` does not: persistent one-way calls then come again with the
+            next login, until the server's retries are used up. To everything else it makes no difference.
 
     Raises:
         ValueError: An argument that cannot be used, named.
@@ -151,6 +154,8 @@ class TBDeviceMqttClient(DeviceClient):
         telemetry_dp_rate_limit: str = POINTS,
         max_payload_size: int = 8196,
         protocol: int | str = 5,
+        *,
+        on_callback_error: str = "acknowledge",
         **kwargs: Any,
     ) -> None:
         own = {
@@ -158,7 +163,13 @@ class TBDeviceMqttClient(DeviceClient):
             "telemetry_rate_limit": telemetry_rate_limit,
             "telemetry_dp_rate_limit": telemetry_dp_rate_limit,
         }
-        more = {**kwargs, "chunk_size": chunk_size, "max_payload_size": max_payload_size, "protocol": protocol}
+        more = {
+            **kwargs,
+            "chunk_size": chunk_size,
+            "max_payload_size": max_payload_size,
+            "protocol": protocol,
+            "on_callback_error": on_callback_error,
+        }
         self._make_native(host, port, username, password, quality_of_service, client_id, own, None, more)
 
     def _make_native(
@@ -190,6 +201,7 @@ class TBDeviceMqttClient(DeviceClient):
             limits=constructor.limits(host, own, more),
             device_limits=None if devices is None else constructor.limits(host, devices, more),
             max_payload_size=constructor.number("max_payload_size", more.get("max_payload_size", 8196)),
+            on_callback_error=constructor.text("on_callback_error", more.get("on_callback_error", "acknowledge")),
         )
         self.__mqtt = MqttClient(self)
         self._lock = threading.RLock()

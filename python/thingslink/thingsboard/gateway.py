@@ -57,6 +57,8 @@ class TBGatewayMqttClient(TBDeviceMqttClient, GatewayClient):
         device_messages_rate_limit: str = MESSAGES,
         device_telemetry_rate_limit: str = TELEMETRY,
         device_telemetry_dp_rate_limit: str = POINTS,
+        *,
+        on_callback_error: str = "acknowledge",
         **kwargs: Any,
     ) -> None:
         own = {
@@ -69,7 +71,8 @@ class TBGatewayMqttClient(TBDeviceMqttClient, GatewayClient):
             "device_telemetry_rate_limit": device_telemetry_rate_limit,
             "device_telemetry_dp_rate_limit": device_telemetry_dp_rate_limit,
         }
-        self._make_native(host, port, username, password, quality_of_service, client_id, own, devices, kwargs)
+        more = {**kwargs, "on_callback_error": on_callback_error}
+        self._make_native(host, port, username, password, quality_of_service, client_id, own, devices, more)
         self.gateway = gateway
 
     def gw_subscribe_to_all_attributes(self, callback: _Callback) -> int:

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::handlers::{Handlers, Subject};
@@ -16,46 +15,14 @@ use crate::client::{Delivery, Wanted};
 use crate::dialect::lorawan::Downlink;
 use crate::error::Error;
 use crate::ids::DevId;
+use crate::py::acknowledging::Acknowledging;
 use crate::py::error::OrRaise as _;
 use crate::py::owner::Owner;
 use crate::py::serve::served;
-use crate::session::QoS;
 use crate::sync::Mutex;
 
 /// How long `send` waits for room in a full queue.
 const SEND_PATIENCE: Duration = Duration::from_secs(30);
-
-/// What becomes of a message at QoS 1 beside what its callbacks do.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Acknowledging {
-    /// The program acknowledges by itself.
-    pub(super) manual: bool,
-    /// A message whose callback raised an exception is not acknowledged.
-    pub(super) keeps_failed: bool,
-}
-
-impl Acknowledging {
-    /// What the keywords `manual_ack` and `on_callback_error` say.
-    pub(super) fn new(qos: QoS, manual: bool, on_callback_error: &str) -> PyResult<Self> {
-        let keeps_failed = match on_callback_error {
-            "acknowledge" => false,
-            "keep" => true,
-            other => {
-                return Err(PyValueError::new_err(format!(
-                    "on_callback_error {other:?} is not valid: expected \"acknowledge\" or \"keep\""
-                )));
-            }
-        };
-        if qos == QoS::AtMostOnce {
-            let given = if manual { "manual_ack True" } else { "on_callback_error \"keep\"" };
-            if manual || keeps_failed {
-                let text = format!("{given} is not valid: expected qos=1, since at QoS 0 nothing is acknowledged");
-                return Err(PyValueError::new_err(text));
-            }
-        }
-        Ok(Self { manual, keeps_failed })
-    }
-}
 
 /// A client and its callbacks.
 pub(super) struct Served {

@@ -10,12 +10,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::address::Address;
-use super::callbacks::{Acknowledging, Served};
+use super::callbacks::Served;
 use super::convert::downlink;
 use super::device::PyDeviceHandle;
 use crate::client::lorawan::Config;
 use crate::endpoint::{Endpoint, Trust, masked};
 use crate::ids::{AccessKey, AppId, DevId};
+use crate::py::acknowledging::Acknowledging;
 use crate::py::arguments::{Aliases, Given, text};
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
@@ -158,7 +159,7 @@ impl PyMqttClient {
         config.outbox.messages = send_queue_messages;
         config.outbox.bytes = send_queue_bytes;
         config.outbox.in_flight = max_inflight;
-        let acknowledging = Acknowledging::new(config.qos, manual_ack, on_callback_error)?;
+        let acknowledging = Acknowledging::new(config.qos, "qos", manual_ack, on_callback_error)?;
         let certificate = pem("discovery_certificate", discovery_certificate.as_ref())?;
         let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
         if mqtt_address.is_empty() {

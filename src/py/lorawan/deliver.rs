@@ -217,11 +217,7 @@ impl Serve for Served {
                 self.park(delivery);
                 return false;
             }
-            if called.failed && self.acknowledging.keeps_failed {
-                self.client.keep(receipt);
-            } else if !(called.any && self.acknowledging.manual) {
-                self.client.acknowledge(receipt);
-            }
+            self.acknowledging.settle(&self.client, receipt, called.any, called.failed);
         }
         turn.delivered += u64::from(called.any);
         turn.unheard += u64::from(!called.any);

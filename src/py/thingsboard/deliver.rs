@@ -1,7 +1,7 @@
 //! What the dispatch pool and a client's Python object have in common: deliveries become calls of callbacks here.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pyo3::intern;
@@ -18,6 +18,7 @@ use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::mqtt;
 use crate::dialect::thingsboard::{Package, PublishCode, Topic, connect_reason, names};
 use crate::error::Error;
+use crate::py::acknowledging::Acknowledging;
 use crate::py::face;
 use crate::py::owner::Owner;
 use crate::py::runtime;
@@ -32,6 +33,9 @@ pub(super) struct Shared {
     pub(super) registry: Mutex<Registry>,
     pub(super) max_payload_size: AtomicUsize,
     pub(super) owner: Owner<Device>,
+    acknowledging: Acknowledging,
+    /// A callback of the delivery under way has let an exception out.
+    has_failed: AtomicBool,
 }
 
 impl Shared {
@@ -40,6 +44,7 @@ impl Shared {
         own: Meters,
         devices: Meters,
         max_payload_size: usize,
+        acknowledging: Acknowledging,
     ) -> Result<Arc<Self>, Error> {
         served(|wake| {
             Ok(Self {
@@ -47,6 +52,8 @@ impl Shared {
                 registry: Mutex::default(),
                 max_payload_size: AtomicUsize::new(max_payload_size),
                 owner: Owner::new(),
+                acknowledging,
+                has_failed: AtomicBool::new(false),
             })
         })
     }
@@ -89,6 +96,7 @@ impl Shared {
         if is_our_interrupt(py, &self.owner, error) {
             return;
         }
+        self.has_failed.store(true, Ordering::Release);
         face::callback_failed(client, error);
         logger::log_exception(py, error);
     }
@@ -335,11 +343,14 @@ impl Serve for Shared {
             Delivery::Message(message) => message.receipt,
             _ => None,
         };
+        self.has_failed.store(false, Ordering::Release);
         if let Err(error) = self.handle(delivery, client) {
             self.failed(client, &error);
         }
-        if let Some(receipt) = receipt {
-            self.client.acknowledge(receipt);
+        if let Some(receipt) = receipt
+            && self.acknowledging.settle(&self.client, receipt, true, self.has_failed.load(Ordering::Acquire))
+        {
+            logger::log(client.py(), "warning", "a message is not acknowledged, since its callback has failed");
         }
         true
     }

@@ -32,6 +32,7 @@ use super::telemetry::{self, Bounds};
 use crate::client::thingsboard::{Config, Meters, Traffic};
 use crate::dialect::thingsboard::names;
 use crate::ids::AccessKey;
+use crate::py::acknowledging::Acknowledging;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::{self, seconds};
 use crate::py::error::OrRaise as _;
@@ -155,7 +156,7 @@ impl PyDeviceClient {
         Self::empty()
     }
 
-    #[pyo3(signature = (*, host, port, username, password, client_id, qos, version, limits, device_limits, max_payload_size))]
+    #[pyo3(signature = (*, host, port, username, password, client_id, qos, version, limits, device_limits, max_payload_size, on_callback_error))]
     #[expect(clippy::too_many_arguments, reason = "everything that a client is told when it is made")]
     fn __init__(
         &self,
@@ -170,6 +171,7 @@ impl PyDeviceClient {
         limits: (String, String, String),
         device_limits: Option<(String, String, String)>,
         max_payload_size: usize,
+        on_callback_error: &str,
     ) -> PyResult<()> {
         let own = meters(py, &limits);
         let config = Config {
@@ -183,7 +185,8 @@ impl PyDeviceClient {
         };
         let devices = device_limits.map_or_else(Meters::unlimited, |limits| meters(py, &limits));
         let in_flight = own.telemetry.limit().smallest();
-        let shared = Shared::new(config, own, devices, max_payload_size).or_raise(py)?;
+        let acknowledging = Acknowledging::new(config.qos, "quality_of_service", false, on_callback_error)?;
+        let shared = Shared::new(config, own, devices, max_payload_size, acknowledging).or_raise(py)?;
         if let Some(in_flight) = in_flight {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, never negative")]
             set_in_flight(&shared, in_flight as usize);

@@ -49,6 +49,7 @@ def test_constructors_show_the_arguments_of_today() -> None:
         "telemetry_dp_rate_limit",
         "max_payload_size",
         "protocol",
+        "on_callback_error",
         "kwargs",
     ]
     assert (shown["port"], shown["max_payload_size"], shown["protocol"]) == (1883, 8196, 5)

@@ -1,0 +1,53 @@
+//! What becomes of a message at QoS 1 beside what its callbacks do.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::client::{Line, Platform};
+use crate::session::{QoS, Receipt};
+
+/// How a client acknowledges.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Acknowledging {
+    /// The program acknowledges by itself.
+    pub(super) manual: bool,
+    /// A message whose callback raised an exception is not acknowledged.
+    pub(super) keeps_failed: bool,
+}
+
+impl Acknowledging {
+    /// What the keywords `manual_ack` and `on_callback_error` say of a client that listens at `qos`, as the keyword
+    /// `quality` says.
+    pub(super) fn new(qos: QoS, quality: &str, manual: bool, on_callback_error: &str) -> PyResult<Self> {
+        let keeps_failed = match on_callback_error {
+            "acknowledge" => false,
+            "keep" => true,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "on_callback_error {other:?} is not valid: expected \"acknowledge\" or \"keep\""
+                )));
+            }
+        };
+        if qos == QoS::AtMostOnce {
+            let given = if manual { "manual_ack True" } else { "on_callback_error \"keep\"" };
+            if manual || keeps_failed {
+                let text =
+                    format!("{given} is not valid: expected {quality}=1, since at QoS 0 nothing is acknowledged");
+                return Err(PyValueError::new_err(text));
+            }
+        }
+        Ok(Self { manual, keeps_failed })
+    }
+
+    /// The callbacks of a message are done: `heard` if there was one, `failed` if one of them raised. Tells whether the
+    /// message was left with the server because of that.
+    pub(super) fn settle<P: Platform>(self, line: &Line<P>, receipt: Receipt, heard: bool, failed: bool) -> bool {
+        let keeps = failed && self.keeps_failed;
+        if keeps {
+            line.keep(receipt);
+        } else if !(heard && self.manual) {
+            line.acknowledge(receipt);
+        }
+        keeps
+    }
+}
