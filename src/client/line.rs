@@ -44,7 +44,7 @@ pub(super) struct Inner<P: Platform> {
     wishes: Wishes,
     pub(super) online: watch::Sender<bool>,
     /// Whether there is a session that may yet deliver something.
-    open: AtomicBool,
+    open: watch::Sender<bool>,
     /// CONNACK code of the login that was refused; 0 if none was, or one was accepted after it.
     pub(super) refusal: AtomicU8,
     /// Messages are not taken any more: the client is closing.
@@ -102,7 +102,7 @@ impl<P: Platform> Line<P> {
             place: tokio::sync::Mutex::default(),
             wishes: Wishes::default(),
             online: watch::Sender::new(false),
-            open: AtomicBool::new(false),
+            open: watch::Sender::new(false),
             refusal: AtomicU8::new(0),
             muted: AtomicBool::new(false),
         };
@@ -138,7 +138,13 @@ impl<P: Platform> Line<P> {
     /// Whether there is a session, be it connected or connecting anew. A loss without leave to reconnect ends it.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.inner.open.load(Ordering::Acquire)
+        *self.inner.open.borrow()
+    }
+
+    /// Wait until there is no session that may yet deliver something.
+    pub async fn over(&self) {
+        // The sender is ours: it does not go meanwhile.
+        drop(self.inner.open.subscribe().wait_for(|open| !open).await);
     }
 
     /// Whether the client is logged in now.
@@ -197,7 +203,7 @@ impl<P: Platform> Line<P> {
         let inner = &self.inner;
         let old = place.clone().filter(|old| !old.session.is_over());
         let hold = old.as_ref().map(|old| Hold::on(&old.inlet));
-        inner.open.store(true, Ordering::Release);
+        inner.open.send_replace(true);
         let beginning = old.is_none().then(|| Beginning::of(inner));
         if old.is_none() {
             inner.platform.begin(&inner.outbox);
@@ -223,7 +229,7 @@ impl<P: Platform> Line<P> {
                     hold.forget();
                 }
                 // A session that lost its connection meanwhile without leave to connect anew has closed it.
-                inner.open.store(true, Ordering::Release);
+                inner.open.send_replace(true);
                 *place = Some(Place { session: Arc::new(session), inlet, serial: call.serial });
                 return Ok(());
             }
@@ -417,7 +423,7 @@ impl<P: Platform> Inner<P> {
     /// Nothing more will be delivered. Told to the consumer after the last delivery, so that it can let go of what it
     /// kept for it.
     pub(super) fn over(&self) {
-        self.open.store(false, Ordering::Release);
+        self.open.send_replace(false);
         self.mailbox.poke();
     }
 }

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from thingslink._native import Callback, MqttHandle, Proxy, TlsSettings, Will
@@ -121,10 +120,13 @@ class NetworkThread:
         return self._client._native_is_open()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait until the connection is kept no longer, at most ``timeout`` seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while self.is_alive() and (deadline is None or time.monotonic() < deadline):
-            time.sleep(0.05)
+        """Wait until the connection is kept no longer, at most ``timeout`` seconds.
+
+        Raises:
+            RuntimeError: In a callback of the client, which would wait for itself.
+        """
+        # As of a thread: no time at all is left of a negative one.
+        self._client._native_join(None if timeout is None else max(timeout, 0.0))
 
 
 class MqttClient(MqttHandle):

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use super::connection::topic_of;
@@ -12,7 +13,7 @@ use super::device::PyDeviceClient;
 use super::publish_info::{PATIENCE, PyPublishInfo};
 use crate::client::thingsboard::Traffic;
 use crate::dialect::thingsboard::count_points;
-use crate::py::convert;
+use crate::py::convert::{self, seconds};
 use crate::session::OutboxLimits;
 
 /// As many as the protocol's message IDs allow for.
@@ -40,6 +41,25 @@ impl PyMqttHandle {
     /// Whether a connection is kept: between ``connect`` and ``disconnect``.
     fn _native_is_open(&self) -> bool {
         self.shared.client.is_open()
+    }
+
+    /// Wait until no connection is kept, at most ``timeout`` seconds.
+    fn _native_join(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+        let timeout = timeout.map(|timeout| seconds("timeout", &timeout)).transpose()?;
+        if self.shared.owner.is_served_here(py) {
+            // What the original's thread says of itself.
+            return Err(PyRuntimeError::new_err("cannot join current thread"));
+        }
+        if !self.shared.client.is_open() {
+            return Ok(());
+        }
+        let client = self.shared.client.clone();
+        let over = async move { client.over().await };
+        let process = self.shared.owner.process()?;
+        match timeout {
+            Some(timeout) => process.wait(py, async move { drop(tokio::time::timeout(timeout, over).await) }),
+            None => process.wait(py, over),
+        }
     }
 
     /// Publish bytes to any topic.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import thingslink
@@ -98,9 +100,31 @@ def test_a_connection_seems_to_have_a_thread(server: ThingsBoard) -> None:
     client.connect()
     thread = client._client._thread
     assert thread is not None and thread.is_alive() and thread.daemon
-    client.disconnect()
-    thread.join(PATIENCE)
+    thread.join(-1)
+    thread.join(0.001)
+    assert thread.is_alive()
+    with ThreadPoolExecutor() as pool:
+        ends = [pool.submit(thread.join, timeout) for timeout in (None, PATIENCE)]
+        client.disconnect()
+        assert [end.result(PATIENCE) for end in ends] == [None] * 2
     assert not thread.is_alive() and client._client._thread is None
+    thread.join()
+
+
+def test_the_thread_of_a_connection_cannot_be_waited_for_by_its_callbacks(server: ThingsBoard, calls: Calls) -> None:
+    client = tb_device_mqtt.TBDeviceMqttClient(server.host, server.port, TOKEN)
+
+    threads: list[Any] = []
+
+    def callback(*_arguments: Any) -> None:
+        threads.append(client._client._thread)
+        with pytest.raises(RuntimeError, match="cannot join current thread"):
+            threads[0].join()
+        calls()
+
+    client.connect(callback)
+    assert calls.next() == ()
+    client.disconnect()
 
 
 def test_limits_may_be_replaced_by_others(server: ThingsBoard) -> None:
