@@ -64,7 +64,7 @@ class ProvisionClient:
         """Ask, and wait for the answer at most ``timeout`` seconds.
 
         Raises:
-            OSError: The server cannot be reached.
+            OSError: The server cannot be reached; a ``ConnectionLostError`` if it closes over the request.
             TlsError: It does not show a certificate that is trusted; nothing was told to it.
             ThingsTimeoutError: No answer in that time.
         """

@@ -42,7 +42,7 @@ impl Sink for Inlet {
                 Event::SubscriptionRefused { filter } => {
                     self.give(Err(Error::SubscriptionRefused { filter, hint: "" }));
                 }
-                Event::Lost { error, .. } => self.give(Err(error)),
+                Event::Lost { error, .. } => self.give(Err(over_the_request(error))),
                 Event::Ended => {
                     let reason = "the server parted without an answer".to_owned();
                     self.give(Err(Error::Lost { address: self.address.clone(), reason }));
@@ -60,6 +60,13 @@ impl Sink for Inlet {
     fn room(&self) -> &Notify {
         &self.room
     }
+}
+
+/// A server that closes the connection instead of an answer does so over what it was asked.
+fn over_the_request(error: Error) -> Error {
+    let Error::Lost { address, reason } = error else { return error };
+    let known = "provisionDeviceKey and provisionDeviceSecret must be there, and no value null";
+    Error::Lost { address, reason: format!("{reason} instead of an answer to the provisioning request: {known}") }
 }
 
 /// Send a request and give the answer's text, all of it within `timeout`.
