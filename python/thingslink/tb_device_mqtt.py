@@ -1,6 +1,17 @@
 """The device side of ThingsBoard over MQTT: `tb_device_mqtt` of the `tb-mqtt-client` package, in Rust."""
 
-from thingslink._native import GreedyTokenBucket, RateLimit, TBPublishInfo, TBQoSException, TBTimeoutException
+import sys
+from types import ModuleType
+from typing import Any
+
+from thingslink._native import (
+    GreedyTokenBucket,
+    RateLimit,
+    TBPublishInfo,
+    TBQoSException,
+    TBTimeoutException,
+    _set_rate_limit_percentage,
+)
 from thingslink.thingsboard.constants import (
     ATTRIBUTES_TOPIC,
     ATTRIBUTES_TOPIC_REQUEST,
@@ -26,6 +37,7 @@ from thingslink.thingsboard.constants import (
     TBSendMethod,
     log,
 )
+from thingslink.thingsboard.constructor import number
 from thingslink.thingsboard.device import TBDeviceMqttClient
 from thingslink.thingsboard.provisioning import ProvisionClient
 
@@ -61,3 +73,15 @@ __all__ = [
     "TBTimeoutException",
     "log",
 ]
+
+
+class _Module(ModuleType):
+    """A module whose percentage holds for what is made after a program has changed it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "DEFAULT_RATE_LIMIT_PERCENTAGE":
+            _set_rate_limit_percentage(number(name, value))
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Module

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from thingslink import tb_device_mqtt
 from thingslink.sandbox import ThingsBoard
 from thingslink.tb_device_mqtt import GreedyTokenBucket, RateLimit, TBDeviceMqttClient, TBPublishInfo
 
@@ -97,3 +98,20 @@ def test_a_limited_client_keeps_below_the_server_s_limit(server: ThingsBoard, co
     infos = [client.send_telemetry({"a": number}) for number in range(60)]
     # The server would have refused what is over its limit.
     assert [info.get(timeout=20) for info in infos] == [0] * 60
+
+
+def test_the_percentage_may_be_changed_by_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def allowed() -> float:
+        return TBDeviceMqttClient("h", rate_limit="20:1")._messages_rate_limit.get_minimal_limit()
+
+    before = tb_device_mqtt.DEFAULT_RATE_LIMIT_PERCENTAGE
+    assert (before, allowed()) == (80, 16)
+    with monkeypatch.context() as patch:
+        patch.setattr(tb_device_mqtt, "DEFAULT_RATE_LIMIT_PERCENTAGE", 50)
+        assert (allowed(), RateLimit("20:1").percentage) == (10, 50)
+    assert allowed() == 16
+    with pytest.raises(ValueError, match="DEFAULT_RATE_LIMIT_PERCENTAGE -1 is not valid"):
+        tb_device_mqtt.DEFAULT_RATE_LIMIT_PERCENTAGE = -1
+    with pytest.raises(TypeError, match="DEFAULT_RATE_LIMIT_PERCENTAGE must be int, not str"):
+        monkeypatch.setattr(tb_device_mqtt, "DEFAULT_RATE_LIMIT_PERCENTAGE", "80")
+    assert allowed() == 16
