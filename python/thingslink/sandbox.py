@@ -55,7 +55,7 @@ class ReceivedDownlink(NamedTuple):
 class Sandbox(_Sandbox):
     """A network of one's own: The Things Network V2, or The Things Stack V3.
 
-    Any MQTT 3.1.1 client, and on V2 any gRPC client, can use it.
+    Any MQTT 3.1.1 client and any gRPC client can use it.
 
     A context manager: serves from enter to exit. It can be entered again and then serves on the same ports, with the
     applications, devices and sessions that it had.
@@ -71,11 +71,12 @@ class Sandbox(_Sandbox):
         host: Address to listen on.
         mqtt_port: Port of plain MQTT; 0 takes a free one.
         mqtts_port: Port of MQTT over TLS; 0 takes a free one, ``None`` serves none.
-        discovery_port: Port of the discovery service (gRPC); 0 takes a free one. Like the next three of V2 alone.
-        handler_port: Port of the handler (gRPC); 0 takes a free one.
-        insecure: Whether discovery and handler speak plain text in place of TLS.
-        state: File that keeps applications and devices, so that a sandbox started again with it knows them. Access keys
-            are not in it.
+        management_port: Port of V3's four servers (gRPC); 0 takes a free one.
+        discovery_port: Port of V2's discovery service (gRPC); 0 takes a free one.
+        handler_port: Port of V2's handler (gRPC); 0 takes a free one.
+        insecure: Whether what is called over gRPC speaks plain text in place of TLS.
+        state: File that keeps applications and devices of V2, so that a sandbox started again with it knows them.
+            Access keys are not in it.
         seed: Makes radio conditions (``rssi``, ``data_rate``, …) repeatable.
         any_key: Whether any application and access key may log in: applications exist as soon as somebody names them.
             For programs that are to run as they are.
@@ -102,6 +103,7 @@ class Sandbox(_Sandbox):
         host: str = "127.0.0.1",
         mqtt_port: int = 0,
         mqtts_port: int | None = None,
+        management_port: int = 0,
         discovery_port: int = 0,
         handler_port: int = 0,
         insecure: bool = False,
@@ -114,8 +116,8 @@ class Sandbox(_Sandbox):
         """Describe a sandbox; `start` or entering it as a context serves."""
         if network not in _ACCESS_KEYS:
             raise ValueError(f'network {network!r} is not valid: expected "v2" or "v3"')
-        of_v2 = {"discovery_port": discovery_port, "handler_port": handler_port, "insecure": insecure, "state": state}
-        missing = of_v2 if network == "v3" else {"tenant": tenant}
+        of_v2 = {"discovery_port": discovery_port, "handler_port": handler_port, "state": state}
+        missing = of_v2 if network == "v3" else {"tenant": tenant, "management_port": management_port}
         for name, value in missing.items():
             if value:
                 raise ValueError(f"{name} {value!r} does not go together with network={network!r}")
@@ -132,6 +134,7 @@ class Sandbox(_Sandbox):
             any_key,
             network == "v3",
             tenant,
+            management_port,
         )
         self.app_id = app_id
         self.access_key = _ACCESS_KEYS[network] if access_key is None else access_key

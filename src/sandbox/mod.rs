@@ -13,6 +13,7 @@ mod frame;
 #[cfg(test)]
 mod fuzz;
 mod grpc;
+mod http2;
 mod journal;
 mod listener;
 mod lorawan;

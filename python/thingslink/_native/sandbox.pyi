@@ -21,6 +21,7 @@ class _Sandbox:
         any_key: bool = False,
         is_v3: bool = False,
         tenant: str | None = None,
+        management_port: int = 0,
     ) -> Self: ...
     @property
     def mqtt_address(self) -> str:
@@ -35,6 +36,9 @@ class _Sandbox:
     def handler_address(self) -> str:
         """``host:port`` of the handler, over gRPC; ``AttributeError`` on V3."""
     @property
+    def management_address(self) -> str:
+        """``host:port`` of the four servers of a stack, over gRPC; ``AttributeError`` on V2."""
+    @property
     def ca_certs(self) -> str:
         """The PEM certificate that TLS clients must trust."""
     def limit_calls(self, per_second: float | None) -> None:
@@ -46,7 +50,8 @@ class _Sandbox:
         """Limit what the stack calls so to that many a minute and a burst; ``None`` ends it. On V3 only.
 
         Over the limit ``as:accept:mqtt`` closes new connections without an answer, and ``as:down:mqtt`` the connection
-        of a client that publishes, each application and key counted for itself.
+        of a client that publishes, each application and key counted for itself. ``grpc:method`` refuses calls, each
+        method, device and key counted for itself, and adds the stack's ``x-rate-limit-...`` to every answer.
         """
     @property
     def clients(self) -> list[str]:

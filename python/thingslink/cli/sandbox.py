@@ -30,16 +30,17 @@ def add_to(commands: Any) -> None:
         help="serve an offline network: broker, discovery, handler and simulated devices",
         description="Serve an offline network until Ctrl-C, and show what passes through.",
     )
-    command.add_argument(
-        "--v3", action="store_true", help="The Things Stack V3 in place of The Things Network V2: MQTT and devices"
-    )
+    command.add_argument("--v3", action="store_true", help="The Things Stack V3 in place of The Things Network V2")
     command.add_argument("--tenant", help="with --v3: the tenant of the application, as on hosted stacks")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     command.add_argument("--mqtt-port", type=int, default=1883, help="port of MQTT; 0 for a free one (default 1883)")
     command.add_argument("--mqtts-port", type=int, help="port of MQTT over TLS; 0 for a free one (default: none)")
+    command.add_argument(
+        "--management-port", type=int, help="with --v3: port of its servers over gRPC; 0 for a free one (default 8884)"
+    )
     command.add_argument("--discovery-port", type=int, help="port of discovery; 0 for a free one (default 1900)")
     command.add_argument("--handler-port", type=int, help="port of the handler; 0 for a free one (default 1904)")
-    command.add_argument("--insecure", action="store_true", help="discovery and handler in plain text in place of TLS")
+    command.add_argument("--insecure", action="store_true", help="gRPC in plain text in place of TLS")
     command.add_argument("--ca-file", help="write the certificate that TLS clients must trust to this file")
     command.add_argument("--state", metavar="FILE", help="keep applications and devices in this file")
     command.add_argument("--app-id", default="demo-app", help="application (default %(default)s)")
@@ -167,8 +168,15 @@ def main(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     # A service manager ends programs so: as clean as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # Only V2 has them, and the sandbox says so.
-    discovery_port, handler_port = options.discovery_port, options.handler_port
+    # Each network has its own, and the sandbox says so.
+    discovery_port, handler_port, management_port = (
+        (0 if options.v3 is not is_v3 else usual) if given is None else given
+        for given, is_v3, usual in (
+            (options.discovery_port, False, 1900),
+            (options.handler_port, False, 1904),
+            (options.management_port, True, 8884),
+        )
+    )
     sandbox = Sandbox(
         options.app_id,
         options.access_key,
@@ -177,8 +185,9 @@ def main(options: argparse.Namespace) -> int:
         host=options.host,
         mqtt_port=options.mqtt_port,
         mqtts_port=options.mqtts_port,
-        discovery_port=(0 if options.v3 else 1900) if discovery_port is None else discovery_port,
-        handler_port=(0 if options.v3 else 1904) if handler_port is None else handler_port,
+        management_port=management_port,
+        discovery_port=discovery_port,
+        handler_port=handler_port,
         insecure=options.insecure,
         state=options.state,
         seed=options.seed,
@@ -191,12 +200,12 @@ def main(options: argparse.Namespace) -> int:
         print(f"listening on {sandbox.mqtt_address}", file=sys.stderr)
         if sandbox.mqtts_address:
             print(f"listening on {sandbox.mqtts_address}", file=sys.stderr)
-        if not options.v3:
-            grpc = "gRPC in plain text" if options.insecure else "gRPC over TLS"
-            print(
-                f"discovery on {sandbox.discovery_address}, handler on {sandbox.handler_address} ({grpc})",
-                file=sys.stderr,
-            )
+        served = (
+            f"Identity, Network, Application and Join Server on {sandbox.management_address}"
+            if options.v3
+            else f"discovery on {sandbox.discovery_address}, handler on {sandbox.handler_address}"
+        )
+        print(f"{served} ({'gRPC in plain text' if options.insecure else 'gRPC over TLS'})", file=sys.stderr)
         print(f"application {sandbox.username}, access key {sandbox.access_key}", file=sys.stderr, flush=True)
         for dev_id in options.device:
             sandbox.device(dev_id)

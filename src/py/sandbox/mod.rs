@@ -3,6 +3,7 @@
 mod follower;
 mod stream;
 mod thingsboard;
+mod v3;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,9 +28,7 @@ use crate::py::json::{Spacing, dumps};
 use crate::py::leaving;
 use crate::py::log;
 use crate::py::runtime::{self, Closable, Process};
-use crate::sandbox::{
-    NetworkOptions, NetworkSandbox, Options, Received, Right, Sandbox, StreamOptions, UplinkFrame, v3,
-};
+use crate::sandbox::{NetworkOptions, NetworkSandbox, Options, Received, Right, Sandbox, StreamOptions, UplinkFrame};
 use crate::sync::Mutex;
 
 /// See `_native/sandbox.pyi`.
@@ -89,13 +88,6 @@ impl PySandbox {
             NetworkSandbox::V3(_) => Err(not_there(what, "v3")),
         }
     }
-
-    fn v3(&self, what: &str) -> PyResult<&v3::Sandbox> {
-        match self.sandbox()? {
-            NetworkSandbox::V2(_) => Err(not_there(what, "v2")),
-            NetworkSandbox::V3(sandbox) => Ok(sandbox),
-        }
-    }
 }
 
 /// What only the other network has.
@@ -106,7 +98,7 @@ fn not_there(what: &str, network: &str) -> PyErr {
 #[pymethods]
 impl PySandbox {
     #[new]
-    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, is_v3=false, tenant=None))]
+    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, is_v3=false, tenant=None, management_port=0))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new(
         host: &str,
@@ -120,10 +112,20 @@ impl PySandbox {
         any_key: bool,
         is_v3: bool,
         tenant: Option<String>,
+        management_port: u16,
     ) -> Self {
         let host = host.to_owned();
         let options = if is_v3 {
-            NetworkOptions::V3(v3::Options { host, mqtt_port, mqtts_port, tenant, seed, any_key })
+            NetworkOptions::V3(crate::sandbox::v3::Options {
+                host,
+                mqtt_port,
+                mqtts_port,
+                management_port,
+                insecure,
+                tenant,
+                seed,
+                any_key,
+            })
         } else {
             let options =
                 Options { host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed, any_key };
@@ -230,7 +232,7 @@ impl PySandbox {
                 sandbox.add_application(app_id, key, rights)
             }
             NetworkSandbox::V3(sandbox) => {
-                let rights = v3::Rights::parse(rights.iter().map(String::as_str)).or_raise(py)?;
+                let rights = crate::sandbox::v3::Rights::parse(rights.iter().map(String::as_str)).or_raise(py)?;
                 sandbox.add_application(app_id, key, rights)
             }
         }
@@ -239,20 +241,6 @@ impl PySandbox {
 
     fn _register(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {
         self.sandbox()?.register_device(app_id, dev_id).or_raise(py)
-    }
-
-    fn _register_unjoined(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {
-        self.v3("devices that have yet to join")?.register_unjoined(app_id, dev_id).or_raise(py)
-    }
-
-    fn _set_spreading_factor(&self, py: Python<'_>, app_id: &str, dev_id: &str, spreading: u8) -> PyResult<()> {
-        self.v3("spreading factors of devices")?.set_spreading_factor(app_id, dev_id, spreading).or_raise(py)
-    }
-
-    /// Limit what the stack calls so to that many a minute and a burst; ``None`` ends it.
-    #[pyo3(signature = (name, per_minute, *, burst=1))]
-    fn limit(&self, py: Python<'_>, name: &str, per_minute: Option<f64>, burst: u32) -> PyResult<()> {
-        self.v3("limit")?.limit(name, per_minute.map(|rate| (rate, burst))).or_raise(py)
     }
 
     fn _delete(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {

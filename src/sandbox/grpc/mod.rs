@@ -12,4 +12,4 @@ mod server;
 pub(super) use self::access::RateLimit;
 pub(super) use self::discovery::Announced;
 pub(super) use self::record::from_wire;
-pub(super) use self::server::{GrpcService, with_http2};
+pub(super) use self::server::GrpcService;

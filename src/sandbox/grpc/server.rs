@@ -1,12 +1,7 @@
-//! Serves gRPC on what a listener accepts.
+//! The services, for listeners.
 
 use std::sync::Arc;
 
-use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::service::TowerToHyperService;
-use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tonic::service::Routes;
 
@@ -16,7 +11,8 @@ use super::manager::Manager;
 use crate::rpc::proto::discovery::discovery_server::DiscoveryServer;
 use crate::rpc::proto::handler::application_manager_server::ApplicationManagerServer;
 use crate::rpc::proto::lorawan::dev_addr_manager_server::DevAddrManagerServer;
-use crate::sandbox::listener::{Service, turns};
+use crate::sandbox::http2;
+use crate::sandbox::listener::{Service, Socket};
 use crate::sandbox::lorawan::Network;
 
 /// Methods of gRPC, for a listener.
@@ -45,29 +41,15 @@ impl GrpcService {
     }
 }
 
-/// The same certificate, with the protocol that clients of gRPC agree on.
-pub(in crate::sandbox) fn with_http2(tls: &ServerConfig) -> Arc<ServerConfig> {
-    let mut tls = tls.clone();
-    tls.alpn_protocols = vec![b"h2".to_vec()];
-    Arc::new(tls)
-}
-
 impl Service for GrpcService {
     fn refuses_connections(&self) -> bool {
         self.network.faults.refuses_connections()
     }
 
-    async fn serve<S>(self: Arc<Self>, stream: S, _shown: Option<Vec<u8>>, mut stop: watch::Receiver<bool>)
+    async fn serve<S>(self: Arc<Self>, stream: S, _shown: Option<Vec<u8>>, stop: watch::Receiver<bool>)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Socket,
     {
-        let service = TowerToHyperService::new(self.routes.clone());
-        let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
-        tokio::select! {
-            () = turns(&mut stop, true) => {}
-            ended = connection => if let Err(error) = ended {
-                tracing::debug!(%error, "gRPC connection ended");
-            },
-        }
+        http2::serve(stream, self.routes.clone(), stop).await;
     }
 }

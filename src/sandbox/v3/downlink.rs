@@ -8,7 +8,9 @@ use ::base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use serde_json::Map;
+use tonic::Code;
 
+use super::failure::Failure;
 use super::json::{self, Object, list};
 use crate::dialect::json::{Document, Kind, Value};
 
@@ -181,17 +183,40 @@ impl Downlink {
                 _ => {}
             }
         }
-        read.is_valid().then_some(read)
+        Some(read)
     }
 
-    /// The schema's rules, and those that the server drops a downlink over without a word.
-    fn is_valid(&self) -> bool {
-        self.f_port < 256
-            && self.f_port != 224
-            && self.frm_payload.len() < 256
-            && self.correlation_ids.iter().all(|id| id.chars().count() <= 100)
-            && self.max_attempts.is_none_or(|most| (1..=ALLOWED_ATTEMPTS).contains(&most))
-            && (!self.frm_payload.is_empty() || self.decoded_payload.is_some())
+    /// The schema's rules, and those that the server looks at before all else; `at` is its place in the request.
+    pub(super) fn check(&self, at: usize) -> Result<(), Failure> {
+        let invalid = |field: &str, reason: &str| {
+            let place = format!("downlinks[{at}]");
+            Err(Failure::invalid(&[("DownlinkQueueRequest", &place), ("ApplicationDownlink", field)], reason))
+        };
+        if self.f_port > 255 {
+            return invalid("f_port", "value must be less than or equal to 255");
+        }
+        if self.f_port == 224 {
+            return invalid("f_port", "value must not be in list [224]");
+        }
+        if self.frm_payload.len() > 255 {
+            return invalid("frm_payload", "value length must be at most 255 bytes");
+        }
+        if let Some(long) = self.correlation_ids.iter().position(|id| id.chars().count() > 100) {
+            return invalid(&format!("correlation_ids[{long}]"), "value length must be at most 100 runes");
+        }
+        if self.max_attempts.is_some_and(|most| !(1..=100).contains(&most)) {
+            return invalid("confirmed_retry", "value must be inside range [1, 100]");
+        }
+        if self.frm_payload.is_empty() && self.decoded_payload.is_none() {
+            return Err(Failure::new(Code::InvalidArgument, "pkg/applicationserver", "no_payload", "no payload"));
+        }
+        if self.max_attempts.is_some_and(|most| most > ALLOWED_ATTEMPTS) {
+            let format = "downlink maximum retries exceed configured maximum of {max}";
+            let name = "downlink_max_retries_invalid";
+            let failure = Failure::new(Code::InvalidArgument, "pkg/applicationserver", name, format);
+            return Err(failure.with("max", ALLOWED_ATTEMPTS.to_string()));
+        }
+        Ok(())
     }
 
     /// As it stands in an event.
@@ -215,6 +240,15 @@ impl Downlink {
 }
 
 impl ClassBC {
+    /// Of gateways by their ID, EUI, and the indices of antenna and group.
+    pub(super) fn new(
+        gateways: impl Iterator<Item = (String, Vec<u8>, u32, u32)>,
+        absolute_time: Option<Timestamp>,
+    ) -> Self {
+        let gateways = gateways.map(|(gateway_id, eui, index, group)| Antenna { gateway_id, eui, index, group });
+        Self { gateways: gateways.collect(), absolute_time }
+    }
+
     fn read(value: Value<'_>) -> Option<Self> {
         let mut read = Self::default();
         for (name, value) in members(value)? {

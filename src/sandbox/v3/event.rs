@@ -1,10 +1,14 @@
 //! Messages to applications (V3 2.5).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::downlink::Downlink;
+use super::failure::Failure;
 use super::json::{self, Object, list};
+use super::record::Server;
 use super::registry::Device;
 use crate::sandbox::air::{ALTITUDE, Heard, Reception};
 
@@ -19,8 +23,8 @@ impl DeviceIds {
         let text = Object::new()
             .text("device_id", dev_id)
             .put("application_ids", Object::new().text("application_id", app_id).end())
-            .text("dev_eui", &hex::encode_upper(device.dev_eui))
-            .text("join_eui", &hex::encode_upper(device.join_eui))
+            .text("dev_eui", &hex::encode_upper(device.records.dev_eui()))
+            .text("join_eui", &hex::encode_upper(device.records.join_eui()))
             .text("dev_addr", &session.map(|session| hex::encode_upper(session.dev_addr)).unwrap_or_default());
         Self(text.end())
     }
@@ -43,36 +47,16 @@ pub(super) fn event(
         .end()
 }
 
-/// Why a downlink has failed.
-#[derive(Clone, Debug)]
-pub(super) struct Failure {
-    pub(super) namespace: &'static str,
-    pub(super) name: &'static str,
-    pub(super) format: &'static str,
-    /// An object.
-    pub(super) attributes: Option<String>,
-    pub(super) code: u8,
-}
-
-impl Failure {
-    /// A downlink that has failed, and why.
-    pub(super) fn to_json(&self, downlink: &Downlink, correlation_id: u128) -> String {
-        let error = Object::spaced()
-            .text("namespace", self.namespace)
-            .text("name", self.name)
-            .text("message_format", self.format)
-            .maybe("attributes", self.attributes.as_ref())
-            .put("correlation_id", format_args!("\"{correlation_id:032x}\""))
-            .number("code", self.code);
-        Object::new().put("downlink", downlink.to_json()).put("error", error.end()).end()
-    }
+/// A downlink that has failed, and why.
+pub(super) fn failed(failure: &Failure, downlink: &Downlink, correlation_id: u128) -> String {
+    Object::new().put("downlink", downlink.to_json()).put("error", failure.to_json(correlation_id)).end()
 }
 
 /// A frame of a device.
 #[derive(Debug)]
 pub(super) struct Uplink<'a> {
     pub(super) device: &'a Device,
-    pub(super) key_id: [u8; 16],
+    pub(super) key_id: &'a [u8],
     pub(super) f_port: u8,
     pub(super) f_cnt: u32,
     pub(super) frm_payload: &'a [u8],
@@ -100,12 +84,15 @@ impl Uplink<'_> {
             .put("data_rate", Object::spaced().put("lora", lora.end()).end())
             .text("frequency", &reception.frequency_hz.to_string())
             .number("timestamp", timestamp);
-        let locations = self.device.location.map(|location| Object::new().put("user", place(location)).end());
-        let attributes =
-            self.device.attributes.iter().fold(Object::new(), |object, (name, text)| object.text(name, text));
+        let record = self.device.records.of(Server::Identity);
+        let user = record.and_then(|record| record.locations.get("user"));
+        let user = user.map(|user| place((user.latitude, user.longitude, user.altitude)));
+        let locations = user.map(|user| Object::new().put("user", user).end());
+        let attributes: BTreeMap<_, _> = record.into_iter().flat_map(|record| &record.attributes).collect();
+        let attributes = attributes.into_iter().fold(Object::new(), |object, (name, text)| object.text(name, text));
         let network = Object::new().text("net_id", "000013").text("tenant_id", self.tenant.unwrap_or_default());
         Object::new()
-            .bytes("session_key_id", &self.key_id)
+            .bytes("session_key_id", self.key_id)
             .number("f_port", self.f_port)
             .number("f_cnt", self.f_cnt)
             .bytes("frm_payload", self.frm_payload)
@@ -116,7 +103,7 @@ impl Uplink<'_> {
             .flag("confirmed", self.confirmed)
             .put("consumed_airtime", json::duration(self.airtime_ns))
             .maybe("locations", locations)
-            .maybe("attributes", (!self.device.attributes.is_empty()).then(|| attributes.end()))
+            .maybe("attributes", Some(attributes.end()).filter(|text| text != "{}"))
             .put("network_ids", network.end())
             .end()
     }

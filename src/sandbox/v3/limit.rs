@@ -12,8 +12,10 @@ use crate::sync::Mutex;
 pub(super) const ACCEPT: &str = "as:accept:mqtt";
 /// MQTT publishes of one application and key.
 pub(super) const DOWN: &str = "as:down:mqtt";
+/// Calls of one method, about one application or device, with one key.
+pub(super) const CALLS: &str = "grpc:method";
 /// The stack's names of all that can be limited.
-const CLASSES: [&str; 2] = [ACCEPT, DOWN];
+const CLASSES: [&str; 3] = [ACCEPT, DOWN, CALLS];
 
 /// The limits that are set; none at the start.
 #[derive(Debug, Default)]
@@ -39,7 +41,7 @@ impl Limits {
     /// [`Error::Invalid`] for an unknown name or a rate that is none.
     pub(super) fn set(&self, class: &str, rate: Option<(f64, u32)>) -> Result<()> {
         let Some(class) = CLASSES.into_iter().find(|known| *known == class) else {
-            return Err(Error::invalid("name", class, "as:accept:mqtt or as:down:mqtt"));
+            return Err(Error::invalid("name", class, "as:accept:mqtt, as:down:mqtt or grpc:method"));
         };
         let mut state = self.0.lock();
         state.full_at.retain(|(limited, _), _| *limited != class);
@@ -59,17 +61,41 @@ impl Limits {
 
     /// Whether one more is within the limit.
     pub(super) fn take(&self, class: &'static str, who: &str) -> bool {
+        self.look(class, who).is_none_or(|rate| rate.within)
+    }
+
+    /// Take one more if it is within the limit, and tell how that stands; `None` without one.
+    pub(super) fn look(&self, class: &'static str, who: &str) -> Option<Rate> {
         let mut state = self.0.lock();
-        let Some(Rule { interval, burst }) = state.rules.get(class).copied() else { return true };
+        let Rule { interval, burst } = state.rules.get(class).copied()?;
         let now = Instant::now();
         let full_at = state.full_at.entry((class, who.to_owned())).or_insert(now);
         let next = (*full_at).max(now) + interval;
-        if next - now > interval * burst {
-            return false;
+        let room = interval * burst;
+        let within = next - now <= room;
+        if within {
+            *full_at = next;
         }
-        *full_at = next;
-        true
+        let reset = (*full_at).saturating_duration_since(now);
+        let left = room.saturating_sub(reset).as_secs_f64() / interval.as_secs_f64();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most the burst")]
+        let available = left as u32;
+        let retry = if within { Duration::ZERO } else { (next - now).saturating_sub(room) };
+        Some(Rate { within, limit: burst, available, reset, retry })
     }
+}
+
+/// How somebody stands with a limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rate {
+    pub(super) within: bool,
+    /// The burst.
+    pub(super) limit: u32,
+    pub(super) available: u32,
+    /// Until all of the burst is available.
+    pub(super) reset: Duration,
+    /// Until one more is within the limit.
+    pub(super) retry: Duration,
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 
 mod downlink;
 mod event;
+mod failure;
+mod grpc;
 mod json;
 mod limit;
 mod mqtt;
 mod queue;
+mod record;
 mod registry;
 mod right;
 mod sandbox;

@@ -1,12 +1,17 @@
 //! The downlink queue of each device, and its class A timing (V3 2.5, 2.6).
 
 use jiff::Timestamp;
+use tonic::Code;
 
-use super::downlink::{DEFAULT_ATTEMPTS, Downlink, HIGHEST, read};
-use super::event::{DeviceIds, Failure, event};
+use super::downlink::{DEFAULT_ATTEMPTS, Downlink, HIGHEST};
+use super::event::{DeviceIds, event, failed};
+use super::failure::{Attribute, Failure};
 use super::registry::{Device, QUEUE};
 use super::stack::Stack;
 use crate::sandbox::frame::Received;
+
+const APPLICATION_SERVER: &str = "pkg/applicationserver";
+const NETWORK_SERVER: &str = "pkg/networkserver";
 
 /// Longest payload at a spreading factor in the European band.
 fn longest(spreading: u8) -> usize {
@@ -18,26 +23,21 @@ fn longest(spreading: u8) -> usize {
 }
 
 fn too_long(downlink: &Downlink, most: usize) -> Failure {
-    let length = downlink.frm_payload.len();
-    Failure {
-        namespace: "pkg/networkserver",
-        name: "application_downlink_too_long",
-        format: "application downlink payload length `{length}` exceeds maximum '{max}'",
-        attributes: Some(format!("{{\"length\":{length}, \"max\":\"{most}\"}}")),
-        code: 3,
-    }
+    let format = "application downlink payload length `{length}` exceeds maximum '{max}'";
+    let length = u32::try_from(downlink.frm_payload.len()).unwrap_or(u32::MAX);
+    Failure::new(Code::InvalidArgument, NETWORK_SERVER, "application_downlink_too_long", format)
+        .with_value("length", Attribute::Number(length))
+        .with("max", most.to_string())
 }
 
-/// Why the server takes none of these downlinks, though it could read them.
-fn refusal(device: &Device, downlinks: &[Downlink], at: Timestamp) -> Option<Failure> {
-    let failure = |namespace, name, format, code| Some(Failure { namespace, name, format, attributes: None, code });
-    let (application_server, network_server) = ("pkg/applicationserver", "pkg/networkserver");
+/// Why the server takes none of these downlinks, though they are ones; `waiting` are before them.
+fn refusal(device: &Device, downlinks: &[Downlink], waiting: usize, at: Timestamp) -> Option<Failure> {
     if device.session.is_none() {
         let format = "no device session; check device activation";
-        return failure(application_server, "no_device_session", format, 9);
+        return Some(Failure::new(Code::FailedPrecondition, APPLICATION_SERVER, "no_device_session", format));
     }
     if downlinks.iter().any(|downlink| downlink.f_port == 0) {
-        return failure(application_server, "no_f_port", "no FPort", 3);
+        return Some(Failure::new(Code::InvalidArgument, APPLICATION_SERVER, "no_f_port", "no FPort"));
     }
     let most = longest(0);
     if let Some(long) = downlinks.iter().find(|downlink| downlink.frm_payload.len() > most) {
@@ -47,9 +47,13 @@ fn refusal(device: &Device, downlinks: &[Downlink], at: Timestamp) -> Option<Fai
         downlink.class_b_c.as_ref().and_then(|options| options.absolute_time).is_some_and(|time| time < at)
     };
     if downlinks.iter().any(is_past) {
-        return failure(network_server, "downlink_expired", "queued downlink is expired", 9);
+        let format = "queued downlink is expired";
+        return Some(Failure::new(Code::FailedPrecondition, NETWORK_SERVER, "downlink_expired", format));
     }
-    None
+    (waiting + downlinks.len() > QUEUE).then(|| {
+        let format = "downlink queue capacity exceeded";
+        Failure::new(Code::ResourceExhausted, NETWORK_SERVER, "downlink_queue_capacity", format)
+    })
 }
 
 /// What an uplink brings with it for the events that it leads to.
@@ -64,40 +68,40 @@ pub(super) struct Window<'a> {
 }
 
 impl Stack {
-    /// Take downlinks from an application. What the server drops silently is dropped silently.
-    pub(super) fn take_downlinks(&self, app_id: &str, dev_id: &str, replaces: bool, message: &[u8]) {
-        let Some(mut downlinks) = read(message) else {
-            return tracing::debug!(%app_id, %dev_id, "dropped downlinks that cannot be read");
-        };
+    /// Take downlinks from an application, by a call or by MQTT; all of them or none. Who publishes by MQTT is told nothing.
+    pub(super) fn take_downlinks(
+        &self,
+        app_id: &str,
+        dev_id: &str,
+        replaces: bool,
+        mut downlinks: Vec<Downlink>,
+        call: Option<&str>,
+    ) -> Result<(), Failure> {
+        downlinks.iter().enumerate().try_for_each(|(at, downlink)| downlink.check(at))?;
         let mut registry = self.registry();
         let uid = registry.uid(app_id);
-        let Ok(device) = registry.device(app_id, dev_id) else {
-            return tracing::debug!(%app_id, %dev_id, "dropped downlinks for an unknown device");
-        };
+        let device = registry.device(app_id, dev_id).map_err(|_| {
+            Failure::new(Code::NotFound, APPLICATION_SERVER, "device_not_found", "device `{device_uid}` not found")
+                .with("device_uid", format!("{uid}.{dev_id}"))
+        })?;
         for downlink in &mut downlinks {
             downlink.correlation_ids.push(self.new_id("as:downlink"));
+            downlink.correlation_ids.extend(call.map(str::to_owned));
             downlink.correlation_ids.sort_unstable();
             downlink.attempt = u32::from(downlink.confirmed && downlink.max_attempts.is_none());
         }
         let at = Timestamp::now();
         let ids = DeviceIds::new(app_id, dev_id, device, false);
         let waiting = if replaces { 0 } else { device.waiting.len() };
-        let full = Failure {
-            namespace: "pkg/networkserver",
-            name: "downlink_queue_capacity",
-            format: "downlink queue capacity exceeded",
-            attributes: None,
-            code: 8,
-        };
-        let refusal = refusal(device, &downlinks, at).or((waiting + downlinks.len() > QUEUE).then_some(full));
-        if let Some(failure) = refusal.filter(|_| !downlinks.is_empty()) {
+        let refusal = if downlinks.is_empty() { None } else { refusal(device, &downlinks, waiting, at) };
+        if let Some(failure) = refusal {
             let id = self.random().u128(..);
             for downlink in downlinks {
-                let body = failure.to_json(&downlink, id);
+                let body = failed(&failure, &downlink, id);
                 let event = event(&ids, downlink.correlation_ids, at, "downlink_failed", &body);
                 self.emit(&uid, dev_id, "down/failed", event);
             }
-            return;
+            return Err(failure);
         }
         if replaces {
             device.waiting.clear();
@@ -110,6 +114,7 @@ impl Stack {
             downlink.session_key_id.clear();
             device.waiting.push_back(downlink);
         }
+        Ok(())
     }
 
     /// With an uplink the device acknowledges what it got before, or does not. Comes before the uplink itself.
@@ -127,15 +132,11 @@ impl Stack {
         let most = downlink.max_attempts.unwrap_or(DEFAULT_ATTEMPTS);
         let is_last = downlink.attempt > most;
         if is_last {
-            let failure = Failure {
-                namespace: "pkg/applicationserver",
-                name: "max_retries_reached",
-                format: "maximum number of retries ({max_retries}) reached",
-                attributes: Some(format!("{{\"max_retries\":\"{most}\"}}")),
-                code: 10,
-            };
+            let format = "maximum number of retries ({max_retries}) reached";
+            let failure = Failure::new(Code::Aborted, APPLICATION_SERVER, "max_retries_reached", format)
+                .with("max_retries", most.to_string());
             let ids = DeviceIds::new(window.app_id, window.dev_id, device, false);
-            let body = failure.to_json(&downlink, self.random().u128(..));
+            let body = failed(&failure, &downlink, self.random().u128(..));
             let event = event(&ids, downlink.correlation_ids.clone(), window.at, "downlink_failed", &body);
             self.emit(window.uid, window.dev_id, "down/failed", event);
         }
@@ -154,10 +155,10 @@ impl Stack {
             let Some(session) = &mut device.session else { return };
             downlink.f_cnt = session.downlinks;
             session.downlinks += 1;
-            downlink.session_key_id = session.key_id.to_vec();
+            downlink.session_key_id.clone_from(&session.key_id);
             let most = longest(spreading);
             if downlink.frm_payload.len() > most {
-                let body = too_long(&downlink, most).to_json(&downlink, self.random().u128(..));
+                let body = failed(&too_long(&downlink, most), &downlink, self.random().u128(..));
                 let all = [&downlink.correlation_ids[..], &window.correlation_ids].concat();
                 let event = event(&ids, all, window.at, "downlink_failed", &body);
                 self.emit(window.uid, window.dev_id, "down/failed", event);

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::downlink::Downlink;
+use super::record::{Records, Server, identifiers, now};
 use super::right::Rights;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
+use crate::rpc::proto::v3::{self, ApplicationIdentifiers, ApplicationLink, EndDevice, EndDeviceIdentifiers};
 use crate::sandbox::frame::Inbox;
 
 /// The `JoinEUI` of simulated devices.
@@ -16,7 +18,8 @@ pub(super) const QUEUE: usize = 10_000;
 /// What a device and the network agreed on.
 #[derive(Clone, Debug)]
 pub(super) struct Session {
-    pub(super) key_id: [u8; 16],
+    /// Empty for a device that did not join over the air.
+    pub(super) key_id: Vec<u8>,
     pub(super) dev_addr: [u8; 4],
     /// Frame counter of the next uplink.
     pub(super) uplinks: u32,
@@ -24,15 +27,17 @@ pub(super) struct Session {
     pub(super) downlinks: u32,
 }
 
+impl Session {
+    pub(super) fn new(key_id: Vec<u8>, dev_addr: [u8; 4]) -> Self {
+        Self { key_id, dev_addr, uplinks: 0, downlinks: 1 }
+    }
+}
+
 /// A device.
 #[derive(Debug)]
 pub(super) struct Device {
-    pub(super) dev_eui: [u8; 8],
-    pub(super) join_eui: [u8; 8],
+    pub(super) records: Records,
     pub(super) session: Option<Session>,
-    /// Latitude and longitude in degrees, altitude in metres.
-    pub(super) location: Option<(f64, f64, i32)>,
-    pub(super) attributes: BTreeMap<String, String>,
     /// Whether it acknowledges confirmed downlinks.
     pub(super) acknowledges: bool,
     /// The spreading factor that it sends with.
@@ -43,10 +48,52 @@ pub(super) struct Device {
     pub(super) inbox: Inbox,
 }
 
-#[derive(Debug, Default)]
-struct Application {
+impl Device {
+    fn new(records: Records) -> Self {
+        Self {
+            records,
+            session: None,
+            acknowledges: true,
+            spreading: 7,
+            waiting: VecDeque::new(),
+            unacknowledged: None,
+            inbox: Inbox::default(),
+        }
+    }
+
+    /// A session begins.
+    pub(super) fn begin(&mut self, session: Session, random: &mut fastrand::Rng) {
+        self.records.count_join(random);
+        self.records.begin(&session, random);
+        self.session = Some(session);
+        self.unacknowledged = None;
+    }
+
+    /// What the Identity Server has of it.
+    pub(super) fn identity(&mut self) -> Option<&mut EndDevice> {
+        self.records.slot(Server::Identity).as_mut()
+    }
+}
+
+/// An application.
+#[derive(Debug)]
+pub(super) struct Application {
     keys: Vec<(AccessKey, Rights)>,
-    devices: BTreeMap<String, Device>,
+    pub(super) record: v3::Application,
+    pub(super) link: Option<ApplicationLink>,
+    pub(super) devices: BTreeMap<String, Device>,
+}
+
+impl Application {
+    fn new(app_id: &str) -> Self {
+        let record = v3::Application {
+            ids: Some(ApplicationIdentifiers { application_id: app_id.to_owned() }),
+            created_at: Some(now()),
+            updated_at: Some(now()),
+            ..v3::Application::default()
+        };
+        Self { keys: Vec::new(), record, link: None, devices: BTreeMap::new() }
+    }
 }
 
 /// Applications by ID.
@@ -59,6 +106,14 @@ pub(super) struct Registry {
     made: u32,
 }
 
+/// What is wrong with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadKey {
+    NoKey,
+    UnknownId,
+    WrongSecret,
+}
+
 /// Whether a text has the form of the stack's IDs: `^[a-z0-9](?:[-]?[a-z0-9]){2,}$`, at most 36 characters.
 pub(super) fn is_id(id: &str) -> bool {
     let letters = id.bytes().filter(|byte| *byte != b'-').count();
@@ -68,14 +123,13 @@ pub(super) fn is_id(id: &str) -> bool {
         && !(id.starts_with('-') || id.ends_with('-') || id.contains("--"))
 }
 
-/// Whether a text has the form of an API key (V3 1.3).
-fn is_key(text: &str) -> bool {
+/// ID and secret of an API key (V3 1.3).
+fn parts(key: &str) -> Option<(&str, &str)> {
     let is_part = |part: &str, length: usize| {
         part.len() == length && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     };
-    text.strip_prefix("NNSXS.")
-        .and_then(|rest| rest.split_once('.'))
-        .is_some_and(|(id, secret)| is_part(id, 39) && is_part(secret, 52))
+    let parts = key.strip_prefix("NNSXS.")?.split_once('.')?;
+    (is_part(parts.0, 39) && is_part(parts.1, 52)).then_some(parts)
 }
 
 fn check_id(what: &'static str, id: &str) -> Result<()> {
@@ -83,10 +137,6 @@ fn check_id(what: &'static str, id: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(what, id, "3 to 36 of a-z and 0-9 with single '-' between them, and no '_' on this network"))
-}
-
-fn no_application(app_id: &str) -> Error {
-    Error::invalid("app_id", app_id, "an application of this sandbox")
 }
 
 impl Registry {
@@ -103,57 +153,90 @@ impl Registry {
         self.tenant.as_deref()
     }
 
+    /// Where any is taken, an application exists as soon as somebody names it.
+    fn welcome(&mut self, app_id: &str) {
+        if self.any_key && is_id(app_id) && !self.applications.contains_key(app_id) {
+            self.applications.insert(app_id.to_owned(), Application::new(app_id));
+        }
+    }
+
     /// The application of a user name, and what this password permits; `None` for any login that is refused.
     pub(super) fn log_in(&mut self, username: &str, password: &str) -> Option<(String, Rights)> {
         let app_id = match &self.tenant {
             Some(tenant) => username.strip_suffix(tenant.as_str())?.strip_suffix('@')?,
             None => username,
         };
-        if !is_id(app_id) || !is_key(password) {
-            return None;
-        }
+        let app_id = Some(app_id).filter(|app_id| is_id(app_id))?.to_owned();
+        let rights = self.rights(&app_id, password).ok()??;
+        Some((app_id, rights))
+    }
+
+    /// What a key permits with an application; `None` for a key of another one.
+    pub(super) fn rights(&mut self, app_id: &str, key: &str) -> std::result::Result<Option<Rights>, BadKey> {
+        let (id, _) = parts(key).ok_or(BadKey::NoKey)?;
+        self.welcome(app_id);
         if self.any_key {
-            self.applications.entry(app_id.to_owned()).or_default();
+            return Ok(self.applications.contains_key(app_id).then(Rights::all));
         }
-        let keys = &self.applications.get(app_id)?.keys;
-        let known = keys.iter().find(|(key, _)| key.reveal() == password).map(|(_, rights)| rights.clone());
-        Some((app_id.to_owned(), known.or_else(|| self.any_key.then(Rights::all))?))
+        let known =
+            self.applications.iter().flat_map(|(of, application)| application.keys.iter().map(move |it| (of, it)));
+        let mut named =
+            known.filter(|(_, (known, _))| parts(known.reveal()).is_some_and(|(known, _)| known == id)).peekable();
+        if named.peek().is_none() {
+            return Err(BadKey::UnknownId);
+        }
+        let own: Vec<_> = named.filter(|(_, (known, _))| known.reveal() == key).collect();
+        if own.is_empty() {
+            return Err(BadKey::WrongSecret);
+        }
+        Ok(own.into_iter().find(|(of, _)| *of == app_id).map(|(_, (_, rights))| rights.clone()))
     }
 
     /// Register an application, or give it another key.
     pub(super) fn add_application(&mut self, app_id: &str, key: AccessKey, rights: Rights) -> Result<()> {
         check_id("app_id", app_id)?;
-        if !is_key(key.reveal()) {
+        if parts(key.reveal()).is_none() {
             let expected = "an API key: NNSXS., 39 of A-Z and 0-9, a dot, and 52 of them";
             return Err(Error::invalid("access_key", "***", expected));
         }
-        let keys = &mut self.applications.entry(app_id.to_owned()).or_default().keys;
+        let keys = &mut self.applications.entry(app_id.to_owned()).or_insert_with(|| Application::new(app_id)).keys;
         keys.retain(|(known, _)| *known != key);
         keys.push((key, rights));
         Ok(())
     }
 
-    /// Register a device if it is new; with a session, or as one that has yet to join.
-    pub(super) fn register(&mut self, app_id: &str, dev_id: &str, key_id: Option<[u8; 16]>) -> Result<()> {
+    pub(super) fn application(&mut self, app_id: &str) -> Option<&mut Application> {
+        self.applications.get_mut(app_id)
+    }
+
+    /// Delete an application and its devices; its keys are gone, too.
+    pub(super) fn remove_application(&mut self, app_id: &str) {
+        self.applications.remove(app_id);
+    }
+
+    /// Register a simulated device if it is new; with a session, or as one that has yet to join.
+    pub(super) fn register(
+        &mut self,
+        app_id: &str,
+        dev_id: &str,
+        joined: bool,
+        random: &mut fastrand::Rng,
+    ) -> Result<()> {
         check_id("dev_id", dev_id)?;
-        if self.any_key && is_id(app_id) {
-            self.applications.entry(app_id.to_owned()).or_default();
-        }
+        self.welcome(app_id);
         let dev_addr = self.new_address();
         let number = u64::from(self.made);
-        let application = self.applications.get_mut(app_id).ok_or_else(|| no_application(app_id))?;
-        application.devices.entry(dev_id.to_owned()).or_insert_with(|| Device {
-            dev_eui: (0x70B3_D57E_D100_0000 + number).to_be_bytes(),
-            join_eui: JOIN_EUI,
-            session: key_id.map(|key_id| Session { key_id, dev_addr, uplinks: 0, downlinks: 1 }),
-            location: None,
-            attributes: BTreeMap::new(),
-            acknowledges: true,
-            spreading: 7,
-            waiting: VecDeque::new(),
-            unacknowledged: None,
-            inbox: Inbox::default(),
-        });
+        let application = self.applications.get_mut(app_id);
+        let application =
+            application.ok_or_else(|| Error::invalid("app_id", app_id, "an application of this sandbox"))?;
+        if !application.devices.contains_key(dev_id) {
+            let ids = identifiers(app_id, dev_id, (0x70B3_D57E_D100_0000 + number).to_be_bytes(), JOIN_EUI);
+            let mut device = Device::new(Records::of_simulated(&ids, random));
+            if joined {
+                device.begin(Session::new(random.u128(..).to_be_bytes().to_vec(), dev_addr), random);
+            }
+            application.devices.insert(dev_id.to_owned(), device);
+        }
         Ok(())
     }
 
@@ -170,6 +253,28 @@ impl Registry {
     pub(super) fn device(&mut self, app_id: &str, dev_id: &str) -> Result<&mut Device> {
         let known = self.applications.get_mut(app_id).and_then(|application| application.devices.get_mut(dev_id));
         known.ok_or_else(|| Error::invalid("dev_id", dev_id, "a device that is registered in this sandbox"))
+    }
+
+    /// The device of these identifiers, which may have no record yet; `None` for an unknown application.
+    pub(super) fn device_of(&mut self, ids: &EndDeviceIdentifiers) -> Option<&mut Device> {
+        let app_id = &ids.application_ids.as_ref()?.application_id;
+        let devices = &mut self.applications.get_mut(app_id)?.devices;
+        Some(devices.entry(ids.device_id.clone()).or_insert_with(|| Device::new(Records::default())))
+    }
+
+    /// The application and device that a server has with these EUIs.
+    pub(super) fn with_euis(&self, server: Server, dev_eui: &[u8], join_eui: &[u8]) -> Option<(String, String)> {
+        if dev_eui.is_empty() {
+            return None;
+        }
+        self.applications.iter().find_map(|(app_id, application)| {
+            let has = |device: &Device| {
+                let ids = device.records.of(server).and_then(|record| record.ids.as_ref());
+                ids.is_some_and(|ids| ids.dev_eui == dev_eui && ids.join_eui == join_eui)
+            };
+            let found = application.devices.iter().find(|(_, device)| has(device));
+            found.map(|(dev_id, _)| (app_id.clone(), dev_id.clone()))
+        })
     }
 
     /// Forget a device.
@@ -232,7 +337,17 @@ mod tests {
         }
         assert!(own.log_in("app1", KEY).is_some() && own.log_in("app1@ttn", KEY).is_none());
         assert!(hosted.log_in("app1", KEY).is_none() && hosted.log_in("app1@ttn", KEY).is_some());
-        assert!(own.log_in("app1", &KEY.replace('A', "C")).is_none() && own.log_in("app2", KEY).is_none());
         assert_eq!((own.uid("app1"), hosted.uid("app1")), ("app1".to_owned(), "app1@ttn".to_owned()));
+    }
+
+    #[test]
+    fn a_bad_key_is_bad_in_one_of_three_ways() {
+        let mut registry = Registry::default();
+        registry.add_application("app1", AccessKey::new(KEY), Rights::all()).unwrap();
+        assert_eq!(registry.rights("app1", "ttn-account-v2.x"), Err(BadKey::NoKey));
+        assert_eq!(registry.rights("app1", &KEY.replace('A', "C")), Err(BadKey::UnknownId));
+        assert_eq!(registry.rights("app1", &KEY.replace('B', "C")), Err(BadKey::WrongSecret));
+        assert_eq!(registry.rights("app1", KEY), Ok(Some(Rights::all())));
+        assert_eq!(registry.rights("app2", KEY), Ok(None));
     }
 }

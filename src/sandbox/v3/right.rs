@@ -27,6 +27,16 @@ const RIGHTS: [(&str, i32); 17] = [
 /// The two that stand for all.
 const EVERYTHING: [i32; 2] = [28, 55];
 
+/// Only newer releases know it.
+const PURGE: i32 = 64;
+
+pub(super) const INFO: i32 = 15;
+pub(super) const SETTINGS_BASIC: i32 = 16;
+pub(super) const DELETE: i32 = 19;
+pub(super) const DEVICES_READ: i32 = 20;
+pub(super) const DEVICES_WRITE: i32 = 21;
+pub(super) const DEVICES_READ_KEYS: i32 = 22;
+pub(super) const DEVICES_WRITE_KEYS: i32 = 23;
 /// To receive.
 pub(super) const TRAFFIC_READ: i32 = 24;
 /// To send downlinks.
@@ -61,6 +71,19 @@ impl Rights {
             return Err(Error::invalid("rights", "", "at least one right"));
         }
         Ok(Self(rights))
+    }
+
+    /// All of them, with those that others stand for.
+    pub(super) fn expanded(&self) -> Vec<i32> {
+        if !EVERYTHING.iter().any(|all| self.0.contains(all)) {
+            return self.0.iter().copied().collect();
+        }
+        RIGHTS.iter().map(|(_, number)| *number).filter(|number| *number != PURGE && *number != EVERYTHING[1]).collect()
+    }
+
+    /// The stack's name of a right.
+    pub(super) fn name(right: i32) -> &'static str {
+        RIGHTS.iter().find(|(_, number)| *number == right).map_or("", |(name, _)| name)
     }
 
     /// Whether this one is among them.

@@ -7,15 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Mutex, broadcast};
 
+use super::grpc::GrpcService;
 use super::registry::Registry;
 use super::right::Rights;
 use super::stack::Stack;
 use crate::dialect::lorawan::base64;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
+use crate::rpc::proto::v3::{Location, LocationSource};
 use crate::sandbox::certificate::Certificate;
 use crate::sandbox::fault::Faults;
 use crate::sandbox::frame::{Received, UplinkFrame};
+use crate::sandbox::http2::with_http2;
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Listener, address};
 use crate::sandbox::stream::{self, Field as _, StreamOptions};
@@ -29,6 +32,10 @@ pub struct Options {
     pub mqtt_port: u16,
     /// Port of MQTT over TLS; 0 for a free one, `None` for none.
     pub mqtts_port: Option<u16>,
+    /// Port of the four servers' calls (gRPC); 0 for a free one.
+    pub management_port: u16,
+    /// Whether they are plain text in place of TLS.
+    pub insecure: bool,
     /// The tenant that applications belong to; `None` as where the stack is one's own.
     pub tenant: Option<String>,
     /// Makes radio conditions repeatable.
@@ -39,7 +46,16 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { host: "127.0.0.1".into(), mqtt_port: 0, mqtts_port: None, tenant: None, seed: None, any_key: false }
+        Self {
+            host: "127.0.0.1".into(),
+            mqtt_port: 0,
+            mqtts_port: None,
+            management_port: 0,
+            insecure: false,
+            tenant: None,
+            seed: None,
+            any_key: false,
+        }
     }
 }
 
@@ -53,6 +69,7 @@ pub struct Sandbox {
     /// Ports stay the same over restarts.
     mqtt_port: u16,
     mqtts_port: Option<u16>,
+    management_port: u16,
 }
 
 /// Everything that ends when the sandbox stops.
@@ -60,6 +77,7 @@ pub struct Sandbox {
 struct Serving {
     plain: Listener,
     tls: Option<Listener>,
+    management: Listener,
 }
 
 impl Sandbox {
@@ -73,9 +91,10 @@ impl Sandbox {
         }
         let registry = Registry::new(options.tenant.clone(), options.any_key);
         let mut sandbox = Self {
-            stack: Arc::new(Stack::new(registry, options.seed)),
+            stack: Arc::new(Stack::new(options.host.clone(), registry, options.seed)),
             mqtt_port: options.mqtt_port,
             mqtts_port: options.mqtts_port,
+            management_port: options.management_port,
             certificate: Certificate::new(&options.host)?,
             options,
             serving: Mutex::default(),
@@ -83,6 +102,7 @@ impl Sandbox {
         let serving = sandbox.serve().await?;
         sandbox.mqtt_port = serving.plain.address.port();
         sandbox.mqtts_port = serving.tls.as_ref().map(|tls| tls.address.port());
+        sandbox.management_port = serving.management.address.port();
         *sandbox.serving.get_mut() = Some(serving);
         Ok(sandbox)
     }
@@ -96,7 +116,10 @@ impl Sandbox {
             }
             None => None,
         };
-        Ok(Serving { plain, tls })
+        let server = (!self.options.insecure).then(|| with_http2(&self.certificate.server));
+        let management =
+            Listener::bind(host, self.management_port, server, GrpcService::new(self.stack.clone())).await?;
+        Ok(Serving { plain, tls, management })
     }
 
     /// `host:port` of plain MQTT.
@@ -111,6 +134,12 @@ impl Sandbox {
         self.mqtts_port.map(|port| format!("mqtts://{}", address(&self.options.host, port)))
     }
 
+    /// `host:port` of the four servers' calls.
+    #[must_use]
+    pub fn management_address(&self) -> String {
+        address(&self.options.host, self.management_port)
+    }
+
     /// The PEM certificate that TLS clients must trust.
     #[must_use]
     pub fn certificate(&self) -> &str {
@@ -120,6 +149,7 @@ impl Sandbox {
     /// Close all connections and listen no longer. Returns when everything has ended.
     pub async fn stop(&self) {
         let Some(serving) = self.serving.lock().await.take() else { return };
+        serving.management.stop().await;
         if let Some(tls) = serving.tls {
             tls.stop().await;
         }
@@ -138,7 +168,7 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Limit what the stack calls so, `as:accept:mqtt` or `as:down:mqtt`, to so many a minute and a burst; `None` ends
+    /// Limit what the stack calls so, `as:accept:mqtt`, `as:down:mqtt` or `grpc:method`, to so many a minute and a burst; `None` ends
     /// it.
     ///
     /// # Errors
@@ -178,7 +208,7 @@ impl Sandbox {
     /// # Errors
     /// [`Error::Invalid`] for a bad ID or an unknown application.
     pub fn register_unjoined(&self, app_id: &str, dev_id: &str) -> Result<()> {
-        self.stack.registry().register(app_id, dev_id, None)
+        self.stack.registry().register(app_id, dev_id, false, &mut self.stack.random())
     }
 
     /// Remove a device.
@@ -200,7 +230,17 @@ impl Sandbox {
     /// # Errors
     /// [`Error::Invalid`] if there is none.
     pub fn locate(&self, app_id: &str, dev_id: &str, latitude: f64, longitude: f64, altitude: i32) -> Result<()> {
-        self.stack.registry().device(app_id, dev_id)?.location = Some((latitude, longitude, altitude));
+        let mut registry = self.stack.registry();
+        if let Some(record) = registry.device(app_id, dev_id)?.identity() {
+            let place = Location {
+                latitude,
+                longitude,
+                altitude,
+                source: LocationSource::SourceRegistry.into(),
+                ..Location::default()
+            };
+            record.locations.insert("user".to_owned(), place);
+        }
         Ok(())
     }
 
@@ -217,7 +257,9 @@ impl Sandbox {
     ) -> Result<()> {
         let mut registry = self.stack.registry();
         let device = registry.device(app_id, dev_id)?;
-        device.attributes = attributes.unwrap_or_else(|| std::mem::take(&mut device.attributes));
+        if let (Some(attributes), Some(record)) = (attributes, device.identity()) {
+            record.attributes = attributes.into_iter().collect();
+        }
         device.acknowledges = acknowledges.unwrap_or(device.acknowledges);
         Ok(())
     }

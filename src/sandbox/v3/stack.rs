@@ -17,14 +17,16 @@ pub(super) struct Stack {
     pub(super) faults: Faults,
     pub(super) journal: Journal,
     pub(super) limits: Limits,
+    /// What this machine is called, beside its usual names.
+    pub(super) host: String,
     registry: Mutex<Registry>,
     random: Mutex<fastrand::Rng>,
 }
 
 impl Stack {
-    pub(super) fn new(registry: Registry, seed: Option<u64>) -> Self {
+    pub(super) fn new(host: String, registry: Registry, seed: Option<u64>) -> Self {
         let random = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        Self { registry: Mutex::new(registry), random: Mutex::new(random), ..Self::default() }
+        Self { host, registry: Mutex::new(registry), random: Mutex::new(random), ..Self::default() }
     }
 
     /// Applications and devices.
@@ -34,11 +36,6 @@ impl Stack {
 
     pub(super) fn random(&self) -> MutexGuard<'_, fastrand::Rng> {
         self.random.lock()
-    }
-
-    /// A new session's key ID.
-    pub(super) fn new_key_id(&self) -> [u8; 16] {
-        self.random().u128(..).to_be_bytes()
     }
 
     /// A new ID of an event or a call: the time and random bits, which sort as text.

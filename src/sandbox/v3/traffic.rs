@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::event::{DeviceIds, Uplink, event};
 use super::json::{Object, instant};
 use super::queue::Window;
+use super::record::now;
 use super::registry::Session;
 use super::stack::Stack;
 use crate::error::{Error, Result};
@@ -18,8 +19,7 @@ const OVERHEAD: usize = 12;
 
 impl Field for Stack {
     fn register(&self, app_id: &str, dev_id: &str) -> Result<()> {
-        let key_id = self.new_key_id();
-        self.registry().register(app_id, dev_id, Some(key_id))
+        self.registry().register(app_id, dev_id, true, &mut self.random())
     }
 
     /// A frame that is sent again is no news to the application, and no window opens after it.
@@ -36,17 +36,21 @@ impl Field for Stack {
         if frame.is_retry && session.uplinks > 0 {
             return Ok(session.uplinks - 1);
         }
-        let (key_id, f_cnt) = (session.key_id, session.uplinks);
+        let (key_id, f_cnt) = (session.key_id.clone(), session.uplinks);
         session.uplinks += 1;
         let correlation_ids = self.brought();
         let window = Window { uid: &uid, app_id, dev_id, correlation_ids, at: Timestamp::now() };
         self.settle(device, &window);
+        if let Some(record) = device.identity() {
+            record.last_seen_at = Some(now());
+            record.activated_at.get_or_insert_with(now);
+        }
         let reception = Reception { spreading: device.spreading, ..Reception::now(&mut self.random()) };
         // A frame of port 0 has nothing for the application.
         let payload = frame.payload.as_deref().filter(|_| frame.port > 0);
         let uplink = Uplink {
             device,
-            key_id,
+            key_id: &key_id,
             f_port: if payload.is_some() { frame.port } else { 0 },
             f_cnt,
             frm_payload: payload.unwrap_or_default(),
@@ -79,12 +83,11 @@ impl Stack {
 
     /// Let a device join; what waits for it is sent in the new session.
     pub(super) fn join(&self, app_id: &str, dev_id: &str) -> Result<()> {
-        let key_id = self.new_key_id();
+        let key_id = self.random().u128(..).to_be_bytes().to_vec();
         let mut registry = self.registry();
         let (uid, dev_addr) = (registry.uid(app_id), registry.new_address());
         let device = registry.device(app_id, dev_id)?;
-        device.session = Some(Session { key_id, dev_addr, uplinks: 0, downlinks: 1 });
-        device.unacknowledged = None;
+        device.begin(Session::new(key_id.clone(), dev_addr), &mut self.random());
         let ids = DeviceIds::new(app_id, dev_id, device, true);
         let body = Object::new().bytes("session_key_id", &key_id).put("received_at", instant(Timestamp::now())).end();
         self.emit(&uid, dev_id, "join", event(&ids, self.brought().to_vec(), Timestamp::now(), "join_accept", &body));

@@ -27,7 +27,7 @@ class Served:
     """A running `thingslink sandbox`."""
 
     def __init__(self, *options: str) -> None:
-        ports = () if "--v3" in options else PORTS
+        ports = ("--management-port", "0") if "--v3" in options else PORTS
         command = [sys.executable, "-m", "thingslink", "sandbox", "--mqtt-port", "0", *ports, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr

@@ -16,6 +16,7 @@ use super::session::{Login, Outgoing, Session};
 use crate::sandbox::exchange::{Moved, Wants, exchange};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Socket, turns};
+use crate::sandbox::v3::downlink;
 use crate::sandbox::v3::limit::DOWN;
 use crate::sandbox::v3::right::TRAFFIC_DOWN_WRITE;
 use crate::sandbox::v3::stack::Stack;
@@ -140,8 +141,12 @@ impl Stack {
         });
         let order = order.filter(|_| session.rights.has(TRAFFIC_DOWN_WRITE));
         self.note(&session.client_id, topic, payload, qos, order.is_some());
-        if let Some((dev_id, replaces)) = order {
-            self.take_downlinks(&session.app_id, dev_id, replaces, payload);
+        let Some((dev_id, replaces)) = order else { return };
+        let Some(downlinks) = downlink::read(payload) else {
+            return tracing::debug!(%topic, "dropped downlinks that cannot be read");
+        };
+        if let Err(failure) = self.take_downlinks(&session.app_id, dev_id, replaces, downlinks, None) {
+            tracing::debug!(%topic, ?failure, "dropped downlinks");
         }
     }
 }

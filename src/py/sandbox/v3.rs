@@ -1,0 +1,40 @@
+//! What only a sandbox of The Things Stack V3 has.
+
+use pyo3::prelude::*;
+
+use super::{PySandbox, not_there};
+use crate::py::error::OrRaise as _;
+use crate::sandbox::NetworkSandbox;
+use crate::sandbox::v3::Sandbox;
+
+impl PySandbox {
+    fn v3(&self, what: &str) -> PyResult<&Sandbox> {
+        match self.sandbox()? {
+            NetworkSandbox::V2(_) => Err(not_there(what, "v2")),
+            NetworkSandbox::V3(sandbox) => Ok(sandbox),
+        }
+    }
+}
+
+#[pymethods]
+impl PySandbox {
+    /// ``host:port`` of the four servers of a stack, over gRPC.
+    #[getter]
+    fn management_address(&self) -> PyResult<String> {
+        Ok(self.v3("management_address")?.management_address())
+    }
+
+    fn _register_unjoined(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {
+        self.v3("devices that have yet to join")?.register_unjoined(app_id, dev_id).or_raise(py)
+    }
+
+    fn _set_spreading_factor(&self, py: Python<'_>, app_id: &str, dev_id: &str, spreading: u8) -> PyResult<()> {
+        self.v3("spreading factors of devices")?.set_spreading_factor(app_id, dev_id, spreading).or_raise(py)
+    }
+
+    /// Limit what the stack calls so to that many a minute and a burst; ``None`` ends it.
+    #[pyo3(signature = (name, per_minute, *, burst=1))]
+    fn limit(&self, py: Python<'_>, name: &str, per_minute: Option<f64>, burst: u32) -> PyResult<()> {
+        self.v3("limit")?.limit(name, per_minute.map(|rate| (rate, burst))).or_raise(py)
+    }
+}

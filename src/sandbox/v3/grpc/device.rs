@@ -1,0 +1,321 @@
+//! Devices at Network, Application and Join Server: each keeps a part of them.
+
+use prost_reflect::{DynamicMessage, ReflectMessage as _};
+use tonic::{Code, Request, Response, Status};
+
+use super::application::{dynamic, typed};
+use super::mask::{Allowed, copy};
+use super::{Servers, of_device};
+use crate::rpc::proto::v3::as_end_device_registry_server::AsEndDeviceRegistry;
+use crate::rpc::proto::v3::js_end_device_registry_server::JsEndDeviceRegistry;
+use crate::rpc::proto::v3::ns_end_device_registry_server::NsEndDeviceRegistry;
+use crate::rpc::proto::v3::{EndDevice, EndDeviceIdentifiers, GetEndDeviceRequest, MacVersion, SetEndDeviceRequest};
+use crate::sandbox::v3::failure::Failure;
+use crate::sandbox::v3::record::{Server, now};
+use crate::sandbox::v3::registry::{Registry, Session, is_id};
+use crate::sandbox::v3::right::{DEVICES_READ, DEVICES_READ_KEYS, DEVICES_WRITE, DEVICES_WRITE_KEYS};
+
+pub(super) const DEVICE: &str = "ttn.lorawan.v3.EndDevice";
+const PATTERN: &str = "value does not match regex pattern \"^[a-z0-9](?:[-]?[a-z0-9]){2,}$\"";
+/// What the frequency plans of the stack begin with.
+const BANDS: [&str; 11] = ["EU_", "US_", "AU_", "AS_", "CN_", "IN_", "KR_", "RU_", "MA_", "ISM_", "SG_"];
+
+const NETWORK: Allowed = Allowed::all_of(&[
+    "battery_percentage",
+    "created_at",
+    "downlink_margin",
+    "frequency_plan_id",
+    "ids",
+    "last_dev_status_received_at",
+    "lora_alliance_profile_ids",
+    "lorawan_phy_version",
+    "lorawan_version",
+    "mac_settings",
+    "mac_state",
+    "max_frequency",
+    "min_frequency",
+    "multicast",
+    "pending_mac_state",
+    "pending_session",
+    "power_state",
+    "serial_number",
+    "session",
+    "supports_class_b",
+    "supports_class_c",
+    "supports_join",
+    "updated_at",
+    "version_ids",
+]);
+const OF_APPLICATION: &[&str] = &[
+    "formatters",
+    "ids",
+    "lora_alliance_profile_ids",
+    "pending_session",
+    "serial_number",
+    "session",
+    "skip_payload_crypto",
+    "skip_payload_crypto_override",
+    "version_ids",
+];
+const APPLICATION_GET: Allowed = Allowed::all_of(OF_APPLICATION);
+const APPLICATION_SET: Allowed =
+    Allowed { fields: OF_APPLICATION, only_below: &["session", "session.keys", "pending_session"] };
+const JOIN: Allowed = Allowed::all_of(&[
+    "application_server_address",
+    "application_server_id",
+    "application_server_kek_label",
+    "ids",
+    "last_dev_nonce",
+    "last_join_nonce",
+    "last_rj_count_0",
+    "last_rj_count_1",
+    "net_id",
+    "network_server_address",
+    "network_server_kek_label",
+    "provisioner_id",
+    "provisioning_data",
+    "resets_join_nonces",
+    "root_keys",
+    "used_dev_nonces",
+]);
+
+/// Whether a path leads to keys.
+fn is_secret(path: &str) -> bool {
+    let of_session = |session: &str| {
+        path == session
+            || path
+                .strip_prefix(session)
+                .is_some_and(|rest| rest.starts_with(".keys") && rest != ".keys.session_key_id")
+    };
+    path.split('.').next() == Some("root_keys") || of_session("session") || of_session("pending_session")
+}
+
+fn paths(mask: Option<&prost_types::FieldMask>) -> &[String] {
+    mask.map_or(&[], |mask| &mask.paths)
+}
+
+fn needed(right: i32, keys: i32, mask: Option<&prost_types::FieldMask>) -> Vec<i32> {
+    if paths(mask).iter().any(|path| is_secret(path)) { vec![right, keys] } else { vec![right] }
+}
+
+/// What is wrong with a device's identifiers, in a field of this request.
+pub(super) fn check_ids(ids: Option<&EndDeviceIdentifiers>, request: &'static str) -> Result<(), Failure> {
+    let invalid = |field: &str, reason: &str| {
+        let path = [(request, "end_device"), ("EndDevice", "ids"), ("EndDeviceIdentifiers", field)];
+        Err(Failure::invalid(&path, reason))
+    };
+    let Some(ids) = ids else { return Err(Failure::invalid(&[(request, "end_device")], "value is required")) };
+    if ids.device_id.len() > 36 {
+        return invalid("device_id", "value length must be at most 36 runes");
+    }
+    if !is_id(&ids.device_id) {
+        return invalid("device_id", PATTERN);
+    }
+    for (field, eui) in [("dev_eui", &ids.dev_eui), ("join_eui", &ids.join_eui)] {
+        if !matches!(eui.len(), 0 | 8) {
+            return invalid(field, "value length must be 8 bytes");
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn euis_taken(
+    namespace: &'static str,
+    ids: &EndDeviceIdentifiers,
+    (app_id, dev_id): (String, String),
+) -> Failure {
+    let format = "an end device with JoinEUI `{join_eui}` and DevEUI `{dev_eui}` is already registered as `{device_id}` \
+                  in application `{application_id}`";
+    Failure::new(Code::AlreadyExists, namespace, "end_device_euis_taken", format)
+        .with("join_eui", hex::encode_upper(&ids.join_eui))
+        .with("dev_eui", hex::encode_upper(&ids.dev_eui))
+        .with("application_id", app_id)
+        .with("device_id", dev_id)
+}
+
+/// A record's identifiers and times, and what a mask names of it.
+pub(super) fn shown(record: &EndDevice, paths: &[String]) -> EndDevice {
+    let full = dynamic(DEVICE, record);
+    let mut shown = DynamicMessage::new(full.descriptor());
+    copy(&full, &mut shown, paths);
+    EndDevice { ids: record.ids.clone(), created_at: record.created_at, updated_at: record.updated_at, ..typed(&shown) }
+}
+
+fn field_value(namespace: &'static str, field: &str) -> Failure {
+    let format = "invalid value of field `{field}`";
+    Failure::new(Code::InvalidArgument, namespace, "field_value", format).with("field", field)
+}
+
+impl Server {
+    fn on_get(self) -> &'static Allowed {
+        match self {
+            Self::Network | Self::Identity => &NETWORK,
+            Self::Application => &APPLICATION_GET,
+            Self::Join => &JOIN,
+        }
+    }
+
+    fn on_set(self) -> &'static Allowed {
+        if self == Self::Application { &APPLICATION_SET } else { self.on_get() }
+    }
+
+    fn missing(self, uid: &str, dev_id: &str, is_get: bool) -> Failure {
+        let named = |namespace| Failure::new(Code::NotFound, namespace, "device_not_found", "device not found");
+        match self {
+            Self::Join => named("pkg/joinserver"),
+            _ if is_get => Failure::new(Code::NotFound, "pkg/redis", "not_found", "entity not found"),
+            Self::Application => {
+                let format = "device `{device_uid}` not found";
+                Failure::new(Code::NotFound, "pkg/applicationserver", "device_not_found", format)
+                    .with("device_uid", format!("{uid}.{dev_id}"))
+            }
+            Self::Network | Self::Identity => named("pkg/networkserver"),
+        }
+    }
+
+    /// What only this server looks at before it sets a record.
+    fn check(self, registry: &Registry, device: &EndDevice, paths: &[String]) -> Result<(), Failure> {
+        let ids = device.ids.clone().unwrap_or_default();
+        let other =
+            registry.with_euis(self, &ids.dev_eui, &ids.join_eui).filter(|(_, dev_id)| *dev_id != ids.device_id);
+        let sets = |path: &str| paths.iter().any(|given| given == path);
+        match (self, other) {
+            (Self::Network, Some(other)) => Err(euis_taken("pkg/internal/registry", &ids, other)),
+            (Self::Join, Some(_)) => Err(field_value("pkg/joinserver", "root_keys.app_key.key")),
+            (Self::Network, None) => {
+                let plan = device.frequency_plan_id.as_str();
+                if sets("frequency_plan_id") && !plan.is_empty() && !BANDS.iter().any(|band| plan.starts_with(band)) {
+                    let format = "frequency plan `{id}` not found";
+                    let failure = Failure::new(Code::NotFound, "pkg/frequencyplans", "not_found", format);
+                    return Err(failure.with("id", plan));
+                }
+                let is_1_1 = device.lorawan_version == i32::from(MacVersion::MacV11);
+                if sets("lorawan_version") && is_1_1 && ids.dev_eui.is_empty() {
+                    return Err(field_value("pkg/networkserver", "ids.dev_eui"));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Servers {
+    fn get_device(&self, server: Server, request: &GetEndDeviceRequest) -> Result<EndDevice, Failure> {
+        let paths = paths(request.field_mask.as_ref());
+        server.on_get().check(DEVICE, paths)?;
+        let subject = of_device(request.end_device_ids.as_ref());
+        let (app_id, dev_id) = (subject.app_id, subject.dev_id.unwrap_or_default());
+        let mut registry = self.0.registry();
+        let uid = registry.uid(&app_id);
+        let device = registry.device(&app_id, &dev_id).ok();
+        let known = device.and_then(|device| Some((device.session.clone(), device.records.of(server)?.clone())));
+        let (session, mut record) = known.ok_or_else(|| server.missing(&uid, &dev_id, true))?;
+        if let (Some(session), Some(kept)) = (&session, &mut record.session) {
+            // Counters move with every frame.
+            match server {
+                Server::Network => {
+                    kept.last_f_cnt_up = session.uplinks.saturating_sub(1);
+                    kept.last_n_f_cnt_down = session.downlinks.saturating_sub(1);
+                }
+                _ => kept.last_a_f_cnt_down = session.downlinks.saturating_sub(1),
+            }
+        }
+        let mut shown = shown(&record, paths);
+        if let (Some(ids), Some(session), Server::Network | Server::Join) = (&mut shown.ids, session, server) {
+            ids.dev_addr = session.dev_addr.to_vec();
+        }
+        Ok(shown)
+    }
+
+    fn set_device(&self, server: Server, request: SetEndDeviceRequest) -> Result<EndDevice, Failure> {
+        let paths = paths(request.field_mask.as_ref());
+        server.on_set().check(DEVICE, paths)?;
+        let given = request.end_device.unwrap_or_default();
+        check_ids(given.ids.as_ref(), "SetEndDeviceRequest")?;
+        let ids = given.ids.clone().unwrap_or_default();
+        let mut registry = self.0.registry();
+        server.check(&registry, &given, paths)?;
+        let no_application = || server.missing("", "", true);
+        let device = registry.device_of(&ids).ok_or_else(no_application)?;
+        let slot = device.records.slot(server);
+        let known = slot.take().unwrap_or_else(|| EndDevice {
+            ids: Some(EndDeviceIdentifiers { dev_addr: Vec::new(), ..ids.clone() }),
+            created_at: Some(now()),
+            ..EndDevice::default()
+        });
+        let mut changed = dynamic(DEVICE, &known);
+        copy(&dynamic(DEVICE, &given), &mut changed, paths.iter().filter(|path| !path.starts_with("ids")));
+        let record = EndDevice { updated_at: Some(now()), ..typed(&changed) };
+        let record = slot.insert(record);
+        let shown = shown(record, paths);
+        let begun = record.session.as_ref().filter(|_| server == Server::Network);
+        let begun = begun.filter(|_| paths.iter().any(|path| path.starts_with("session")));
+        if let Some((session, dev_addr)) = begun.and_then(|it| Some((it, <[u8; 4]>::try_from(&it.dev_addr[..]).ok()?)))
+        {
+            let key_id = session.keys.as_ref().map(|keys| keys.session_key_id.clone()).unwrap_or_default();
+            device.session = Some(Session::new(key_id, dev_addr));
+        }
+        Ok(shown)
+    }
+
+    pub(super) fn delete_device(&self, server: Server, ids: &EndDeviceIdentifiers) -> Result<(), Failure> {
+        let subject = of_device(Some(ids));
+        let (app_id, dev_id) = (subject.app_id, ids.device_id.as_str());
+        let mut registry = self.0.registry();
+        let uid = registry.uid(&app_id);
+        let device = registry.device(&app_id, dev_id).ok();
+        let device = device.filter(|device| device.records.of(server).is_some());
+        let device = device.ok_or_else(|| server.missing(&uid, dev_id, false))?;
+        *device.records.slot(server) = None;
+        match server {
+            Server::Network => device.session = None,
+            Server::Application => device.waiting.clear(),
+            Server::Identity | Server::Join => {}
+        }
+        if device.records.is_empty() {
+            // It is there.
+            let _removed = registry.remove(&app_id, dev_id);
+        }
+        Ok(())
+    }
+}
+
+/// The three services are one, but for the server.
+macro_rules! device_registry {
+    ($service:ident, $server:expr) => {
+        #[tonic::async_trait]
+        impl $service for Servers {
+            async fn get(&self, request: Request<GetEndDeviceRequest>) -> Result<Response<EndDevice>, Status> {
+                let method = concat!("/ttn.lorawan.v3.", stringify!($service), "/Get");
+                let subject = |request: &GetEndDeviceRequest| of_device(request.end_device_ids.as_ref());
+                let rights = |request: &GetEndDeviceRequest| {
+                    needed(DEVICES_READ, DEVICES_READ_KEYS, request.field_mask.as_ref())
+                };
+                self.0.answer(request, method, subject, rights, |request| self.get_device($server, &request)).await
+            }
+
+            async fn set(&self, request: Request<SetEndDeviceRequest>) -> Result<Response<EndDevice>, Status> {
+                let method = concat!("/ttn.lorawan.v3.", stringify!($service), "/Set");
+                let subject = |request: &SetEndDeviceRequest| {
+                    of_device(request.end_device.as_ref().and_then(|device| device.ids.as_ref()))
+                };
+                let rights = |request: &SetEndDeviceRequest| {
+                    needed(DEVICES_WRITE, DEVICES_WRITE_KEYS, request.field_mask.as_ref())
+                };
+                self.0.answer(request, method, subject, rights, |request| self.set_device($server, request)).await
+            }
+
+            async fn delete(&self, request: Request<EndDeviceIdentifiers>) -> Result<Response<()>, Status> {
+                let method = concat!("/ttn.lorawan.v3.", stringify!($service), "/Delete");
+                let subject = |ids: &EndDeviceIdentifiers| of_device(Some(ids));
+                let rights = |_: &EndDeviceIdentifiers| vec![DEVICES_WRITE];
+                self.0.answer(request, method, subject, rights, |ids| self.delete_device($server, &ids)).await
+            }
+        }
+    };
+}
+
+device_registry!(NsEndDeviceRegistry, Server::Network);
+device_registry!(AsEndDeviceRegistry, Server::Application);
+device_registry!(JsEndDeviceRegistry, Server::Join);

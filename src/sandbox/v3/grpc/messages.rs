@@ -1,0 +1,149 @@
+//! Downlinks and dry runs at the Application Server, and addresses from the Network Server.
+
+use jiff::Timestamp;
+use prost_types::value::Kind;
+use tonic::{Request, Response, Status};
+
+use super::{Servers, of_application, of_device};
+use crate::rpc::proto::v3::app_as_server::AppAs;
+use crate::rpc::proto::v3::application_downlink::ConfirmedRetry;
+use crate::rpc::proto::v3::ns_server::Ns;
+use crate::rpc::proto::v3::{
+    ApplicationDownlink, ApplicationDownlinks, ApplicationUp, DecodeUplinkRequest, DecodeUplinkResponse,
+    DownlinkQueueRequest, EncodeDownlinkRequest, EncodeDownlinkResponse, EndDeviceIdentifiers, GenerateDevAddrResponse,
+};
+use crate::sandbox::v3::downlink::{ClassBC, Downlink};
+use crate::sandbox::v3::right::{TRAFFIC_DOWN_WRITE, TRAFFIC_READ};
+
+/// A free value as JSON; all numbers are doubles.
+fn json(value: prost_types::Value) -> serde_json::Value {
+    match value.kind {
+        None | Some(Kind::NullValue(_)) => serde_json::Value::Null,
+        Some(Kind::BoolValue(flag)) => flag.into(),
+        Some(Kind::NumberValue(number)) => number.into(),
+        Some(Kind::StringValue(text)) => text.into(),
+        Some(Kind::ListValue(list)) => list.values.into_iter().map(json).collect(),
+        Some(Kind::StructValue(object)) => object_of(object),
+    }
+}
+
+fn object_of(object: prost_types::Struct) -> serde_json::Value {
+    object.fields.into_iter().map(|(name, value)| (name, json(value))).collect()
+}
+
+fn read(sent: ApplicationDownlink) -> Downlink {
+    let retry = sent.confirmed_retry.unwrap_or_default();
+    let class_b_c = sent.class_b_c.map(|options| {
+        let time = options.absolute_time.unwrap_or_default();
+        let time = options.absolute_time.and_then(|_| Timestamp::new(time.seconds, time.nanos).ok());
+        ClassBC::new(
+            options.gateways.into_iter().map(|antenna| {
+                let ids = antenna.gateway_ids.unwrap_or_default();
+                (ids.gateway_id, ids.eui, antenna.antenna_index, antenna.group_index)
+            }),
+            time,
+        )
+    });
+    Downlink {
+        session_key_id: sent.session_key_id,
+        f_port: sent.f_port,
+        f_cnt: sent.f_cnt,
+        frm_payload: sent.frm_payload,
+        decoded_payload: sent.decoded_payload.map(object_of),
+        confirmed: sent.confirmed,
+        class_b_c,
+        priority: u8::try_from(sent.priority).ok().filter(|priority| *priority <= 6).unwrap_or(0),
+        correlation_ids: sent.correlation_ids,
+        attempt: retry.attempt,
+        max_attempts: retry.max_attempts,
+    }
+}
+
+impl Servers {
+    async fn queue(
+        &self,
+        request: Request<DownlinkQueueRequest>,
+        method: &'static str,
+        replaces: bool,
+    ) -> Result<Response<()>, Status> {
+        let subject = |request: &DownlinkQueueRequest| of_device(request.end_device_ids.as_ref());
+        let work = |request: DownlinkQueueRequest| {
+            let subject = of_device(request.end_device_ids.as_ref());
+            let call = self.0.new_id(&format!("rpc:{method}"));
+            let downlinks = request.downlinks.into_iter().map(read).collect();
+            let dev_id = subject.dev_id.unwrap_or_default();
+            self.0.take_downlinks(&subject.app_id, &dev_id, replaces, downlinks, Some(&call))
+        };
+        self.0.answer(request, method, subject, |_| vec![TRAFFIC_DOWN_WRITE], work).await
+    }
+}
+
+fn not_here(what: &str) -> Status {
+    Status::unimplemented(format!("the sandbox has no {what}"))
+}
+
+#[tonic::async_trait]
+impl AppAs for Servers {
+    async fn downlink_queue_push(&self, request: Request<DownlinkQueueRequest>) -> Result<Response<()>, Status> {
+        self.queue(request, "/ttn.lorawan.v3.AppAs/DownlinkQueuePush", false).await
+    }
+
+    async fn downlink_queue_replace(&self, request: Request<DownlinkQueueRequest>) -> Result<Response<()>, Status> {
+        self.queue(request, "/ttn.lorawan.v3.AppAs/DownlinkQueueReplace", true).await
+    }
+
+    async fn downlink_queue_list(
+        &self,
+        request: Request<EndDeviceIdentifiers>,
+    ) -> Result<Response<ApplicationDownlinks>, Status> {
+        let work = |ids: EndDeviceIdentifiers| {
+            let mut registry = self.0.registry();
+            let device = registry.device(&of_device(Some(&ids)).app_id, &ids.device_id);
+            let session = device.as_ref().ok().and_then(|device| device.session.clone());
+            let Some((session, device)) = session.zip(device.ok()) else { return Ok(ApplicationDownlinks::default()) };
+            let downlinks = (session.downlinks..).zip(&device.waiting).map(|(f_cnt, waiting)| ApplicationDownlink {
+                session_key_id: session.key_id.clone(),
+                f_port: waiting.f_port,
+                f_cnt,
+                frm_payload: waiting.frm_payload.clone(),
+                confirmed: waiting.confirmed,
+                priority: waiting.priority.into(),
+                correlation_ids: waiting.correlation_ids.clone(),
+                confirmed_retry: (waiting.attempt > 0 || waiting.max_attempts.is_some())
+                    .then_some(ConfirmedRetry { attempt: waiting.attempt, max_attempts: waiting.max_attempts }),
+                ..ApplicationDownlink::default()
+            });
+            Ok(ApplicationDownlinks { downlinks: downlinks.collect() })
+        };
+        let subject = |ids: &EndDeviceIdentifiers| of_device(Some(ids));
+        let method = "/ttn.lorawan.v3.AppAs/DownlinkQueueList";
+        self.0.answer(request, method, subject, |_| vec![TRAFFIC_READ], work).await
+    }
+
+    async fn simulate_uplink(&self, _request: Request<ApplicationUp>) -> Result<Response<()>, Status> {
+        Err(not_here("uplinks simulated by a call"))
+    }
+
+    async fn encode_downlink(
+        &self,
+        _request: Request<EncodeDownlinkRequest>,
+    ) -> Result<Response<EncodeDownlinkResponse>, Status> {
+        Err(not_here("formatters"))
+    }
+
+    async fn decode_uplink(
+        &self,
+        _request: Request<DecodeUplinkRequest>,
+    ) -> Result<Response<DecodeUplinkResponse>, Status> {
+        Err(not_here("formatters"))
+    }
+}
+
+#[tonic::async_trait]
+impl Ns for Servers {
+    async fn generate_dev_addr(&self, request: Request<()>) -> Result<Response<GenerateDevAddrResponse>, Status> {
+        let work = |()| Ok(GenerateDevAddrResponse { dev_addr: self.0.registry().new_address().to_vec() });
+        let method = "/ttn.lorawan.v3.Ns/GenerateDevAddr";
+        self.0.answer(request, method, |()| of_application(None), |()| Vec::new(), work).await
+    }
+}

@@ -1,0 +1,76 @@
+//! The four servers' calls over gRPC (V3 3.3), on the store that MQTT uses, too.
+
+mod access;
+mod application;
+mod device;
+mod identity;
+mod mask;
+mod messages;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tonic::service::Routes;
+
+use self::access::Subject;
+use super::stack::Stack;
+use crate::rpc::proto::v3::app_as_server::AppAsServer;
+use crate::rpc::proto::v3::application_access_server::ApplicationAccessServer;
+use crate::rpc::proto::v3::application_registry_server::ApplicationRegistryServer;
+use crate::rpc::proto::v3::as_end_device_registry_server::AsEndDeviceRegistryServer;
+use crate::rpc::proto::v3::as_server::AsServer;
+use crate::rpc::proto::v3::end_device_registry_server::EndDeviceRegistryServer;
+use crate::rpc::proto::v3::js_end_device_registry_server::JsEndDeviceRegistryServer;
+use crate::rpc::proto::v3::ns_end_device_registry_server::NsEndDeviceRegistryServer;
+use crate::rpc::proto::v3::ns_server::NsServer;
+use crate::rpc::proto::v3::{ApplicationIdentifiers, EndDeviceIdentifiers};
+use crate::sandbox::http2;
+use crate::sandbox::listener::{Service, Socket};
+
+/// The services of all servers.
+#[derive(Clone, Debug)]
+struct Servers(Arc<Stack>);
+
+/// Methods of gRPC, for a listener.
+pub(super) struct GrpcService {
+    routes: Routes,
+    stack: Arc<Stack>,
+}
+
+impl GrpcService {
+    pub(super) fn new(stack: Arc<Stack>) -> Arc<Self> {
+        let servers = Servers(stack.clone());
+        let routes = Routes::new(ApplicationRegistryServer::new(servers.clone()))
+            .add_service(ApplicationAccessServer::new(servers.clone()))
+            .add_service(EndDeviceRegistryServer::new(servers.clone()))
+            .add_service(NsEndDeviceRegistryServer::new(servers.clone()))
+            .add_service(AsEndDeviceRegistryServer::new(servers.clone()))
+            .add_service(JsEndDeviceRegistryServer::new(servers.clone()))
+            .add_service(NsServer::new(servers.clone()))
+            .add_service(AsServer::new(servers.clone()))
+            .add_service(AppAsServer::new(servers).max_decoding_message_size(16 << 20));
+        Arc::new(Self { routes: routes.prepare(), stack })
+    }
+}
+
+impl Service for GrpcService {
+    fn refuses_connections(&self) -> bool {
+        self.stack.faults.refuses_connections()
+    }
+
+    async fn serve<S>(self: Arc<Self>, stream: S, _shown: Option<Vec<u8>>, stop: watch::Receiver<bool>)
+    where
+        S: Socket,
+    {
+        http2::serve(stream, self.routes.clone(), stop).await;
+    }
+}
+
+fn of_application(ids: Option<&ApplicationIdentifiers>) -> Subject {
+    Subject { app_id: ids.map(|ids| ids.application_id.clone()).unwrap_or_default(), dev_id: None }
+}
+
+fn of_device(ids: Option<&EndDeviceIdentifiers>) -> Subject {
+    let subject = of_application(ids.and_then(|ids| ids.application_ids.as_ref()));
+    Subject { dev_id: ids.map(|ids| ids.device_id.clone()), ..subject }
+}
