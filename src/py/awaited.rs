@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
 use super::interpreter::Interpreter;
+use super::leaving;
 use super::prepared::{Prepared, Step};
 use crate::pool::Work;
 use crate::sync::Mutex;
@@ -43,8 +44,11 @@ pub(super) fn future<T: for<'py> IntoPyObject<'py> + 'static>(
     py: Python<'_>,
     prepared: Prepared<T>,
 ) -> PyResult<Bound<'_, PyAny>> {
-    let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
-    let future = event_loop.call_method0("create_future")?;
+    let (event_loop, future) = leaving::within(py, || {
+        let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
+        let future = event_loop.call_method0("create_future")?;
+        PyResult::Ok((event_loop, future))
+    })?;
     let awaited = Arc::new(Awaited {
         future: Mutex::new(Some(future.clone().unbind())),
         event_loop: event_loop.unbind(),
@@ -78,11 +82,11 @@ impl Awaited {
         if future.call_method0("done")?.extract()? {
             return Ok(());
         }
-        match outcome {
-            Ok(value) => future.call_method1("set_result", (value,))?,
-            Err(error) => future.call_method1("set_exception", (presentable(py, error),))?,
-        };
-        Ok(())
+        leaving::within(py, || match outcome {
+            Ok(value) => future.call_method1("set_result", (value,)),
+            Err(error) => future.call_method1("set_exception", (presentable(py, error),)),
+        })
+        .map(drop)
     }
 
     fn begin<T: for<'py> IntoPyObject<'py> + 'static>(self: &Arc<Self>, step: Step<T>) {

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyList, PyMemoryView, PyString, PyTuple};
 
 use super::arguments::wrong_type;
+use super::leaving;
 use crate::endpoint::Trust;
 use crate::session::{Overflow, QoS};
 
@@ -15,7 +16,7 @@ use crate::session::{Overflow, QoS};
 pub(super) fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     let number = if value.is_instance_of::<PyBool>() {
         Err(wrong_type(name, "seconds as a number or a timedelta", value))
-    } else if let Ok(total) = value.call_method0("total_seconds") {
+    } else if let Ok(total) = leaving::within(value.py(), || value.call_method0("total_seconds")) {
         total.extract::<f64>()
     } else {
         value.extract::<f64>().map_err(|_| wrong_type(name, "seconds as a number or a timedelta", value))

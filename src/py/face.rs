@@ -57,7 +57,8 @@ pub(super) fn maker() -> Option<Py<PyAny>> {
     Python::attach(|py| {
         let asked = give.as_ref().map(|give| give.clone_ref(py));
         drop(give);
-        asked?.call0(py).map_err(|error| error.write_unraisable(py, None)).ok()
+        let asked = asked?;
+        leaving::within(py, || asked.call0(py)).map_err(|error| error.write_unraisable(py, None)).ok()
     })
 }
 

@@ -4,6 +4,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::leaving;
 use super::lorawan::PyUplinkMessage;
 
 /// How the text is spaced.
@@ -25,8 +26,7 @@ pub(super) fn dumps(what: &str, value: &Bound<'_, PyAny>, spacing: Spacing) -> P
         options.set_item("separators", (",", ":"))?;
         options.set_item("sort_keys", true)?;
     }
-    py.import("json")?
-        .call_method("dumps", (value,), Some(&options))
+    leaving::within(py, || py.import("json")?.call_method("dumps", (value,), Some(&options)))
         .and_then(|text| text.extract())
         .map_err(|error| named(py, what, error))
 }

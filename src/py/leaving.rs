@@ -5,6 +5,7 @@
 //! once [`close`] has been called, waits end in one that ends with the process, on every thread but the one that exits. The
 //! same holds for Python code that Rust calls: it takes the lock again and again.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
@@ -28,20 +29,52 @@ static BETWEEN: AtomicUsize = AtomicUsize::new(0);
 /// The thread that exits.
 static EXITING: Forked<Option<ThreadId>> = Forked::new(None, None);
 
+thread_local! {
+    /// Whether this thread runs Python code from Rust, and is counted for it. That code may call Rust again.
+    static WITHIN: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Do something without the interpreter lock.
+#[expect(clippy::disallowed_methods, reason = "this is what stands for it everywhere else")]
 pub(super) fn detach<T: Send>(py: Python<'_>, wait: impl FnOnce() -> T + Send) -> T {
+    // Who waits is not in between, whatever has called it.
+    let within = WITHIN.replace(false);
+    if within {
+        count_out();
+    }
     let (outcome, counted) = py.detach(|| {
         let outcome = wait();
         (outcome, Counted::new(stay))
     });
-    drop(counted);
+    if within {
+        WITHIN.set(true);
+        // Counted for the code that it returns to.
+        std::mem::forget(counted);
+    }
     outcome
 }
 
-/// Run Python code from Rust.
+/// Run Python code from Rust: what a program has written, or a module of Python.
 pub(super) fn within<T>(py: Python<'_>, run: impl FnOnce() -> T) -> T {
+    struct Until;
+    impl Drop for Until {
+        fn drop(&mut self) {
+            WITHIN.set(false);
+        }
+    }
+    if WITHIN.get() {
+        return run();
+    }
+    #[expect(clippy::disallowed_methods, reason = "it never comes back, or while the interpreter stays")]
     let _counted = Counted::new(|| py.detach(stay));
+    WITHIN.set(true);
+    let _until = Until;
     run()
+}
+
+fn count_out() {
+    // A forked child begins anew, in the middle of whatever it was forked in.
+    let _none_left = BETWEEN.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |count| count.checked_sub(1));
 }
 
 /// A thread that must not meet the interpreter's end.
@@ -53,7 +86,7 @@ impl Counted {
         let counted = Self(());
         BETWEEN.fetch_add(1, Ordering::SeqCst);
         if CLOSED.load(Ordering::SeqCst) && *EXITING.lock() != Some(std::thread::current().id()) {
-            BETWEEN.fetch_sub(1, Ordering::SeqCst);
+            count_out();
             stay();
             BETWEEN.fetch_add(1, Ordering::SeqCst);
         }
@@ -63,7 +96,7 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        BETWEEN.fetch_sub(1, Ordering::SeqCst);
+        count_out();
     }
 }
 
@@ -90,6 +123,7 @@ fn is_there() -> bool {
 }
 
 /// From now on no thread but this one comes back or runs Python code from Rust. Those that are about to do so end it first.
+#[expect(clippy::disallowed_methods, reason = "the thread that exits comes back")]
 pub(super) fn close(py: Python<'_>) {
     *EXITING.lock() = Some(std::thread::current().id());
     CLOSED.store(true, Ordering::SeqCst);

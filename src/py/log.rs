@@ -15,7 +15,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 pub(super) use self::kept::logged;
 use super::forked::Forked;
 use super::interpreter::Interpreter;
-use super::runtime;
+use super::{leaving, runtime};
 use crate::pool::Work;
 
 /// Records that may wait. When full, new ones are dropped and counted.
@@ -150,10 +150,10 @@ pub(super) fn prepare(py: Python<'_>) -> PyResult<()> {
 }
 
 fn forward(py: Python<'_>, record: &Entry) {
-    let outcome = py
-        .import("logging")
-        .and_then(|logging| logging.call_method1("getLogger", (&record.logger,)))
-        .and_then(|logger| logger.call_method1("log", (record.level, "%s", &record.text)));
+    let outcome = leaving::within(py, || {
+        let logger = py.import("logging")?.call_method1("getLogger", (&record.logger,))?;
+        logger.call_method1("log", (record.level, "%s", &record.text))
+    });
     if let Err(error) = outcome {
         // Logging itself is broken: the interpreter's last resort takes it.
         error.write_unraisable(py, None);
@@ -162,8 +162,8 @@ fn forward(py: Python<'_>, record: &Entry) {
 
 /// Log an exception of a user's callback, with its traceback.
 pub(super) fn exception(py: Python<'_>, text: &str, error: &PyErr) {
-    let outcome = py.import("logging").and_then(|logging| {
-        let logger = logging.call_method1("getLogger", ("thingslink.ttn",))?;
+    let outcome = leaving::within(py, || {
+        let logger = py.import("logging")?.call_method1("getLogger", ("thingslink.ttn",))?;
         let options = pyo3::types::PyDict::new(py);
         options.set_item("exc_info", (error.get_type(py), error.value(py), error.traceback(py)))?;
         logger.call_method("error", (text,), Some(&options))

@@ -112,8 +112,10 @@ pub(super) fn parted<T>(py: Python<'_>, outcome: PyResult<T>, otherwise: T) -> P
 
 /// Whether the main thread has ended: then handlers of `atexit` run.
 fn main_has_ended(py: Python<'_>) -> bool {
-    let main = py.import("threading").and_then(|threading| threading.call_method0("main_thread"));
-    let alive = main.and_then(|main| main.call_method0("is_alive")).and_then(|alive| alive.extract());
+    let alive = leaving::within(py, || {
+        let main = py.import("threading")?.call_method0("main_thread")?;
+        main.call_method0("is_alive")?.extract()
+    });
     !alive.unwrap_or(true)
 }
 

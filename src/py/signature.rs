@@ -4,6 +4,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::leaving;
+
 /// Flags of a code object.
 const VARIABLE: u32 = 0x04;
 const KEYWORDS: u32 = 0x08;
@@ -92,10 +94,10 @@ fn in_words(forms: &[Form<'_>]) -> String {
 impl Signature {
     /// Read it; `None` for builtins that tell nothing.
     pub(super) fn of(callable: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
-        match plain_function(callable)? {
+        leaving::within(callable.py(), || match plain_function(callable)? {
             Some(signature) => Ok(Some(signature)),
             None => Self::read(callable, true),
-        }
+        })
     }
 
     fn read(callable: &Bound<'_, PyAny>, of_what_is_wrapped: bool) -> PyResult<Option<Self>> {

@@ -13,6 +13,7 @@ use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 use crate::dialect::json::{Document, Kind, Value};
 use crate::dialect::lorawan::{Network, timestamp};
 use crate::py::error::decode_error;
+use crate::py::leaving;
 use crate::py::value::{Objects, fields, string, to_dict, to_hashable, to_py};
 use crate::session::Receipt;
 use crate::sync::Mutex;
@@ -399,7 +400,8 @@ impl PyUplinkMessage {
 fn from_python(py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<PyUplinkMessage> {
     let options = PyDict::new(py);
     options.set_item("default", py.get_type::<PyUplinkMessage>().getattr("_json_default")?)?;
-    let text: String = py.import("json")?.call_method("dumps", (object,), Some(&options))?.extract()?;
+    let text = leaving::within(py, || py.import("json")?.call_method("dumps", (object,), Some(&options)))?;
+    let text: String = text.extract()?;
     let document = Document::parse(text.as_bytes()).map_err(|error| decode_error(py, error.to_string()))?;
     Ok(PyUplinkMessage::new(Arc::new(document), 0))
 }

@@ -18,6 +18,7 @@ use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{exact_bytes, frame_bytes};
 use crate::py::error::OrRaise as _;
+use crate::py::leaving;
 use crate::py::prepared::Prepared;
 use crate::py::proto::{Place, wrap};
 
@@ -147,7 +148,7 @@ impl PyApplicationClient {
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let dev_id = device_id(py, dev_id)?;
-        let random = || py.import("os")?.call_method1("urandom", (16,))?.extract::<Vec<u8>>();
+        let random = || leaving::within(py, || py.import("os")?.call_method1("urandom", (16,)))?.extract::<Vec<u8>>();
         let key = |name: &str, given: Option<Bound<'py, PyAny>>| {
             given.map_or_else(random, |given| exact_bytes(name, &given, 16))
         };

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyString};
 use crate::py::arguments::wrong_type;
 use crate::py::convert::exact_bytes;
 use crate::py::error::OrRaise as _;
+use crate::py::leaving;
 use crate::py::proto::{PyMessage, set_from_py};
 use crate::rpc::message::{descriptor, merge as merge_message};
 
@@ -41,10 +42,9 @@ pub(super) fn merge(device: &mut DynamicMessage, given: &Bound<'_, PyAny>) -> Py
         return merge_message(device, &other.encode_to_vec()).or_raise(given.py());
     }
     let mut seen = BTreeSet::new();
-    for (key, value) in items("device", given)? {
-        merge_item(device, &key, &value, &mut seen)?;
-    }
-    Ok(())
+    leaving::within(given.py(), || {
+        items("device", given)?.iter().try_for_each(|(key, value)| merge_item(device, key, value, &mut seen))
+    })
 }
 
 /// Key and value of each item of a mapping.
@@ -195,10 +195,8 @@ fn unknown(py: Python<'_>, key: &str) -> PyErr {
         })
         .map(char::from)
         .collect();
-    let nearest = py
-        .import("difflib")
-        .and_then(|difflib| difflib.call_method1("get_close_matches", (snake, names.clone(), 1, 0.5)))
-        .and_then(|matches| matches.extract::<Vec<String>>());
+    let near = || py.import("difflib")?.call_method1("get_close_matches", (snake, names.clone(), 1, 0.5));
+    let nearest = leaving::within(py, near).and_then(|matches| matches.extract::<Vec<String>>());
     match nearest {
         Ok(nearest) => {
             let hint = nearest.first().map_or_else(

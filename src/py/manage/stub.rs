@@ -181,7 +181,7 @@ pub(super) fn message_of(value: &Bound<'_, PyAny>, expected: &MessageDescriptor)
         if place.descriptor() == *expected {
             return Ok(place.copy());
         }
-    } else if let Ok(bytes) = value.call_method0("SerializeToString") {
+    } else if let Ok(bytes) = leaving::within(value.py(), || value.call_method0("SerializeToString")) {
         return decode(expected, bytes.extract::<Vec<u8>>()?.into()).or_raise(value.py());
     }
     Err(wrong_type("request", expected.full_name(), value))
@@ -247,7 +247,7 @@ pub(super) fn invoke(
         timeout => timeout.into_pyobject(py)?,
     };
     let arguments = PyTuple::new(py, [request, timeout, PyList::new(py, metadata)?.into_any()])?;
-    let answer = client.call_method1(method.name(), arguments)?;
+    let answer = leaving::within(py, || client.call_method1(method.name(), arguments))?;
     Ok(Prepared::Ready(Answer::Other(answer.unbind())))
 }
 

@@ -14,6 +14,7 @@ use super::place::Place;
 use super::value::{field_to_py, fill, scalar_from_py, scalar_to_py};
 use crate::py::convert::hex_bytes;
 use crate::py::error::OrRaise as _;
+use crate::py::leaving;
 use crate::rpc::message::{decode, descriptor, merge, same};
 use crate::rpc::to_text;
 
@@ -90,7 +91,7 @@ fn encoded(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     if data.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err("a bytes-like object is required, not 'str'"));
     }
-    let bytes = data.py().get_type::<PyBytes>().call1((data,))?;
+    let bytes = leaving::within(data.py(), || data.py().get_type::<PyBytes>().call1((data,)))?;
     Ok(Bytes::copy_from_slice(bytes.cast::<PyBytes>()?.as_bytes()))
 }
 

@@ -12,6 +12,7 @@ use super::classes::wrap;
 use super::message::PyMessage;
 use super::place::{Place, message_type};
 use super::value::{fill, scalar_from_py, scalar_to_py};
+use crate::py::leaving;
 
 /// A sequence of messages or values.
 #[pyclass(frozen, sequence, name = "RepeatedContainer", module = "thingslink._native")]
@@ -264,16 +265,19 @@ impl PyRepeated {
     #[pyo3(signature = (*, key=None, reverse=false))]
     fn sort(&self, py: Python<'_>, key: Option<Bound<'_, PyAny>>, reverse: bool) -> PyResult<()> {
         let elements = self.list(py)?;
-        let keys = match key {
-            Some(key) => elements.iter().map(|element| key.call1((element,))).collect::<PyResult<Vec<_>>>()?,
-            None => elements.iter().collect(),
-        };
-        let order = PyList::new(py, 0..keys.len())?;
-        let options = PyDict::new(py);
-        options.set_item("key", PyList::new(py, keys)?.getattr("__getitem__")?)?;
-        options.set_item("reverse", reverse)?;
-        order.call_method("sort", (), Some(&options))?;
-        self.arrange(&order.extract::<Vec<usize>>()?);
+        let order = leaving::within(py, || {
+            let keys = match key {
+                Some(key) => elements.iter().map(|element| key.call1((element,))).collect::<PyResult<Vec<_>>>()?,
+                None => elements.iter().collect(),
+            };
+            let order = PyList::new(py, 0..keys.len())?;
+            let options = PyDict::new(py);
+            options.set_item("key", PyList::new(py, keys)?.getattr("__getitem__")?)?;
+            options.set_item("reverse", reverse)?;
+            order.call_method("sort", (), Some(&options))?;
+            order.extract::<Vec<usize>>()
+        })?;
+        self.arrange(&order);
         Ok(())
     }
 

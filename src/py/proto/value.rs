@@ -11,6 +11,7 @@ use super::map::PyMap;
 use super::message::PyMessage;
 use super::place::{Place, message_type};
 use super::repeated::PyRepeated;
+use crate::py::leaving;
 
 /// Whether values of this field are never shown in an error.
 pub(in crate::py) fn is_secret(name: &str) -> bool {
@@ -137,6 +138,10 @@ pub(in crate::py) fn set_from_py(
     field: &FieldDescriptor,
     value: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
+    leaving::within(value.py(), || set_any(message, field, value))
+}
+
+fn set_any(message: &mut DynamicMessage, field: &FieldDescriptor, value: &Bound<'_, PyAny>) -> PyResult<()> {
     if field.is_map() {
         let entry = entry_value(field);
         let items = value.call_method0("items").map_err(|_| unfit(field, value, "a mapping"))?;

@@ -7,6 +7,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyT
 use super::substitute::{Substitute, substitute};
 use crate::dialect::thingsboard::{write_float, write_text};
 pub(super) use crate::py::json::named;
+use crate::py::leaving;
 
 /// Levels of containers, after which a value is taken to hold itself.
 const MAX_DEPTH: usize = 254;
@@ -19,7 +20,7 @@ pub(super) fn write(value: &Bound<'_, PyAny>, out: &mut String) -> PyResult<usiz
 /// A whole text.
 pub(super) fn to_json(value: &Bound<'_, PyAny>) -> PyResult<String> {
     let mut text = String::new();
-    write(value, &mut text)?;
+    leaving::within(value.py(), || write(value, &mut text))?;
     Ok(text)
 }
 
@@ -173,5 +174,5 @@ pub(in crate::py) fn to_json_bytes<'py>(value: &Bound<'py, PyAny>) -> PyResult<B
 
 /// Text that holds JSON, as a Python value.
 pub(super) fn parse<'py>(py: Python<'py>, text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    py.import("json")?.call_method1("loads", (text,))
+    leaving::within(py, || py.import("json")?.call_method1("loads", (text,)))
 }

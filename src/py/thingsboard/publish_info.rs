@@ -342,7 +342,8 @@ impl PyPublishInfo {
                 let options = PyDict::new(py);
                 options.set_item("timeout", given.map_or(1.0, |given| given.as_secs_f64()))?;
                 for info in infos(info.bind(py))? {
-                    if let Err(error) = info.call_method("wait_for_publish", (), Some(&options)) {
+                    if let Err(error) = leaving::within(py, || info.call_method("wait_for_publish", (), Some(&options)))
+                    {
                         logger::log(py, "error", &format!("Error while waiting for publish: {}", error.value(py)));
                     }
                 }
@@ -362,7 +363,7 @@ impl PyPublishInfo {
             }
             Source::Given(info) => {
                 for info in infos(info.bind(py))? {
-                    if !info.call_method0("is_published")?.is_truthy()? {
+                    if !leaving::within(py, || info.call_method0("is_published"))?.is_truthy()? {
                         return Ok(false);
                     }
                 }

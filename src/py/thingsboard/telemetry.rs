@@ -12,6 +12,7 @@ use super::logger;
 use super::timestamp::write_ts;
 use crate::dialect::thingsboard::{Chunk, Entry, Field, Part, PublishCode, Scale, Stamp, split};
 use crate::py::arguments::wrong_type;
+use crate::py::leaving;
 
 /// How large messages may be.
 #[derive(Clone, Copy, Debug)]
@@ -208,7 +209,9 @@ pub(super) fn telemetry(value: &Bound<'_, PyAny>, device: Option<&str>, bounds: 
     let (opening, closing) = wrapping(device);
     let around = opening.len() + "[]".len() + closing.len();
     let mut cut = Cut::default();
-    for part in bounds.split(entries(value, bounds.largest.is_some())?, around) {
+    // What a program puts into values may be of its own classes.
+    let entries = leaving::within(value.py(), || entries(value, bounds.largest.is_some()))?;
+    for part in bounds.split(entries, around) {
         let mut text = opening.clone();
         text.push('[');
         for (at, chunk) in part.chunks.iter().enumerate() {
@@ -232,10 +235,10 @@ pub(super) fn attributes(value: &Bound<'_, PyAny>, device: Option<&str>, bounds:
         let dict = item.cast::<PyDict>().map_err(|_| wrong_type("attributes", "a dict or a list of dicts", item))?;
         Ok::<_, PyErr>(Entry::<String, Frame> { stamp: None, fields: fields("attribute", dict, exact)? })
     };
-    let entries = match parsed.cast::<PyList>() {
-        Ok(list) => list.iter().map(|item| one(&item)).collect::<PyResult<Vec<_>>>()?,
-        Err(_) => vec![one(&parsed)?],
-    };
+    let entries = leaving::within(value.py(), || match parsed.cast::<PyList>() {
+        Ok(list) => list.iter().map(|item| one(&item)).collect::<PyResult<Vec<_>>>(),
+        Err(_) => Ok(vec![one(&parsed)?]),
+    })?;
     let (opening, closing) = wrapping(device);
     let mut cut = Cut::default();
     for chunk in bounds.split(entries, opening.len() + closing.len()).into_iter().flat_map(|part| part.chunks) {
