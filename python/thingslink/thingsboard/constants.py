@@ -60,7 +60,7 @@ def _percentage() -> int:
 
 #: The part of the server's rate limits that is used, in percent.
 DEFAULT_RATE_LIMIT_PERCENTAGE = _percentage()
-# Handed in once: the native layer reads neither the environment nor this module.
+# Handed in: the native layer reads neither the environment nor this module.
 _set_rate_limit_percentage(DEFAULT_RATE_LIMIT_PERCENTAGE)
 
 

@@ -4,19 +4,17 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from thingslink._native import Callback, DeviceClient, RateLimit, TBPublishInfo, TlsSettings, _has_parameter
+from thingslink._native import Callback, RateLimit, TBPublishInfo, TlsSettings, _has_parameter
 
 from . import constructor
-from .constants import CLAIMING_TOPIC, TBFirmwareState, log
+from .constants import CLAIMING_TOPIC, log
 from .constructor import MESSAGES, POINTS, TELEMETRY
-from .mqtt import ConnectFlags, DisconnectFlags, MqttClient, ReasonCode, taken
+from .mqtt import ConnectFlags, DisconnectFlags, ReasonCode, taken
+from .package_client import PackageClient
 from .provisioning import provision
-from .splitting import count_datapoints, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,17 +24,14 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from .packages import Packages
-
     _Callback: TypeAlias = Callable[..., object]
     _Seconds: TypeAlias = float | timedelta
 
 
-#: Forms of callbacks: the connect callback without the client, and with it by name; those of packages.
+#: Forms of the connect callback: without the client, and with it by name.
 _CONNECTED = "client, userdata, flags, result_code"
 _WITH_PROPERTIES = _CONNECTED + ", properties"
 _WITH_CLIENT = _WITH_PROPERTIES + ", tb_client=", _CONNECTED + ", tb_client="
-_RECEIVED, _FAILED, _ELSEWHERE = "client, data, version", "client, error, version", "client, url, version"
 
 
 def _told_of_connect(callback: _Callback) -> Callback:
@@ -55,7 +50,7 @@ _MIN_DELAY = _Default(1)
 _MAX_DELAY = _Default(120)
 
 
-class TBDeviceMqttClient(DeviceClient):
+class TBDeviceMqttClient(PackageClient):
     """A device of a ThingsBoard server, over MQTT.
 
     Every generation of arguments is understood: ``(host)``, ``(host, token)``, ``(host, token, port)`` and
@@ -103,41 +98,12 @@ class TBDeviceMqttClient(DeviceClient):
 
     quality_of_service: int
     """0 or 1, for what is sent without a level of its own."""
-    current_firmware_info: dict[str, str]
-    """What is told about the installed firmware."""
-    firmware_info: dict[str, Any]
-    """The shared attributes that came last; there after the first ones."""
-    firmware_data: bytes
-    """The firmware package that came last; there after the first one."""
-    firmware_received: bool
-    """Whether a package is complete and being handled."""
-    current_software_info: dict[str, str]
-    """What is told about the installed software."""
-    software_info: dict[str, Any]
-    """The shared attributes of the software package that came last; there after the first one."""
-    software_data: bytes
-    """The software package that came last; there after the first one."""
-    software_received: bool
-    """Whether a software package is complete and being handled."""
     rate_limits_received: bool
     """Whether the session's limits were answered."""
 
-    _chunk_size: int
-    _lock: Any
     # Double underscores keep these apart from whatever a program's subclass calls its own.
-    __mqtt: MqttClient | None = None
     __connect_callback: Callback | None = None
     __limits_callback: Callback | None = None
-    __packages: Packages | None = None
-    _on_firmware_received: Callback | None = None
-    _on_firmware_url: Callback | None = None
-    _on_firmware_failed: Callback | None = None
-    _on_software_received: Callback | None = None
-    _on_software_failed: Callback | None = None
-    _on_software_url: Callback | None = None
-    _is_connect_callback_running = False
-    #: Bytes of the largest message that the server takes, once it has told; 0 before.
-    _most_bytes_told = 0
 
     @constructor.of_every_generation("username", "port", "quality_of_service")
     def __init__(
@@ -189,7 +155,7 @@ class TBDeviceMqttClient(DeviceClient):
         quality = 1 if quality_of_service is None else quality_of_service
         if username == "":
             log.warning("token is not set, connection without tls wont be established")
-        DeviceClient.__init__(
+        PackageClient.__init__(
             self,
             host=host,
             port=constructor.port(port),
@@ -202,28 +168,10 @@ class TBDeviceMqttClient(DeviceClient):
             device_limits=None if devices is None else constructor.limits(host, devices, more),
             max_payload_size=constructor.number("max_payload_size", more.get("max_payload_size", 8196)),
             on_callback_error=constructor.text("on_callback_error", more.get("on_callback_error", "acknowledge")),
+            chunk_size=constructor.number("chunk_size", more.get("chunk_size", 0)),
         )
-        self.__mqtt = MqttClient(self)
-        self._lock = threading.RLock()
         self.quality_of_service = quality
-        self.current_firmware_info, self.current_software_info = (
-            {
-                f"current_{kind}_title": "Initial",
-                f"current_{kind}_version": "v0",
-                f"{kind}_state": "IDLE",
-                f"{kind}_error": "",
-            }
-            for kind in ("fw", "sw")
-        )
-        self.firmware_received = self.software_received = False
         self.rate_limits_received = False
-        self._chunk_size = constructor.number("chunk_size", more.get("chunk_size", 0))
-
-    @property
-    def _client(self) -> MqttClient:
-        """The MQTT client behind this one, as far as programs reach into it."""
-        # Without one the constructor was not called, which is told by the attempt to make it.
-        return MqttClient(self) if self.__mqtt is None else self.__mqtt
 
     def connect(
         self,
@@ -350,88 +298,6 @@ class TBDeviceMqttClient(DeviceClient):
         else:
             log.warning("Cannot retrieve service configuration, session will use default configuration.")
 
-    # Packages and provisioning. Few programs come here, and what it imports is large.
-
-    def _all_packages(self) -> Packages:
-        from .packages import Packages  # noqa: PLC0415
-
-        with self._lock:
-            if self.__packages is None:
-                self.__packages = Packages()
-            return self.__packages
-
-    def get_firmware_update(self) -> None:
-        """Download the firmware package that the shared attributes announce, now and whenever they change.
-
-        A lost connection goes on at the missing piece after the next login. What cannot be had ends in the state
-        FAILED, with the server's word as ``current_firmware_info["fw_error"]`` and for
-        ``set_on_firmware_failed_callback``; another call, or another announcement
-        of the server's, begins anew.
-        """
-        from .packages import FIRMWARE  # noqa: PLC0415
-
-        self._all_packages().get(self, FIRMWARE)
-
-    def update_firmware_info(
-        self, title: str | None = None, version: str | None = None, state: Any = None, error: str | None = None
-    ) -> None:
-        """Change what is told about the firmware, and send it as telemetry, with the present time."""
-        from .packages import FIRMWARE  # noqa: PLC0415
-
-        self._all_packages().tell(self, FIRMWARE, title=title, version=version, state=state, error=error)
-
-    def set_on_firmware_received_callback(self, cb: _Callback | None) -> None:
-        """Set what gets a downloaded package: ``cb(client, data, version)``."""
-        self._on_firmware_received = taken("cb", cb, _RECEIVED)
-
-    def set_on_firmware_failed_callback(self, cb: _Callback | None) -> None:
-        """Set what is told that a package cannot be had: ``cb(client, error, version)``, the server's word or ours."""
-        self._on_firmware_failed = taken("cb", cb, _FAILED)
-
-    def set_on_firmware_url_callback(self, cb: _Callback | None) -> None:
-        """Set what is told of a package that lies elsewhere, once for each: ``cb(client, url, version)``.
-
-        The server names such a package by its address (``fw_url``) and does not keep it: it is not downloaded.
-        """
-        self._on_firmware_url = taken("cb", cb, _ELSEWHERE)
-
-    def get_software_update(self) -> None:
-        """Download the software package that the shared attributes announce, as ``get_firmware_update`` does firmware.
-
-        Without this call, or a callback for them, software packages are not fetched.
-        """
-        from .packages import SOFTWARE  # noqa: PLC0415
-
-        self._all_packages().get(self, SOFTWARE)
-
-    def update_software_info(
-        self,
-        *,
-        title: str | None = None,
-        version: str | None = None,
-        state: TBFirmwareState | str | None = None,
-        error: str | None = None,
-    ) -> None:
-        """Change what is told about the software, and send it as telemetry, with the present time."""
-        from .packages import SOFTWARE  # noqa: PLC0415
-
-        self._all_packages().tell(self, SOFTWARE, title=title, version=version, state=state, error=error)
-
-    def set_on_software_received_callback(self, cb: _Callback | None) -> None:
-        """Set what gets a downloaded software package: ``cb(client, data, version)``."""
-        from .packages import SOFTWARE  # noqa: PLC0415
-
-        self._on_software_received = taken("cb", cb, _RECEIVED)
-        self._all_packages().want(SOFTWARE)
-
-    def set_on_software_failed_callback(self, cb: _Callback | None) -> None:
-        """Set what is told that a software package cannot be had: ``cb(client, error, version)``."""
-        self._on_software_failed = taken("cb", cb, _FAILED)
-
-    def set_on_software_url_callback(self, cb: _Callback | None) -> None:
-        """Set what is told of a software package that lies elsewhere, as ``set_on_firmware_url_callback`` does."""
-        self._on_software_url = taken("cb", cb, _ELSEWHERE)
-
     @staticmethod
     def provision(
         host: str,
@@ -493,8 +359,6 @@ class TBDeviceMqttClient(DeviceClient):
             timeout=timeout,
         )
 
-    # What the original has without documenting it, and programs are known to use.
-
     def _on_connect(
         self,
         client: object,
@@ -512,56 +376,10 @@ class TBDeviceMqttClient(DeviceClient):
         keywords = {"tb_client": self} if callback.form in _WITH_CLIENT else {}
         callback(client, userdata, flags, result_code, *extras, **keywords)
 
-    def _on_decoded_message(self, _content: Any, _message: Any, **_kwargs: Any) -> None:
-        """Gets messages on topics that the client does not know; does nothing."""
-
-    def _on_disconnect(
-        self,
-        client: object,
-        userdata: object,
-        disconnect_flags: object,
-        reason: object = None,
-        properties: object = None,
-    ) -> None:
-        """Told when a connection is lost or closed; does nothing: the client has seen to everything before."""
-
-    @staticmethod
-    def _decode(message: Any) -> Any:
-        """The body of a message: its JSON value, or its text when it is none."""
-        text = message.payload if isinstance(message.payload, str) else message.payload.decode("utf-8", "ignore")
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return text
-
-    @staticmethod
-    def _split_message(message_pack: Any, datapoints_max_count: int, max_payload_size: int) -> list[dict[str, Any]]:
-        """Cut a list of telemetry entries into messages below these limits."""
-        return split(message_pack, datapoints_max_count, max_payload_size)
-
-    @staticmethod
-    def _count_datapoints_in_message(data: Any, device: str | None = None) -> int:
-        """Count the values of a message, and one more for every 1000 characters."""
-        if device is None:
-            return count_datapoints(data)
-        of_device = data.get(device)
-        each = of_device if isinstance(of_device, list) else [of_device]
-        return sum(map(count_datapoints, each))
-
-    def _subscribe_to_topic(
-        self,
-        topic: str,
-        qos: int | None = None,
-        timeout: _Seconds | None = 5,  # noqa: ARG002 - nothing is waited for
-    ) -> tuple[int, int | None]:
-        """Subscribe to one more topic filter, now and after every connect."""
-        return self._native_subscribe(topic, qos)
-
     # Called by the native client, one at a time, from the thread that serves this client.
 
     def _hear_connected(self, code: int, reason: str, session_present: bool) -> None:
-        if code == 0 and self.__packages is not None:
-            self.__packages.hear_connected(self)
+        super()._hear_connected(code, reason, session_present)
         mqtt = self._client
         told = mqtt._told_of_connect or self._on_connect
         # Without a callback nobody else is called: no reason for a thread of its own.
@@ -590,26 +408,6 @@ class TBDeviceMqttClient(DeviceClient):
             self.__limits_callback(number, answer, None)
         else:
             self.on_service_configuration(number, answer, None)
-
-    def _hear_package(self, kind: str, attributes: dict[str, Any], pushed: bool) -> None:
-        if kind == "fw" or self.__packages is not None:
-            self._native_claim_thread()
-            self._all_packages().hear_attributes(self, kind, attributes, pushed=pushed)
-
-    def _hear_piece(self, kind: str, request: int, piece: int, data: bytes) -> None:
-        if self.__packages is not None:
-            self._native_claim_thread()
-            self.__packages.hear_piece(self, kind, request, piece, data)
-
-    def _hear_piece_refused(self, reason: Any, request: int | None) -> None:
-        if self.__packages is not None:
-            self._native_claim_thread()
-            self.__packages.hear_refused(self, reason, request)
-
-    def _hear_piece_missing(self) -> None:
-        if self.__packages is not None:
-            self._native_claim_thread()
-            self.__packages.hear_missing(self)
 
     if TYPE_CHECKING:
         # Programs keep whatever they like here.

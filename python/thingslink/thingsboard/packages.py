@@ -20,7 +20,7 @@ from .constants import ATTRIBUTES_TOPIC_REQUEST, TBFirmwareState
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .device import TBDeviceMqttClient
+    from .package_client import PackageClient
 
 log = logging.getLogger("tb_connection")
 
@@ -48,7 +48,7 @@ class Kind(NamedTuple):
         """The name of an attribute."""
         return f"{self.prefix}_{of}"
 
-    def current(self, client: TBDeviceMqttClient) -> dict[str, Any]:
+    def current(self, client: PackageClient) -> dict[str, Any]:
         """What the client tells about what is installed."""
         info: dict[str, Any] = getattr(client, f"current_{self.name}_info")
         return info
@@ -143,7 +143,7 @@ class Packages:
         """Fetch packages of this kind from now on; firmware is fetched in any case, as in the original."""
         self._wanted.add(kind)
 
-    def get(self, client: TBDeviceMqttClient, kind: Kind) -> None:
+    def get(self, client: PackageClient, kind: Kind) -> None:
         """Tell the server what is installed, and ask for what should be."""
         self.want(kind)
         self._called[kind] = client._is_connect_callback_running
@@ -153,7 +153,7 @@ class Packages:
 
     def tell(
         self,
-        client: TBDeviceMqttClient,
+        client: PackageClient,
         kind: Kind,
         *,
         title: str | None = None,
@@ -177,7 +177,7 @@ class Packages:
 
     # Heard from the server.
 
-    def hear_connected(self, client: TBDeviceMqttClient) -> None:
+    def hear_connected(self, client: PackageClient) -> None:
         """Go on with what the loss of the connection has left."""
         with self._served():
             self._send_untold(client)
@@ -188,9 +188,7 @@ class Packages:
             elif self._running is not None:
                 self._ask_for_piece(client, self._running, "the connection was lost")
 
-    def hear_attributes(
-        self, client: TBDeviceMqttClient, prefix: str, attributes: dict[str, Any], *, pushed: bool
-    ) -> None:
+    def hear_attributes(self, client: PackageClient, prefix: str, attributes: dict[str, Any], *, pushed: bool) -> None:
         """Begin a download if the attributes name another package than the one that is installed."""
         kind = KINDS[prefix]
         if kind not in self._wanted:
@@ -210,7 +208,7 @@ class Packages:
             else:
                 log.error("a %s package is announced without its size: it cannot be downloaded", kind.name)
 
-    def hear_piece(self, client: TBDeviceMqttClient, prefix: str, request: int, piece: int, data: bytes) -> None:
+    def hear_piece(self, client: PackageClient, prefix: str, request: int, piece: int, data: bytes) -> None:
         """Take a piece of the package; another one than the awaited is passed over."""
         download = self._running
         if download is None or (download.kind.prefix, download.number, download.piece) != (prefix, request, piece):
@@ -230,7 +228,7 @@ class Packages:
             else:
                 self._finish(client, download)
 
-    def hear_refused(self, client: TBDeviceMqttClient, reason: object, request: int | None) -> None:
+    def hear_refused(self, client: PackageClient, reason: object, request: int | None) -> None:
         """A request for a piece was refused by the server, or given up on its way."""
         if self._running is None or request not in (None, self._running.number):
             log.warning("a request for a package that is not awaited was refused: %s", reason)
@@ -238,7 +236,7 @@ class Packages:
         with self._served():
             self._fail(client, self._running, str(reason))
 
-    def hear_missing(self, client: TBDeviceMqttClient) -> None:
+    def hear_missing(self, client: PackageClient) -> None:
         """A piece has not come in time: ask again. Without a connection that is done after the next login."""
         if self._running is not None and client.is_connected():
             with self._served():
@@ -246,7 +244,7 @@ class Packages:
 
     # What becomes of a download.
 
-    def _announced(self, client: TBDeviceMqttClient, kind: Kind, attributes: dict[str, Any], *, pushed: bool) -> None:
+    def _announced(self, client: PackageClient, kind: Kind, attributes: dict[str, Any], *, pushed: bool) -> None:
         package = package_of(kind, attributes)
         if self._running is not None and self._running.package == package:
             return
@@ -266,7 +264,7 @@ class Packages:
         else:
             self._begin(client, kind, attributes)
 
-    def _lies_elsewhere(self, client: TBDeviceMqttClient, kind: Kind, attributes: dict[str, Any]) -> None:
+    def _lies_elsewhere(self, client: PackageClient, kind: Kind, attributes: dict[str, Any]) -> None:
         """Tell of a package that the server does not keep itself, once."""
         title, version, url = package = tuple(attributes.get(kind.key(part)) for part in ("title", "version", "url"))
         if self._elsewhere.get(kind) == package:
@@ -280,7 +278,7 @@ class Packages:
             client._native_claim_thread()
             callback(client, url, version)
 
-    def _begin(self, client: TBDeviceMqttClient, kind: Kind, attributes: dict[str, Any]) -> None:
+    def _begin(self, client: PackageClient, kind: Kind, attributes: dict[str, Any]) -> None:
         self._last_number += 1
         piece_bytes, most = client._chunk_size, client._most_bytes_told
         if most:
@@ -291,7 +289,7 @@ class Packages:
         self._state(client, kind, TBFirmwareState.DOWNLOADING)
         self._ask_for_piece(client, download, "")
 
-    def _ask_for_piece(self, client: TBDeviceMqttClient, download: Download, why_again: str) -> None:
+    def _ask_for_piece(self, client: PackageClient, download: Download, why_again: str) -> None:
         if download.tries >= TRIES:
             reason = f"Piece {download.piece} was asked for {download.tries} times: {why_again}"
             self._fail(client, download, reason)
@@ -304,13 +302,13 @@ class Packages:
             download.request = client._client.publish(topic, str(download.piece_bytes or ""), qos=1)
 
     @staticmethod
-    def _await(client: TBDeviceMqttClient, download: Download) -> None:
+    def _await(client: PackageClient, download: Download) -> None:
         expected = download.bytes - len(download.data)
         if download.piece_bytes:
             expected = min(expected, download.piece_bytes)
         client._native_await_piece(PATIENCE + expected / SLOWEST_PACE)
 
-    def _finish(self, client: TBDeviceMqttClient, download: Download) -> None:
+    def _finish(self, client: PackageClient, download: Download) -> None:
         kind, info = download.kind, download.info
         self._state(client, kind, TBFirmwareState.DOWNLOADED)
         data = bytes(download.data)
@@ -334,7 +332,7 @@ class Packages:
             setattr(client, f"{kind.name}_received", False)
             self._go_on(client)
 
-    def _store(self, client: TBDeviceMqttClient, kind: Kind, info: dict[str, Any], data: bytes) -> None:
+    def _store(self, client: PackageClient, kind: Kind, info: dict[str, Any], data: bytes) -> None:
         """Write the package to a file named after its title, as long as nobody has said what to do with it."""
         title = str(info.get(kind.key("title")) or kind.name)
         self._state(client, kind, TBFirmwareState.UPDATING)
@@ -351,7 +349,7 @@ class Packages:
         version = info.get(kind.key("version"))
         self._state(client, kind, TBFirmwareState.UPDATED, title=title, version=version)
 
-    def _fail(self, client: TBDeviceMqttClient, download: Download, reason: str) -> None:
+    def _fail(self, client: PackageClient, download: Download, reason: str) -> None:
         log.error("%s: %s", download, reason)
         package, failures = self._ended.get(download.kind, (None, 0))
         self._end(download, failures=failures + 1 if package == download.package else 1)
@@ -360,7 +358,7 @@ class Packages:
         finally:
             self._go_on(client)
 
-    def _failed(self, client: TBDeviceMqttClient, kind: Kind, info: dict[str, Any], reason: str) -> None:
+    def _failed(self, client: PackageClient, kind: Kind, info: dict[str, Any], reason: str) -> None:
         """Tell the server and the program."""
         self._state(client, kind, TBFirmwareState.FAILED, error=reason)
         callback = getattr(client, f"_on_{kind.name}_failed")
@@ -372,7 +370,7 @@ class Packages:
         self._running = None
         self._ended[download.kind] = (download.package, failures)
 
-    def _go_on(self, client: TBDeviceMqttClient) -> None:
+    def _go_on(self, client: PackageClient) -> None:
         """Begin what had to wait for the other kind."""
         if self._running is None and self._next:
             self._begin(client, *self._next.popitem())
@@ -380,12 +378,12 @@ class Packages:
     # What is sent.
 
     @staticmethod
-    def _state(client: TBDeviceMqttClient, kind: Kind, state: TBFirmwareState, **more: Any) -> None:
+    def _state(client: PackageClient, kind: Kind, state: TBFirmwareState, **more: Any) -> None:
         # By the public method, which a program may have overridden to hear of it.
         getattr(client, f"update_{kind.name}_info")(state=state, **more)
 
     @staticmethod
-    def _is_installed(client: TBDeviceMqttClient, kind: Kind, attributes: dict[str, Any]) -> bool:
+    def _is_installed(client: PackageClient, kind: Kind, attributes: dict[str, Any]) -> bool:
         current = kind.current(client)
         told = (
             (attributes.get(key), current.get("current_" + key)) for key in (kind.key("title"), kind.key("version"))
@@ -393,12 +391,12 @@ class Packages:
         return all(announced in (None, installed) for announced, installed in told)
 
     @staticmethod
-    def _subscribe(client: TBDeviceMqttClient, kind: Kind) -> None:
+    def _subscribe(client: PackageClient, kind: Kind) -> None:
         client._subscribe_to_topic(f"v2/{kind.prefix}/response/+/chunk/+", 1)
         # Software is refused there, too.
         client._subscribe_to_topic("v2/fw/error", 1)
 
-    def _ask(self, client: TBDeviceMqttClient, kind: Kind) -> None:
+    def _ask(self, client: PackageClient, kind: Kind) -> None:
         def answered(_content: Any, exception: Exception | None) -> None:
             # What it says is heard like every other attribute.
             if self._asked.get(kind) == number:
@@ -422,7 +420,7 @@ class Packages:
         self._last_ms = max(now_ms, self._last_ms + 1)
         return {"ts": self._last_ms, "values": dict(values)}
 
-    def _send_untold(self, client: TBDeviceMqttClient) -> None:
+    def _send_untold(self, client: PackageClient) -> None:
         """Send the states that wait; only the program's own threads wait for the connection, as for all they send."""
         patient = self._serving != threading.get_ident()
         while self._untold and (patient or client.is_connected()):
