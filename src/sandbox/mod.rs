@@ -5,6 +5,7 @@
 
 mod air;
 mod broker;
+mod cayenne;
 mod certificate;
 mod either;
 mod exchange;
@@ -18,6 +19,7 @@ mod journal;
 mod listener;
 mod lorawan;
 mod payload;
+mod script;
 mod stream;
 pub mod thingsboard;
 pub mod v3;

@@ -1,20 +1,10 @@
-//! Payload functions in JavaScript, each run in an engine of its own: no way out to the machine, bounded in time and memory.
-//!
-//! Why this engine: `docs/dev/payload-functions.md`.
+//! Payload functions in JavaScript, one after the other.
 
-use std::time::{Duration, Instant};
-
-use rquickjs::context::intrinsic;
-use rquickjs::{Context, Ctx, Exception, Runtime};
 use serde_json::Value;
 
 use super::Decoded;
 use crate::sandbox::lorawan::Settings;
-
-/// How long one function may run (V2 2.7).
-const LIMIT: Duration = Duration::from_millis(100);
-const MEMORY: usize = 32 << 20;
-const STACK: usize = 512 << 10;
+use crate::sandbox::script;
 
 /// What a function printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,72 +15,11 @@ pub(in crate::sandbox) struct Log {
     pub(in crate::sandbox) fields: Vec<String>,
 }
 
-/// Everything that a payload function needs from the language; nothing here reads files, clocks apart, or the network.
-type Language = (
-    intrinsic::Date,
-    intrinsic::Eval,
-    intrinsic::Json,
-    intrinsic::MapSet,
-    intrinsic::Promise,
-    intrinsic::RegExp,
-    intrinsic::RegExpCompiler,
-    intrinsic::TypedArrays,
-);
-
-/// Collects what is printed, as JSON texts.
-const CONSOLE: &str = "var __logs = [];
-var console = { log: function () {
-  __logs.push(Array.prototype.map.call(arguments, function (value) {
-    var text = JSON.stringify(value);
-    return text === undefined ? 'null' : text;
-  }));
-} };";
-
 /// Run one function; gives its result as JSON and what it printed.
 fn run(function: &'static str, code: &str, arguments: &str) -> Result<(Value, Vec<Log>), String> {
-    let fail = |what: &str| format!("{function} threw error: {what}");
-    let runtime = Runtime::new().map_err(|error| fail(&error.to_string()))?;
-    runtime.set_memory_limit(MEMORY);
-    runtime.set_max_stack_size(STACK);
-    let begun = Instant::now();
-    runtime.set_interrupt_handler(Some(Box::new(move || begun.elapsed() > LIMIT)));
-    let context = Context::custom::<Language>(&runtime).map_err(|error| fail(&error.to_string()))?;
-    let outcome = context.with(|context| {
-        evaluate(&context, CONSOLE)
-            .and_then(|_| evaluate(&context, code))
-            .and_then(|_| evaluate(&context, &format!("JSON.stringify({{r: {function}({arguments}), l: __logs}})")))
-    });
-    if begun.elapsed() > LIMIT {
-        return Err(fail("Interrupted: it took longer than 100 ms"));
-    }
-    let text = outcome.map_err(|what| fail(&what))?.unwrap_or_default();
-    let answer: Value = serde_json::from_str(&text).map_err(|error| fail(&error.to_string()))?;
-    let logs = answer["l"].as_array().into_iter().flatten().map(|entry| {
-        let fields = entry.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
-        Log { function, fields: fields.collect() }
-    });
-    Ok((answer["r"].clone(), logs.collect()))
-}
-
-/// Evaluate code; gives its value if that is a text.
-fn evaluate<'js>(context: &Ctx<'js>, code: &str) -> Result<Option<String>, String> {
-    match context.eval::<rquickjs::Value<'js>, _>(code) {
-        Ok(value) => Ok(value.as_string().and_then(|text| text.to_string().ok())),
-        Err(rquickjs::Error::Exception) => {
-            let thrown = context.catch();
-            let text = match thrown.as_exception() {
-                Some(exception) => describe(exception),
-                None => thrown.as_string().and_then(|text| text.to_string().ok()).unwrap_or_else(|| "unknown".into()),
-            };
-            Err(text)
-        }
-        Err(other) => Err(other.to_string()),
-    }
-}
-
-fn describe(exception: &Exception<'_>) -> String {
-    let name = exception.as_object().get::<_, String>("name").unwrap_or_else(|_| "Error".to_owned());
-    format!("{name}: {}", exception.message().unwrap_or_default())
+    let outcome = script::run(code, &format!("{function}({arguments})"));
+    let (answer, logs) = outcome.map_err(|what| format!("{function} threw error: {what}"))?;
+    Ok((answer, logs.into_iter().map(|fields| Log { function, fields }).collect()))
 }
 
 fn json_bytes(bytes: &[u8]) -> String {

@@ -1,11 +1,11 @@
 //! Payload formats: bytes to fields and back, as the network's handler does it (V2 2.7).
 
-mod cayenne;
 mod javascript;
 
 use serde_json::Value;
 
 pub(super) use self::javascript::Log;
+use super::cayenne;
 use super::lorawan::Settings;
 
 /// What payload functions make of an uplink.

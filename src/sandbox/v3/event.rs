@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::downlink::Downlink;
 use super::failure::Failure;
+use super::formatter::Decoded;
 use super::json::{self, Object, list};
 use super::record::Server;
 use super::registry::Device;
-use crate::sandbox::air::{ALTITUDE, Heard, Reception};
+use crate::sandbox::air::{ALTITUDE, Reception};
 
 /// A device as events name it.
 #[derive(Clone, Debug)]
@@ -52,81 +52,107 @@ pub(super) fn failed(failure: &Failure, downlink: &Downlink, correlation_id: u12
     Object::new().put("downlink", downlink.to_json()).put("error", failure.to_json(correlation_id)).end()
 }
 
-/// A frame of a device.
-#[derive(Debug)]
-pub(super) struct Uplink<'a> {
-    pub(super) device: &'a Device,
-    pub(super) key_id: &'a [u8],
-    pub(super) f_port: u8,
-    pub(super) f_cnt: u32,
-    pub(super) frm_payload: &'a [u8],
-    pub(super) decoded_payload: Option<&'a Value>,
-    pub(super) confirmed: bool,
-    pub(super) reception: &'a Reception,
-    pub(super) airtime_ns: u64,
-    pub(super) tenant: Option<&'a str>,
-    /// When the network got it.
-    pub(super) at: Timestamp,
-    /// Opaque to all but the gateways.
-    pub(super) token: u128,
+/// The same of what was never on the air.
+pub(super) fn simulated(mut event: String) -> String {
+    event.pop();
+    event + ",\"simulated\":true}"
 }
 
-impl Uplink<'_> {
-    pub(super) fn to_json(&self) -> String {
-        let at = json::instant(self.at);
-        let reception = self.reception;
-        let lora = Object::spaced()
-            .number("bandwidth", 125_000)
-            .number("spreading_factor", reception.spreading)
-            .text("coding_rate", "4/5");
-        let timestamp = reception.gateways[0].timestamp;
-        let settings = Object::spaced()
-            .put("data_rate", Object::spaced().put("lora", lora.end()).end())
-            .text("frequency", &reception.frequency_hz.to_string())
-            .number("timestamp", timestamp);
+/// What an uplink says. Members that may be absent are JSON already.
+#[derive(Debug)]
+pub(super) struct Content<'a> {
+    pub(super) device: &'a Device,
+    pub(super) session_key_id: &'a [u8],
+    pub(super) f_port: u32,
+    pub(super) f_cnt: u32,
+    pub(super) frm_payload: &'a [u8],
+    pub(super) rx_metadata: Option<String>,
+    pub(super) settings: String,
+    pub(super) received_at: Option<String>,
+    pub(super) confirmed: bool,
+    pub(super) consumed_airtime: Option<String>,
+    pub(super) network_ids: Option<String>,
+}
+
+impl Content<'_> {
+    /// The messages that come of it: end of the topic, member of the event, and its body. One for the uplink, and one for
+    /// each measurement.
+    pub(super) fn messages(&self, decoded: &Decoded) -> Vec<(&'static str, &'static str, String)> {
+        let uplink = self.begin().maybe("decoded_payload", decoded.data.as_ref().map(json::free));
+        let uplink = uplink.texts("decoded_payload_warnings", &decoded.warnings);
+        let all = list(decoded.normalized.iter().map(json::free));
+        let uplink = uplink.maybe("normalized_payload", (!decoded.normalized.is_empty()).then_some(all));
+        let mut messages = vec![("up", "uplink_message", self.end(uplink, decoded))];
+        messages.extend(decoded.normalized.iter().map(|measurement| {
+            let body = self.begin().put("normalized_payload", json::free(measurement));
+            ("up/normalized", "uplink_normalized", self.end(body, decoded))
+        }));
+        messages
+    }
+
+    fn begin(&self) -> Object {
+        Object::new()
+            .bytes("session_key_id", self.session_key_id)
+            .number("f_port", self.f_port)
+            .number("f_cnt", self.f_cnt)
+            .bytes("frm_payload", self.frm_payload)
+    }
+
+    fn end(&self, object: Object, decoded: &Decoded) -> String {
         let record = self.device.records.of(Server::Identity);
         let user = record.and_then(|record| record.locations.get("user"));
         let user = user.map(|user| place((user.latitude, user.longitude, user.altitude)));
         let locations = user.map(|user| Object::new().put("user", user).end());
         let attributes: BTreeMap<_, _> = record.into_iter().flat_map(|record| &record.attributes).collect();
         let attributes = attributes.into_iter().fold(Object::new(), |object, (name, text)| object.text(name, text));
-        let network = Object::new().text("net_id", "000013").text("tenant_id", self.tenant.unwrap_or_default());
-        Object::new()
-            .bytes("session_key_id", self.key_id)
-            .number("f_port", self.f_port)
-            .number("f_cnt", self.f_cnt)
-            .bytes("frm_payload", self.frm_payload)
-            .maybe("decoded_payload", self.decoded_payload.map(json::free))
-            .put("rx_metadata", list(reception.gateways.iter().map(|heard| self.heard(heard))))
-            .put("settings", settings.end())
-            .put("received_at", &at)
+        object
+            .texts("normalized_payload_warnings", &decoded.normalized_warnings)
+            .maybe("rx_metadata", self.rx_metadata.as_ref())
+            .put("settings", &self.settings)
+            .maybe("received_at", self.received_at.as_ref())
             .flag("confirmed", self.confirmed)
-            .put("consumed_airtime", json::duration(self.airtime_ns))
+            .maybe("consumed_airtime", self.consumed_airtime.as_ref())
             .maybe("locations", locations)
             .maybe("attributes", Some(attributes.end()).filter(|text| text != "{}"))
-            .put("network_ids", network.end())
+            .maybe("network_ids", self.network_ids.as_ref())
             .end()
     }
+}
 
-    fn heard(&self, heard: &Heard) -> String {
+/// How a frame was sent, as the network tells it.
+pub(super) fn settings(reception: &Reception) -> String {
+    let lora = Object::spaced()
+        .number("bandwidth", 125_000)
+        .number("spreading_factor", reception.spreading)
+        .text("coding_rate", "4/5");
+    Object::spaced()
+        .put("data_rate", Object::spaced().put("lora", lora.end()).end())
+        .text("frequency", &reception.frequency_hz.to_string())
+        .number("timestamp", reception.gateways[0].timestamp)
+        .end()
+}
+
+/// How the gateways heard it; `token` is opaque to all but them.
+pub(super) fn metadata(reception: &Reception, at: Timestamp, token: u128) -> String {
+    list(reception.gateways.iter().map(|heard| {
         let gateway = heard.gateway;
         let ids = Object::new().text("gateway_id", gateway.id).text("eui", &hex::encode_upper(gateway.eui));
         Object::new()
             .put("gateway_ids", ids.end())
-            .maybe("time", gateway.has_clock.then(|| json::instant(self.at)))
+            .maybe("time", gateway.has_clock.then(|| json::instant(at)))
             .number("timestamp", heard.timestamp)
             .number("rssi", heard.rssi)
             .number("channel_rssi", heard.rssi)
             .number("snr", heard.snr)
             .put("location", place((gateway.latitude, gateway.longitude, ALTITUDE)))
-            .bytes("uplink_token", &(self.token ^ u128::from(heard.timestamp)).to_be_bytes())
-            .number("channel_index", self.reception.channel)
-            .put("received_at", json::instant(self.at))
+            .bytes("uplink_token", &(token ^ u128::from(heard.timestamp)).to_be_bytes())
+            .number("channel_index", reception.channel)
+            .put("received_at", json::instant(at))
             .end()
-    }
+    }))
 }
 
-fn place((latitude, longitude, altitude): (f64, f64, i32)) -> String {
+pub(super) fn place((latitude, longitude, altitude): (f64, f64, i32)) -> String {
     Object::new()
         .number("latitude", latitude)
         .number("longitude", longitude)

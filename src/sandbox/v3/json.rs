@@ -98,10 +98,11 @@ impl Formatter for Spaced {
 
     /// All numbers are doubles there; whole ones have no fraction.
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        if value.fract() == 0.0 && value.abs() < 1e21 {
-            write!(writer, "{value:.0}")
-        } else {
-            write!(writer, "{value:?}")
+        let digits = format!("{value:e}");
+        match value.abs() {
+            size if size != 0.0 && size < 1e-6 => writer.write_all(digits.as_bytes()),
+            size if size >= 1e21 => writer.write_all(digits.replace('e', "e+").as_bytes()),
+            _ => write!(writer, "{value}"),
         }
     }
 }
@@ -143,8 +144,8 @@ mod tests {
 
     #[test]
     fn free_objects_are_written_as_protocol_buffers_does() {
-        let value = json!({"port": 2, "hex": 4.0, "level": null, "list": [1, 2.5], "big": 1e300});
-        assert_eq!(free(&value), r#"{"big":1e300, "hex":4, "level":null, "list":[1, 2.5], "port":2}"#);
+        let value = json!({"port": 2, "hex": 4.0, "level": null, "list": [1, 2.5], "big": 1e300, "small": 1e-7});
+        assert_eq!(free(&value), r#"{"big":1e+300, "hex":4, "level":null, "list":[1, 2.5], "port":2, "small":1e-7}"#);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod downlink;
 mod event;
 mod failure;
+mod formatter;
 mod grpc;
 mod json;
 mod limit;
@@ -12,6 +13,7 @@ mod record;
 mod registry;
 mod right;
 mod sandbox;
+mod simulated;
 mod stack;
 mod traffic;
 

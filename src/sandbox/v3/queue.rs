@@ -6,6 +6,7 @@ use tonic::Code;
 use super::downlink::{DEFAULT_ATTEMPTS, Downlink, HIGHEST};
 use super::event::{DeviceIds, event, failed};
 use super::failure::{Attribute, Failure};
+use super::formatter;
 use super::registry::{Device, QUEUE};
 use super::stack::Stack;
 use crate::sandbox::frame::Received;
@@ -78,6 +79,14 @@ impl Stack {
         call: Option<&str>,
     ) -> Result<(), Failure> {
         downlinks.iter().enumerate().try_for_each(|(at, downlink)| downlink.check(at))?;
+        let formatters = self.formatters(app_id, dev_id).unwrap_or_default();
+        for downlink in downlinks.iter_mut().filter(|downlink| downlink.frm_payload.is_empty()) {
+            if let Some(fields) = &downlink.decoded_payload {
+                let encoded = formatter::encode(&formatters, fields, downlink.f_port)?;
+                downlink.frm_payload = encoded.bytes;
+                downlink.f_port = encoded.port.unwrap_or(downlink.f_port);
+            }
+        }
         let mut registry = self.registry();
         let uid = registry.uid(app_id);
         let device = registry.device(app_id, dev_id).map_err(|_| {

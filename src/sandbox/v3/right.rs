@@ -39,6 +39,8 @@ pub(super) const DEVICES_READ_KEYS: i32 = 22;
 pub(super) const DEVICES_WRITE_KEYS: i32 = 23;
 /// To receive.
 pub(super) const TRAFFIC_READ: i32 = 24;
+/// To make up uplinks.
+pub(super) const TRAFFIC_UP_WRITE: i32 = 25;
 /// To send downlinks.
 pub(super) const TRAFFIC_DOWN_WRITE: i32 = 26;
 

@@ -3,13 +3,15 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::event::{DeviceIds, Uplink, event};
-use super::json::{Object, instant};
+use super::event::{Content, DeviceIds, event, metadata, settings};
+use super::formatter::{self, Decoded};
+use super::json::{Object, duration, instant};
 use super::queue::Window;
-use super::record::now;
+use super::record::{Server, now};
 use super::registry::Session;
 use super::stack::Stack;
 use crate::error::{Error, Result};
+use crate::rpc::proto::v3::MessagePayloadFormatters;
 use crate::sandbox::air::{Reception, airtime_ns};
 use crate::sandbox::frame::UplinkFrame;
 use crate::sandbox::stream::Field;
@@ -27,6 +29,14 @@ impl Field for Stack {
         let fields = frame.fields.as_deref().map(serde_json::from_str::<Value>).transpose();
         let fields =
             fields.map_err(|_| Error::invalid("fields", frame.fields.clone().unwrap_or_default(), "a JSON text"))?;
+        // A frame of port 0 has nothing for the application.
+        let payload = frame.payload.as_deref().filter(|_| frame.port > 0);
+        let f_port = if payload.is_some() { frame.port.into() } else { 0 };
+        let decoded = match (payload, fields) {
+            (Some(_), Some(fields)) => Decoded { data: Some(fields), ..Decoded::default() },
+            (Some(payload), None) => self.decode(app_id, dev_id, payload, f_port),
+            (None, _) => Decoded::default(),
+        };
         let mut registry = self.registry();
         let (uid, tenant) = (registry.uid(app_id), registry.tenant().map(str::to_owned));
         let device = registry.device(app_id, dev_id)?;
@@ -46,35 +56,51 @@ impl Field for Stack {
             record.activated_at.get_or_insert_with(now);
         }
         let reception = Reception { spreading: device.spreading, ..Reception::now(&mut self.random()) };
-        // A frame of port 0 has nothing for the application.
-        let payload = frame.payload.as_deref().filter(|_| frame.port > 0);
-        let uplink = Uplink {
+        let network = Object::new().text("net_id", "000013").text("tenant_id", tenant.as_deref().unwrap_or_default());
+        let airtime =
+            airtime_ns(reception.spreading, OVERHEAD + frame.payload.as_ref().map_or(0, |bytes| 1 + bytes.len()));
+        let content = Content {
             device,
-            key_id: &key_id,
-            f_port: if payload.is_some() { frame.port } else { 0 },
+            session_key_id: &key_id,
+            f_port,
             f_cnt,
             frm_payload: payload.unwrap_or_default(),
-            decoded_payload: fields.as_ref().filter(|_| payload.is_some()),
+            rx_metadata: Some(metadata(&reception, window.at, self.random().u128(..))),
+            settings: settings(&reception),
+            received_at: Some(instant(window.at)),
             confirmed: frame.confirmed,
-            reception: &reception,
-            airtime_ns: airtime_ns(
-                reception.spreading,
-                OVERHEAD + frame.payload.as_ref().map_or(0, |bytes| 1 + bytes.len()),
-            ),
-            tenant: tenant.as_deref(),
-            at: window.at,
-            token: self.random().u128(..),
+            consumed_airtime: Some(duration(airtime)),
+            network_ids: Some(network.end()),
         };
-        let body = uplink.to_json();
         let ids = DeviceIds::new(app_id, dev_id, device, true);
-        let correlation_ids = window.correlation_ids.to_vec();
-        self.emit(&uid, dev_id, "up", event(&ids, correlation_ids, Timestamp::now(), "uplink_message", &body));
+        let at = Timestamp::now();
+        for (end, name, body) in content.messages(&decoded) {
+            self.emit(&uid, dev_id, end, event(&ids, window.correlation_ids.to_vec(), at, name, &body));
+        }
         self.open_window(device, reception.spreading, &window);
         Ok(f_cnt)
     }
 }
 
 impl Stack {
+    /// The formatters of a device: its own, or else its application's.
+    pub(super) fn formatters(&self, app_id: &str, dev_id: &str) -> Option<MessagePayloadFormatters> {
+        let mut registry = self.registry();
+        let application = registry.application(app_id)?;
+        let own = application.devices.get(dev_id).and_then(|device| device.records.of(Server::Application));
+        let own = own.and_then(|record| record.formatters.clone());
+        own.or_else(|| application.link.as_ref().and_then(|link| link.default_formatters.clone()))
+    }
+
+    /// The fields of an uplink; none where its formatter fails, which does not stop the uplink.
+    pub(super) fn decode(&self, app_id: &str, dev_id: &str, payload: &[u8], port: u32) -> Decoded {
+        let formatters = self.formatters(app_id, dev_id).unwrap_or_default();
+        formatter::decode(&formatters, payload, port).unwrap_or_else(|failure| {
+            tracing::debug!(%app_id, %dev_id, ?failure, "an uplink is not decoded");
+            Decoded::default()
+        })
+    }
+
     /// The IDs of a frame that comes in.
     fn brought(&self) -> [String; 3] {
         ["gs:uplink", "rpc:/ttn.lorawan.v3.GsNs/HandleUplink", "rpc:/ttn.lorawan.v3.NsAs/HandleUplink"]

@@ -14,28 +14,15 @@ import socket
 import ssl
 import struct
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import PATIENCE, packet, publish, read_packet, text
+from stack_captures import Record, alike, key, records, without_euis
 from thingslink.sandbox import Sandbox, SandboxDevice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-VECTORS = Path(__file__).parent.parent.parent / "vectors" / "tts_v3"
-
-Record = dict[str, Any]
-
-
-def records(name: str) -> list[Record]:
-    return [json.loads(line) for line in (VECTORS / f"{name}.jsonl").read_text().splitlines()]
-
-
-def key(name: str) -> str:
-    return f"NNSXS.{f'FAKEKEYID{name}':X<39}.{f'FAKESECRET{name}':X<52}"
-
 
 KEYS = {
     "FULL": ["RIGHT_APPLICATION_ALL"],
@@ -254,27 +241,6 @@ def test_a_packet_is_answered_as_by_the_stack(stack: Sandbox, record: Record) ->
     elif answer.startswith("connection closed"):
         assert client.read() == b""
     assert client.is_open() == bool(record["then_ping"])
-
-
-def alike(event: str) -> str:
-    """Give an event without what differs from one stack, and one moment, to another."""
-    for pattern, replacement in (
-        # Only for requests over gRPC and HTTP.
-        (r',?"rpc:/ttn.lorawan.v3.AppAs/DownlinkQueue(?:Push|Replace):\w{26}"', ""),
-        (r":[0-9A-HJKMNP-TV-Z]{26}\"", ':ID"'),
-        (r'"(received_at)":"[^"]+Z"', r'"\1":"AT"'),
-        (r'"(session_key_id|correlation_id|dev_addr|dev_eui|join_eui)":"[^"]+"', r'"\1":"-"'),
-        (r'"rx_metadata":\[.*?\],"settings"', '"settings"'),
-        (r'"frequency":"\d+", "timestamp":\d+', '"frequency":"-"'),
-        (r'"network_ids":\{[^}]*\}', '"network_ids":{}'),
-    ):
-        event = re.sub(pattern, replacement, event)
-    return event
-
-
-def without_euis(event: str) -> str:
-    """An ABP device has no EUIs, which the sandbox's devices all have."""
-    return event.replace(',"dev_eui":"-","join_eui":"-"', "")
 
 
 def answers(record: Record) -> list[bytes]:

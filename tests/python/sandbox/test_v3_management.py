@@ -7,13 +7,14 @@ whole answer. What is not: times, IDs and keys that a server makes, and fields t
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import re
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 from google.protobuf import descriptor_pool, json_format
 from harness import PATIENCE
+from stack_captures import Record, alike, key, records, without_euis
 from thingslink.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -21,20 +22,13 @@ if TYPE_CHECKING:
 
     from peers import Generated
 
-VECTORS = Path(__file__).parent.parent.parent / "vectors" / "tts_v3"
 PACKAGE = "ttn.lorawan.v3"
-
-Record = dict[str, Any]
-
-
-def key(name: str) -> str:
-    return f"NNSXS.{f'FAKEKEYID{name}':X<39}.{f'FAKESECRET{name}':X<52}"
-
 
 KEYS = {
     "read": ["RIGHT_APPLICATION_TRAFFIC_READ"],
     "down": ["RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"],
     "devread": ["RIGHT_APPLICATION_DEVICES_READ"],
+    "upwrite": ["RIGHT_APPLICATION_TRAFFIC_UP_WRITE"],
     "traffic": ["RIGHT_APPLICATION_TRAFFIC_READ", "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"],
     "admin": ["RIGHT_ALL"],
 }
@@ -119,10 +113,6 @@ def stack(generated: Generated) -> Iterator[Stack]:
         stack.channel.close()
 
 
-def records(name: str) -> list[Record]:
-    return [json.loads(line) for line in (VECTORS / f"{name}.jsonl").read_text().splitlines()]
-
-
 #: Calls that our definitions have. The names of others are at the end of the methods.
 DEFINED = {
     *("ApplicationRegistry/Get", "ApplicationAccess/ListRights", "As/GetLink"),
@@ -147,14 +137,14 @@ def without(details: Any) -> Any:
     return [without(value) for value in details] if isinstance(details, list) else details
 
 
-def alike(answer: Any, of: str = "") -> Any:
+def plain(answer: Any, of: str = "") -> Any:
     """Give an answer without what a server makes."""
     if isinstance(answer, dict):
         # What was sent to the device before the capture moved the counters.
-        return {name: alike(value, name) for name, value in answer.items() if "_f_cnt_" not in name}
+        return {name: plain(value, name) for name, value in answer.items() if "_f_cnt_" not in name}
     if of.endswith("_at") or of in ("key", "session_key_id", "dev_addr") or "nonce" in of or of.startswith("last_"):
         return "-"
-    return [alike(value) for value in answer] if isinstance(answer, list) else answer
+    return [plain(value) for value in answer] if isinstance(answer, list) else answer
 
 
 @pytest.mark.parametrize("record", [pytest.param(it, id=f"{at} {it['note']}") for at, it in enumerate(played())])
@@ -167,7 +157,7 @@ def test_a_call_is_answered_as_by_the_stack(stack: Stack, record: Record) -> Non
     _, got = stack.types(record["method"])
     expected = json_format.ParseDict(record["response"], got(), ignore_unknown_fields=True)
     meant = json_format.MessageToDict(expected, preserving_proto_field_name=True)
-    assert alike(answer) == alike(meant)
+    assert plain(answer) == plain(meant)
 
 
 def test_pages_tell_how_many_there_are(stack: Stack) -> None:
@@ -259,3 +249,152 @@ def test_plain_text_is_served_on_request(generated: Generated) -> None:
         answer, _ = stack.call("ApplicationRegistry/Get", request, headers)
         assert answer["ids"] == {"application_id": "demo-app"}
         stack.channel.close()
+
+
+def events(sandbox: Sandbox, seen: int) -> list[tuple[str, str]]:
+    """Give topic and text of what was published to applications, but for so many entries of the journal."""
+    told = [entry for entry in sandbox.journal[seen:] if entry["kind"] == "published" and entry["client_id"] is None]
+    texts = [(entry["topic"], alike(entry["payload"].decode())) for entry in told]
+    return [(topic, without_euis(text) if "abp1" in topic else text) for topic, text in texts]
+
+
+#: Requests that are not played, with the reason.
+NOT_PLAYED = {
+    "rich: metadata of three gateways, counter, confirmed, airtime, locations, network, version": "fields not defined",
+    "formatter: returns big integers and fractions": "the engine gives 0 for -0",
+    "formatter: returns a Date": "the stack gives an empty object",
+    "formatter: CayenneLPP": "only half of it is an uplink",
+    "payload hex": "the same as any other",
+}
+
+
+def simulations() -> list[Any]:
+    """Give each simulated uplink with the requests before it that belong to it, and what was heard."""
+    heard: dict[str, list[Record]] = {}
+    for record in records("20-mqtt-uplink-simulated"):
+        if record.get("note") and "/up" in record["topic"]:
+            heard.setdefault(record["note"], []).append(record)
+    made, link = [], None
+    for record in records("21-simulate-requests"):
+        note, request = record["note"], record.get("request") or {}
+        if record["path"].endswith("/link"):
+            link = record if record["status"] == 200 else None
+        elif "uplink_message" in request and not note.startswith("key without") and note not in NOT_PLAYED:
+            setting = link if note.startswith("formatter") else None
+            made.append(pytest.param(setting, record, heard.get(note, []), id=note))
+    return made
+
+
+#: The application's formatters from the start of the captures.
+SCRIPTS = {
+    "up_formatter": "FORMATTER_JAVASCRIPT",
+    "up_formatter_parameter": "function Decoder(bytes, port) "
+    "{ return {level: bytes[0], port: port, hex: bytes.length}; }",
+    "down_formatter": "FORMATTER_JAVASCRIPT",
+    "down_formatter_parameter": "function Encoder(object, port) { return [object.level & 255]; }",
+}
+
+
+def set_scripts(stack: Stack, **scripts: str) -> None:
+    paths = ",".join(f"default_formatters.{name}" for name in scripts)
+    mask = re.sub("_(.)", lambda it: it[1].upper(), paths)
+    stack.call("As/SetLink", {**IDS, "link": {"default_formatters": scripts}, "field_mask": mask})
+
+
+@pytest.mark.parametrize(("setting", "record", "heard"), simulations())
+def test_an_uplink_made_up_is_heard_as_by_the_stack(
+    stack: Stack, setting: Record | None, record: Record, heard: list[Record]
+) -> None:
+    stack.call(
+        "EndDeviceRegistry/Update", {"end_device": {"ids": {"device_id": "abp1", **IDS}}, "field_mask": "attributes"}
+    )
+    set_scripts(stack, **SCRIPTS)
+    if setting:
+        set_scripts(stack, **setting["request"]["link"]["default_formatters"])
+    dev_id = record["path"].split("/devices/")[1].split("/")[0]
+    seen = len(stack.sandbox.journal)
+    request = {"end_device_ids": {"device_id": dev_id, **IDS}, **record["request"]}
+    if record["status"] == 200:
+        stack.call("AppAs/SimulateUplink", request)
+    else:
+        with pytest.raises(grpc.RpcError) as refused:
+            stack.call("AppAs/SimulateUplink", request)
+        if isinstance(record["response"], dict):
+            assert refused.value.details() == record["response"]["message"]
+    assert events(stack.sandbox, seen) == [(it["topic"], alike(it["payload"])) for it in heard]
+
+
+ENCODED = [
+    record
+    for record in records("30-mqtt-downlink")
+    if '"decoded_payload"' in record["payload"]
+    and "frm_payload" not in record["payload"]
+    and "NaN" not in record["payload"]
+]
+
+
+@pytest.mark.parametrize("record", [pytest.param(it, id=it["note"]) for it in ENCODED])
+def test_fields_are_encoded_as_by_the_stack(stack: Stack, record: Record) -> None:
+    set_scripts(stack, **SCRIPTS)
+    seen = len(stack.sandbox.journal)
+    request = {"end_device_ids": {"device_id": "abp1", **IDS}, **json.loads(record["payload"])}
+    failed = [json.loads(it["payload"])["downlink_failed"] for it in record["events"] if "failed" in it["topic"]]
+    if failed:
+        with pytest.raises(grpc.RpcError) as refused:
+            stack.call("AppAs/DownlinkQueuePush", request)
+        assert failed[0]["error"]["name"] in str(refused.value.details())
+    else:
+        stack.call("AppAs/DownlinkQueuePush", request)
+    expected = [(it["topic"], alike(it["payload"])) for it in record["events"]]
+    assert events(stack.sandbox, seen) == expected
+
+
+ENCODERS = {
+    "encoder: throws": "function encodeDownlink(input) { throw new Error('no'); }",
+    "encoder: errors list": "function encodeDownlink(input) { return {errors: ['bad']}; }",
+    "encoder: no bytes": "function encodeDownlink(input) { return {}; }",
+}
+
+
+@pytest.mark.parametrize("note", ENCODERS)
+def test_an_encoder_that_fails_is_told_as_by_the_stack(stack: Stack, note: str) -> None:
+    (record,) = [it for it in records("31-downlink-more") if it["note"] == note]
+    set_scripts(stack, down_formatter="FORMATTER_JAVASCRIPT", down_formatter_parameter=ENCODERS[note])
+    downlinks = [{"f_port": 10, "decoded_payload": {"level": 1}}]
+    request = {"end_device_ids": {"device_id": "abp1", **IDS}, "downlinks": downlinks}
+    status, answer = record["answer"]
+    if status == 200:
+        stack.call("AppAs/DownlinkQueuePush", request)
+    else:
+        with pytest.raises(grpc.RpcError) as refused:
+            stack.call("AppAs/DownlinkQueuePush", request)
+        # What the engine says of the place is its own.
+        meant = re.sub(r" at encodeDownlink .*\)$", ")", json.loads(answer)["message"])
+        assert refused.value.details() == meant
+    assert len(stack.sandbox.device("abp1").downlinks) == len(record["queue"][1].get("downlinks", []))
+
+
+def test_dry_runs_use_the_script_that_they_bring(stack: Stack) -> None:
+    ids = {"end_device_ids": {"device_id": "abp1", **IDS}, "formatter": "FORMATTER_JAVASCRIPT"}
+    up = {"uplink": {"f_port": 3, "frm_payload": "BQ=="}, "parameter": SCRIPTS["up_formatter_parameter"]}
+    decoded, _ = stack.call("AppAs/DecodeUplink", {**ids, **up})
+    assert decoded["uplink"]["decoded_payload"] == {"level": 5, "port": 3, "hex": 1}
+    down = {
+        "downlink": {"f_port": 3, "decoded_payload": {"level": 7}},
+        "parameter": SCRIPTS["down_formatter_parameter"],
+    }
+    encoded, _ = stack.call("AppAs/EncodeDownlink", {**ids, **down})
+    assert encoded["downlink"]["frm_payload"] == "Bw=="
+
+
+def test_a_device_s_own_formatters_replace_the_application_s(stack: Stack) -> None:
+    set_scripts(stack, **SCRIPTS)
+    device = stack.sandbox.device("otaa1")
+    seen = len(stack.sandbox.journal)
+    device.uplink(b"\x05", port=3)
+    ids = {"ids": {"device_id": "otaa1", **IDS}}
+    none = {"end_device": {**ids, "formatters": {}}, "field_mask": "formatters"}
+    stack.call("AsEndDeviceRegistry/Set", none)
+    device.uplink(b"\x05", port=3)
+    told = [json.loads(text)["uplink_message"] for topic, text in events(stack.sandbox, seen) if topic.endswith("/up")]
+    assert [it.get("decoded_payload") for it in told] == [{"hex": 1, "level": 5, "port": 3}, None]

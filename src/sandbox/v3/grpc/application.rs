@@ -14,6 +14,7 @@ use crate::rpc::proto::v3::{
     SetApplicationLinkRequest,
 };
 use crate::sandbox::v3::failure::Failure;
+use crate::sandbox::v3::formatter;
 use crate::sandbox::v3::right::{DELETE, INFO, SETTINGS_BASIC};
 
 const APPLICATION: &str = "ttn.lorawan.v3.Application";
@@ -151,6 +152,9 @@ impl As for Servers {
         let work = |request: SetApplicationLinkRequest| {
             let paths = paths(request.field_mask.as_ref());
             LINKS.check(LINK, paths)?;
+            let given = request.link.as_ref().and_then(|link| link.default_formatters.as_ref());
+            let place = [("SetApplicationLinkRequest", "link"), ("ApplicationLink", "default_formatters")];
+            formatter::check(given, &place)?;
             let app_id = of_application(request.application_ids.as_ref()).app_id;
             let mut registry = self.0.registry();
             let application = registry.application(&app_id).ok_or_else(|| not_found(&app_id))?;

@@ -11,6 +11,7 @@ use crate::rpc::proto::v3::js_end_device_registry_server::JsEndDeviceRegistry;
 use crate::rpc::proto::v3::ns_end_device_registry_server::NsEndDeviceRegistry;
 use crate::rpc::proto::v3::{EndDevice, EndDeviceIdentifiers, GetEndDeviceRequest, MacVersion, SetEndDeviceRequest};
 use crate::sandbox::v3::failure::Failure;
+use crate::sandbox::v3::formatter;
 use crate::sandbox::v3::record::{Server, now};
 use crate::sandbox::v3::registry::{Registry, Session, is_id};
 use crate::sandbox::v3::right::{DEVICES_READ, DEVICES_READ_KEYS, DEVICES_WRITE, DEVICES_WRITE_KEYS};
@@ -233,6 +234,8 @@ impl Servers {
         server.on_set().check(DEVICE, paths)?;
         let given = request.end_device.unwrap_or_default();
         check_ids(given.ids.as_ref(), "SetEndDeviceRequest")?;
+        let place = [("SetEndDeviceRequest", "end_device"), ("EndDevice", "formatters")];
+        formatter::check(given.formatters.as_ref(), &place)?;
         let ids = given.ids.clone().unwrap_or_default();
         let mut registry = self.0.registry();
         server.check(&registry, &given, paths)?;

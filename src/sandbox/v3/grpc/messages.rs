@@ -2,18 +2,22 @@
 
 use jiff::Timestamp;
 use prost_types::value::Kind;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::{Servers, of_application, of_device};
 use crate::rpc::proto::v3::app_as_server::AppAs;
 use crate::rpc::proto::v3::application_downlink::ConfirmedRetry;
+use crate::rpc::proto::v3::application_up::Up;
 use crate::rpc::proto::v3::ns_server::Ns;
 use crate::rpc::proto::v3::{
     ApplicationDownlink, ApplicationDownlinks, ApplicationUp, DecodeUplinkRequest, DecodeUplinkResponse,
     DownlinkQueueRequest, EncodeDownlinkRequest, EncodeDownlinkResponse, EndDeviceIdentifiers, GenerateDevAddrResponse,
+    MessagePayloadFormatters,
 };
 use crate::sandbox::v3::downlink::{ClassBC, Downlink};
-use crate::sandbox::v3::right::{TRAFFIC_DOWN_WRITE, TRAFFIC_READ};
+use crate::sandbox::v3::failure::Failure;
+use crate::sandbox::v3::formatter;
+use crate::sandbox::v3::right::{TRAFFIC_DOWN_WRITE, TRAFFIC_READ, TRAFFIC_UP_WRITE};
 
 /// A free value as JSON; all numbers are doubles.
 fn json(value: prost_types::Value) -> serde_json::Value {
@@ -29,6 +33,26 @@ fn json(value: prost_types::Value) -> serde_json::Value {
 
 fn object_of(object: prost_types::Struct) -> serde_json::Value {
     object.fields.into_iter().map(|(name, value)| (name, json(value))).collect()
+}
+
+/// And back; what is no object is an empty one.
+fn structure(value: &serde_json::Value) -> prost_types::Struct {
+    let fields = value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), free(value)));
+    prost_types::Struct { fields: fields.collect() }
+}
+
+fn free(value: &serde_json::Value) -> prost_types::Value {
+    let kind = match value {
+        serde_json::Value::Null => Kind::NullValue(0),
+        serde_json::Value::Bool(flag) => Kind::BoolValue(*flag),
+        serde_json::Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        serde_json::Value::String(text) => Kind::StringValue(text.clone()),
+        serde_json::Value::Array(list) => {
+            Kind::ListValue(prost_types::ListValue { values: list.iter().map(free).collect() })
+        }
+        serde_json::Value::Object(_) => Kind::StructValue(structure(value)),
+    };
+    prost_types::Value { kind: Some(kind) }
 }
 
 fn read(sent: ApplicationDownlink) -> Downlink {
@@ -78,10 +102,6 @@ impl Servers {
     }
 }
 
-fn not_here(what: &str) -> Status {
-    Status::unimplemented(format!("the sandbox has no {what}"))
-}
-
 #[tonic::async_trait]
 impl AppAs for Servers {
     async fn downlink_queue_push(&self, request: Request<DownlinkQueueRequest>) -> Result<Response<()>, Status> {
@@ -120,22 +140,69 @@ impl AppAs for Servers {
         self.0.answer(request, method, subject, |_| vec![TRAFFIC_READ], work).await
     }
 
-    async fn simulate_uplink(&self, _request: Request<ApplicationUp>) -> Result<Response<()>, Status> {
-        Err(not_here("uplinks simulated by a call"))
+    async fn simulate_uplink(&self, request: Request<ApplicationUp>) -> Result<Response<()>, Status> {
+        let method = "/ttn.lorawan.v3.AppAs/SimulateUplink";
+        let work = |up: ApplicationUp| {
+            if up.simulated {
+                let (namespace, format) =
+                    ("pkg/applicationserver/io/grpc", "simulated traffic cannot be simulated again");
+                return Err(Failure::new(Code::InvalidArgument, namespace, "simulated", format));
+            }
+            let Some(Up::UplinkMessage(uplink)) = up.up else {
+                return Err(Failure::invalid(&[("ApplicationUp", "up")], "value is required"));
+            };
+            let subject = of_device(up.end_device_ids.as_ref());
+            let mut correlation_ids = up.correlation_ids;
+            correlation_ids.push(self.0.new_id(&format!("rpc:{method}")));
+            self.0.simulate(&subject.app_id, &subject.dev_id.unwrap_or_default(), correlation_ids, &uplink)
+        };
+        let subject = |up: &ApplicationUp| of_device(up.end_device_ids.as_ref());
+        self.0.answer(request, method, subject, |_| vec![TRAFFIC_UP_WRITE], work).await
     }
 
     async fn encode_downlink(
         &self,
-        _request: Request<EncodeDownlinkRequest>,
+        request: Request<EncodeDownlinkRequest>,
     ) -> Result<Response<EncodeDownlinkResponse>, Status> {
-        Err(not_here("formatters"))
+        let work = |request: EncodeDownlinkRequest| {
+            let formatters = MessagePayloadFormatters {
+                down_formatter: request.formatter,
+                down_formatter_parameter: request.parameter,
+                ..MessagePayloadFormatters::default()
+            };
+            let mut downlink = request.downlink.unwrap_or_default();
+            let fields = object_of(downlink.decoded_payload.clone().unwrap_or_default());
+            let encoded = formatter::encode(&formatters, &fields, downlink.f_port)?;
+            downlink.frm_payload = encoded.bytes;
+            downlink.f_port = encoded.port.unwrap_or(downlink.f_port);
+            Ok(EncodeDownlinkResponse { downlink: Some(downlink) })
+        };
+        let subject = |request: &EncodeDownlinkRequest| of_device(request.end_device_ids.as_ref());
+        let method = "/ttn.lorawan.v3.AppAs/EncodeDownlink";
+        self.0.answer(request, method, subject, |_| vec![TRAFFIC_READ], work).await
     }
 
     async fn decode_uplink(
         &self,
-        _request: Request<DecodeUplinkRequest>,
+        request: Request<DecodeUplinkRequest>,
     ) -> Result<Response<DecodeUplinkResponse>, Status> {
-        Err(not_here("formatters"))
+        let work = |request: DecodeUplinkRequest| {
+            let formatters = MessagePayloadFormatters {
+                up_formatter: request.formatter,
+                up_formatter_parameter: request.parameter,
+                ..MessagePayloadFormatters::default()
+            };
+            let mut uplink = request.uplink.unwrap_or_default();
+            let decoded = formatter::decode(&formatters, &uplink.frm_payload, uplink.f_port)?;
+            uplink.decoded_payload = decoded.data.as_ref().map(structure);
+            uplink.decoded_payload_warnings = decoded.warnings;
+            uplink.normalized_payload = decoded.normalized.iter().map(structure).collect();
+            uplink.normalized_payload_warnings = decoded.normalized_warnings;
+            Ok(DecodeUplinkResponse { uplink: Some(uplink) })
+        };
+        let subject = |request: &DecodeUplinkRequest| of_device(request.end_device_ids.as_ref());
+        let method = "/ttn.lorawan.v3.AppAs/DecodeUplink";
+        self.0.answer(request, method, subject, |_| vec![TRAFFIC_READ], work).await
     }
 }
 
