@@ -68,6 +68,7 @@ class InfluxDatabase:
 ttn_client = TTNClient("demo-app", "ttn-account-v2.demo")
 influx = InfluxDatabase(sys.argv[1])
 ttn_client.on_receive(lambda message=None, client=None: influx.store(message))
+print("Forwarding", flush=True)
 try:
     while True:
         time.sleep(1)

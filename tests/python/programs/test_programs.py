@@ -278,6 +278,8 @@ def test_influx_writer(which: str, start: Start, sandbox: Sandbox) -> None:
     with http(lambda path, body: lines.put((path, body.decode()))) as address:
         program = start(which, "influx_writer.py", address, sandbox=sandbox)
         program.until(f"Connected to {sandbox.mqtt_address}")
+        # It drops what comes before it has told where to.
+        program.until("Forwarding")
         listening(sandbox)
         device.uplink(b"\x01")
         device.uplink(b"\x02", fields={"weight": 41.5, "name": "left", "inside": 35})
