@@ -160,6 +160,8 @@ pub enum Error {
         code: RpcCode,
         /// The server's words, or what went wrong on the way to it.
         details: String,
+        /// What a server of The Things Stack V3 reports beside that.
+        reported: Option<Arc<Reported>>,
     },
     /// The sandbox cannot do what was asked, for example serve an address that is taken.
     #[error("sandbox: {reason}")]
@@ -167,6 +169,19 @@ pub enum Error {
         /// What and why.
         reason: String,
     },
+}
+
+/// A failure as a server of The Things Stack V3 reports it: what to branch on, as its words may change.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reported {
+    /// The part of the server that it comes from, such as `pkg/auth`.
+    pub namespace: String,
+    /// Which failure it is, such as `token`.
+    pub name: String,
+    /// Its facts, by their names.
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+    /// What is behind it.
+    pub cause: Option<Box<Self>>,
 }
 
 /// Status codes of gRPC.
@@ -241,6 +256,11 @@ impl Error {
     /// An [`Error::Unreachable`].
     pub fn unreachable(address: impl Into<String>, source: io::Error) -> Self {
         Self::Unreachable { address: address.into(), source: source.into() }
+    }
+
+    /// An [`Error::Rpc`] of which nothing more is known.
+    pub fn rpc(code: RpcCode, details: impl Into<String>) -> Self {
+        Self::Rpc { code, details: details.into(), reported: None }
     }
 
     /// An [`Error::Refused`] in the words of MQTT, which `reason` are.

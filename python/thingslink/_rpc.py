@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import enum
 import socket
+from typing import TYPE_CHECKING
 
 from thingslink._native import DecodeError, ThingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    #: What a server of The Things Stack V3 reports of a failure: namespace, name, attributes.
+    _Reported = tuple[str, str, Mapping[str, object]]
 
 #: Where users find these, and what tracebacks show.
 _PUBLIC = "thingslink"
@@ -48,10 +55,11 @@ class RpcError(ThingsError):
 
     __module__ = _PUBLIC
 
-    def __init__(self, code: str, details: str = "") -> None:
+    def __init__(self, code: str, details: str = "", reported: _Reported | None = None) -> None:
         super().__init__(code, details)
         self._code = StatusCode[code]
         self._details = details
+        self._reported = reported
 
     def code(self) -> StatusCode:
         """Give the status code."""
@@ -87,18 +95,33 @@ class ApplicationError(ThingsError):
     Attributes:
         code: The status code.
         details: The server's words, or the reason why it was not reached.
+        namespace: The part of a server of The Things Stack V3 that the error comes from, such as ``"pkg/auth/rights"``;
+            empty for other errors.
+        name: Which of its errors it is, such as ``"insufficient_application_rights"``: what to branch on. Empty for
+            other errors.
+        attributes: Its facts by their names, such as ``{"uid": "my-app", "missing": ["RIGHT_APPLICATION_INFO"]}``.
     """
 
     __module__ = _PUBLIC
 
-    def __init__(self, doing: str, what: str, code: str = "UNKNOWN", details: str | None = None) -> None:
+    def __init__(
+        self,
+        doing: str,
+        what: str,
+        code: str = "UNKNOWN",
+        details: str | None = None,
+        reported: _Reported | None = None,
+    ) -> None:
         self.code = StatusCode[code]
         self.details = details or ""
+        self.namespace, self.name = reported[:2] if reported else ("", "")
+        self.attributes: dict[str, object] = dict(reported[2]) if reported else {}
         super().__init__(doing, f" {what}: {self.code.name}")
 
     def __reduce__(self) -> tuple[object, ...]:
         doing, rest = self.args
-        return type(self), (doing, rest[1:].rpartition(":")[0], self.code.name, self.details)
+        reported = (self.namespace, self.name, self.attributes) if self.name else None
+        return type(self), (doing, rest[1:].rpartition(":")[0], self.code.name, self.details, reported)
 
     def __str__(self) -> str:
         # The tuple's text: what programs over the original print and match.

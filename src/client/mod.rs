@@ -7,6 +7,7 @@ mod line;
 pub mod lorawan;
 mod online;
 mod platform;
+pub mod stack;
 mod stats;
 pub mod thingsboard;
 mod wanted;

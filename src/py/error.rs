@@ -9,7 +9,7 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 
 use super::face::{self, CallError};
 use super::leaving;
-use crate::error::{Error, RpcCode};
+use crate::error::{Error, Reported, RpcCode};
 
 /// The exception classes, in the order of [`CLASSES`].
 static MADE: PyOnceLock<Vec<Py<PyType>>> = PyOnceLock::new();
@@ -115,27 +115,34 @@ pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
         Error::TooLarge { .. } => raise(py, TOO_LARGE, text),
         Error::Full { .. } => raise(py, QUEUE_FULL, text),
         Error::Decode { .. } | Error::Malformed { .. } => raise(py, DECODE, text),
-        Error::Rpc { code, details } => call_error(py, CallError::Rpc, *code, details),
-        Error::SwitchedOff { .. } => call_error(py, CallError::SwitchedOff, RpcCode::Unavailable, &text),
+        Error::Rpc { code, details, reported } => call_error(py, CallError::Rpc, *code, details, reported.as_deref()),
+        Error::SwitchedOff { .. } => call_error(py, CallError::SwitchedOff, RpcCode::Unavailable, &text, None),
         Error::Sandbox { .. } => raise(py, SANDBOX, text),
     }
 }
 
 /// What gRPC's own Python package raises, as far as users see it: `thingslink.RpcError`, or its subclass
 /// `thingslink.SwitchedOffError`, which is what the original's MQTT library raised as well.
-fn call_error(py: Python<'_>, class: CallError, code: RpcCode, details: &str) -> PyErr {
+fn call_error(py: Python<'_>, class: CallError, code: RpcCode, details: &str, reported: Option<&Reported>) -> PyErr {
     let class = face::call_error(py, class);
-    let made = leaving::within(py, || class.and_then(|class| class.call1((code.name(), details))));
+    let reported = reported.map(|reported| plain_report(py, reported)).transpose();
+    let made = leaving::within(py, || class.and_then(|class| class.call1((code.name(), details, reported?))));
     match made {
         Ok(exception) => PyErr::from_value(exception),
         Err(failure) => failure,
     }
 }
 
+/// A report as Python hands it on: namespace, name, attributes.
+fn plain_report<'py>(py: Python<'py>, reported: &Reported) -> PyResult<(String, String, Bound<'py, PyAny>)> {
+    let attributes = pythonize::pythonize(py, &reported.attributes)?;
+    Ok((reported.namespace.clone(), reported.name.clone(), attributes))
+}
+
 /// An answer that cannot be read: a failed call as any other, which gRPC's own package calls internal, and an error of
 /// decoding.
 pub(super) fn unreadable_answer(py: Python<'_>, error: &Error) -> PyErr {
-    call_error(py, CallError::RpcDecode, RpcCode::Internal, &error.to_string())
+    call_error(py, CallError::RpcDecode, RpcCode::Internal, &error.to_string(), None)
 }
 
 /// A failed call as the original told it: `thingslink.ApplicationError`, with the call's own error as its cause.
@@ -145,13 +152,14 @@ pub(super) fn application_error(py: Python<'_>, error: PyErr, words: (&str, &str
     // Ours, or those of whatever a program has put in the stub's place.
     let told = leaving::within(py, || {
         let code = value.call_method0("code").and_then(|code| code.getattr("name"));
-        code.map(|code| (code, value.call_method0("details").ok()))
+        let reported = value.getattr("_reported").ok();
+        code.map(|code| (code, value.call_method0("details").ok(), reported))
     });
-    let Ok((code, details)) = told else { return error };
+    let Ok((code, details, reported)) = told else { return error };
     let is_decoding = MADE.get(py).is_some_and(|classes| error.is_instance(py, classes[DECODE].bind(py)));
     let class = if is_decoding { CallError::ApplicationDecode } else { CallError::Application };
     let class = face::call_error(py, class);
-    let made = leaving::within(py, || class.and_then(|class| class.call1((words.0, words.1, code, details))));
+    let made = leaving::within(py, || class.and_then(|class| class.call1((words.0, words.1, code, details, reported))));
     match made {
         Ok(exception) => {
             let exception = PyErr::from_value(exception);

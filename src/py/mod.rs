@@ -59,7 +59,9 @@ mod _native {
         PyRegistrationEvent, PyUplinkMessage, parse_message,
     };
     #[pymodule_export]
-    use super::manage::{PyApplicationClient, PyDevicePages, PyDiscoveryClient, PyHandlerClient, PyMethod, PyStub};
+    use super::manage::{PyApplicationClient, PyDevicePages, PyDiscoveryClient, PyHandlerClient, PyMethod, PyPages};
+    #[pymodule_export]
+    use super::manage::{PyStackDevice, PyStub};
     #[pymodule_export]
     use super::proto::{
         PyAnnouncement, PyApplication, PyDescriptor, PyDevice, PyDryDownlinkResult, PyDryUplinkResult, PyEmpty,

@@ -14,6 +14,7 @@ use tonic::transport;
 
 use super::codec::AsIs;
 use super::method::Method;
+use super::stack;
 use super::status::{CONNECTION_LOST, Failure, Fate, deadline, is_unknown_method, to_failure};
 use super::witness::{Watched, Witness};
 use crate::backoff::{Backoff, Bounds};
@@ -26,6 +27,8 @@ use crate::net;
 const CONNECT: Duration = Duration::from_secs(20);
 /// How long a call may hear nothing before the peer is asked whether it lives.
 const PROBE: Duration = Duration::from_secs(20);
+/// The same for servers that hang up on who asks more than once a minute (V3 3.1).
+const RARE_PROBE: Duration = Duration::from_secs(75);
 /// How long the peer may take to answer that.
 const PROBE_ANSWER: Duration = Duration::from_secs(10);
 /// Largest reply.
@@ -36,6 +39,8 @@ const UNTOLD: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// How often a call is sent again whose connection was lost.
 const AGAIN: u32 = 2;
+/// How often a call is sent again to which the stack says that a server of its own is away.
+const OUTAGES: u32 = 4;
 /// A connection that takes longer to be noticed as lost was not ended by its server: trying again would take as long.
 const STALE: Duration = Duration::from_secs(5);
 /// Between these tries.
@@ -55,6 +60,8 @@ pub enum Authority {
     Key(AccessKey),
     /// A token of the account server. A server that gets both uses it.
     Token(AccessKey),
+    /// An API key of The Things Stack V3.
+    Bearer(AccessKey),
 }
 
 /// What belongs to one call.
@@ -108,6 +115,13 @@ impl Server {
         Ok(Self { endpoints, tls, settings })
     }
 
+    /// A server that wants to be left in peace while a call takes long.
+    #[must_use]
+    pub fn probed_rarely(mut self) -> Self {
+        self.settings = self.settings.http2_keep_alive_interval(RARE_PROBE);
+        self
+    }
+
     /// A channel to it. Must be called within a tokio runtime.
     #[must_use]
     pub fn channel(&self) -> Channel {
@@ -150,7 +164,7 @@ impl Channel {
     /// of a network that is no more; [`Error::Invalid`] for metadata that cannot be sent.
     pub async fn call(&self, method: &Method, message: Bytes, options: &CallOptions) -> Result<Reply> {
         self.insist(method, message, options).await.map_err(|error| match (&self.gone, error) {
-            (Some(gone), Error::Rpc { code: RpcCode::Unavailable | RpcCode::DeadlineExceeded, details }) => {
+            (Some(gone), Error::Rpc { code: RpcCode::Unavailable | RpcCode::DeadlineExceeded, details, .. }) => {
                 Error::SwitchedOff { address: gone.to_string(), reason: details }
             }
             (_, error) => self.explain(method, options, error),
@@ -159,10 +173,13 @@ impl Channel {
 
     /// Say what is wrong and what to try, where client and server do not belong together.
     fn explain(&self, method: &Method, options: &CallOptions, error: Error) -> Error {
-        let Error::Rpc { code, details } = error else { return error };
+        let Error::Rpc { code, details, reported } = error else { return error };
+        if let Some(reported) = reported {
+            return stack::explain(code, &details, reported);
+        }
         let details = match (code, &options.authority) {
             (RpcCode::Unavailable, _) if details.starts_with(CONNECTION_LOST) => {
-                self.witness.stranger().unwrap_or(details)
+                self.witness.stranger(method.ports()).unwrap_or(details)
             }
             (RpcCode::Unimplemented, _) if is_unknown_method(&details) => {
                 let server = self.witness.address();
@@ -177,33 +194,35 @@ impl Channel {
             }
             _ => details,
         };
-        Error::Rpc { code, details }
+        Error::rpc(code, details)
     }
 
     async fn insist(&self, method: &Method, message: Bytes, options: &CallOptions) -> Result<Reply> {
         let give_up = Instant::now() + options.timeout.unwrap_or(UNTOLD).min(LONGEST);
         let mut backoff = Backoff::new(RETRY, fastrand::Rng::new());
-        let (mut again, begun) = (AGAIN, Instant::now());
+        let (mut again, mut outages, begun) = (AGAIN, OUTAGES, Instant::now());
         loop {
             let left = options.timeout.map(|_| give_up.saturating_duration_since(Instant::now()));
             let attempt = self.attempt(method, message.clone(), options, left);
-            let too_late = |_| Err(Failure { error: deadline(), fate: Fate::Settled });
+            let too_late = |_| Err(Failure::settled(deadline()));
             let failure = match timeout_at(give_up, attempt).await.unwrap_or_else(too_late) {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
-            if matches!(failure.error, Error::Rpc { code: RpcCode::ResourceExhausted, .. }) {
-                let delay = backoff.next().unwrap_or(RETRY.max);
+            if let Some(reason) = worth_a_wait(method, &failure, &mut outages) {
+                // The server's own figure, spread so that its many callers do not come at once.
+                let asked = failure.wait.map(|wait| wait + wait.mul_f64(fastrand::f64() / 4.0));
+                let delay = asked.or_else(|| backoff.next()).unwrap_or(RETRY.max);
                 if Instant::now() + delay >= give_up {
                     return Err(failure.error);
                 }
-                tracing::debug!(method = method.name(), ?delay, "the server is at its rate limit; trying again");
+                tracing::debug!(method = method.name(), ?delay, reason, "trying again");
                 sleep(delay).await;
                 continue;
             }
             // A server that was restarted is noticed by the next call: that call is not to blame.
             let repeatable = match failure.fate {
-                Fate::Settled => false,
+                Fate::Settled | Fate::Answered => false,
                 Fate::Unsent => true,
                 Fate::Unknown => method.is_repeatable(),
             };
@@ -222,7 +241,7 @@ impl Channel {
         options: &CallOptions,
         left: Option<Duration>,
     ) -> std::result::Result<Reply, Failure> {
-        let settled = |error| Failure { error, fate: Fate::Settled };
+        let settled = Failure::settled;
         let mut request = tonic::Request::new(message);
         if let Some(left) = left {
             request.set_timeout(left);
@@ -232,6 +251,10 @@ impl Channel {
             Authority::Anonymous => {}
             Authority::Key(key) => drop(metadata.insert("key", secret("access_key", key).map_err(settled)?)),
             Authority::Token(token) => drop(metadata.insert("token", secret("token", token).map_err(settled)?)),
+            Authority::Bearer(key) => {
+                let bearer = AccessKey::new(format!("Bearer {}", key.reveal()));
+                drop(metadata.insert("authorization", secret("access_key", &bearer).map_err(settled)?));
+            }
         }
         for (name, value) in &options.metadata {
             let text = value.parse().map_err(|_| settled(Error::invalid("metadata", value, "printable ASCII text")))?;
@@ -254,6 +277,27 @@ impl Channel {
             .collect();
         Ok(Reply { message, metadata })
     }
+}
+
+/// Why a call that the server has answered is worth another one later.
+fn worth_a_wait(method: &Method, failure: &Failure, outages: &mut u32) -> Option<&'static str> {
+    let Error::Rpc { code, reported, .. } = &failure.error else { return None };
+    let is_answer = failure.fate == Fate::Answered && method.is_of_the_stack();
+    match code {
+        RpcCode::ResourceExhausted => {
+            // What is full stays full: a rate alone is a matter of time.
+            let is_rate = reported.as_ref().is_none_or(|reported| reported.name == "rate_limit_exceeded");
+            is_rate.then_some("the server is at its rate limit")
+        }
+        RpcCode::Unavailable if is_answer => take_one(outages, "a server behind this one is away"),
+        RpcCode::DeadlineExceeded if is_answer && method.is_reading() => take_one(outages, "the server took too long"),
+        _ => None,
+    }
+}
+
+fn take_one(count: &mut u32, reason: &'static str) -> Option<&'static str> {
+    *count = count.checked_sub(1)?;
+    Some(reason)
 }
 
 /// A secret as metadata, marked so that nobody logs or indexes it.

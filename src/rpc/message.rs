@@ -7,7 +7,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _, Value};
 
-use super::proto::{DESCRIPTORS, discovery, handler};
+use super::proto::{DESCRIPTORS, discovery, handler, v3};
 use crate::error::{Error, Result};
 
 static POOL: LazyLock<DescriptorPool> =
@@ -54,7 +54,7 @@ struct Elements {
     elements: Vec<Bytes>,
 }
 
-/// The elements of a `handler.DeviceList` or a `discovery.AnnouncementsResponse`, checked, but still encoded: they share
+/// The elements of such a list, checked, but still encoded: they share
 /// the reply's memory.
 ///
 /// # Errors
@@ -64,7 +64,9 @@ pub fn elements(list: &str, reply: Bytes) -> Result<Vec<Bytes>> {
     let check: fn(&Bytes) -> Result<(), prost::DecodeError> = match list {
         "handler.DeviceList" => |bytes| handler::Device::decode(bytes.clone()).map(drop),
         "discovery.AnnouncementsResponse" => |bytes| discovery::Announcement::decode(bytes.clone()).map(drop),
-        other => return Err(Error::invalid("list", other, "handler.DeviceList or discovery.AnnouncementsResponse")),
+        "ttn.lorawan.v3.EndDevices" => |bytes| v3::EndDevice::decode(bytes.clone()).map(drop),
+        "ttn.lorawan.v3.ApplicationDownlinks" => |bytes| v3::ApplicationDownlink::decode(bytes.clone()).map(drop),
+        other => return Err(Error::invalid("list", other, "a message that is a list of messages")),
     };
     let elements = Elements::decode(reply).map_err(fail)?.elements;
     // One at a time: the whole list decoded would take many times the memory of the reply.

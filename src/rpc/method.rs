@@ -27,9 +27,26 @@ impl Method {
         self.0.parent_service().full_name().to_owned()
     }
 
+    /// Whether it is one of The Things Stack V3.
+    pub(super) fn is_of_the_stack(&self) -> bool {
+        self.service().starts_with("ttn.lorawan.v3.")
+    }
+
+    /// Where servers that may have it are, as a rule.
+    pub(super) fn ports(&self) -> &'static str {
+        if self.is_of_the_stack() {
+            "servers of The Things Stack V3 are at port 8884 with TLS and at port 1884 without, as a rule"
+        } else {
+            "discovery servers are at port 1900 as a rule, handlers at port 1904"
+        }
+    }
+
     /// What to look at where a server does not have it.
     pub(super) fn where_else(&self) -> &'static str {
-        if self.service().starts_with("discovery.") {
+        if self.is_of_the_stack() {
+            "is it a server of The Things Stack V3, and of the same cluster? The Identity Server of hosted networks is in \
+             eu1 alone"
+        } else if self.service().starts_with("discovery.") {
             "is this the address of a handler? Discovery servers are at port 1900 as a rule"
         } else {
             "is this the address of a discovery server? Handlers are at port 1904 as a rule"
@@ -51,7 +68,15 @@ impl Method {
     /// Whether calling it twice is as good as once: it reads, replaces, or runs without storing anything.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
-        ["Get", "Set", "Dry"].iter().any(|start| self.name().starts_with(start))
+        const REPLACING: [&str; 3] = ["Set", "Update", "DownlinkQueueReplace"];
+        self.is_reading() || REPLACING.iter().any(|start| self.name().starts_with(start))
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_reading(&self) -> bool {
+        const READING: [&str; 7] = ["Get", "Dry", "List", "DownlinkQueueList", "Encode", "Decode", "Generate"];
+        READING.iter().any(|start| self.name().starts_with(start))
     }
 
     /// Where it is called, such as `/handler.ApplicationManager/GetDevice`.

@@ -11,7 +11,9 @@ mod codec;
 mod fuzz;
 pub mod message;
 mod method;
+mod plain;
 pub mod proto;
+mod stack;
 mod status;
 mod text;
 mod witness;
@@ -21,4 +23,5 @@ pub use self::channel::{Authority, CallOptions, Channel, Reply, Server};
 #[cfg(test)]
 pub(crate) use self::codec::AsIs;
 pub use self::method::Method;
+pub use self::plain::{from_struct, to_struct};
 pub use self::text::to_text;

@@ -37,11 +37,10 @@ impl Witness {
         self.0.lock().server.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Who is there in a gRPC server's place, and what to do.
-    pub(super) fn stranger(&self) -> Option<String> {
+    /// Who is there in a gRPC server's place, and what to do: `ports` says where such servers are.
+    pub(super) fn stranger(&self, ports: &str) -> Option<String> {
         let seen = self.0.lock();
         let server = seen.server.as_ref()?;
-        let ports = "discovery servers are at port 1900 as a rule, handlers at port 1904";
         match Tongue::of(&seen.first) {
             Some(Tongue::Grpc) => None,
             Some(Tongue::Tls) => {

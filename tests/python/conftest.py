@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from harness import PATIENCE, Mosquitto, RawServer, Recorder
 from peers import Generated, PeerServer
+from stack_peer import APP, FULL, StackPeer
 from thingslink.sandbox import Sandbox
 from thingslink.ttn import ApplicationClient, MQTTClient
 
@@ -106,6 +107,22 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
 @pytest.fixture
 def application(sandbox: Sandbox) -> Iterator[ApplicationClient]:
     with ApplicationClient(sandbox.app_id, sandbox.access_key, sandbox.handler_address, sandbox.ca_certs) as client:
+        yield client
+
+
+@pytest.fixture
+def stack(generated: Generated) -> Iterator[StackPeer]:
+    server = StackPeer(generated)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def stack_client(stack: StackPeer) -> Iterator[ApplicationClient]:
+    """Give a client of the application of the captures."""
+    with ApplicationClient(
+        APP, FULL, stack.address, insecure_channel=True, frequency_plan_id="EU_863_870_TTN"
+    ) as client:
         yield client
 
 

@@ -36,6 +36,7 @@ const APART: [&[(&str, &[&str])]; 2] = [
             &[
                 "dialect::lorawan",
                 "client::lorawan",
+                "client::stack",
                 "sandbox::lorawan",
                 "sandbox::broker",
                 "sandbox::grpc",
@@ -57,8 +58,18 @@ const APART: [&[(&str, &[&str])]; 2] = [
         ),
     ],
     &[
-        ("V2", &["dialect::lorawan::v2", "sandbox::lorawan", "sandbox::broker", "sandbox::grpc", "sandbox::payload"]),
-        ("V3", &["dialect::lorawan::v3", "sandbox::v3"]),
+        (
+            "V2",
+            &[
+                "dialect::lorawan::v2",
+                "sandbox::lorawan",
+                "sandbox::broker",
+                "sandbox::grpc",
+                "sandbox::payload",
+                "py::manage::calls",
+            ],
+        ),
+        ("V3", &["dialect::lorawan::v3", "client::stack", "sandbox::v3", "py::manage::v3"]),
     ],
 ];
 

@@ -36,8 +36,10 @@ from thingslink._native.manage import (
     DeviceIterator,
     DiscoveryClient,
     HandlerClient,
+    PageIterator,
     ServiceMethod,
     ServiceStub,
+    StackDevice,
 )
 from thingslink._native.proto import (
     Announcement,
@@ -138,6 +140,7 @@ __all__ = [
     "MessageTooLargeError",
     "MqttHandle",
     "NotConnectedError",
+    "PageIterator",
     "PrefixMapping",
     "Prepared",
     "Proxy",
@@ -152,6 +155,7 @@ __all__ = [
     "ServiceMetadata",
     "ServiceMethod",
     "ServiceStub",
+    "StackDevice",
     "Stream",
     "SubscriptionRefusedError",
     "TBPublishInfo",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, final
+from typing import Any, Literal, final
 
 from thingslink._native.arguments import _Octets, _Seconds
 from thingslink._native.lorawan import MQTTClient
@@ -160,32 +160,47 @@ class HandlerClient:
     def __exit__(self, *_exception: object) -> bool: ...
 
 class ApplicationClient:
-    """Manages an application and its devices on the handler that serves it.
+    """Manages an application and its devices: on its handler of The Things Network V2, or on a Things Stack V3.
 
-    A context manager, safe to share between threads and with forked children. Each call takes at most ``timeout``
-    seconds, connecting included: by default 30 (``ttn.application.TIME_OUT``), and 60 for deleting a device. A call
-    that the server refuses because of its rate limit is tried again within that time.
+    An API key that begins with ``NNSXS.``, a host of the hosted networks or ``cluster`` mean V3; ``network`` overrides.
+    All methods and messages have V2's shape on both; what they do on V3 takes several calls to its servers, which is
+    one to the program. A context manager, safe to share between threads and with forked children. Each call takes at
+    most ``timeout`` seconds, connecting included: by default 30 (``ttn.application.TIME_OUT``), and 60 for deleting a
+    device. A call that the server refuses because of its rate limit is tried again within that time.
 
     Args:
-        app_id: Application ID.
-        access_key: Its access key. Also accepted as ``app_access_key``.
+        app_id: Application ID; on V3 also ``app@tenant``.
+        access_key: Its access key, or its API key of V3. Also accepted as ``app_access_key``.
         handler_address: ``host:port``, or several separated by commas, tried in order; empty asks the discovery server,
-            which announces the certificate, too. Also accepted as ``net_address``.
+            which announces the certificate, too. Also accepted as ``net_address``. On V3 the address of the cluster's
+            gRPC servers, by default at port 8884, or 1884 without TLS.
         cert_content: PEM text or bytes to trust, needed with an address; the handlers' self-signed certificates are
-            accepted.
+            accepted. On V3 the system's roots are trusted by default.
         discovery_address: Server to ask when no address is given.
         insecure_channel: Whether to speak plain text in place of TLS.
         token: Token of the account server, used in place of the key.
         discovery_certificate: PEM text or bytes to trust at the discovery server instead of the system's roots.
         timeout: Seconds for asking the discovery server, connecting included; 60 by default.
+        network: ``"v2"`` or ``"v3"``; by default what key and address say.
+        cluster: Of V3: ``"eu1"``, ``"nam1"``, ``"au1"`` of the community network, with a tenant those of the
+            industry's, or a host name.
+        identity_address: Of V3: ``host:port`` of the Identity Server; by default in ``eu1`` on hosted networks, beside
+            the others elsewhere.
+        frequency_plan_id: Of V3: what new devices are given, such as ``"EU_863_870_TTN"``; by default what the
+            community uses in the cluster.
+        lorawan_version: Of V3: what new devices are given, such as ``"1.0.2"`` or ``"MAC_V1_0_2"``, which is the
+            default.
+        lorawan_phy_version: Of V3: what new devices are given, such as ``"PHY_V1_0_2_REV_B"``, which is the default.
 
     Attributes:
         app_id: Application ID; read at each call.
         app_access_key: Access key; read at each call.
+        network: The network that is spoken to: ``"v2"`` or ``"v3"``.
 
     Raises:
         ApplicationError: By all calls: a ``RuntimeError`` with the original's two ``args``, and ``code`` and
-            ``details``; the call's own error is its cause.
+            ``details``, on V3 ``namespace``, ``name`` and ``attributes``, too; the call's own error is its cause.
+        NotImplementedError: What the network does not have.
         ValueError: An ID, a key of a device or a value that cannot be used, named before anything is sent.
         TypeError: A value of the wrong type, named before anything is sent.
         RuntimeError: No certificate to trust is given or announced.
@@ -204,6 +219,12 @@ class ApplicationClient:
         token: str | None = None,
         discovery_certificate: str | bytes | None = None,
         timeout: _Seconds | None = None,
+        network: Literal["v2", "v3"] | None = None,
+        cluster: str | None = None,
+        identity_address: str | None = None,
+        frequency_plan_id: str | None = None,
+        lorawan_version: str | None = None,
+        lorawan_phy_version: str | None = None,
         **aliases: Any,
     ) -> Self: ...
     app_id: str
@@ -211,13 +232,21 @@ class ApplicationClient:
     app_access_key: str | None
     """Access key; read at each call."""
     client: Any
-    """What the calls go through. May be replaced by anything with the service's methods."""
+    """What the calls go through. May be replaced by anything with the service's methods. Of V2 alone."""
+    @property
+    def network(self) -> Literal["v2", "v3"]:
+        """The network that is spoken to."""
     def get(self, *, timeout: _Seconds | None = None) -> Application:
         """Give the application."""
     def register(self, *, timeout: _Seconds | None = None) -> Empty:
-        """Register the application on the handler."""
-    def unregister(self, *, timeout: _Seconds | None = None) -> Empty:
-        """Delete the application on the handler, with all its devices."""
+        """Register the application on the handler. On V3 it must be there already, which is checked."""
+    def unregister(self, *, confirm: bool = False, timeout: _Seconds | None = None) -> Empty:
+        """Delete the application on the handler, with all its devices.
+
+        On V3 ``confirm`` must be true: the application goes as a whole, and its ID cannot be used again.
+        """
+    def rights(self, *, timeout: _Seconds | None = None) -> list[str]:
+        """List the rights of the access key, on V3: names such as ``"RIGHT_APPLICATION_TRAFFIC_READ"``."""
     def set_payload_format(self, payload_format: str, *, timeout: _Seconds | None = None, **aliases: Any) -> None:
         """Set the payload format: ``"custom"``, ``"cayennelpp"`` or ``""`` for none. The functions stay.
 
@@ -258,18 +287,33 @@ class ApplicationClient:
             aliases: Other spellings.
         """
     def devices(
-        self, *, limit: int | None = None, offset: int | None = None, timeout: _Seconds | None = None
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        complete: bool = False,
+        timeout: _Seconds | None = None,
     ) -> RepeatedContainer[Device]:
-        """List the devices, all or a page of them, sorted by ID. Frame counters and ``last_seen`` are 0 in lists.
+        """List the devices, all or a page of them, sorted by ID. Frame counters and ``last_seen`` are 0 in V2's lists.
+
+        On V3 the list has what the Identity Server knows: IDs, EUIs, description, place, attributes. The rest of a
+        device, up to three calls, is asked for when its ``lorawan_device`` or ``v3`` is looked at, or it is printed or
+        encoded.
 
         Args:
             limit: Devices at most.
             offset: Devices to skip.
-            timeout: Seconds.
+            complete: Whether to ask for the rest of all devices at once, a few at a time; for programs that may not
+                wait later, in an event loop, say.
+            timeout: Seconds, for each call.
 
         Returns:
             A sequence; ``total`` tells how many devices there are in all.
         """
+    def devices_pages(
+        self, *, page_size: int = 100, complete: bool = False, timeout: _Seconds | None = None
+    ) -> PageIterator:
+        """Iterate over the pages of the list of devices: lists, whose ``total`` tells how far it is."""
     def iter_devices(self, *, page_size: int = 1000, timeout: _Seconds | None = None) -> DeviceIterator:
         """Iterate over the devices, asking the handler for one page after the other."""
     def register_device(
@@ -281,15 +325,26 @@ class ApplicationClient:
             dev_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them.
             device: Keys in snake_case or camelCase, those of ``LorawanDevice`` also in a nested ``lorawan_device``.
                 EUIs, addresses and keys are hex (any case, with or without ``:``, ``-``, blanks and ``0x``), or bytes
-                of the exact length.
-            timeout: Seconds.
+                of the exact length. On V3 also ``name``, ``frequency_plan_id``, ``lorawan_version``,
+                ``lorawan_phy_version``, ``supports_class_b``, ``supports_class_c``, ``resets_join_nonces``,
+                ``nwk_key``, ``mac_settings`` (a dict; times in seconds, frequencies in hertz), ``version_ids`` (a dict)
+                and ``formatters`` (a dict with the payload functions' names).
+            timeout: Seconds, for each call.
+
+        On V3 an ``app_key`` makes a device that joins (OTAA); an address and both session keys one that does not (ABP),
+        or together with an ``app_key`` one that goes on without joining anew. A device is not replaced there:
+        ``ALREADY_EXISTS``. Where a server refuses it, what the others had taken is deleted again.
         """
     def update_device(
         self, dev_id: str, updates: Mapping[str, Any] | Device, *, timeout: _Seconds | None = None
-    ) -> Empty:
+    ) -> Empty | list[str]:
         """Change a device: what is given is changed, the rest stays. An attribute with the value ``None`` is removed.
 
         Reads the device once and writes it once, with all that the server knows of it.
+
+        Returns:
+            On V3 the servers that were told something: ``"IS"``, ``"JS"``, ``"NS"``, ``"AS"``. If one refuses, those
+            before it keep the change, which the error's ``details`` say.
         """
     def delete_device(self, dev_id: str, *, timeout: _Seconds | None = None) -> Empty:
         """Delete a device."""
@@ -344,6 +399,42 @@ class ApplicationClient:
         self, dev_id: str, payload: str | _Octets, port: int = 1, *, timeout: _Seconds | None = None
     ) -> None:
         """Have the network handle a payload as if a device had sent it."""
+    def downlinks(self, dev_id: str, *, timeout: _Seconds | None = None) -> RepeatedContainer[Message]:
+        """List the downlinks that wait for a device, on V3.
+
+        Messages with ``f_port``, ``frm_payload``, ``confirmed``, ``priority``, ``correlation_ids`` and ``f_cnt``.
+        """
+    def push_downlink(
+        self,
+        dev_id: str,
+        payload: str | _Octets | Mapping[str, Any],
+        port: int = 1,
+        *,
+        confirmed: bool = False,
+        priority: str | None = None,
+        correlation_ids: Sequence[str] | None = None,
+        timeout: _Seconds | None = None,
+    ) -> None:
+        """Append a downlink to a device's queue, on V3. Unlike over MQTT, what the server has against it is told.
+
+        Args:
+            dev_id: The device.
+            payload: 1 to 255 bytes, in any form or as base64 text; or a dict of fields for the encoder.
+            port: LoRaWAN FPort, 1 to 255, but not 224.
+            confirmed: Whether the device is to acknowledge it.
+            priority: From ``"LOWEST"``, the default, to ``"HIGHEST"``.
+            correlation_ids: Texts of at most 100 characters that its events come with.
+            timeout: Seconds.
+        """
+    def replace_downlinks(
+        self, dev_id: str, downlinks: Iterable[Mapping[str, Any]], *, timeout: _Seconds | None = None
+    ) -> None:
+        """Replace a device's queue by these downlinks, on V3: dicts with the arguments of ``push_downlink``.
+
+        All are taken, or none.
+        """
+    def clear_downlinks(self, dev_id: str, *, timeout: _Seconds | None = None) -> None:
+        """Drop the downlinks that wait for a device, on V3."""
     def prefixes(self, *, timeout: _Seconds | None = None) -> RepeatedContainer[PrefixMapping]:
         """Give the network's blocks of device addresses: objects with ``prefix`` and ``usage``."""
     def dev_addr(self, usage: Sequence[str] | None = None, *, timeout: _Seconds | None = None) -> bytes:
@@ -365,3 +456,27 @@ class DeviceIterator:
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> Device: ...
+
+@final
+class PageIterator:
+    """The pages of the list of an application's devices, from ``devices_pages``."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> RepeatedContainer[Device]: ...
+
+@final
+class StackDevice:
+    """The messages that the servers of The Things Stack V3 have of a device, from its ``v3``."""
+
+    @property
+    def identity(self) -> Message | None:
+        """The Identity Server's."""
+    @property
+    def network(self) -> Message | None:
+        """The Network Server's; ``None`` if it has nothing or may not tell."""
+    @property
+    def application(self) -> Message | None:
+        """The Application Server's; ``None`` if it has nothing or may not tell."""
+    @property
+    def join(self) -> Message | None:
+        """The Join Server's; ``None`` if it has nothing or may not tell."""

@@ -222,6 +222,7 @@ class Device(Message):
         latitude: Degrees, in single precision.
         longitude: Degrees, in single precision.
         altitude: Metres.
+        v3: Of a device of The Things Stack V3: a ``StackDevice`` with all its servers' messages.
     """
 
     app_id: str

@@ -4,7 +4,9 @@ pub mod base64;
 mod fields;
 #[cfg(test)]
 mod fuzz;
+pub mod hosted;
 mod model;
+pub mod region;
 mod v2;
 
 pub use self::fields::{Fields, Unreadable, timestamp};

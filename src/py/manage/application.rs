@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -11,6 +11,9 @@ use super::discovery::{Discovery, PyDiscoveryClient, pem};
 use super::identity::{Identity, Server, announced_server, secret};
 use super::refused::{DELETE_APPLICATION, GET_APPLICATION, REGISTER_APPLICATION};
 use super::stub::{Connection, PyStub};
+use super::v3;
+use super::way::Way;
+use crate::dialect::lorawan::hosted;
 use crate::endpoint::Trust;
 use crate::ids::AppId;
 use crate::py::arguments::{Aliases, Given, text};
@@ -24,7 +27,7 @@ use crate::sync::Mutex;
 /// The methods for devices stand in `devices.rs`, those for payload functions in `functions.rs`.
 #[pyclass(frozen, subclass, name = "ApplicationClient", module = "thingslink.ttn", weakref, dict)]
 pub(in crate::py) struct PyApplicationClient {
-    pub(super) calls: Arc<Calls>,
+    pub(super) way: Way,
     pub(super) face: Face,
 }
 
@@ -53,7 +56,7 @@ impl PyApplicationClient {
             connection,
             address: server.address,
         };
-        Ok(Self { calls: Arc::new(calls), face: Face::default() })
+        Ok(Self { way: Way::V2(Arc::new(calls)), face: Face::default() })
     }
 }
 
@@ -64,9 +67,10 @@ impl PyApplicationClient {
         signature = (
             app_id, access_key=Given(None), handler_address=Given(None), cert_content=None,
             discovery_address=None, *, insecure_channel=false, token=None,
-            discovery_certificate=None, timeout=None, **aliases
+            discovery_certificate=None, timeout=None, network=None, cluster=None, identity_address=None,
+            frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None, **aliases
         ),
-        text_signature = "(app_id, access_key, handler_address='', cert_content='', discovery_address='discovery.thethings.network:1900', *, insecure_channel=False, token=None, discovery_certificate=None, timeout=None, **aliases)"
+        text_signature = "(app_id, access_key, handler_address='', cert_content='', discovery_address='discovery.thethings.network:1900', *, insecure_channel=False, token=None, discovery_certificate=None, timeout=None, network=None, cluster=None, identity_address=None, frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None, **aliases)"
     )]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new<'py>(
@@ -80,6 +84,12 @@ impl PyApplicationClient {
         token: Option<Bound<'py, PyAny>>,
         discovery_certificate: Option<Bound<'py, PyAny>>,
         timeout: Option<Bound<'py, PyAny>>,
+        network: Option<&str>,
+        cluster: Option<String>,
+        identity_address: Option<String>,
+        frequency_plan_id: Option<String>,
+        lorawan_version: Option<String>,
+        lorawan_phy_version: Option<String>,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Self> {
         let mut aliases = Aliases::new("ApplicationClient", aliases);
@@ -91,6 +101,32 @@ impl PyApplicationClient {
         aliases.finish()?;
         let app_id = text("app_id", app_id)?;
         let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
+        if is_v3(network, cluster.as_deref(), &address, token.as_deref().or(key.as_deref()))? {
+            let certificate = pem("cert_content", cert_content.as_ref())?;
+            let at = v3::At {
+                address,
+                cluster,
+                identity_address,
+                certificate,
+                insecure: insecure_channel,
+                frequency_plan_id,
+                lorawan_version,
+                lorawan_phy_version,
+            };
+            let calls = v3::Calls::new(py, Identity { app_id, key, token }, at)?;
+            return Ok(Self { way: Way::V3(Arc::new(calls)), face: Face::default() });
+        }
+        let foreign = [
+            ("cluster", &cluster),
+            ("identity_address", &identity_address),
+            ("frequency_plan_id", &frequency_plan_id),
+            ("lorawan_version", &lorawan_version),
+            ("lorawan_phy_version", &lorawan_phy_version),
+        ];
+        if let Some((name, _)) = foreign.into_iter().find(|(_, given)| given.is_some()) {
+            let text = format!("{name} is not an argument for The Things Network V2: expected network=\"v3\" with it");
+            return Err(PyValueError::new_err(text));
+        }
         let server = if address.is_empty() {
             // What is given as the certificate does not count then: programs of the original pass anything here.
             let certificate = pem("discovery_certificate", discovery_certificate.as_ref())?;
@@ -107,73 +143,95 @@ impl PyApplicationClient {
     /// Application ID; read at each call.
     #[getter]
     fn app_id(&self) -> String {
-        self.calls.identity().app_id
+        self.way.identity().lock().app_id.clone()
     }
 
     #[setter]
     fn set_app_id(&self, py: Python<'_>, app_id: String) -> PyResult<()> {
         AppId::new(app_id.as_str()).or_raise(py)?;
-        self.calls.identity.lock().app_id = app_id;
+        self.way.identity().lock().app_id = app_id;
         Ok(())
     }
 
     /// Access key; read at each call.
     #[getter]
     fn app_access_key(&self) -> Option<String> {
-        self.calls.identity().key
+        self.way.identity().lock().key.clone()
     }
 
     #[setter]
     fn set_app_access_key(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
         let key = secret("app_access_key", key)?;
-        self.calls.identity.lock().key = key;
+        self.way.identity().lock().key = key;
         Ok(())
     }
 
     /// What the calls go through. May be replaced by anything with the service's methods.
     #[getter]
-    fn client(&self, py: Python<'_>) -> Py<PyAny> {
-        self.calls.client.lock().clone_ref(py)
+    fn client(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(self.way.handler()?.client.lock().clone_ref(py))
     }
 
     #[setter]
-    fn set_client(&self, client: Py<PyAny>) {
-        let old = std::mem::replace(&mut *self.calls.client.lock(), client);
+    fn set_client(&self, client: Py<PyAny>) -> PyResult<()> {
+        let old = std::mem::replace(&mut *self.way.handler()?.client.lock(), client);
         drop(old);
+        Ok(())
+    }
+
+    /// The network that is spoken to: ``"v2"`` or ``"v3"``.
+    #[getter]
+    fn network(&self) -> &'static str {
+        self.way.name()
     }
 
     /// Give the application.
     #[pyo3(signature = (*, timeout=None))]
     fn get<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        self.face
-            .give(py, self.calls.ask(py, GET_APPLICATION, "GetApplication", self.calls.application_request(), timeout)?)
+        let application = match &self.way {
+            Way::V2(calls) => calls.ask(py, GET_APPLICATION, "GetApplication", calls.application_request(), timeout)?,
+            Way::V3(calls) => calls.application(py, timeout)?,
+        };
+        self.face.give(py, application)
     }
 
     /// Register the application on the handler.
     #[pyo3(signature = (*, timeout=None))]
     fn register<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        self.face.give(
-            py,
-            self.calls.ask(
-                py,
-                REGISTER_APPLICATION,
-                "RegisterApplication",
-                self.calls.application_request(),
-                timeout,
-            )?,
-        )
+        let registered = match &self.way {
+            Way::V2(calls) => {
+                calls.ask(py, REGISTER_APPLICATION, "RegisterApplication", calls.application_request(), timeout)?
+            }
+            Way::V3(calls) => calls.register(py, timeout)?,
+        };
+        self.face.give(py, registered)
     }
 
     /// Delete the application on the handler, with all its devices.
-    #[pyo3(signature = (*, timeout=None))]
-    fn unregister<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+    #[pyo3(signature = (*, confirm=false, timeout=None))]
+    fn unregister<'py>(
+        &self,
+        py: Python<'py>,
+        confirm: bool,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        self.face.give(
-            py,
-            self.calls.ask(py, DELETE_APPLICATION, "DeleteApplication", self.calls.application_request(), timeout)?,
-        )
+        let deleted = match &self.way {
+            Way::V2(calls) => {
+                calls.ask(py, DELETE_APPLICATION, "DeleteApplication", calls.application_request(), timeout)?
+            }
+            Way::V3(calls) => calls.unregister(py, confirm, timeout)?,
+        };
+        self.face.give(py, deleted)
+    }
+
+    /// List the rights of the access key, on The Things Stack V3.
+    #[pyo3(signature = (*, timeout=None))]
+    fn rights<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        self.face.give(py, self.way.stack("rights()")?.rights(py, timeout)?)
     }
 
     /// Call a method by its name, and give a future of asyncio in place of waiting.
@@ -185,13 +243,13 @@ impl PyApplicationClient {
         arguments: &Bound<'py, PyTuple>,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let other = Bound::new(py, Self { calls: self.calls.clone(), face: Face::Asyncio })?;
+        let other = Bound::new(py, Self { way: self.way.clone(), face: Face::Asyncio })?;
         other.call_method(name, arguments, options)
     }
 
     /// Close the connection; later calls fail.
     fn close(&self) {
-        self.calls.connection.close();
+        self.way.close();
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -206,7 +264,25 @@ impl PyApplicationClient {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
-        let (class, app_id) = (slf.get_type().name()?, this.calls.identity().app_id);
-        Ok(format!("<{class} app_id='{app_id}' handler_address='{}'>", this.calls.address))
+        let (class, app_id, address) = (slf.get_type().name()?, this.app_id(), this.way.address());
+        let network = match this.way {
+            Way::V2(_) => "",
+            Way::V3(_) => " network='v3'",
+        };
+        Ok(format!("<{class} app_id='{app_id}' handler_address='{address}'{network}>"))
     }
+}
+
+/// Whether a client is one of The Things Stack V3: by what is said outright, by where it goes, by its key.
+fn is_v3(network: Option<&str>, cluster: Option<&str>, address: &str, key: Option<&str>) -> PyResult<bool> {
+    match network {
+        Some("v2") => return Ok(false),
+        Some("v3") => return Ok(true),
+        Some(other) => {
+            return Err(PyValueError::new_err(format!("network {other:?} is not valid: expected \"v2\" or \"v3\"")));
+        }
+        None => {}
+    }
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    Ok(cluster.is_some() || hosted::is_hosted(host) || key.is_some_and(|key| key.starts_with("NNSXS.")))
 }

@@ -11,9 +11,11 @@ use super::application::PyApplicationClient;
 use super::calls::Calls;
 use super::dictionary;
 use super::functions::frame_port;
-use super::pages::PyDevicePages;
+use super::pages::{PyDevicePages, PyPages};
 use super::refused::{DELETE_DEVICE, GET_ADDRESS, GET_DEVICE, GET_PREFIXES, REGISTER_DEVICE, SIMULATE, UPDATE_DEVICE};
 use super::stub::{deadline, message};
+use super::v3::missing;
+use super::way::Way;
 use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{exact_bytes, frame_bytes};
@@ -27,6 +29,13 @@ const DELETE: Duration = Duration::from_secs(60);
 
 fn device_id(py: Python<'_>, dev_id: &Bound<'_, PyAny>) -> PyResult<DevId> {
     DevId::new(text("dev_id", dev_id)?).or_raise(py)
+}
+
+fn checked(page_size: u64) -> PyResult<u64> {
+    match page_size {
+        0 => Err(PyValueError::new_err("page_size 0 is not valid: expected 1 or more")),
+        size => Ok(size),
+    }
 }
 
 impl Calls {
@@ -59,28 +68,37 @@ impl PyApplicationClient {
         let dev_id = device_id(py, &aliases.require("dev_id", dev_id, &["devID"])?)?;
         aliases.finish()?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        self.face.give(py, self.calls.ask(py, GET_DEVICE, "GetDevice", self.calls.device_request(&dev_id), timeout)?)
+        let device = match &self.way {
+            Way::V2(calls) => calls.ask(py, GET_DEVICE, "GetDevice", calls.device_request(&dev_id), timeout)?,
+            Way::V3(calls) => calls.device(py, dev_id.as_str(), timeout)?,
+        };
+        self.face.give(py, device)
     }
 
     /// List the devices, all or a page of them, sorted by ID. Frame counters and ``last_seen`` are 0 in lists.
-    #[pyo3(signature = (*, limit=None, offset=None, timeout=None))]
+    #[pyo3(signature = (*, limit=None, offset=None, complete=false, timeout=None))]
     fn devices<'py>(
         &self,
         py: Python<'py>,
         limit: Option<u64>,
         offset: Option<u64>,
+        complete: bool,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.face.give(py, self.calls.page(py, limit, offset, Calls::timeout(py, timeout.as_ref())?)?)
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        self.face.give(py, self.way.page(py, limit, offset, complete, timeout)?)
+    }
+
+    /// Iterate over the pages of the list of devices: lists, whose ``total`` tells how far it is.
+    #[pyo3(signature = (*, page_size=100, complete=false, timeout=None))]
+    fn devices_pages(&self, page_size: u64, complete: bool, timeout: Option<Bound<'_, PyAny>>) -> PyResult<PyPages> {
+        Ok(PyPages::new(self.way.clone(), checked(page_size)?, complete, timeout.map(Bound::unbind)))
     }
 
     /// Iterate over the devices, asking the handler for one page after the other.
     #[pyo3(signature = (*, page_size=1000, timeout=None))]
     fn iter_devices(&self, page_size: u64, timeout: Option<Bound<'_, PyAny>>) -> PyResult<PyDevicePages> {
-        if page_size == 0 {
-            return Err(PyValueError::new_err("page_size 0 is not valid: expected 1 or more"));
-        }
-        Ok(PyDevicePages::new(self.calls.clone(), page_size, timeout.map(Bound::unbind)))
+        Ok(PyDevicePages::new(self.way.clone(), checked(page_size)?, timeout.map(Bound::unbind)))
     }
 
     /// Register a device, or replace one: a dict with the keys of ``Device`` and ``LorawanDevice``, or a ``Device``.
@@ -93,11 +111,17 @@ impl PyApplicationClient {
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let dev_id = device_id(py, dev_id)?;
-        let mut request = message("handler.Device", &[]);
-        dictionary::merge(&mut request, device)?;
-        self.calls.identify(&mut request, &dev_id);
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        self.face.give(py, self.calls.ask(py, REGISTER_DEVICE, "SetDevice", request, timeout)?)
+        let registered = match &self.way {
+            Way::V2(calls) => {
+                let mut request = message("handler.Device", &[]);
+                dictionary::merge(&mut request, device)?;
+                calls.identify(&mut request, &dev_id);
+                calls.ask(py, REGISTER_DEVICE, "SetDevice", request, timeout)?
+            }
+            Way::V3(calls) => calls.register_device(py, dev_id.as_str(), device, timeout)?,
+        };
+        self.face.give(py, registered)
     }
 
     /// Change a device: what is given is changed, the rest stays. An attribute with the value ``None`` is removed.
@@ -110,11 +134,18 @@ impl PyApplicationClient {
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let dev_id = device_id(py, dev_id)?;
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        let calls = match &self.way {
+            Way::V2(calls) => calls.clone(),
+            Way::V3(calls) => {
+                return self.face.give(py, calls.update_device(py, dev_id.as_str(), updates, timeout)?);
+            }
+        };
         // Checked before anything is asked.
         dictionary::merge(&mut message("handler.Device", &[]), updates)?;
-        let timeout = Calls::timeout(py, timeout.as_ref())?;
-        let (calls, updates) = (self.calls.clone(), updates.clone().unbind());
-        let written = self.calls.read_device(py, &dev_id, timeout)?.then(py, move |py, mut device| {
+        let updates = updates.clone().unbind();
+        let read = calls.read_device(py, &dev_id, timeout)?;
+        let written = read.then(py, move |py, mut device| {
             dictionary::merge(&mut device, updates.bind(py))?;
             calls.identify(&mut device, &dev_id);
             calls.ask(py, UPDATE_DEVICE, "SetDevice", device, timeout)
@@ -132,8 +163,11 @@ impl PyApplicationClient {
     ) -> PyResult<Bound<'py, PyAny>> {
         let dev_id = device_id(py, dev_id)?;
         let timeout = if timeout.is_some() { deadline(timeout.as_ref())? } else { Some(DELETE) };
-        let request = self.calls.device_request(&dev_id);
-        self.face.give(py, self.calls.ask(py, DELETE_DEVICE, "DeleteDevice", request, timeout)?)
+        let deleted = match &self.way {
+            Way::V2(calls) => calls.ask(py, DELETE_DEVICE, "DeleteDevice", calls.device_request(&dev_id), timeout)?,
+            Way::V3(calls) => calls.delete_device(py, dev_id.as_str(), timeout)?,
+        };
+        self.face.give(py, deleted)
     }
 
     /// Make a device one that is activated by personalisation (ABP), and give it.
@@ -155,8 +189,15 @@ impl PyApplicationClient {
         let (network, application) = (key("nwk_s_key", nwk_s_key)?, key("app_s_key", app_s_key)?);
         let usage = usage.unwrap_or_else(|| vec!["abp".to_owned()]);
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        let calls = self.calls.clone();
-        let made = self.calls.read_device(py, &dev_id, timeout)?.then(py, move |py, mut device| {
+        let calls = match &self.way {
+            Way::V2(calls) => calls.clone(),
+            Way::V3(calls) => {
+                let keys = (network, application);
+                return self.face.give(py, calls.personalize(py, dev_id.as_str(), keys, timeout)?);
+            }
+        };
+        let read = calls.read_device(py, &dev_id, timeout)?;
+        let made = read.then(py, move |py, mut device| {
             calls.dev_addr(py, usage, timeout)?.then(py, move |py, address| {
                 let lorawan = dictionary::lorawan_part(&mut device);
                 for (name, bytes) in [("dev_addr", address), ("nwk_s_key", network), ("app_s_key", application)] {
@@ -182,13 +223,22 @@ impl PyApplicationClient {
         to: &Bound<'py, PyAny>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let target = to.cast::<Self>().map_err(|_| wrong_type("to", "an ApplicationClient", to))?.get().calls.clone();
-        let calls = self.calls.clone();
-        if target.identity().app_id == calls.identity().app_id && target.address == calls.address {
+        let target = &to.cast::<Self>().map_err(|_| wrong_type("to", "an ApplicationClient", to))?.get().way;
+        let app_id = |way: &Way| way.identity().lock().app_id.clone();
+        if app_id(target) == app_id(&self.way) && target.address() == self.way.address() {
             return Err(PyValueError::new_err("to is not valid: expected the client of another application"));
         }
         let dev_id = device_id(py, dev_id)?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
+        let (calls, target) = match (&self.way, target) {
+            (Way::V2(calls), Way::V2(target)) => (calls.clone(), target.clone()),
+            (Way::V3(calls), Way::V3(target)) => {
+                return self.face.give(py, calls.move_device(py, dev_id.as_str(), target, timeout)?);
+            }
+            _ => {
+                return Err(PyValueError::new_err("to is not valid: expected a client of the same network"));
+            }
+        };
         let moved = calls.read_device(py, &dev_id, timeout)?.then(py, move |py, device| {
             let mut moved = device.clone();
             target.identify(&mut moved, &dev_id);
@@ -221,13 +271,20 @@ impl PyApplicationClient {
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let dev_id = device_id(py, dev_id)?;
-        let app_id = self.calls.identity().app_id;
-        let ids = [("app_id", app_id.as_str()), ("dev_id", dev_id.as_str())];
-        let mut request = message("handler.SimulatedUplinkMessage", &ids);
-        request.set_field_by_name("payload", Value::Bytes(frame_bytes("payload", payload)?.into()));
-        request.set_field_by_name("port", Value::U32(frame_port(port)?));
+        let (payload, port) = (frame_bytes("payload", payload)?, frame_port(port)?);
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        self.face.give(py, self.calls.tell(py, SIMULATE, "SimulateUplink", request, timeout)?)
+        let told = match &self.way {
+            Way::V2(calls) => {
+                let app_id = calls.identity().app_id;
+                let ids = [("app_id", app_id.as_str()), ("dev_id", dev_id.as_str())];
+                let mut request = message("handler.SimulatedUplinkMessage", &ids);
+                request.set_field_by_name("payload", Value::Bytes(payload.into()));
+                request.set_field_by_name("port", Value::U32(port));
+                calls.tell(py, SIMULATE, "SimulateUplink", request, timeout)?
+            }
+            Way::V3(calls) => calls.simulate_uplink(py, dev_id.as_str(), payload, port, timeout)?,
+        };
+        self.face.give(py, told)
     }
 
     /// Give the network's blocks of device addresses: objects with ``prefix`` and ``usage``.
@@ -235,7 +292,10 @@ impl PyApplicationClient {
     fn prefixes<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let request = message("lorawan.PrefixesRequest", &[]);
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        let answer = self.calls.ask(py, GET_PREFIXES, "GetPrefixes", request, timeout)?;
+        let Way::V2(calls) = &self.way else {
+            return Err(missing("a list of address blocks", "dev_addr() gives addresses of the network's"));
+        };
+        let answer = calls.ask(py, GET_PREFIXES, "GetPrefixes", request, timeout)?;
         self.face.give(py, answer.map(py, |py, answer| answer.getattr(py, "prefixes"))?)
     }
 
@@ -248,7 +308,10 @@ impl PyApplicationClient {
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        let address = self.calls.dev_addr(py, usage.unwrap_or_default(), timeout)?;
+        let address = match &self.way {
+            Way::V2(calls) => calls.dev_addr(py, usage.unwrap_or_default(), timeout)?,
+            Way::V3(calls) => calls.dev_addr(py, timeout)?,
+        };
         self.face.give(py, address.map(py, |py, address| Ok(PyBytes::new(py, &address).unbind()))?)
     }
 }

@@ -31,20 +31,32 @@ pub(super) fn byte_length(name: &str) -> Option<usize> {
     }
 }
 
-/// Merge what is given, a dictionary or a `Device`, into a device. `attributes` are merged, too.
-pub(super) fn merge(device: &mut DynamicMessage, given: &Bound<'_, PyAny>) -> PyResult<()> {
+/// Merge what is given, a dictionary or a `Device`, into a device. `attributes` are merged, too. Gives the names of the
+/// fields that are given.
+pub(super) fn merge(device: &mut DynamicMessage, given: &Bound<'_, PyAny>) -> PyResult<BTreeSet<String>> {
     if let Ok(message) = given.cast::<PyMessage>() {
+        message.get().place().complete(given.py())?;
         let other = message.get().place().copy();
         if other.descriptor().full_name() != "handler.Device" {
             return Err(wrong_type("device", "a dict or a Device", given));
         }
         check_lengths(&other)?;
-        return merge_message(device, &other.encode_to_vec()).or_raise(given.py());
+        merge_message(device, &other.encode_to_vec()).or_raise(given.py())?;
+        let mut names = names(&other);
+        let lorawan = other.get_field_by_name(LORAWAN);
+        names.extend(lorawan.and_then(|lorawan| lorawan.as_message().map(self::names)).unwrap_or_default());
+        return Ok(names);
     }
     let mut seen = BTreeSet::new();
     leaving::within(given.py(), || {
         items("device", given)?.iter().try_for_each(|(key, value)| merge_item(device, key, value, &mut seen))
-    })
+    })?;
+    Ok(seen)
+}
+
+/// The fields that are set.
+fn names(message: &DynamicMessage) -> BTreeSet<String> {
+    message.fields().map(|(field, _)| field.name().to_owned()).collect()
 }
 
 /// Key and value of each item of a mapping.
@@ -82,6 +94,9 @@ fn merge_item(
             }
             part.set_field_by_name(LORAWAN, Value::Message(other));
             check_lengths(&part)?;
+            seen.extend(
+                part.get_field_by_name(LORAWAN).and_then(|part| part.as_message().map(names)).unwrap_or_default(),
+            );
             return merge_message(device, &part.encode_to_vec()).or_raise(value.py());
         }
         // Set even when empty: without it the network refuses the device.

@@ -1,5 +1,6 @@
 //! The methods of `ApplicationClient` for payload functions: the application's settings, and dry runs.
 
+use prost::Message as _;
 use prost_reflect::{DynamicMessage, Value};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -9,12 +10,14 @@ use super::application::PyApplicationClient;
 use super::calls::Calls;
 use super::refused::{DRY_RUN, GET_APPLICATION};
 use super::stub::message;
+use super::way::Way;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{frame_bytes, octets};
 use crate::py::json::{Spacing, dumps};
 use crate::py::prepared::Prepared;
 use crate::py::proto::PyMessage;
 use crate::rpc::message::descriptor;
+use crate::rpc::proto::handler;
 
 /// The payload functions, in the order of the documentation.
 const FUNCTIONS: [&str; 4] = ["encoder", "decoder", "validator", "converter"];
@@ -34,7 +37,12 @@ impl PyApplicationClient {
         changes: Vec<(&'static str, String)>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.face.give(py, self.calls.change_application(py, changes, Calls::timeout(py, timeout)?)?)
+        let timeout = Calls::timeout(py, timeout)?;
+        let changed = match &self.way {
+            Way::V2(calls) => calls.change_application(py, changes, timeout)?,
+            Way::V3(calls) => calls.change_functions(py, changes, timeout)?,
+        };
+        self.face.give(py, changed)
     }
 
     /// Have functions run: the given ones, or those that the application has.
@@ -47,9 +55,23 @@ impl PyApplicationClient {
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout)?;
-        let calls = self.calls.clone();
-        let application = match functions {
-            Some(functions) => Prepared::Ready(application(&calls.identity().app_id, functions)?),
+        let app_id = self.way.identity().lock().app_id.clone();
+        let given = functions.map(|functions| application(&app_id, functions)).transpose()?;
+        let calls = match &self.way {
+            Way::V2(calls) => calls.clone(),
+            Way::V3(calls) => {
+                let given = given.as_ref().map(generated).transpose()?;
+                let result = if name == "DryUplink" {
+                    let request: handler::DryUplinkMessage = generated(&request)?;
+                    calls.dry_uplink(py, request.payload, request.port, given, timeout)?
+                } else {
+                    calls.dry_downlink(py, generated(&request)?, given, timeout)?
+                };
+                return self.face.give(py, result);
+            }
+        };
+        let application = match given {
+            Some(application) => Prepared::Ready(application),
             None => calls.read(py, GET_APPLICATION, "GetApplication", calls.application_request(), timeout)?,
         };
         let result = application.then(py, move |py, application| {
@@ -58,6 +80,11 @@ impl PyApplicationClient {
         })?;
         self.face.give(py, result)
     }
+}
+
+/// The same message in the generated form.
+fn generated<T: prost::Message + Default>(message: &DynamicMessage) -> PyResult<T> {
+    T::decode(message.encode_to_vec().as_slice()).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 /// An application with the given functions.

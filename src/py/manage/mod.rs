@@ -9,11 +9,15 @@ mod functions;
 mod handler;
 mod identity;
 mod pages;
+mod queue;
 mod refused;
 mod stub;
+mod v3;
+mod way;
 
 pub(super) use self::application::PyApplicationClient;
 pub(super) use self::discovery::{Discovery, PyDiscoveryClient, pem};
 pub(super) use self::handler::PyHandlerClient;
-pub(super) use self::pages::PyDevicePages;
+pub(super) use self::pages::{PyDevicePages, PyPages};
 pub(super) use self::stub::{PyMethod, PyStub};
+pub(super) use self::v3::PyStackDevice;

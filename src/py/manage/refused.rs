@@ -16,3 +16,6 @@ pub(super) const DRY_RUN: Words = ("Error while running the", "payload functions
 pub(super) const SIMULATE: Words = ("Error while simulating the", "uplink");
 pub(super) const GET_PREFIXES: Words = ("Error while getting the", "address prefixes");
 pub(super) const GET_ADDRESS: Words = ("Error while getting the", "device address");
+pub(super) const GET_RIGHTS: Words = ("Error while getting the", "rights");
+pub(super) const GET_QUEUE: Words = ("Error while getting the", "downlinks");
+pub(super) const SET_QUEUE: Words = ("Error while queueing the", "downlink");

@@ -65,13 +65,19 @@ impl Connection {
         Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
     }
 
+    /// The same to a server that hangs up on who asks too often whether it lives.
+    pub(super) fn rarely_probed(py: Python<'_>, endpoints: Vec<Endpoint>, trust: &Trust) -> PyResult<Arc<Self>> {
+        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?.probed_rarely();
+        Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
+    }
+
     /// Forget the channel; calls under way end by themselves.
     pub(in crate::py) fn close(&self) {
         self.link.lock().replace(Link::Closed);
     }
 
     /// The channel of this process, and the process. Called with the interpreter lock, so that no fork comes in between.
-    fn channel(&self, py: Python<'_>) -> PyResult<(Channel, Arc<Process>)> {
+    pub(super) fn channel(&self, py: Python<'_>) -> PyResult<(Channel, Arc<Process>)> {
         let mut link = self.link.lock();
         match &*link {
             Link::Closed => return Err(Error::NotConnected).or_raise(py),
@@ -239,6 +245,7 @@ pub(super) fn invoke(
         Authority::Anonymous => Vec::new(),
         Authority::Key(key) => vec![("key", key.reveal().to_owned())],
         Authority::Token(token) => vec![("token", token.reveal().to_owned())],
+        Authority::Bearer(key) => vec![("authorization", format!("Bearer {}", key.reveal()))],
     };
     metadata.extend(call.metadata);
     let timeout = match call.timeout.map(|timeout| timeout.as_secs_f64()) {

@@ -71,6 +71,14 @@ impl PyMessage {
         Ok(length)
     }
 
+    /// The value of a field, with all of it there.
+    fn look<'py>(&self, py: Python<'py>, field: &FieldDescriptor) -> PyResult<Bound<'py, PyAny>> {
+        if matches!(field.kind(), Kind::Message(_)) && !field.is_map() {
+            self.place.complete(py)?;
+        }
+        field_to_py(py, &self.place, field)
+    }
+
     fn expect_same(&self, other: &Bound<'_, PyAny>) -> PyResult<DynamicMessage> {
         let other_message = other.cast::<Self>().ok().map(|other| other.get().place.copy());
         other_message.filter(|other| other.descriptor() == self.descriptor()).ok_or_else(|| {
@@ -82,6 +90,7 @@ impl PyMessage {
 
     /// The content as a dict that JSON can express.
     pub(in crate::py) fn to_plain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.place.complete(py)?;
         plain(py, &self.place.copy())
     }
 }
@@ -142,7 +151,10 @@ impl PyMessage {
     fn __getattr__<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();
         if let Some(field) = this.field(name) {
-            return field_to_py(slf.py(), &this.place, &field);
+            return this.look(slf.py(), &field);
+        }
+        if let Some(attribute) = this.place.attribute(slf.py(), name)? {
+            return Ok(attribute.into_bound(slf.py()));
         }
         if let Some(field) = this.hex_field(name) {
             let value = this.place.value(&field);
@@ -185,7 +197,7 @@ impl PyMessage {
     fn __getitem__<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let field = name.extract::<String>().ok().and_then(|name| slf.get().field(&name));
         match field {
-            Some(field) => field_to_py(slf.py(), &slf.get().place, &field),
+            Some(field) => slf.get().look(slf.py(), &field),
             None => Err(PyKeyError::new_err(name.clone().unbind())),
         }
     }
@@ -255,6 +267,7 @@ impl PyMessage {
     /// List the fields that are set, with their values, in the order of their numbers.
     #[pyo3(name = "ListFields")]
     fn list_fields<'py>(&self, py: Python<'py>) -> PyResult<Vec<(PyFieldDescriptor, Bound<'py, PyAny>)>> {
+        self.place.complete(py)?;
         let mut fields: Vec<_> = self.place.read(|message| message.fields().map(|(field, _)| field).collect());
         fields.sort_by_key(FieldDescriptor::number);
         let pair = |field| Ok((field_to_py(py, &self.place, &field)?, field));
@@ -263,13 +276,14 @@ impl PyMessage {
 
     /// Encode.
     #[pyo3(name = "SerializeToString")]
-    fn serialize<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.place.read(prost::Message::encode_to_vec))
+    fn serialize<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.place.complete(py)?;
+        Ok(PyBytes::new(py, &self.place.read(prost::Message::encode_to_vec)))
     }
 
     /// As ``SerializeToString``.
     #[pyo3(name = "SerializePartialToString")]
-    fn serialize_partial<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    fn serialize_partial<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.serialize(py)
     }
 
@@ -356,12 +370,15 @@ impl PyMessage {
         self.place.write(|message| drop(message.take_unknown_fields().collect::<Vec<_>>()));
     }
 
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        let Ok(other) = other.cast::<Self>() else { return false };
-        same(&self.place.copy(), &other.get().place.copy())
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(other) = other.cast::<Self>() else { return Ok(false) };
+        self.place.complete(other.py())?;
+        other.get().place.complete(other.py())?;
+        Ok(same(&self.place.copy(), &other.get().place.copy()))
     }
 
     fn __copy__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.place.complete(py)?;
         wrap(py, Place::new(self.place.copy()))
     }
 
@@ -371,14 +388,16 @@ impl PyMessage {
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let restore = py.import("thingslink._native")?.getattr("_parse_proto")?;
-        let arguments = (self.descriptor().full_name().to_owned(), self.serialize(py)).into_pyobject(py)?;
+        let arguments = (self.descriptor().full_name().to_owned(), self.serialize(py)?).into_pyobject(py)?;
         Ok((restore, arguments))
     }
 
-    fn __str__(&self) -> String {
-        self.place.read(to_text)
+    fn __str__(&self, py: Python<'_>) -> PyResult<String> {
+        self.place.complete(py)?;
+        Ok(self.place.read(to_text))
     }
 
+    /// Of what is known by now: whoever logs a list asks no server.
     fn __repr__(&self) -> String {
         let mut message = self.place.copy();
         // The text is what the original showed; the one secret that opens an application is not for logs.

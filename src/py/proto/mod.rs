@@ -12,6 +12,6 @@ pub(super) use self::classes::*;
 pub(super) use self::descriptor::{PyDescriptor, PyFieldDescriptor};
 pub(super) use self::map::PyMap;
 pub(super) use self::message::{PyMessage, parse_proto};
-pub(super) use self::place::Place;
+pub(super) use self::place::{Beside, Place};
 pub(super) use self::repeated::PyRepeated;
 pub(super) use self::value::set_from_py;

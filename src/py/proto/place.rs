@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value};
 
+use pyo3::prelude::*;
+
 use crate::rpc::message::decode;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -12,6 +14,15 @@ use crate::sync::{Mutex, MutexGuard};
 struct Root {
     descriptor: MessageDescriptor,
     state: Mutex<State>,
+    beside: Option<Arc<dyn Beside>>,
+}
+
+/// What belongs to a message beside its fields, and what of it is still to be asked for.
+pub(in crate::py) trait Beside: Send + Sync {
+    /// Have all of the message there; called before somebody looks at more than its single values.
+    fn complete(&self, py: Python<'_>, place: &Place) -> PyResult<()>;
+    /// An attribute that is no field.
+    fn attribute(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>>;
 }
 
 enum State {
@@ -36,13 +47,44 @@ pub(in crate::py) struct Place {
 impl Place {
     /// A new message.
     pub(in crate::py) fn new(message: DynamicMessage) -> Self {
-        let root = Root { descriptor: message.descriptor(), state: Mutex::new(State::Decoded(Box::new(message))) };
+        Self::rooted(message, None)
+    }
+
+    /// A new message, with what belongs to it.
+    pub(in crate::py) fn beside(message: DynamicMessage, beside: Arc<dyn Beside>) -> Self {
+        Self::rooted(message, Some(beside))
+    }
+
+    fn rooted(message: DynamicMessage, beside: Option<Arc<dyn Beside>>) -> Self {
+        let descriptor = message.descriptor();
+        let root = Root { descriptor, state: Mutex::new(State::Decoded(Box::new(message))), beside };
         Self { root: Arc::new(root), path: Vec::new() }
+    }
+
+    /// Have all of the message there.
+    pub(in crate::py) fn complete(&self, py: Python<'_>) -> PyResult<()> {
+        self.root.beside.as_ref().map_or(Ok(()), |beside| beside.complete(py, self))
+    }
+
+    /// An attribute that is no field; those of a whole message alone have some.
+    pub(super) fn attribute(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>> {
+        match &self.root.beside {
+            Some(beside) if self.path.is_empty() => {
+                let attribute = beside.attribute(py, name)?;
+                if attribute.is_none() {
+                    return Ok(None);
+                }
+                self.complete(py)?;
+                beside.attribute(py, name)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// A message that has been checked and is still encoded.
     pub(in crate::py) fn encoded(descriptor: MessageDescriptor, bytes: Bytes) -> Self {
-        Self { root: Arc::new(Root { descriptor, state: Mutex::new(State::Encoded(bytes)) }), path: Vec::new() }
+        let root = Root { descriptor, state: Mutex::new(State::Encoded(bytes)), beside: None };
+        Self { root: Arc::new(root), path: Vec::new() }
     }
 
     /// The part in a field, or at an index of it.

@@ -1,0 +1,88 @@
+//! The network that a client manages its application on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::{PyAttributeError, PyNotImplementedError};
+use pyo3::prelude::*;
+
+use super::calls::Calls;
+use super::identity::Identity;
+use super::v3;
+use crate::py::prepared::Prepared;
+use crate::sync::Mutex;
+
+/// The calls of a network.
+#[derive(Clone)]
+pub(super) enum Way {
+    /// The Things Network V2: its handler.
+    V2(Arc<Calls>),
+    /// The Things Stack V3: its four servers.
+    V3(Arc<v3::Calls>),
+}
+
+impl Way {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::V2(_) => "v2",
+            Self::V3(_) => "v3",
+        }
+    }
+
+    pub(super) fn identity(&self) -> &Mutex<Identity> {
+        match self {
+            Self::V2(calls) => &calls.identity,
+            Self::V3(calls) => &calls.identity,
+        }
+    }
+
+    pub(super) fn address(&self) -> &str {
+        match self {
+            Self::V2(calls) => &calls.address,
+            Self::V3(calls) => &calls.address,
+        }
+    }
+
+    pub(super) fn close(&self) {
+        match self {
+            Self::V2(calls) => calls.connection.close(),
+            Self::V3(calls) => calls.close(),
+        }
+    }
+
+    /// A page of the devices.
+    pub(super) fn page(
+        &self,
+        py: Python<'_>,
+        limit: Option<u64>,
+        offset: Option<u64>,
+        complete: bool,
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<Py<PyAny>>> {
+        match self {
+            // What its lists have is all that there is to be had by lists.
+            Self::V2(calls) => calls.page(py, limit, offset, timeout),
+            Self::V3(calls) => calls.page(py, limit, offset, complete, timeout),
+        }
+    }
+
+    /// The handler, whose stub a program may replace.
+    pub(super) fn handler(&self) -> PyResult<&Arc<Calls>> {
+        match self {
+            Self::V2(calls) => Ok(calls),
+            Self::V3(_) => {
+                Err(PyAttributeError::new_err("client: The Things Stack V3 has four servers, and no one stub"))
+            }
+        }
+    }
+
+    /// The stack, for what V2 does not have.
+    pub(super) fn stack(&self, what: &str) -> PyResult<&Arc<v3::Calls>> {
+        match self {
+            Self::V3(calls) => Ok(calls),
+            Self::V2(_) => Err(PyNotImplementedError::new_err(format!(
+                "{what} is for The Things Stack V3: V2 has nothing like it"
+            ))),
+        }
+    }
+}
