@@ -25,7 +25,9 @@ impl Allowed {
         let message = descriptor(full_name);
         let takes = |path: &str| {
             let root = path.split('.').next().unwrap_or_default();
-            self.fields.contains(&root) && !self.only_below.contains(&path) && exists(&message, path)
+            // Fields that nobody needs are not in the definitions here, and are taken by their names.
+            let leads_somewhere = message.get_field_by_name(root).is_none() || exists(&message, path);
+            self.fields.contains(&root) && !self.only_below.contains(&path) && leads_somewhere
         };
         let forbidden: Vec<_> = paths.iter().filter(|path| !takes(path)).cloned().collect();
         if forbidden.is_empty() {
@@ -37,7 +39,7 @@ impl Allowed {
     }
 }
 
-/// Whether a path leads somewhere, as far as the definitions here go: those fields that nobody needs are not in them.
+/// Whether a path leads somewhere in these definitions.
 fn exists(message: &MessageDescriptor, path: &str) -> bool {
     let (name, below) = path.split_once('.').map_or((path, None), |(name, below)| (name, Some(below)));
     match (message.get_field_by_name(name), below) {
@@ -46,7 +48,8 @@ fn exists(message: &MessageDescriptor, path: &str) -> bool {
             Kind::Message(inner) => exists(&inner, below),
             _ => false,
         },
-        _ => true,
+        (Some(_), None) => true,
+        (None, _) => false,
     }
 }
 
