@@ -43,7 +43,7 @@ pub(crate) struct Target {
 pub(crate) const PROTOBUF: &[&str] = &["protobuf/messages.hex"];
 /// Files of JSON.
 pub(crate) const JSON: &[&str] =
-    &["json/values.lines", "json/thingsboard.lines", "json/lorawan.lines", "json/bytes.hex"];
+    &["json/values.lines", "json/thingsboard.lines", "json/lorawan.lines", "json/v3.lines", "json/bytes.hex"];
 /// What stands in JSON, and at its borders.
 pub(crate) const JSON_WORDS: &[&[u8]] = &[
     b"{",

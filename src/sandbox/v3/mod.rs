@@ -4,6 +4,8 @@ mod downlink;
 mod event;
 mod failure;
 mod formatter;
+#[cfg(test)]
+mod fuzz;
 mod grpc;
 mod json;
 mod limit;

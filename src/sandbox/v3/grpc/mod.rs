@@ -51,6 +51,11 @@ impl GrpcService {
             .add_service(AppAsServer::new(servers).max_decoding_message_size(16 << 20));
         Arc::new(Self { routes: routes.prepare(), stack })
     }
+
+    #[cfg(test)]
+    pub(super) fn routes(&self) -> Routes {
+        self.routes.clone()
+    }
 }
 
 impl Service for GrpcService {

@@ -2,6 +2,8 @@
 
 mod connection;
 mod filter;
+#[cfg(test)]
+mod fuzz;
 mod packet;
 mod router;
 mod session;
