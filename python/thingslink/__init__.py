@@ -22,6 +22,7 @@ from thingslink._native import (
     TlsError,
     __version__,
     _call_errors_from,
+    _run_awaitables_by,
     callback_threads,
 )
 from thingslink.ttn import (
@@ -105,7 +106,14 @@ def _call_errors() -> tuple[type[RpcError | ApplicationError], ...]:
     return _rpc.RpcError, _rpc.ApplicationError, _rpc.SwitchedOffError, *decoding
 
 
+def _run_to_its_end(awaitable: Any, place: Any) -> None:
+    from thingslink import _awaiting  # noqa: PLC0415 - it needs asyncio
+
+    _awaiting.run_to_its_end(awaitable, place)
+
+
 _call_errors_from(_call_errors)
+_run_awaitables_by(_run_to_its_end)
 
 
 def __getattr__(name: str) -> Any:

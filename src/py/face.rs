@@ -18,6 +18,39 @@ static FAILURES: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Gives what stands for the original's private MQTT client.
 static PRIVATE_CLIENT: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
+/// Runs what a callback has given to be awaited.
+static RUNNER: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+/// Called at the exit when no callback runs any more.
+static AT_THE_END: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+
+/// Hand in what runs an awaitable to its end, given where its callback was set.
+#[pyfunction]
+#[pyo3(name = "_run_awaitables_by")]
+pub(super) fn run_awaitables_by(run: Py<PyAny>) {
+    let old = RUNNER.lock().replace(run);
+    drop(old);
+}
+
+/// Hand in what is to be called at the exit when no callback runs any more.
+#[pyfunction]
+#[pyo3(name = "_at_the_end")]
+pub(super) fn at_the_end(end: Py<PyAny>) {
+    let old = AT_THE_END.lock().replace(end);
+    drop(old);
+}
+
+/// Nothing that a callback has given runs any more.
+pub(super) fn end(py: Python<'_>) -> PyResult<()> {
+    let end = AT_THE_END.lock().take();
+    end.map_or(Ok(()), |end| end.call0(py).map(drop))
+}
+
+/// Run what a callback has given to be awaited. `place` is where the callback was set, if an event loop ran there.
+pub(super) fn run_to_its_end(awaitable: &Bound<'_, PyAny>, place: Option<&Py<PyAny>>) -> PyResult<()> {
+    given(awaitable.py(), &RUNNER)?.call1((awaitable, place))?;
+    Ok(())
+}
+
 /// Hand in what gives the private client of a client.
 #[pyfunction]
 #[pyo3(name = "_private_client_from")]

@@ -30,6 +30,7 @@ mod raw;
 mod runtime;
 mod sandbox;
 mod serve;
+mod serving;
 mod signature;
 mod thingsboard;
 mod value;
@@ -46,7 +47,10 @@ mod _native {
     #[pymodule_export]
     use super::callable::PyCallback;
     #[pymodule_export]
-    use super::face::{call_errors_from, failures_to, makers_from, private_client_from, tell_failure, time_out_from};
+    use super::face::{
+        at_the_end, call_errors_from, failures_to, makers_from, private_client_from, run_awaitables_by, tell_failure,
+        time_out_from,
+    };
     #[pymodule_export]
     use super::file::replace_file;
     #[pymodule_export]
@@ -74,6 +78,8 @@ mod _native {
     use super::runtime::{after_fork, callback_threads, open_clients, shut_down};
     #[pymodule_export]
     use super::sandbox::{PyFollower, PySandbox, PyStream, PyThingsBoard};
+    #[pymodule_export]
+    use super::serving::PyLoan;
     #[pymodule_export]
     use super::thingsboard::{
         PyDeviceClient, PyGatewayClient, PyMessageInfo, PyMqttHandle, PyPrepared, PyProxy, PyPublishInfo, PyRateLimit,

@@ -8,8 +8,8 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use super::face;
-use super::interpreter::thread_ident;
 use super::runtime::{self, Process};
+use super::serving::Serving;
 use crate::client::{Delivery, Line, Platform};
 use crate::pool::Home;
 use crate::session::Hands;
@@ -18,8 +18,7 @@ use crate::sync::Mutex;
 /// Who consumes the deliveries of one client, and for which Python object.
 pub(super) struct Owner<P: Platform> {
     hands: Mutex<Hands<Delivery<P::Own>>>,
-    /// The thread that serves the client now, by Python's identifier; 0 for none.
-    server: AtomicU64,
+    serving: Arc<Serving>,
     kept: Mutex<Kept>,
     process: OnceLock<Arc<Process>>,
     /// The thread that calls the client's callbacks.
@@ -41,7 +40,7 @@ impl<P: Platform> Owner<P> {
     pub(super) fn new() -> Self {
         Self {
             hands: Mutex::default(),
-            server: AtomicU64::new(0),
+            serving: Arc::default(),
             kept: Mutex::default(),
             process: OnceLock::new(),
             home: Home::default(),
@@ -82,8 +81,12 @@ impl<P: Platform> Owner<P> {
 
     /// Whether the current thread is inside one of this client's callbacks.
     pub(super) fn is_served_here(&self, py: Python<'_>) -> bool {
-        let server = self.server.load(Ordering::Acquire);
-        server != 0 && server == thread_ident(py)
+        self.serving.is_here(py)
+    }
+
+    /// The threads that are inside its callbacks.
+    pub(super) fn serving(&self) -> &Arc<Serving> {
+        &self.serving
     }
 
     /// A call of `connect` begins: keep the object alive.
@@ -135,13 +138,11 @@ impl<P: Platform> Owner<P> {
         let mut hands = std::mem::take(&mut *self.hands.lock());
         let more = hands.take(line.mailbox(), most);
         if more {
-            self.server.store(thread_ident(py), Ordering::Release);
             let mut counted = |delivery| {
                 progress.fetch_add(1, Ordering::Relaxed);
                 handle(delivery)
             };
-            while !self.is_exiting() && hands.next(&mut counted) {}
-            self.server.store(0, Ordering::Release);
+            self.serving.here(py, || while !self.is_exiting() && hands.next(&mut counted) {});
         }
         *self.hands.lock() = hands;
         more

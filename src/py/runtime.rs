@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::forked::Forked;
 use super::interpreter::{Interpreter, Pool, interrupt};
-use super::{leaving, log};
+use super::{face, leaving, log};
 use crate::pool::HOMES;
 
 /// How long a blocking call may be deaf to Ctrl-C.
@@ -276,6 +276,7 @@ pub(super) fn shut_down(py: Python<'_>) -> PyResult<()> {
         Some(process) => process.part(py),
         None => Ok(()),
     };
+    let outcome = outcome.and(face::end(py));
     leaving::close(py);
     outcome
 }

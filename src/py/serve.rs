@@ -10,9 +10,9 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::error::OrRaise as _;
-use super::interpreter::Interpreter;
+use super::interpreter::{Interpreter, thread_ident};
 use super::owner::Owner;
-use super::prepared::Prepared;
+use super::prepared::{Face, Prepared};
 use super::runtime::{Closable, LeftOpen};
 use crate::client::{Delivery, Line, Platform};
 use crate::error::Error;
@@ -87,7 +87,7 @@ pub(super) fn connect<S: Serve>(
 }
 
 /// Close a client, at most `within`; nothing is waited for where one of its own callbacks calls.
-pub(super) fn close<S: Serve>(served: &Arc<S>, py: Python<'_>, within: Duration) -> PyResult<Prepared<()>> {
+pub(super) fn close<S: Serve>(served: &Arc<S>, py: Python<'_>, within: Duration, face: Face) -> PyResult<Prepared<()>> {
     let owner = served.owner();
     if owner.known_process().is_none() {
         return Ok(Prepared::Ready(()));
@@ -98,8 +98,21 @@ pub(super) fn close<S: Serve>(served: &Arc<S>, py: Python<'_>, within: Duration)
         served.line().close_soon(within);
         return Ok(Prepared::Ready(()));
     }
-    let (line, served) = (served.line().clone(), served.clone());
-    Ok(Prepared::new(process, async move { line.close(within).await }, move |_, _| {
+    let (line, serving, served) = (served.line().clone(), owner.serving().clone(), served.clone());
+    let closing = async move {
+        line.close(within).await;
+    };
+    let blocked = (face == Face::Blocking).then(|| thread_ident(py));
+    let closed = async move {
+        let Some(blocked) = blocked else { return closing.await };
+        let mut closing = Box::pin(closing);
+        tokio::select! {
+            () = &mut closing => {}
+            // A callback waits for the event loop whose thread waits here: it ends after this call.
+            () = serving.wants(blocked) => drop(tokio::spawn(closing)),
+        }
+    };
+    Ok(Prepared::new(process, closed, move |_, ()| {
         served.owner().release(served.line());
         Ok(())
     }))

@@ -10,7 +10,7 @@ use super::leaving;
 const VARIABLE: u32 = 0x04;
 const KEYWORDS: u32 = 0x08;
 const GENERATOR: u32 = 0x20;
-const AWAITABLE_GENERATOR: u32 = 0x100;
+pub(super) const AWAITABLE_GENERATOR: u32 = 0x100;
 const ASYNC_GENERATOR: u32 = 0x200;
 
 /// The parameters of a callable.

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from os import PathLike
+from typing import Any, final
 
 from thingslink._native.arguments import _Seconds
 from thingslink._native.error import ThingsError
 from thingslink._native.lorawan import MQTTClient
+from typing_extensions import Self
 
 def callback_threads(most: int | None = None, /) -> int:
     """Give how many clients have a thread of their own for their callbacks, after setting it if ``most`` is given.
@@ -26,6 +28,7 @@ def _masked(address: str) -> str:
 def _is_led() -> bool:
     """Whether clients that are given no address are led anywhere."""
 
+def _at_the_end(end: Callable[[], object]) -> None: ...
 def _callback_failed(client: object, exception: BaseException, /) -> None:
     """Tell that a callback has let an exception out."""
 
@@ -40,4 +43,13 @@ def _private_client_from(give: Callable[[MQTTClient], object]) -> None: ...
 def _replace_file(path: str | PathLike[str], content: bytes, *, mode: int) -> None:
     """Put a file in the place of what is there, whole at any moment; a new one has the rights of ``mode``."""
 
+def _run_awaitables_by(run: Callable[[Any, Any], object]) -> None: ...
 def _time_out_from(give: Callable[[], _Seconds | None]) -> None: ...
+
+@final
+class _Loan:
+    """A callback of the client that the current thread serves, lent to another thread."""
+
+    def __new__(cls) -> Self: ...
+    def to(self, thread: int) -> None:
+        """Say which thread has it, by Python's identifier; 0 ends it."""

@@ -21,7 +21,7 @@ use crate::py::arguments::{Aliases, Given, text};
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
 use crate::py::manage::{Discovery, pem};
-use crate::py::prepared::Prepared;
+use crate::py::prepared::{Face, Prepared};
 use crate::py::{log, runtime, serve};
 use crate::session::{Overflow, QoS};
 use crate::sync::Mutex;
@@ -60,9 +60,9 @@ impl PyMqttClient {
         })
     }
 
-    fn closing(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Prepared<()>> {
+    fn closing(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>, face: Face) -> PyResult<Prepared<()>> {
         let timeout = timeout.map_or(Ok(Duration::from_secs(10)), |timeout| seconds("timeout", &timeout))?;
-        serve::close(&self.made()?.served, py, timeout)
+        serve::close(&self.made()?.served, py, timeout, face)
     }
 }
 
@@ -188,13 +188,13 @@ impl PyMqttClient {
     /// Deliver what has arrived, send what was accepted, part with the server, call the close callbacks.
     #[pyo3(signature = (*, timeout=None))]
     fn close(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
-        runtime::parted(py, self.closing(py, timeout).and_then(|closing| closing.wait(py)), ())
+        runtime::parted(py, self.closing(py, timeout, Face::Blocking).and_then(|closing| closing.wait(py)), ())
     }
 
     /// As ``close``, for asyncio.
     #[pyo3(signature = (*, timeout=None))]
     fn _close_async<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
-        self.closing(py, timeout)?.future(py)
+        self.closing(py, timeout, Face::Asyncio)?.future(py)
     }
 
     /// As ``close``.

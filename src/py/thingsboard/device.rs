@@ -36,6 +36,7 @@ use crate::py::acknowledging::Acknowledging;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::{self, seconds};
 use crate::py::error::OrRaise as _;
+use crate::py::prepared::Face;
 use crate::py::{log, runtime, serve};
 use crate::session::{QoS, Version};
 use crate::sync::Mutex;
@@ -143,7 +144,7 @@ impl PyDeviceClient {
         // A constructor that raised leaves an object to be taken down all the same.
         let Ok(shared) = self.shared() else { return Ok(NO_CONNECTION) };
         let connected = shared.client.is_connected();
-        serve::close(&shared, py, within)?.wait(py)?;
+        serve::close(&shared, py, within, Face::Blocking)?.wait(py)?;
         Ok(if connected { 0 } else { NO_CONNECTION })
     }
 }

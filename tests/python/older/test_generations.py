@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import asyncio
 import json
 import logging
 import queue
@@ -158,6 +159,37 @@ def test_an_address_that_nobody_serves_is_told(caplog: pytest.LogCaptureFixture)
     assert "refused" in caplog.text
     with pytest.raises(ConnectionRefusedError):
         client.connect()
+
+
+def test_coroutine_functions_of_the_second_generation(sandbox: Sandbox, events: Events) -> None:
+    async def waiting(value: Any, client: Any) -> None:
+        await asyncio.sleep(0)
+        events.queue.put((threading.current_thread().name, value))
+
+    second = mqtt(sandbox.app_id, sandbox.access_key, sandbox.mqtt_address)
+    second.setConnectCallback(waiting)
+    assert events.expect("thingslink-asyncio") == 0
+    second.setUplinkCallback(waiting)
+    sandbox.device("node-1").uplink()
+    assert events.expect("thingslink-asyncio").dev_id == "node-1"
+    second.close()
+
+
+def test_a_coroutine_function_set_on_a_loop_is_told_there_of_the_connection(sandbox: Sandbox, events: Events) -> None:
+    async def program() -> None:
+        # What was missed is told by the setter, on the loop's own thread, which cannot wait for itself.
+        client = mqtt(sandbox.app_id, sandbox.access_key, sandbox.mqtt_address)
+        heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def connected(res: int, client: Any) -> None:
+            heard.set_result(res)
+
+        client.setConnectCallback(connected)
+        events.queue.put(("connect", await asyncio.wait_for(heard, PATIENCE)))
+        client.close()
+
+    asyncio.run(program())
+    assert events.expect("connect") == 0
 
 
 def test_a_lost_connection_of_the_second_generation_comes_back(sandbox: Sandbox, events: Events) -> None:

@@ -407,6 +407,21 @@ def test_async_bridge(which: str, start: Start, sandbox: Sandbox) -> None:
     assert [downlink.payload for downlink in device.received] == [b"\x02\x01", b"\x04\x03"]
 
 
+def test_async_callbacks(start: Start, sandbox: Sandbox) -> None:
+    # Over this library alone: the original calls them and drops what they give.
+    device = sandbox.device("node-1")
+    program = start("thingslink", "async_callbacks.py", 3, sandbox=sandbox)
+    program.until("ready")
+    for _ in range(3):
+        device.uplink()
+    code, said = program.end()
+    each = [[f"begins {counter} True", f"ends {counter}"] for counter in range(3)]
+    assert (code, said) == (0, ["ready", *each[0], *each[1], *each[2], "closed True"])
+    with sqlite3.connect(program.folder / "uplinks.db") as database:
+        assert database.execute("select * from uplinks").fetchall() == [("node-1", counter) for counter in range(3)]
+    database.close()
+
+
 @over("ttn")
 def test_service(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("node-1")

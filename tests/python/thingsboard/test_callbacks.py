@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import threading
@@ -195,3 +196,41 @@ def test_a_connect_callback_with_the_client_in_the_place_of_the_properties(
     assert code == 0 and tb_client is client
     client.disconnect()
     connected(client)
+
+
+def test_coroutine_functions_in_every_setter(device: TBDeviceMqttClient, server: ThingsBoard, calls: Calls) -> None:
+    async def noting(*arguments: Any) -> None:
+        await asyncio.sleep(0)
+        calls(threading.current_thread().name, *arguments)
+
+    async def answering(client: Any, number: str, body: Any) -> None:
+        await asyncio.sleep(0)
+        client.send_rpc_reply(number, {"of": body["method"]}, wait_for_publish=True)
+
+    thread = "thingslink-asyncio"
+    device.subscribe_to_attribute("a", noting)
+    device.set_server_side_rpc_request_handler(answering)
+    server.set_shared("Device 1", {"a": 1})
+    assert calls.next() == (thread, {"a": 1}, None)
+    assert server.rpc("Device 1", "m") == {"of": "m"}
+    server.script("m", 1)
+    device.send_rpc_call("m", {}, noting)
+    assert calls.next()[0] == thread
+    device.request_attributes(shared_keys=["a"], callback=noting)
+    assert calls.next() == (thread, {"shared": {"a": 1}}, None)
+    device.set_on_firmware_received_callback(noting)
+    server.offer_firmware("Device 1", "pump-fw", "v2", b"data")
+    assert calls.next() == (thread, device, b"data", "v2")
+
+
+def test_a_connect_callback_that_is_a_coroutine_function(server: ThingsBoard, calls: Calls) -> None:
+    client = TBDeviceMqttClient(server.host, server.port, "A1_TEST_TOKEN")
+
+    async def callback(mqtt: Any, userdata: Any, flags: Any, code: Any) -> None:
+        # It is inside of a callback, and so waits for none.
+        client.disconnect()
+        calls(client.is_connected())
+
+    client.connect(callback)
+    assert calls.next() == (False,)
+    client.disconnect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import datetime
 import decimal
@@ -440,6 +441,27 @@ def test_the_older_name_and_the_loggers_level(web: Server, caplog: pytest.LogCap
     assert device.log_level == "DEBUG" and device.timeout == 30
     assert device.api_base_url == f"{web.url}/api/v1/{TOKEN}"
     device.logger.setLevel(before)
+
+
+@pytest.mark.thingslink_allow_callback_exceptions
+def test_a_coroutine_function_is_awaited_before_the_next_question(
+    http_device_of: Callable[..., TBHTTPDevice], web: Server, calls: Calls
+) -> None:
+    client = http_device_of(timeout=7)
+    news: queue.Queue[tuple[int, bytes]] = queue.Queue()
+    web.answers[PREFIX + "rpc"] = lambda _path: news.get(timeout=PATIENCE)
+
+    async def callback(content: Any) -> None:
+        await asyncio.sleep(0)
+        calls(content)
+        raise asyncio.CancelledError
+
+    client.subscribe("rpc", callback)
+    for number in (1, 2):
+        news.put((200, b'{"a": %d}' % number))
+        assert calls.next() == ({"a": number},)
+    client.unsubscribe("rpc")
+    news.put((200, b"{}"))
 
 
 def test_a_subscription_without_a_callback_is_none(client: TBHTTPDevice, caplog: pytest.LogCaptureFixture) -> None:
