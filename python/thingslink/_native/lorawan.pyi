@@ -51,8 +51,8 @@ class MQTTClient:
     argument. An exception in a callback is logged to ``thingslink.ttn`` and given to the error callbacks; everything
     goes on. All methods may be called from inside callbacks.
 
-    A callback may be a coroutine function, or give anything else to be awaited: it is run to its end before the next one
-    is called, on the event loop that ran in the thread which set it, else on one of the library's own.
+    A callback may be a coroutine function, or give anything else to be awaited: it is run to its end before the next
+    one is called, on the event loop that ran in the thread which set it, else on one of the library's own.
 
     A context manager: connects on enter, closes on exit, and can be used again.
 
@@ -150,8 +150,8 @@ class MQTTClient:
         """Deliver what has arrived, send what was accepted, part with the server, call the close callbacks.
 
         Called from inside one of this client's callbacks it returns at once and is done when the callback has
-        returned; deliveries that nobody has begun with are then dropped, or stay with the server at QoS 1. Called on the
-        thread of an event loop on which a callback is to be awaited it does not wait for that one.
+        returned; deliveries that nobody has begun with are then dropped, or stay with the server at QoS 1. Called on
+        the thread of an event loop on which a callback is to be awaited it does not wait for that one.
 
         Args:
             timeout: Seconds for all of it, 10 by default.

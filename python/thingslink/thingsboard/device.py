@@ -59,7 +59,8 @@ class TBDeviceMqttClient(PackageClient):
     Callbacks are called one at a time and in order, all of them on one thread of the library; how many parameters a
     callback has decides what it gets. An exception in a callback is logged to ``tb_connection``; everything goes on.
     All methods may be called from inside callbacks. A callback may be a coroutine function, too: it is run to its end
-    before the next one is called, on the event loop that ran in the thread which set it, else on one of the library's own.
+    before the next one is called, on the event loop that ran in the thread which set it, else on one of the library's
+    own.
 
     Sending waits while there is no connection: until ``stop`` is called, as long as ``timeout`` allows, or 190 s. What
     was accepted at QoS 1 is sent again after a reconnect until the server acknowledges it.

@@ -54,6 +54,7 @@ def log() -> Log:
     return Log()
 
 
+# Named first by tests, so that it ends after their clients.
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     """An event loop that runs on a thread of its own."""
@@ -126,7 +127,7 @@ KINDS: dict[str, Callable[[Log], Any]] = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("with_loop", [False, True], ids=["the library's loop", "the program's loop"])
 def test_it_ends_before_the_next_delivery_begins(
-    sandbox: Sandbox, client_for: Maker, log: Log, loop: asyncio.AbstractEventLoop, kind: str, with_loop: bool
+    loop: asyncio.AbstractEventLoop, sandbox: Sandbox, client_for: Maker, log: Log, kind: str, with_loop: bool
 ) -> None:
     client, callback = client_for(sandbox), KINDS[kind](log)
     if with_loop:
@@ -143,7 +144,7 @@ def test_it_ends_before_the_next_delivery_begins(
 
 
 def test_it_runs_on_the_loop_of_the_thread_that_set_it(
-    sandbox: Sandbox, client_for: Maker, log: Log, loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop, sandbox: Sandbox, client_for: Maker, log: Log
 ) -> None:
     client = client_for(sandbox)
 
@@ -223,7 +224,7 @@ def test_an_exception_is_treated_as_any_callbacks(
 
 
 def test_at_qos_1_it_is_acknowledged_after_the_end(
-    sandbox: Sandbox, client_for: Maker, log: Log, loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop, sandbox: Sandbox, client_for: Maker, log: Log
 ) -> None:
     client, goes_on = client_for(sandbox, **KEEPING), asyncio.Event()
 
@@ -244,7 +245,7 @@ def test_at_qos_1_it_is_acknowledged_after_the_end(
 
 @pytest.mark.parametrize("with_loop", [False, True])
 def test_close_and_connect_inside_of_one(
-    sandbox: Sandbox, client_for: Maker, log: Log, loop: asyncio.AbstractEventLoop, with_loop: bool
+    loop: asyncio.AbstractEventLoop, sandbox: Sandbox, client_for: Maker, log: Log, with_loop: bool
 ) -> None:
     client, device = client_for(sandbox), sandbox.device("node-1")
 
@@ -265,7 +266,7 @@ def test_close_and_connect_inside_of_one(
 
 
 def test_close_on_the_loops_thread_does_not_wait_for_what_needs_that_thread(
-    sandbox: Sandbox, client_for: Maker, log: Log, loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop, sandbox: Sandbox, client_for: Maker, log: Log
 ) -> None:
     client = client_for(sandbox)
 
@@ -285,7 +286,7 @@ def test_close_on_the_loops_thread_does_not_wait_for_what_needs_that_thread(
 
 @pytest.mark.thingslink_allow_callback_exceptions
 def test_a_callback_that_is_cancelled_ends(
-    sandbox: Sandbox, client_for: Maker, log: Log, recorder: Recorder, loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop, sandbox: Sandbox, client_for: Maker, log: Log, recorder: Recorder
 ) -> None:
     client, device = client_for(sandbox), sandbox.device("node-1")
 
@@ -305,7 +306,7 @@ def test_a_callback_that_is_cancelled_ends(
 
 @pytest.mark.thingslink_allow_callback_exceptions
 def test_a_task_that_is_cancelled_before_its_first_step_ends(
-    sandbox: Sandbox, client_for: Maker, recorder: Recorder, loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop, sandbox: Sandbox, client_for: Maker, recorder: Recorder
 ) -> None:
     client = client_for(sandbox)
 
@@ -374,7 +375,7 @@ def test_a_loop_that_ends_in_the_middle_is_an_exception(
 
 
 def test_a_future_is_awaited_on_its_own_loop(
-    sandbox: Sandbox, client_for: Maker, log: Log, loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop, sandbox: Sandbox, client_for: Maker, log: Log
 ) -> None:
     client = client_for(sandbox)
     # As programs do it, on the wrong thread: asyncio lets them.
@@ -387,7 +388,7 @@ def test_a_future_is_awaited_on_its_own_loop(
 
 
 def test_it_sees_the_context_in_which_it_was_set(
-    sandbox: Sandbox, client_for: Maker, log: Log, loop: asyncio.AbstractEventLoop
+    loop: asyncio.AbstractEventLoop, sandbox: Sandbox, client_for: Maker, log: Log
 ) -> None:
     client, device = client_for(sandbox), sandbox.device("node-1")
     variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")

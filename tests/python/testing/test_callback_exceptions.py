@@ -256,6 +256,7 @@ def test_teardown(after): pass
 
 def test_at_the_end(thingslink_sandbox, left_open):
     thingslink_sandbox.device("node-1").uplink()
+    thingslink_sandbox.wait_for(lambda: left_open.stats()["received"])
 
 def test_skips(thingslink_sandbox):
     receive(thingslink_sandbox)
