@@ -68,8 +68,10 @@ class InfluxDatabase:
 ttn_client = TTNClient("demo-app", "ttn-account-v2.demo")
 influx = InfluxDatabase(sys.argv[1])
 ttn_client.on_receive(lambda message=None, client=None: influx.store(message))
-print("Forwarding", flush=True)
 try:
+    while not ttn_client.connected:
+        time.sleep(0.01)
+    print("Forwarding", flush=True)
     while True:
         time.sleep(1)
 except KeyboardInterrupt:
