@@ -34,6 +34,17 @@ def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:
     group.add_argument("--access-key", action=_Refuse, help=argparse.SUPPRESS)
     group.add_argument("--discovery", metavar="HOST:PORT", help="discovery server (or THINGSLINK_DISCOVERY)")
     group.add_argument("--handler", metavar="HOST:PORT", help="handler, in place of discovery (or THINGSLINK_HANDLER)")
+    group.add_argument(
+        "--cluster",
+        metavar="NAME",
+        help="of The Things Stack V3: eu1, nam1, au1 or a host, in place of discovery (or THINGSLINK_CLUSTER)",
+    )
+    group.add_argument(
+        "--frequency-plan-id",
+        metavar="ID",
+        help="of The Things Stack V3: the plan of new devices, such as EU_863_870_TTN; by default what the community "
+        "uses in the cluster (or THINGSLINK_FREQUENCY_PLAN_ID)",
+    )
     group.add_argument("--ca-file", metavar="FILE", help="certificates to trust, PEM (or THINGSLINK_CA_FILE)")
     group.add_argument(
         "--insecure", action="store_true", default=None, help="gRPC in plain text (or THINGSLINK_INSECURE=1)"
@@ -76,10 +87,10 @@ def _insecure(options: argparse.Namespace) -> bool:
     return os.environ.get("THINGSLINK_INSECURE", "") not in {"", "0"}
 
 
-def _handler(options: argparse.Namespace) -> HandlerClient:
+def _handler(options: argparse.Namespace, key: str) -> HandlerClient:
     return HandlerClient(
         app_id(options),
-        _access_key(options),
+        key,
         _setting(options, "discovery") or _DISCOVERY,
         _setting(options, "ca_file") or "",
         _insecure(options),
@@ -89,13 +100,19 @@ def _handler(options: argparse.Namespace) -> HandlerClient:
 
 def application(options: argparse.Namespace) -> ApplicationClient:
     """Give a client that manages the application."""
-    address = _setting(options, "handler")
-    if not address:
-        return _handler(options).application()
+    address, cluster, key = _setting(options, "handler"), _setting(options, "cluster"), _access_key(options)
+    if not address and not cluster and not key.startswith("NNSXS."):
+        return _handler(options, key).application()
     ca_file = _setting(options, "ca_file")
     certificate = Path(ca_file).read_bytes() if ca_file else b""
     return ApplicationClient(
-        app_id(options), _access_key(options), address, certificate, insecure_channel=_insecure(options)
+        app_id(options),
+        key,
+        address or "",
+        certificate,
+        insecure_channel=_insecure(options),
+        cluster=cluster,
+        frequency_plan_id=_setting(options, "frequency_plan_id"),
     )
 
 
@@ -107,4 +124,4 @@ def mqtt(options: argparse.Namespace, **settings: Any) -> MQTTClient:
     address = _setting(options, "mqtt")
     if address:
         return MQTTClient(app_id(options), _access_key(options), address, **settings)
-    return _handler(options).data(**settings)
+    return _handler(options, _access_key(options)).data(**settings)

@@ -73,7 +73,7 @@ def add_to(commands: Any) -> None:
 def list_(options: argparse.Namespace) -> int:
     """List the devices."""
     with connection.application(options) as client:
-        rows = [device_file.flat(device.to_dict()) for device in client.devices()]
+        rows = [device_file.flat(device.to_dict()) for device in client.devices(complete=True)]
     output.table(rows, _COLUMNS, output.chosen(options))
     return 0
 
@@ -154,7 +154,8 @@ def export(options: argparse.Namespace) -> int:
     """Write all devices to a file."""
     form = device_file.form_of(options.output, options.format)
     with connection.application(options) as client:
-        devices = [device.to_dict() for device in client.iter_devices()]
+        pages = client.devices_pages(page_size=1000, complete=True)
+        devices = [device.to_dict() for page in pages for device in page]
     if options.output == "-":
         device_file.write(sys.stdout, devices, form)
         return 0
