@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     #: An event loop, the context of what runs there, and the loop's thread; 0 where that is not known.
-    Place: TypeAlias = "tuple[asyncio.AbstractEventLoop, Context | None, int]"
+    _Place: TypeAlias = "tuple[asyncio.AbstractEventLoop, Context | None, int]"
 
 __all__ = ["run_to_its_end"]
 
@@ -36,7 +36,7 @@ _FAREWELL = 1.0
 log = logging.getLogger("thingslink.client")
 
 
-def run_to_its_end(awaitable: Awaitable[Any], place: Place | None) -> None:
+def run_to_its_end(awaitable: Awaitable[Any], place: _Place | None) -> None:
     """Run what a callback has given, on the loop where the callback was set, else on the library's own.
 
     Raises what it raises. On the loop's own thread, which cannot wait for itself, it becomes a task.
@@ -60,7 +60,7 @@ def run_to_its_end(awaitable: Awaitable[Any], place: Place | None) -> None:
 class _Handed:
     """What a callback has given, on its way to an event loop and back."""
 
-    def __init__(self, awaitable: Awaitable[Any], place: Place) -> None:
+    def __init__(self, awaitable: Awaitable[Any], place: _Place) -> None:
         self._awaitable = awaitable
         self._loop, self._context, self._thread = place
         #: Held until the end.
@@ -211,12 +211,12 @@ class _OwnLoop:
 
     def __init__(self) -> None:
         self._lock = _thread.allocate_lock()
-        self._place: Place | None = None
+        self._place: _Place | None = None
         self._thread: threading.Thread | None = None
         #: Of the process that this one was forked from: closing them would disturb the parent.
-        self._inherited: list[Place | None] = []
+        self._inherited: list[_Place | None] = []
 
-    def place(self) -> Place:
+    def place(self) -> _Place:
         """Where it runs."""
         with self._lock:
             if self._place is None or self._place[0].is_closed():
