@@ -154,8 +154,8 @@ pub(super) fn metadata(reception: &Reception, at: Timestamp, token: u128) -> Str
 
 pub(super) fn place((latitude, longitude, altitude): (f64, f64, i32)) -> String {
     Object::new()
-        .number("latitude", latitude)
-        .number("longitude", longitude)
+        .float("latitude", latitude)
+        .float("longitude", longitude)
         .number("altitude", altitude)
         .text("source", "SOURCE_REGISTRY")
         .end()

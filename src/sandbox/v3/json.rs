@@ -45,6 +45,17 @@ impl Object {
         if number == N::default() { self } else { self.put(name, number) }
     }
 
+    /// A number that may be none that JSON has: a text then.
+    pub(super) fn float(self, name: &str, number: f64) -> Self {
+        match number {
+            0.0 => self,
+            _ if number.is_nan() => self.put(name, "\"NaN\""),
+            f64::INFINITY => self.put(name, "\"Infinity\""),
+            f64::NEG_INFINITY => self.put(name, "\"-Infinity\""),
+            _ => self.put(name, number),
+        }
+    }
+
     pub(super) fn flag(self, name: &str, flag: bool) -> Self {
         if flag { self.put(name, flag) } else { self }
     }
@@ -140,6 +151,12 @@ mod tests {
         let object = Object::new().text("a", "").number("b", 0).flag("c", false).bytes("d", &[]).texts("e", &[]);
         assert_eq!(object.number("f", 1.5).text("g", "\"ü").end(), r#"{"f":1.5,"g":"\"ü"}"#);
         assert_eq!(Object::spaced().number("a", 1).flag("b", true).end(), r#"{"a":1, "b":true}"#);
+    }
+
+    #[test]
+    fn numbers_that_json_does_not_have_are_texts() {
+        let object = Object::new().float("a", f64::NAN).float("b", 0.0).float("c", 1.5).float("d", f64::NEG_INFINITY);
+        assert_eq!(object.end(), r#"{"a":"NaN","c":1.5,"d":"-Infinity"}"#);
     }
 
     #[test]

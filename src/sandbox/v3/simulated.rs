@@ -39,6 +39,11 @@ fn settings(settings: &TxSettings) -> String {
         .end()
 }
 
+/// The number that is written as shortly as the one of less precision.
+fn shortest(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| number.into())
+}
+
 fn metadata(heard: &RxMetadata) -> String {
     let ids = heard.gateway_ids.clone().unwrap_or_default();
     let ids = Object::new().text("gateway_id", &ids.gateway_id).text("eui", &hex::encode_upper(ids.eui));
@@ -48,9 +53,9 @@ fn metadata(heard: &RxMetadata) -> String {
         .number("antenna_index", heard.antenna_index)
         .maybe("time", instant(heard.time))
         .number("timestamp", heard.timestamp)
-        .number("rssi", heard.rssi)
-        .number("channel_rssi", heard.channel_rssi)
-        .number("snr", heard.snr)
+        .float("rssi", shortest(heard.rssi))
+        .float("channel_rssi", shortest(heard.channel_rssi))
+        .float("snr", shortest(heard.snr))
         .maybe("location", heard.location.as_ref().map(location))
         .number("channel_index", heard.channel_index)
         .maybe("received_at", instant(heard.received_at))
@@ -96,7 +101,8 @@ impl Stack {
             received_at: instant(uplink.received_at),
             confirmed: uplink.confirmed,
             consumed_airtime: uplink.consumed_airtime.map(|airtime| {
-                json::duration(u64::try_from(airtime.seconds * 1_000_000_000 + i64::from(airtime.nanos)).unwrap_or(0))
+                let nanos = airtime.seconds.saturating_mul(1_000_000_000).saturating_add(airtime.nanos.into());
+                json::duration(u64::try_from(nanos).unwrap_or(0))
             }),
             network_ids: None,
         };
