@@ -82,6 +82,9 @@ class Sandbox(_Sandbox):
             For programs that are to run as they are.
         thingsboard_port: Port of ThingsBoard's MQTT, served as soon as `thingsboard` is looked at; 0 takes a free one.
         thingsboard_tls_port: Its port over TLS; 0 takes a free one, ``None`` serves none.
+        max_connections: Most connections at a time, over all ports of the network, and as many of its ThingsBoard. More
+            are closed as they come; the log says so when it begins. The process may have fewer open files (``ulimit
+            -n``).
 
     Raises:
         ValueError: `network` is another, or something is given that it does not have.
@@ -112,6 +115,7 @@ class Sandbox(_Sandbox):
         any_key: bool = False,
         thingsboard_port: int = 0,
         thingsboard_tls_port: int | None = None,
+        max_connections: int = 10_000,
     ) -> Self:
         """Describe a sandbox; `start` or entering it as a context serves."""
         if network not in _ACCESS_KEYS:
@@ -135,12 +139,15 @@ class Sandbox(_Sandbox):
             network == "v3",
             tenant,
             management_port,
+            max_connections,
         )
         self.app_id = app_id
         self.access_key = _ACCESS_KEYS[network] if access_key is None else access_key
         self.network = network
         self.tenant = tenant
-        self._thingsboard = ThingsBoard(host=host, port=thingsboard_port, tls_port=thingsboard_tls_port)
+        self._thingsboard = ThingsBoard(
+            host=host, port=thingsboard_port, tls_port=thingsboard_tls_port, max_connections=max_connections
+        )
         return self
 
     @property

@@ -42,11 +42,19 @@ class ThingsBoard(_ThingsBoard):
         host: Address to listen on.
         port: Port of plain MQTT; 0 takes a free one.
         tls_port: Port of MQTT over TLS, where clients may show a certificate; 0 takes a free one, ``None`` serves none.
+        max_connections: Most connections at a time. More are closed as they come; the log says so when it begins.
     """
 
-    def __new__(cls, *, host: str = "127.0.0.1", port: int = 0, tls_port: int | None = None) -> Self:
+    def __new__(
+        cls,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls_port: int | None = None,
+        max_connections: int = 10_000,
+    ) -> Self:
         """Describe a server; `start` or entering it as a context serves."""
-        return super().__new__(cls, host, port, tls_port)
+        return super().__new__(cls, host, port, tls_port, max_connections)
 
     def start(self) -> None:
         """Serve; again on the same ports after a stop.

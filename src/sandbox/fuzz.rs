@@ -7,7 +7,7 @@ use fastrand::Rng;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::watch;
 
-use super::listener::Socket;
+use super::listener::{Arrival, Socket};
 
 impl Socket for DuplexStream {
     fn has_unread(&self) -> bool {
@@ -17,11 +17,7 @@ impl Socket for DuplexStream {
 
 /// Send bytes in pieces to what serves a connection; gives all that it answers until it has ended. The time is not real:
 /// nothing waits, and what waits for ever is an hour late and fails.
-pub(super) fn converse<F>(
-    serve: impl FnOnce(DuplexStream, watch::Receiver<bool>) -> F,
-    bytes: &[u8],
-    rng: &mut Rng,
-) -> BytesMut
+pub(super) fn converse<F>(serve: impl FnOnce(DuplexStream, Arrival) -> F, bytes: &[u8], rng: &mut Rng) -> BytesMut
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -31,7 +27,7 @@ where
     runtime.block_on(async move {
         let (client, server) = tokio::io::duplex(room);
         let (_running, stop) = watch::channel(false);
-        let serving = tokio::spawn(serve(server, stop));
+        let serving = tokio::spawn(serve(server, Arrival::new(stop)));
         let (mut reader, mut writer) = tokio::io::split(client);
         let writing = tokio::spawn(async move {
             let mut rest = &bytes[..];

@@ -1,15 +1,27 @@
 //! Serves gRPC on what a listener accepts.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use tokio::sync::watch;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep_until};
 use tonic::service::Routes;
 
-use super::listener::{Socket, turns};
+use super::listener::{Arrival, Socket, turns};
+
+/// What a client says first (RFC 9113, 3.4).
+const PREFACE: usize = 24;
+/// How often a client is asked whether it lives.
+const PROBE: Duration = Duration::from_secs(20);
+/// How long it may take to answer that.
+const PROBE_ANSWER: Duration = Duration::from_secs(10);
 
 /// The same certificate, with the protocol that clients of gRPC agree on.
 pub(super) fn with_http2(tls: &ServerConfig) -> Arc<ServerConfig> {
@@ -18,14 +30,65 @@ pub(super) fn with_http2(tls: &ServerConfig) -> Arc<ServerConfig> {
     Arc::new(tls)
 }
 
-/// Serve a connection until it ends or `stop` turns true.
-pub(super) async fn serve<S: Socket>(stream: S, routes: Routes, mut stop: watch::Receiver<bool>) {
-    let service = TowerToHyperService::new(routes);
-    let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
+/// Serve a connection until it ends or is to stop.
+pub(super) async fn serve<S: Socket>(stream: S, routes: Routes, arrival: Arrival) {
+    let Arrival { login_by, mut stop, .. } = arrival;
+    let stream = Greeted { stream, missing: PREFACE, patience: Box::pin(sleep_until(login_by)) };
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PROBE)
+        .keep_alive_timeout(PROBE_ANSWER)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
     tokio::select! {
         () = turns(&mut stop, true) => {}
         ended = connection => if let Err(error) = ended {
             tracing::debug!(%error, "gRPC connection ended");
         },
+    }
+}
+
+/// A stream whose client must have sent its preface in time: hyper itself would wait for ever.
+struct Greeted<S> {
+    stream: S,
+    /// Bytes of the preface that have not come yet.
+    missing: usize,
+    patience: Pin<Box<Sleep>>,
+}
+
+impl<S: Socket> AsyncRead for Greeted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.missing > 0 && self.patience.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.missing = self.missing.saturating_sub(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: Socket> AsyncWrite for Greeted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

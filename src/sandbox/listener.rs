@@ -9,11 +9,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::room::{Place, Room};
 use crate::endpoint::check_host;
 use crate::error::{Error, Result};
+
+/// How long a client may take until it has logged in, from the moment it connects: TLS is part of it.
+pub(super) const LOGIN_TIME: Duration = Duration::from_secs(10);
+/// Most bytes that are taken of a client for its login.
+pub(super) const LOGIN_BYTES: usize = 64 << 10;
 
 /// What a connection is served on.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -46,15 +53,29 @@ pub(super) trait Service: Send + Sync + 'static {
     /// Whether connections are closed as soon as they are accepted.
     fn refuses_connections(&self) -> bool;
 
-    /// Serve a connection until it ends or `stop` turns true. `shown` is the certificate of a TLS client.
-    fn serve<S>(
-        self: Arc<Self>,
-        stream: S,
-        shown: Option<Vec<u8>>,
-        stop: watch::Receiver<bool>,
-    ) -> impl Future<Output = ()> + Send
+    /// Where its connections have their places.
+    fn room(&self) -> &Arc<Room>;
+
+    /// Serve a connection until it ends or is to stop.
+    fn serve<S>(self: Arc<Self>, stream: S, arrival: Arrival) -> impl Future<Output = ()> + Send
     where
         S: Socket;
+}
+
+/// What is known of a connection that has just come.
+pub(super) struct Arrival {
+    /// The certificate of a TLS client.
+    pub(super) shown: Option<Vec<u8>>,
+    /// When it is closed unless it has logged in.
+    pub(super) login_by: Instant,
+    /// Turns true when it is to end.
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Arrival {
+    pub(super) fn new(stop: watch::Receiver<bool>) -> Self {
+        Self { shown: None, login_by: Instant::now() + LOGIN_TIME, stop }
+    }
 }
 
 /// Wait until a switch stands so. Switches live longer than those who wait for them.
@@ -130,6 +151,7 @@ async fn accept(
 ) {
     let mut connections = JoinSet::new();
     let stopping = stop.clone();
+    let mut is_able = true;
     loop {
         tokio::select! {
             () = turns(&mut stop, true) => break,
@@ -137,11 +159,17 @@ async fn accept(
             Some(_) = connections.join_next() => {}
             accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(converse(stream, peer, tls.clone(), service.clone(), stopping.clone()));
+                    is_able = true;
+                    if let Some(place) = service.room().enter() {
+                        let arrival = Arrival::new(stopping.clone());
+                        connections.spawn(converse(stream, peer, tls.clone(), service.clone(), arrival, place));
+                    }
                 }
                 Err(error) => {
+                    if std::mem::take(&mut is_able) {
+                        tracing::warn!(%error, "cannot accept connections");
+                    }
                     // Out of file descriptors, mostly: time for open ones to end, and no busy loop meanwhile.
-                    tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -156,7 +184,8 @@ async fn converse(
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     service: Arc<impl Service>,
-    mut stop: watch::Receiver<bool>,
+    mut arrival: Arrival,
+    _place: Place,
 ) {
     if service.refuses_connections() {
         return;
@@ -165,17 +194,18 @@ async fn converse(
         tracing::debug!(%peer, %error, "connection ended at once");
         return;
     }
-    let Some(tls) = tls else { return service.serve(stream, None, stop).await };
+    let Some(tls) = tls else { return service.serve(stream, arrival).await };
     let handshake = tokio::select! {
-        () = turns(&mut stop, true) => return,
-        handshake = tls.accept(stream) => handshake,
+        () = turns(&mut arrival.stop, true) => return,
+        handshake = timeout_at(arrival.login_by, tls.accept(stream)) => handshake,
     };
     match handshake {
-        Ok(stream) => {
+        Ok(Ok(stream)) => {
             let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-            let shown = shown.map(|certificate| certificate.to_vec());
-            service.serve(stream, shown, stop).await;
+            arrival.shown = shown.map(|certificate| certificate.to_vec());
+            service.serve(stream, arrival).await;
         }
-        Err(error) => tracing::info!(%peer, %error, "TLS handshake failed"),
+        Ok(Err(error)) => tracing::info!(%peer, %error, "TLS handshake failed"),
+        Err(_) => tracing::info!(%peer, "TLS handshake took too long"),
     }
 }

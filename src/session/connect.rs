@@ -13,6 +13,9 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::net::{self, Stream, Tongue};
 
+/// Longest answer to a login. Real ones have a few bytes, with MQTT 5 a few texts.
+const LONGEST_ANSWER: usize = 64 << 10;
+
 /// A login that the server has accepted.
 #[derive(Debug)]
 pub(super) struct LoggedIn {
@@ -79,7 +82,7 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
         if let Some(reason) = Tongue::of(&rest).and_then(stranger) {
             return Err(Error::Protocol { address: endpoint.to_string(), reason });
         }
-        match version.read(&mut rest, options.max_incoming_bytes) {
+        match version.read(&mut rest, options.max_incoming_bytes.min(LONGEST_ANSWER)) {
             Ok(Packet::Login(answer)) => {
                 return match answer.code {
                     0 => Ok(LoggedIn { stream, version, answer, rest }),

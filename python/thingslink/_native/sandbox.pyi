@@ -22,6 +22,7 @@ class _Sandbox:
         is_v3: bool = False,
         tenant: str | None = None,
         management_port: int = 0,
+        max_connections: int = 10_000,
     ) -> Self: ...
     @property
     def mqtt_address(self) -> str:
@@ -144,7 +145,9 @@ class Follower:
     def __next__(self) -> dict[str, Any]: ...
 
 class _ThingsBoard:
-    def __new__(cls, host: str = "127.0.0.1", port: int = 0, tls_port: int | None = None) -> Self: ...
+    def __new__(
+        cls, host: str = "127.0.0.1", port: int = 0, tls_port: int | None = None, max_connections: int = 10_000
+    ) -> Self: ...
     @property
     def host(self) -> str:
         """Address that it listens on."""

@@ -67,6 +67,9 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--tb-gateway", action="append", default=[], metavar="NAME=TOKEN", help="a gateway of it; repeatable"
     )
+    command.add_argument(
+        "--max-connections", type=int, default=10_000, help="most connections at a time (default %(default)s)"
+    )
     command.add_argument("--json", action="store_true", help="show entries as JSON lines")
     command.add_argument("--quiet", action="store_true", help="show nothing but the address")
     command.set_defaults(
@@ -193,6 +196,7 @@ def main(options: argparse.Namespace) -> int:
         seed=options.seed,
         any_key=options.any_key,
         thingsboard_port=options.thingsboard or 0,
+        max_connections=options.max_connections,
     )
     with sandbox:
         if options.ca_file:

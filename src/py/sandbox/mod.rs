@@ -90,6 +90,13 @@ impl PySandbox {
     }
 }
 
+/// How many connections a server is to have room for.
+fn most_connections(most: i64) -> PyResult<usize> {
+    usize::try_from(most).ok().filter(|most| *most > 0).ok_or_else(|| {
+        PyValueError::new_err(format!("max_connections {most} is not valid: expected a number of at least 1"))
+    })
+}
+
 /// What only the other network has.
 fn not_there(what: &str, network: &str) -> PyErr {
     PyAttributeError::new_err(format!("a sandbox with network={network:?} has no {what}"))
@@ -98,7 +105,7 @@ fn not_there(what: &str, network: &str) -> PyErr {
 #[pymethods]
 impl PySandbox {
     #[new]
-    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, is_v3=false, tenant=None, management_port=0))]
+    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, is_v3=false, tenant=None, management_port=0, max_connections=10_000))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new(
         host: &str,
@@ -113,7 +120,9 @@ impl PySandbox {
         is_v3: bool,
         tenant: Option<String>,
         management_port: u16,
-    ) -> Self {
+        max_connections: i64,
+    ) -> PyResult<Self> {
+        let max_connections = most_connections(max_connections)?;
         let host = host.to_owned();
         let options = if is_v3 {
             NetworkOptions::V3(crate::sandbox::v3::Options {
@@ -125,13 +134,23 @@ impl PySandbox {
                 tenant,
                 seed,
                 any_key,
+                max_connections,
             })
         } else {
-            let options =
-                Options { host, mqtt_port, mqtts_port, discovery_port, handler_port, insecure, state, seed, any_key };
-            NetworkOptions::V2(options)
+            NetworkOptions::V2(Options {
+                host,
+                mqtt_port,
+                mqtts_port,
+                discovery_port,
+                handler_port,
+                insecure,
+                state,
+                seed,
+                any_key,
+                max_connections,
+            })
         };
-        Self { options, running: OnceLock::new() }
+        Ok(Self { options, running: OnceLock::new() })
     }
 
     /// Start, or serve again on the same ports.

@@ -10,8 +10,8 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
-use super::PyFollower;
 use super::follower::to_dicts;
+use super::{PyFollower, most_connections};
 use crate::dialect::thingsboard::{LimitTexts, Package};
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
@@ -68,10 +68,11 @@ fn scope(name: &str) -> PyResult<Scope> {
 #[pymethods]
 impl PyThingsBoard {
     #[new]
-    #[pyo3(signature = (host="127.0.0.1", port=0, tls_port=None))]
-    fn new(host: &str, port: u16, tls_port: Option<u16>) -> Self {
-        let options = ThingsBoardOptions { host: host.to_owned(), port, tls_port };
-        Self { options, running: OnceLock::new() }
+    #[pyo3(signature = (host="127.0.0.1", port=0, tls_port=None, max_connections=10_000))]
+    fn new(host: &str, port: u16, tls_port: Option<u16>, max_connections: i64) -> PyResult<Self> {
+        let max_connections = most_connections(max_connections)?;
+        let options = ThingsBoardOptions { host: host.to_owned(), port, tls_port, max_connections };
+        Ok(Self { options, running: OnceLock::new() })
     }
 
     /// Start, or serve again on the same ports.

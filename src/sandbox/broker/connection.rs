@@ -11,29 +11,28 @@ use rumqttc::mqttbytes::v4::{
 };
 use rumqttc::mqttbytes::{Error as CodecError, Protocol, QoS, valid_filter};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::{Notify, mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use super::session::{ClientSession, Outgoing};
 use crate::dialect::mqtt::is_too_deep;
 use crate::sandbox::exchange::{Moved, Wants, exchange};
 use crate::sandbox::journal::Entry;
-use crate::sandbox::listener::{Socket, turns};
+use crate::sandbox::listener::{Arrival, LOGIN_BYTES, Socket, turns};
 use crate::sandbox::lorawan::Network;
 
 /// Largest packet taken from a client.
 const MAX_PACKET: usize = 16 << 20;
 /// Bytes encoded ahead of the socket.
 const WRITE_AHEAD: usize = 256 << 10;
-/// How long a client may take to log in.
-const LOGIN_TIME: Duration = Duration::from_secs(10);
 
-/// Serve a connection until it ends or `stop` turns true.
-pub(super) async fn serve<S: Socket>(mut stream: S, network: &Arc<Network>, mut stop: watch::Receiver<bool>) {
+/// Serve a connection until it ends or is to stop.
+pub(super) async fn serve<S: Socket>(mut stream: S, network: &Arc<Network>, arrival: Arrival) {
+    let Arrival { login_by, mut stop, .. } = arrival;
     let mut inbound = BytesMut::with_capacity(8 << 10);
     let login = tokio::select! {
         () = turns(&mut stop, true) => return,
-        login = tokio::time::timeout(LOGIN_TIME, log_in(&mut stream, &mut inbound, network)) => login,
+        login = timeout_at(login_by, log_in(&mut stream, &mut inbound, network)) => login,
     };
     let Ok(Ok(Some((connect, session)))) = login else { return };
     let serial = network.router.next_serial();
@@ -85,7 +84,7 @@ async fn log_in<S: Socket>(
     network: &Arc<Network>,
 ) -> io::Result<Option<(Connect, Arc<ClientSession>)>> {
     let packet = loop {
-        match Packet::read(inbound, MAX_PACKET) {
+        match Packet::read(inbound, LOGIN_BYTES) {
             Err(CodecError::InsufficientBytes(_)) => {
                 if stream.read_buf(inbound).await? == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());

@@ -29,7 +29,7 @@ fn network() -> Arc<Network> {
 /// What a client of this network is answered: packets, of which the last may be cut where the server has hung up.
 fn answers(network: &Arc<Network>, bytes: &[u8], rng: &mut Rng) -> Vec<Packet> {
     let network = network.clone();
-    let mut answer = converse(|stream, stop| async move { serve(stream, &network, stop).await }, bytes, rng);
+    let mut answer = converse(|stream, arrival| async move { serve(stream, &network, arrival).await }, bytes, rng);
     let mut packets = Vec::new();
     loop {
         match Packet::read(&mut answer, usize::MAX) {

@@ -12,20 +12,23 @@ pub(super) use rumqttc::mqttbytes::QoS;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
-use super::listener::{Service, Socket};
+use super::listener::{Arrival, Service, Socket};
 use super::lorawan::Network;
+use super::room::Room;
 
 impl Service for Network {
     fn refuses_connections(&self) -> bool {
         self.faults.refuses_connections()
     }
 
-    async fn serve<S>(self: Arc<Self>, stream: S, _shown: Option<Vec<u8>>, stop: watch::Receiver<bool>)
+    fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    async fn serve<S>(self: Arc<Self>, stream: S, arrival: Arrival)
     where
         S: Socket,
     {
-        connection::serve(stream, &self, stop).await;
+        connection::serve(stream, &self, arrival).await;
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tonic::service::Routes;
 
 use super::addresses::Addresses;
@@ -12,8 +11,9 @@ use crate::rpc::proto::discovery::discovery_server::DiscoveryServer;
 use crate::rpc::proto::handler::application_manager_server::ApplicationManagerServer;
 use crate::rpc::proto::lorawan::dev_addr_manager_server::DevAddrManagerServer;
 use crate::sandbox::http2;
-use crate::sandbox::listener::{Service, Socket};
+use crate::sandbox::listener::{Arrival, Service, Socket};
 use crate::sandbox::lorawan::Network;
+use crate::sandbox::room::Room;
 
 /// Methods of gRPC, for a listener.
 pub(in crate::sandbox) struct GrpcService {
@@ -46,10 +46,14 @@ impl Service for GrpcService {
         self.network.faults.refuses_connections()
     }
 
-    async fn serve<S>(self: Arc<Self>, stream: S, _shown: Option<Vec<u8>>, stop: watch::Receiver<bool>)
+    fn room(&self) -> &Arc<Room> {
+        &self.network.room
+    }
+
+    async fn serve<S>(self: Arc<Self>, stream: S, arrival: Arrival)
     where
         S: Socket,
     {
-        http2::serve(stream, self.routes.clone(), stop).await;
+        http2::serve(stream, self.routes.clone(), arrival).await;
     }
 }

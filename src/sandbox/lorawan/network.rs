@@ -11,6 +11,7 @@ use crate::sandbox::broker::{QoS, Router};
 use crate::sandbox::fault::Faults;
 use crate::sandbox::grpc::RateLimit;
 use crate::sandbox::journal::{Entry, Journal};
+use crate::sandbox::room::Room;
 use crate::sync::{Mutex, MutexGuard};
 
 /// Everything that the connections of a sandbox share.
@@ -18,6 +19,7 @@ use crate::sync::{Mutex, MutexGuard};
 pub(in crate::sandbox) struct Network {
     pub(in crate::sandbox) router: Router,
     pub(in crate::sandbox) faults: Faults,
+    pub(in crate::sandbox) room: Arc<Room>,
     pub(in crate::sandbox) journal: Journal,
     pub(in crate::sandbox) limit: RateLimit,
     registry: Mutex<Registry>,
@@ -33,6 +35,10 @@ pub(in crate::sandbox) trait Publisher {
 }
 
 impl Network {
+    pub(super) fn new(room: Room) -> Self {
+        Self { room: Arc::new(room), ..Self::default() }
+    }
+
     /// Applications and devices.
     pub(in crate::sandbox) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock()

@@ -21,6 +21,7 @@ use crate::sandbox::grpc::{Announced, GrpcService};
 use crate::sandbox::http2::with_http2;
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Bound, Listener, address};
+use crate::sandbox::room::{MAX_CONNECTIONS, Room};
 use crate::sandbox::stream::{self, Field as _, StreamOptions};
 
 /// Where a sandbox listens.
@@ -44,6 +45,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Whether applications and keys are taken as they come.
     pub any_key: bool,
+    /// Most connections at a time, over all ports.
+    pub max_connections: usize,
 }
 
 impl Default for Options {
@@ -58,6 +61,7 @@ impl Default for Options {
             state: None,
             seed: None,
             any_key: false,
+            max_connections: MAX_CONNECTIONS,
         }
     }
 }
@@ -98,7 +102,7 @@ impl Sandbox {
     /// # Errors
     /// [`Error::Sandbox`] when an address cannot be listened on, or the state cannot be read.
     pub async fn start(options: Options) -> Result<Self> {
-        let network = Arc::new(Network::default());
+        let network = Arc::new(Network::new(Room::new(options.max_connections)));
         if let Some(seed) = options.seed {
             network.radio().seed(seed);
         }

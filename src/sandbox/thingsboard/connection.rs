@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
-use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use super::hub::{Hub, Seat};
 use super::state::Order;
@@ -15,7 +15,7 @@ use super::verdict::Verdict;
 use super::wire::{self, Level, Login, Request, read};
 use crate::dialect::mqtt::code;
 use crate::sandbox::journal::Entry;
-use crate::sandbox::listener::turns;
+use crate::sandbox::listener::{Arrival, LOGIN_BYTES, turns};
 
 /// Most packets that may come before a login is answered.
 const EARLY_PACKETS: usize = 100;
@@ -23,8 +23,6 @@ const EARLY_PACKETS: usize = 100;
 const LONGEST_SILENCE: Duration = Duration::from_secs(600);
 /// How long a client may take to read its farewell.
 const FAREWELL_TIME: Duration = Duration::from_secs(1);
-/// How long a client may take to log in.
-const LOGIN_TIME: Duration = Duration::from_secs(10);
 
 struct DeviceConnection<'h, S> {
     hub: &'h Arc<Hub>,
@@ -47,16 +45,17 @@ enum End {
     Ended(Option<u8>),
 }
 
-/// Serve a connection until it ends or `stop` turns true. `shown` is the certificate of a TLS client.
-pub(super) async fn serve<S>(stream: S, shown: Option<Vec<u8>>, hub: &Arc<Hub>, mut stop: watch::Receiver<bool>)
+/// Serve a connection until it ends or is to stop.
+pub(super) async fn serve<S>(stream: S, hub: &Arc<Hub>, arrival: Arrival)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    let Arrival { shown, login_by, mut stop } = arrival;
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut inbound = BytesMut::with_capacity(4 << 10);
     let login = tokio::select! {
         () = turns(&mut stop, true) => return,
-        login = tokio::time::timeout(LOGIN_TIME, log_in(&mut reader, &mut writer, &mut inbound, shown, hub)) => login,
+        login = timeout_at(login_by, log_in(&mut reader, &mut writer, &mut inbound, shown, hub)) => login,
     };
     let Ok(Ok(Some((level, session, orders)))) = login else { return };
     let client_id = session.client_id.clone();
@@ -100,7 +99,7 @@ async fn log_in<S: AsyncRead + AsyncWrite>(
     hub: &Arc<Hub>,
 ) -> io::Result<Option<LoggedIn>> {
     let request = loop {
-        match read(None, inbound, hub.largest()) {
+        match read(None, inbound, hub.largest().min(LOGIN_BYTES)) {
             Ok(Some(request)) => break request,
             Ok(None) => {
                 if reader.read_buf(inbound).await? == 0 {

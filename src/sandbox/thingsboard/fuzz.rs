@@ -67,7 +67,7 @@ fn target(name: &'static str, corpus: &'static [&'static str], inputs: usize, me
 
 fn answer(hub: &Arc<Hub>, bytes: &[u8], rng: &mut Rng) -> BytesMut {
     let hub = hub.clone();
-    converse(|stream, stop| async move { serve(stream, None, &hub, stop).await }, bytes, rng)
+    converse(|stream, arrival| async move { serve(stream, &hub, arrival).await }, bytes, rng)
 }
 
 fn any_client(hub: &Arc<Hub>, bytes: &[u8], rng: &mut Rng) {

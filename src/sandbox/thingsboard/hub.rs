@@ -13,6 +13,7 @@ use super::{gateway, provision, requests};
 use crate::dialect::mqtt::{code, is_too_deep};
 use crate::sandbox::fault::Faults;
 use crate::sandbox::journal::{Entry, Journal};
+use crate::sandbox::room::Room;
 use crate::sync::{Mutex, MutexGuard};
 
 /// A logged-in client.
@@ -30,12 +31,17 @@ pub(super) struct Seat {
 pub(super) struct Hub {
     state: Mutex<State>,
     pub(super) faults: Faults,
+    pub(super) room: Arc<Room>,
     pub(super) journal: Journal,
     pub(super) serial: AtomicU64,
     pub(super) refuses_level_5: AtomicBool,
 }
 
 impl Hub {
+    pub(super) fn new(room: Room) -> Self {
+        Self { room: Arc::new(room), ..Self::default() }
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }

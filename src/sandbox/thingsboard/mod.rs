@@ -27,7 +27,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use serde_json::{Map, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Mutex, broadcast, watch};
+use tokio::sync::{Mutex, broadcast};
 
 pub use self::device::{Credentials, Scope};
 use self::hub::Hub;
@@ -35,7 +35,8 @@ pub use self::limits::Limits;
 use super::certificate::Certificate;
 use super::fault::Faults;
 use super::journal::Entry;
-use super::listener::{Listener, Service};
+use super::listener::{Arrival, Listener, Service};
+use super::room::Room;
 use crate::dialect::thingsboard::Package;
 use crate::error::Result;
 
@@ -48,6 +49,8 @@ pub struct ThingsBoardOptions {
     pub port: u16,
     /// Port of MQTT over TLS, where clients may show a certificate; 0 for a free one, `None` for none.
     pub tls_port: Option<u16>,
+    /// Most connections at a time.
+    pub max_connections: usize,
 }
 
 /// A running ThingsBoard.
@@ -68,11 +71,15 @@ impl Service for Hub {
         self.faults.refuses_connections()
     }
 
-    async fn serve<S>(self: Arc<Self>, stream: S, shown: Option<Vec<u8>>, stop: watch::Receiver<bool>)
+    fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    async fn serve<S>(self: Arc<Self>, stream: S, arrival: Arrival)
     where
         S: AsyncRead + AsyncWrite + Send + 'static,
     {
-        connection::serve(stream, shown, &self, stop).await;
+        connection::serve(stream, &self, arrival).await;
     }
 }
 
@@ -84,7 +91,7 @@ impl ThingsBoard {
     pub async fn start(options: ThingsBoardOptions) -> Result<Self> {
         let certificate = Certificate::new(&options.host)?;
         let server = tls::accepting_clients(&certificate)?;
-        let hub = Arc::new(Hub::default());
+        let hub = Arc::new(Hub::new(Room::new(options.max_connections)));
         let (port, tls_port) = (options.port, options.tls_port);
         let mut this = Self { options, hub, certificate, server, serving: Mutex::default(), port, tls_port };
         let listeners = this.listen().await?;

@@ -12,6 +12,7 @@ use super::stack::Stack;
 use crate::fuzz::{BASE, JSON, Shape, Target};
 use crate::rpc::AsIs;
 use crate::rpc::message::descriptor;
+use crate::sandbox::room::Room;
 
 /// Of an application that is taken as it comes.
 pub(super) const KEY: &str =
@@ -19,7 +20,7 @@ pub(super) const KEY: &str =
 
 /// A stack that takes applications as they come, and knows one already.
 pub(super) fn stack() -> Arc<Stack> {
-    let stack = Stack::new("localhost".to_owned(), Registry::new(None, true), Some(7));
+    let stack = Stack::new("localhost".to_owned(), Registry::new(None, true), Room::default(), Some(7));
     assert!(stack.registry().log_in("app1", KEY).is_some());
     Arc::new(stack)
 }

@@ -21,6 +21,7 @@ use crate::sandbox::frame::{Received, UplinkFrame};
 use crate::sandbox::http2::with_http2;
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Listener, address};
+use crate::sandbox::room::{MAX_CONNECTIONS, Room};
 use crate::sandbox::stream::{self, Field as _, StreamOptions};
 
 /// Where a sandbox listens, and for whom.
@@ -42,6 +43,8 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Whether applications and keys are taken as they come.
     pub any_key: bool,
+    /// Most connections at a time, over all ports.
+    pub max_connections: usize,
 }
 
 impl Default for Options {
@@ -55,6 +58,7 @@ impl Default for Options {
             tenant: None,
             seed: None,
             any_key: false,
+            max_connections: MAX_CONNECTIONS,
         }
     }
 }
@@ -90,8 +94,9 @@ impl Sandbox {
             return Err(Error::invalid("tenant", tenant, "a tenant's ID, such as \"ttn\""));
         }
         let registry = Registry::new(options.tenant.clone(), options.any_key);
+        let room = Room::new(options.max_connections);
         let mut sandbox = Self {
-            stack: Arc::new(Stack::new(options.host.clone(), registry, options.seed)),
+            stack: Arc::new(Stack::new(options.host.clone(), registry, room, options.seed)),
             mqtt_port: options.mqtt_port,
             mqtts_port: options.mqtts_port,
             management_port: options.management_port,

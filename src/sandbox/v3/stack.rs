@@ -1,5 +1,7 @@
 //! The stack behind its broker: who may publish what, and where it goes.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
@@ -8,6 +10,7 @@ use super::mqtt::Router;
 use super::registry::Registry;
 use crate::sandbox::fault::Faults;
 use crate::sandbox::journal::{Entry, Journal};
+use crate::sandbox::room::Room;
 use crate::sync::{Mutex, MutexGuard};
 
 /// Everything that the connections of a sandbox share.
@@ -15,6 +18,7 @@ use crate::sync::{Mutex, MutexGuard};
 pub(super) struct Stack {
     pub(super) router: Router,
     pub(super) faults: Faults,
+    pub(super) room: Arc<Room>,
     pub(super) journal: Journal,
     pub(super) limits: Limits,
     /// What this machine is called, beside its usual names.
@@ -24,9 +28,15 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    pub(super) fn new(host: String, registry: Registry, seed: Option<u64>) -> Self {
+    pub(super) fn new(host: String, registry: Registry, room: Room, seed: Option<u64>) -> Self {
         let random = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        Self { host, registry: Mutex::new(registry), random: Mutex::new(random), ..Self::default() }
+        Self {
+            host,
+            room: Arc::new(room),
+            registry: Mutex::new(registry),
+            random: Mutex::new(random),
+            ..Self::default()
+        }
     }
 
     /// Applications and devices.

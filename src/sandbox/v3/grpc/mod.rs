@@ -9,7 +9,6 @@ mod messages;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tonic::service::Routes;
 
 use self::access::Subject;
@@ -25,7 +24,8 @@ use crate::rpc::proto::v3::ns_end_device_registry_server::NsEndDeviceRegistrySer
 use crate::rpc::proto::v3::ns_server::NsServer;
 use crate::rpc::proto::v3::{ApplicationIdentifiers, EndDeviceIdentifiers};
 use crate::sandbox::http2;
-use crate::sandbox::listener::{Service, Socket};
+use crate::sandbox::listener::{Arrival, Service, Socket};
+use crate::sandbox::room::Room;
 
 /// The services of all servers.
 #[derive(Clone, Debug)]
@@ -63,11 +63,15 @@ impl Service for GrpcService {
         self.stack.faults.refuses_connections()
     }
 
-    async fn serve<S>(self: Arc<Self>, stream: S, _shown: Option<Vec<u8>>, stop: watch::Receiver<bool>)
+    fn room(&self) -> &Arc<Room> {
+        &self.stack.room
+    }
+
+    async fn serve<S>(self: Arc<Self>, stream: S, arrival: Arrival)
     where
         S: Socket,
     {
-        http2::serve(stream, self.routes.clone(), stop).await;
+        http2::serve(stream, self.routes.clone(), arrival).await;
     }
 }
 

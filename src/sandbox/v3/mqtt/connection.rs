@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use super::filter::within;
 use super::packet::{self, Connect, Packet, Publish, answer, message, pieces};
 use super::session::{Login, Outgoing, Session};
 use crate::sandbox::exchange::{Moved, Wants, exchange};
 use crate::sandbox::journal::Entry;
-use crate::sandbox::listener::{Socket, turns};
+use crate::sandbox::listener::{Arrival, LOGIN_BYTES, Socket, turns};
 use crate::sandbox::v3::downlink;
 use crate::sandbox::v3::limit::DOWN;
 use crate::sandbox::v3::right::TRAFFIC_DOWN_WRITE;
@@ -23,22 +23,19 @@ use crate::sandbox::v3::stack::Stack;
 
 /// Longest packet: the protocol's own limit.
 const LONGEST: usize = 268_435_455;
-/// Longest login: what its five texts may have.
-const LONGEST_LOGIN: usize = 6 * (64 << 10);
-/// How long a client may take to log in.
-const LOGIN_TIME: Duration = Duration::from_secs(10);
 /// Longest silence of a client that promises no keep-alive.
 const LONGEST_SILENCE: Duration = Duration::from_secs(3600);
 /// Answers that may wait for a client that does not read; then nothing more is read of it.
 const ANSWERS: usize = 3 * 64;
 
-/// Serve a connection until it ends or `stop` turns true.
-pub(super) async fn serve<S: Socket>(mut stream: S, stack: &Arc<Stack>, mut stop: watch::Receiver<bool>) {
+/// Serve a connection until it ends or is to stop.
+pub(super) async fn serve<S: Socket>(mut stream: S, stack: &Arc<Stack>, arrival: Arrival) {
+    let Arrival { login_by, mut stop, .. } = arrival;
     let mut inbound = BytesMut::with_capacity(8 << 10);
     let (ask, asked) = mpsc::unbounded_channel();
     let login = tokio::select! {
         () = turns(&mut stop, true) => return,
-        login = tokio::time::timeout(LOGIN_TIME, log_in(&mut stream, &mut inbound, stack, ask)) => login,
+        login = timeout_at(login_by, log_in(&mut stream, &mut inbound, stack, ask)) => login,
     };
     let Ok(Ok(Some((connect, session)))) = login else { return };
     stack.journal.write(|| Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
@@ -81,7 +78,7 @@ async fn log_in<S: Socket>(
     ask: mpsc::UnboundedSender<oneshot::Sender<()>>,
 ) -> io::Result<Option<(Connect, Arc<Session>)>> {
     let mut connect = loop {
-        match packet::read(inbound, LONGEST_LOGIN) {
+        match packet::read(inbound, LOGIN_BYTES) {
             Ok(Some(Packet::Connect(connect))) => break connect,
             Ok(Some(_)) | Err(_) => return Err(io::ErrorKind::InvalidData.into()),
             Ok(None) if stream.read_buf(inbound).await? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),

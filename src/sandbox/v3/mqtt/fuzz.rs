@@ -6,7 +6,6 @@ use bytes::BytesMut;
 use fastrand::Rng;
 use rumqttc::mqttbytes::Error;
 use rumqttc::mqttbytes::v4::{Connect, Packet};
-use tokio::sync::watch;
 
 use super::packet;
 use crate::fuzz::{BASE, Shape, Target};
@@ -18,7 +17,7 @@ use crate::sandbox::v3::stack::Stack;
 /// What a client is answered: packets, of which the last may be cut where the server has hung up.
 fn answers(stack: &Arc<Stack>, bytes: &[u8], rng: &mut Rng) -> Vec<Packet> {
     let stack = stack.clone();
-    let mut answer = converse(|stream, stop: watch::Receiver<bool>| stack.serve(stream, None, stop), bytes, rng);
+    let mut answer = converse(|stream, arrival| stack.serve(stream, arrival), bytes, rng);
     let mut packets = Vec::new();
     loop {
         match Packet::read(&mut answer, usize::MAX) {

@@ -10,21 +10,24 @@ mod session;
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 pub(super) use self::router::Router;
 use super::stack::Stack;
-use crate::sandbox::listener::{Service, Socket};
+use crate::sandbox::listener::{Arrival, Service, Socket};
+use crate::sandbox::room::Room;
 
 impl Service for Stack {
     fn refuses_connections(&self) -> bool {
         self.faults.refuses_connections() || !self.limits.take(super::limit::ACCEPT, "")
     }
 
-    async fn serve<S>(self: Arc<Self>, stream: S, _shown: Option<Vec<u8>>, stop: watch::Receiver<bool>)
+    fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    async fn serve<S>(self: Arc<Self>, stream: S, arrival: Arrival)
     where
         S: Socket,
     {
-        connection::serve(stream, &self, stop).await;
+        connection::serve(stream, &self, arrival).await;
     }
 }
