@@ -106,7 +106,7 @@ class DiscoveryClient:
 class HandlerClient:
     """Finds the handler of an application and gives the clients that talk to it.
 
-    The constructor asks the discovery server. A context manager.
+    The constructor asks the discovery server; with ``cluster`` it asks nobody. A context manager.
 
     Args:
         app_id: Application ID.
@@ -117,6 +117,8 @@ class HandlerClient:
             TLS all the same.
         token: Token of the account server, used in place of the key.
         timeout: Seconds for asking the discovery server, connecting included; 60 by default.
+        cluster: Of The Things Stack V3, in place of discovery: ``"eu1"``, ``"nam1"``, ``"au1"``, or a host name. Ports
+            are the usual ones, with TLS unless ``insecure_channel``; ``cert_path`` is for both clients.
 
     Attributes:
         app_id: Application ID, for the clients made from now on.
@@ -140,6 +142,7 @@ class HandlerClient:
         *,
         token: str | None = None,
         timeout: _Seconds | None = None,
+        cluster: str | None = None,
         **aliases: Any,
     ) -> Self: ...
     app_id: str

@@ -58,6 +58,12 @@ impl PyApplicationClient {
         };
         Ok(Self { way: Way::V2(Arc::new(calls)), face: Face::default() })
     }
+
+    /// On The Things Stack V3.
+    pub(super) fn on_stack(py: Python<'_>, identity: Identity, at: v3::At) -> PyResult<Self> {
+        let calls = v3::Calls::new(py, identity, at)?;
+        Ok(Self { way: Way::V3(Arc::new(calls)), face: Face::default() })
+    }
 }
 
 #[pymethods]
@@ -113,8 +119,7 @@ impl PyApplicationClient {
                 lorawan_version,
                 lorawan_phy_version,
             };
-            let calls = v3::Calls::new(py, Identity { app_id, key, token }, at)?;
-            return Ok(Self { way: Way::V3(Arc::new(calls)), face: Face::default() });
+            return Self::on_stack(py, Identity { app_id, key, token }, at);
         }
         let foreign = [
             ("cluster", &cluster),

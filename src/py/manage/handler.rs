@@ -8,8 +8,9 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use super::application::PyApplicationClient;
 use super::discovery::{Discovery, PyDiscoveryClient};
-use super::identity::{announced_server, secret};
+use super::identity::{Identity, announced_server, secret};
 use super::stub::message_of;
+use super::v3;
 use crate::ids::AppId;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::trust;
@@ -31,6 +32,8 @@ struct State {
     token: Option<String>,
     insecure: bool,
     announcement: Option<Py<PyAny>>,
+    /// The cluster of a Things Stack V3, which nobody needs to discover.
+    cluster: Option<String>,
 }
 
 #[pymethods]
@@ -39,9 +42,9 @@ impl PyHandlerClient {
     #[pyo3(
         signature = (
             app_id, access_key=Given(None), discovery_address=None, cert_path=None,
-            insecure_channel=false, *, token=None, timeout=None, **aliases
+            insecure_channel=false, *, token=None, timeout=None, cluster=None, **aliases
         ),
-        text_signature = "(app_id, access_key, discovery_address='discovery.thethings.network:1900', cert_path='', insecure_channel=False, *, token=None, timeout=None, **aliases)"
+        text_signature = "(app_id, access_key, discovery_address='discovery.thethings.network:1900', cert_path='', insecure_channel=False, *, token=None, timeout=None, cluster=None, **aliases)"
     )]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new<'py>(
@@ -53,6 +56,7 @@ impl PyHandlerClient {
         insecure_channel: bool,
         token: Option<Bound<'py, PyAny>>,
         timeout: Option<Bound<'py, PyAny>>,
+        cluster: Option<String>,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Self> {
         let mut aliases = Aliases::new("HandlerClient", aliases);
@@ -67,9 +71,12 @@ impl PyHandlerClient {
             _ => None,
         };
         let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
-        let announcement = PyDiscoveryClient::announcement(py, &app_id, &discovery, timeout.as_ref())?.wait(py)?;
+        let announcement = match &cluster {
+            Some(cluster) => v3::announcement(py, cluster, &app_id, insecure_channel)?,
+            None => PyDiscoveryClient::announcement(py, &app_id, &discovery, timeout.as_ref())?.wait(py)?,
+        };
         let announcement = Some(wrap(py, Place::new(announcement))?.unbind());
-        let state = State { app_id, key, token, insecure: insecure_channel, announcement };
+        let state = State { app_id, key, token, insecure: insecure_channel, announcement, cluster };
         Ok(Self { discovery, state: Mutex::new(state) })
     }
 
@@ -142,6 +149,15 @@ impl PyHandlerClient {
         arguments.set_item("discovery_address", &self.discovery.address)?;
         arguments.set_item("insecure_channel", self.discovery.insecure)?;
         arguments.set_item("discovery_certificate", self.discovery.certificate.as_deref())?;
+        if self.state.lock().cluster.is_some() {
+            if let Some(pem) = &self.discovery.certificate {
+                arguments.set_item("ca_certs", PyBytes::new(py, pem))?;
+            }
+            if self.discovery.insecure {
+                // Said outright: the key goes in plain text.
+                arguments.set_item("tls", false)?;
+            }
+        }
         if let Some(pem) = &self.discovery.lead.trust {
             arguments.set_item("ca_certs", PyBytes::new(py, pem))?;
         }
@@ -160,10 +176,15 @@ impl PyHandlerClient {
     /// Give a new client that manages the application and its devices.
     fn application(&self, py: Python<'_>) -> PyResult<PyApplicationClient> {
         let announcement = self.known(py)?;
-        let (app_id, key, token, insecure) = {
+        let (app_id, key, token, insecure, cluster) = {
             let state = self.state.lock();
-            (state.app_id.clone(), state.key.clone(), state.token.clone(), state.insecure)
+            (state.app_id.clone(), state.key.clone(), state.token.clone(), state.insecure, state.cluster.clone())
         };
+        if let Some(cluster) = cluster {
+            let certificate = self.discovery.certificate.clone();
+            let at = v3::At { cluster: Some(cluster), certificate, insecure, ..v3::At::default() };
+            return PyApplicationClient::on_stack(py, Identity { app_id, key, token }, at);
+        }
         PyApplicationClient::at(py, app_id, key, token, announced_server(&announcement, insecure)?)
     }
 
@@ -182,6 +203,9 @@ impl PyHandlerClient {
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
         let (class, app_id) = (slf.get_type().name()?, this.app_id());
+        if let Some(cluster) = &this.state.lock().cluster {
+            return Ok(format!("<{class} app_id='{app_id}' cluster='{cluster}' network='v3'>"));
+        }
         Ok(format!("<{class} app_id='{app_id}' discovery_address='{}'>", this.discovery.address))
     }
 }

@@ -71,6 +71,30 @@ def test_a_place_that_cannot_be_is_told_at_once(options: dict[str, Any], words: 
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("cluster", "options", "host", "grpc", "mqtt"),
+    [
+        ("nam1", {}, "nam1.cloud.thethings.network", 8884, "mqtts://{}:8883"),
+        ("stack.example.com", {"insecure_channel": True}, "stack.example.com", 1884, "mqtt://{}:1883"),
+    ],
+)
+def test_a_handler_client_asks_nobody_where_a_cluster_is(
+    cluster: str, options: dict[str, Any], host: str, grpc: int, mqtt: str
+) -> None:
+    with ttn.HandlerClient(APP, FULL, cluster=cluster, **options) as handler:
+        announcement = handler.announcement
+        assert (announcement.net_address, announcement.mqtt_address) == (f"{host}:{grpc}", mqtt.format(host))
+        assert f"cluster='{cluster}' network='v3'" in repr(handler)
+        with handler.application() as client:
+            assert client.network == "v3" and f"'{host}:{grpc}'" in repr(client)
+        # Not connected: nobody is asked for the name.
+        data = handler.data()
+        assert host in repr(data)
+        data.close()
+    with pytest.raises(ValueError, match='cluster "eu9"'):
+        ttn.HandlerClient(APP, FULL, cluster="eu9")
+
+
 def test_the_identity_server_may_be_elsewhere(stack: StackPeer, generated: Generated) -> None:
     identity = StackPeer(generated)
     try:

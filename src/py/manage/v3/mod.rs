@@ -9,4 +9,4 @@ mod servers;
 pub(super) use self::calls::{Calls, missing};
 pub(in crate::py) use self::device::PyStackDevice;
 pub(super) use self::downlink::{Manner, downlink, downlinks};
-pub(super) use self::servers::Place as At;
+pub(super) use self::servers::{Place as At, announcement};
