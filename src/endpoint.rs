@@ -1,7 +1,7 @@
 //! Where to connect and how to trust: addresses, schemes, default ports, TLS options.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::error::{Error, Result};
 use crate::ids::is_access_key;
@@ -100,6 +100,30 @@ impl Endpoint {
         match host.strip_suffix(".thethings.network") {
             Some(name) => !name.contains('.'),
             None => host.ends_with(".thethingsnetwork.org"),
+        }
+    }
+
+    /// Whether it is on this machine.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host.trim_end_matches('.').to_ascii_lowercase();
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+    }
+
+    /// The endpoint of the same address with TLS, where it leaves that open: it says neither `mqtt://` nor a port.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn secured(self, address: &str) -> Result<Self> {
+        match Self::parse(address, Some(true)) {
+            Ok(secured) if secured.port != self.port => Ok(secured),
+            _ => {
+                let expected = "an address with TLS, mqtts://… or port 8883: a key goes without TLS to this machine alone, \
+                                or with tls=False";
+                Err(Error::invalid("mqtt_address", masked(address), expected))
+            }
         }
     }
 

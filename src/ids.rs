@@ -93,6 +93,14 @@ pub fn is_network_id(id: &str) -> bool {
     (2..=36).contains(&letters) && !separated
 }
 
+/// Whether `id` has the form of IDs in The Things Stack V3: `^[a-z0-9](?:[-]?[a-z0-9]){2,}$`, at most 36 characters.
+#[must_use]
+pub fn is_stack_id(id: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'z'));
+    let letters = id.bytes().filter(|byte| *byte != b'-').count();
+    letters >= 3 && id.len() <= 36 && id.split('-').all(is_part)
+}
+
 /// What the access keys of The Things Network begin with, and those of its successor.
 const KEYS: [&str; 3] = ["ttn-account-v2.", "ttn-account.", "NNSXS."];
 
@@ -133,6 +141,12 @@ impl AccessKey {
         }
     }
 
+    /// Whether it is an API key of The Things Stack V3.
+    #[must_use]
+    pub fn is_of_stack(&self) -> bool {
+        self.0.starts_with("NNSXS.")
+    }
+
     /// The secret itself, for the login alone.
     #[must_use]
     pub fn reveal(&self) -> &str {
@@ -157,6 +171,16 @@ mod tests {
         }
         for bad in ["", "a", "Node", "-a", "a-", "a--b", "a_-b", "a b", "a/b", "a+", "é1", &"a".repeat(37)] {
             assert!(DevId::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_of_the_stack_are_stricter() {
+        for good in ["abc", "node-1", "a-b-c", &"a".repeat(36)] {
+            assert!(is_stack_id(good), "{good}");
+        }
+        for bad in ["", "ab", "a-b", "soil_07", "a--b", "-abc", "abc-", "Abc", "a b c", &"a".repeat(37)] {
+            assert!(!is_stack_id(bad), "{bad}");
         }
     }
 

@@ -102,6 +102,12 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
     }
 }
 
+/// Whether the server closed the connection in place of an answer to the login.
+#[must_use]
+pub fn is_unanswered(error: &Error) -> bool {
+    matches!(error, Error::Lost { reason, .. } if reason.starts_with(UNANSWERED))
+}
+
 const UNANSWERED: &str = "the server closed it without answering the login";
 
 /// What to look at where a server says nothing.
@@ -131,7 +137,7 @@ fn stranger(tongue: Tongue) -> Option<String> {
 pub(super) fn speaks_no_version_5(error: &Error) -> bool {
     match error {
         Error::Refused { code, .. } => mqtt::refuses_version(*code),
-        Error::Lost { reason, .. } => reason.starts_with(UNANSWERED),
+        Error::Lost { .. } => is_unanswered(error),
         _ => false,
     }
 }

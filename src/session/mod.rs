@@ -28,6 +28,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+pub use self::connect::is_unanswered;
 pub use self::outbox::{Gate, Outbox, OutboxLimits, Ticket};
 pub use self::packet::{QoS, Version, Will};
 pub use self::queue::{Hands, Item, Mailbox, MailboxLimits, Overflow, QueueStats};

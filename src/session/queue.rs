@@ -78,6 +78,8 @@ struct State<T> {
     burst: u64,
     /// Somebody found the mailbox full.
     awaited: bool,
+    /// It was told that the mailbox fills.
+    warned: bool,
 }
 
 impl<T> std::fmt::Debug for Mailbox<T> {
@@ -97,6 +99,7 @@ impl<T: Item> Mailbox<T> {
             occupied: false,
             burst: 0,
             awaited: false,
+            warned: false,
         };
         Self { limits, state: Mutex::new(state), wake: Box::new(wake), room: Arc::default(), idle: Notify::new() }
     }
@@ -114,15 +117,25 @@ impl<T: Item> Mailbox<T> {
             state.bytes += item.weight();
             state.items.push_back(item);
         }
+        let mut fills = false;
         if self.limits.overflow == Overflow::DropOldest {
             self.make_room(&mut state, &mut dropped);
+            fills = !state.warned && !self.is_below(&state, 2);
+            state.warned |= fills;
         }
+        let waiting = state.messages;
         let wake = !state.occupied && !state.items.is_empty();
         state.occupied |= wake;
         let first_of_burst = !dropped.is_empty() && state.burst == dropped.len() as u64;
         drop(state);
         if wake {
             (self.wake)();
+        }
+        if fills {
+            tracing::warn!(
+                messages = waiting,
+                "callbacks are too slow: the queue is half full, and when it is full the oldest messages are dropped"
+            );
         }
         if first_of_burst {
             let limits = self.limits;
@@ -134,6 +147,11 @@ impl<T: Item> Mailbox<T> {
         }
         // Freed here, outside the lock.
         drop(dropped);
+    }
+
+    /// Whether it is filled to less than this part.
+    fn is_below(&self, state: &State<T>, part: usize) -> bool {
+        state.messages <= self.limits.messages / part && state.bytes <= self.limits.bytes / part
     }
 
     fn make_room(&self, state: &mut State<T>, dropped: &mut Vec<T>) {
@@ -182,8 +200,10 @@ impl<T: Item> Mailbox<T> {
     fn finish(&self, state: &mut State<T>, count: usize, weight: usize) {
         state.messages -= count;
         state.bytes -= weight;
+        // A quarter, so that a queue that stays about half full is not told of for each message.
+        state.warned &= !self.is_below(state, 4);
         // Half of the bound, so that the network is not started and stopped for each message.
-        if state.messages <= self.limits.messages / 2 && state.bytes <= self.limits.bytes / 2 {
+        if self.is_below(state, 2) {
             if std::mem::take(&mut state.awaited) {
                 self.room.notify_one();
             }

@@ -159,7 +159,8 @@ class RawServer:
         if packet[0] == 0x82:
             filters = packet[4:].count(b"/devices/") or 1
             codes = b"\x80" * self.refused + b"\x00" * (filters - self.refused)
-            return bytes([0x90, 2 + len(self._properties) + filters]) + packet[2:4] + self._properties + codes
+            at = 2 if packet[1] < 0x80 else 3
+            return bytes([0x90, 2 + len(self._properties) + filters]) + packet[at : at + 2] + self._properties + codes
         if packet[0] == 0xA2:
             return b"\xb0\x02" + packet[2:4]
         if packet[0] == 0xC0:

@@ -57,10 +57,13 @@ class MQTTClient:
     A context manager: connects on enter, closes on exit, and can be used again.
 
     Args:
-        app_id: Application ID. Also accepted as ``appID``.
+        app_id: Application ID; on The Things Stack V3 ``app`` or ``app@tenant``, where a hosted stack's host name says
+            the tenant that is not given. Also accepted as ``appID``.
         access_key: Its access key. Also accepted as ``app_access_key`` and ``appAccessKey``.
         mqtt_address: ``host``, ``host:port``, ``mqtt://host[:port]`` or ``mqtts://host[:port]``; IPv6 in brackets when
             a port follows. ``mqtts`` and port 8883 mean TLS. Read by ``connect``. Also accepted as ``mqttAddress``.
+            On V3 an address without scheme and port means TLS, but for this machine, and a key goes to another
+            machine without TLS only with ``tls=False``.
         discovery_address: Server to ask for the address when none is given; the answer is remembered.
         reconnect: Whether to connect anew after a loss, with delays from ``reconnect_min_delay`` doubling up to
             ``reconnect_max_delay``, jittered.
@@ -78,7 +81,8 @@ class MQTTClient:
         queue_messages: Bound of the queue between network and callbacks; by default 100,000.
         queue_bytes: Its bound in bytes; by default 128 MiB.
         overflow: What a full queue does at QoS 0: ``"stop_reading"`` leaves what comes to the kernel and the server
-            until there is room, ``"drop_oldest"`` drops and counts. At QoS 1 reading stops.
+            until there is room, the default on V2; ``"drop_oldest"`` drops, counts and warns, from half of the bound
+            on, the default on V3, which would drop without a word. At QoS 1 reading stops.
         send_queue_messages: Bound of the queue of downlinks; ``send`` waits for room up to 30 s.
         send_queue_bytes: Its bound in bytes.
         insecure_channel: Whether to ask the discovery server in plain text.
@@ -87,6 +91,10 @@ class MQTTClient:
             lets the server forget it; ``"keep"`` leaves it with the server, which sends it again on the next
             connection, and counts it in ``stats()["kept"]``.
         manual_ack: Whether the program acknowledges uplinks by itself, with ``ack``; needs QoS 1.
+        network: ``"v2"`` (The Things Network V2) or ``"v3"`` (The Things Stack V3). By default V3 for a key that begins
+            with ``NNSXS.``, for ``cluster``, and for an address of a hosted stack, else V2.
+        cluster: In place of ``mqtt_address``, on V3: ``"eu1"``, ``"nam1"`` or ``"au1"``, for an ``app_id`` with a
+            tenant also ``"eu2"`` and ``"as1"``; or a host name.
 
     Raises:
         ValueError: A setting that cannot be used, named.
@@ -113,20 +121,22 @@ class MQTTClient:
         max_inflight: int = 1000,
         queue_messages: int | None = None,
         queue_bytes: int | None = None,
-        overflow: str = "stop_reading",
+        overflow: str | None = None,
         send_queue_messages: int = 50000,
         send_queue_bytes: int = 67108864,
         insecure_channel: bool = False,
         discovery_certificate: str | bytes | None = None,
         on_callback_error: str = "acknowledge",
         manual_ack: bool = False,
+        network: str | None = None,
+        cluster: str | None = None,
         **aliases: str,
     ) -> None: ...
     @property
     def _last_refusal(self) -> int: ...
     @property
     def app_id(self) -> str:
-        """Application ID."""
+        """Application ID, as messages have it: without a tenant."""
     @property
     def is_connected(self) -> bool:
         """Whether the client is logged in now."""
@@ -264,7 +274,10 @@ class MQTTClient:
         Args:
             callback: What to call.
             event: Only this one: ``activations``, ``activations/errors``, ``create``, ``update``, ``delete``,
-                ``down/scheduled``, ``down/sent``, ``down/acks``, ``down/errors``, ``up/errors``.
+                ``down/scheduled``, ``down/sent``, ``down/acks``, ``down/errors``, ``up/errors``. On V3 also
+                ``down/nack``, ``down/invalidated``, ``location/solved``, ``service/data``, ``up/normalized``,
+                and V3's own spellings: ``join``, ``down/queued``, ``down/ack``, ``down/failed``; ``event.name``
+                is V2's. What V3 tells nobody (``create`` and the like) is warned of.
             dev_id: Only of this device.
         """
     def remove_event_callback(self, callback: _Callback, event: str | None = None, dev_id: str | None = None) -> None:
@@ -367,9 +380,15 @@ class UplinkMessage:
     are of this class, too; arrays are lists. Names that are no identifiers are reached by item access or ``getattr``.
     Immutable, hashable, comparable with tuples, picklable. No subclass of ``tuple``.
 
+    An uplink of The Things Stack V3 has the fields that V2 would have had: zeros that V3 leaves out, ``frequency`` in
+    MHz, ``airtime`` in ns, ``data_rate`` as text; gateways have ``eui`` as well. ``v3`` is the message as it came.
+
     Source: The Things Network V2 MQTT API, uplink messages.
     """
 
+    @property
+    def v3(self) -> UplinkMessage | None:
+        """The whole message as The Things Stack V3 sent it; ``None`` for messages of V2 and for parts of messages."""
     @property
     def payload(self) -> bytes | None:
         """The bytes of ``payload_raw``; ``None`` if there are none.
@@ -408,7 +427,7 @@ class UplinkMessage:
     def to_dict(self) -> dict[str, Any]:
         """Give plain dicts and lists all the way down."""
     def json(self) -> bytes:
-        """Give the JSON text as it was received."""
+        """Give the JSON text of the fields: as it was received, but for uplinks of V3, whose ``v3`` has that."""
     @staticmethod
     def _json_default(object: Any) -> dict[str, Any]: ...
     # Fields are attributes that only the message knows.
@@ -435,7 +454,7 @@ class UplinkMessage:
     def __gt__(self, value: tuple[Any, ...] | UplinkMessage, /) -> bool: ...
     def __ge__(self, value: tuple[Any, ...] | UplinkMessage, /) -> bool: ...
     def __hash__(self) -> int: ...
-    def __reduce__(self) -> tuple[Any, tuple[bytes]]: ...
+    def __reduce__(self) -> tuple[Any, tuple[bytes, str]]: ...
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, _memo: Any) -> Self: ...
 
@@ -481,7 +500,10 @@ class DeviceEvent:
     def error(self) -> str | None:
         """The network's words, on events that tell of an error."""
     def json(self) -> bytes:
-        """Give the JSON text as it was received."""
+        """Give the JSON text of ``data``: as it was received, but for events of V3, whose ``v3`` has that."""
+    @property
+    def v3(self) -> UplinkMessage | None:
+        """The whole message as The Things Stack V3 sent it; ``None`` for events of V2."""
 
 @final
 class ActivationEvent(DeviceEvent):
@@ -552,4 +574,4 @@ class FieldValue:
     def value(self) -> Any:
         """The value; objects are ``UplinkMessage``."""
 
-def _parse_message(data: str | bytes) -> Any: ...
+def _parse_message(data: str | bytes, network: str = "v2") -> Any: ...

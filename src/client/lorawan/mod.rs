@@ -15,7 +15,9 @@ use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
 use crate::net;
-use crate::session::{MailboxLimits, Options, OutboxLimits, Overflow, QoS, Ready, Subscriptions, Version};
+use crate::session::{
+    Event, MailboxLimits, Options, Outbox, OutboxLimits, Overflow, QoS, Ready, Subscriptions, Version, is_unanswered,
+};
 use crate::sync::Mutex;
 
 /// Largest LoRaWAN application payload in bytes, at the fastest data rates.
@@ -74,6 +76,16 @@ impl Config {
     }
 }
 
+/// What a full queue does by default. V3 drops messages without a word for a client that stops reading (V3 2.2), so the
+/// client drops them itself, and tells.
+#[must_use]
+pub fn overflow(network: Network) -> Overflow {
+    match network {
+        Network::V2 => Overflow::StopReading,
+        Network::V3 => Overflow::DropOldest,
+    }
+}
+
 /// A client of an application.
 pub type Client = Line<Application>;
 
@@ -83,6 +95,8 @@ pub struct Application {
     config: Config,
     /// Devices that a text was sent to which is base64 and hex alike.
     warned_of: Mutex<HashSet<String>>,
+    /// How long the server is left alone, since it will refuse the next login, too.
+    rest: Mutex<Duration>,
 }
 
 impl Platform for Application {
@@ -91,8 +105,37 @@ impl Platform for Application {
     const SENT: &'static str = "downlinks";
     const JSON_ONLY: bool = true;
 
+    fn overhear(&self, event: &Event, _outbox: &Outbox) {
+        if self.config.network == Network::V3 {
+            match event {
+                Event::LoginRefused { code } => self.rest_long(&format!("the login was refused (code {code})")),
+                Event::AttemptFailed { error } if is_unanswered(error) => self.rest_long(&error.to_string()),
+                Event::Connected { .. } | Event::AttemptFailed { .. } | Event::Lost { .. } => {
+                    *self.rest.lock() = Duration::ZERO;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn rest(&self) -> Duration {
+        *self.rest.lock()
+    }
+
     fn max_incoming_bytes(&self) -> usize {
         self.config.max_incoming_bytes
+    }
+}
+
+impl Application {
+    /// The stack's rate limit counts each login, and a key that it refused it will refuse a second later, too: wait about as
+    /// long as delays ever get.
+    fn rest_long(&self, why: &str) {
+        let rest = self.config.backoff.max.mul_f64(0.5 + 0.5 * fastrand::f64());
+        tracing::warn!(
+            "{why}: The Things Stack may be limiting logins, or its Identity Server be away; trying again in {rest:?}"
+        );
+        *self.rest.lock() = rest;
     }
 }
 
@@ -121,12 +164,25 @@ impl Client {
         options(&config, &any, Duration::from_secs(1)).validate()?;
         config.outbox.validate()?;
         let mut queue = config.queue;
-        if config.qos == QoS::AtLeastOnce {
+        if config.network == Network::V3 && (config.qos == QoS::AtLeastOnce || !config.clean_session) {
+            tracing::warn!(
+                "qos=1 and clean_session=False change little with The Things Stack V3, which sends messages at QoS 0 and keeps \
+                 none for who is away: an uplink that comes while the client is not connected is lost here; the storage \
+                 integration of hosted stacks has it"
+            );
+        }
+        if config.qos == QoS::AtLeastOnce && config.network == Network::V2 {
             // Nothing that the server waits to have acknowledged is dropped.
             queue.overflow = Overflow::StopReading;
         }
         let (outbox, subscriptions) = (config.outbox, Subscriptions::new(config.qos));
-        Ok(Self::make(Application { config, warned_of: Mutex::default() }, queue, outbox, subscriptions, wake))
+        Ok(Self::make(
+            Application { config, warned_of: Mutex::default(), rest: Mutex::default() },
+            queue,
+            outbox,
+            subscriptions,
+            wake,
+        ))
     }
 
     /// The settings.
@@ -155,7 +211,7 @@ impl Client {
         };
         let network = config.network;
         self.open(options, timeout).await.map_err(|error| match error {
-            Error::Refused { code, .. } => match network.refused(code) {
+            Error::Refused { code, .. } => match network.refused(code, &config.app_id, &endpoint.host) {
                 Error::Refused { code, text } if matches!(code, 4 | 5) => {
                     Error::Refused { code, text: format!("{text}{}", network.hint(&config.access_key)).into() }
                 }
@@ -163,6 +219,10 @@ impl Client {
             },
             Error::SubscriptionRefused { filter, .. } => {
                 Error::SubscriptionRefused { filter, hint: network.hint(&config.access_key) }
+            }
+            error if network == Network::V3 && is_unanswered(&error) => {
+                let text = "; The Things Stack V3 does so where logins come too fast, and with logins of MQTT 5";
+                Error::Lost { address: endpoint.to_string(), reason: format!("{error}{text}") }
             }
             error => endpoint.explain(error),
         })

@@ -9,6 +9,9 @@ use crate::fuzz::{BASE, JSON, Shape, Target};
 fn any_uplink_is_read_or_refused() {
     let words: &[&[u8]] = &[
         b"\"payload_raw\":",
+        b"\"uplink_message\":{\"frm_payload\":",
+        b"\"downlink_failed\":{\"error\":{\"message_format\":",
+        b"v3/a-1@ttn",
         b"\"AQI=\"",
         b"\"port\":",
         b"255",
@@ -26,25 +29,32 @@ fn any_uplink_is_read_or_refused() {
     ];
     let target =
         Target { name: "LoRaWAN, client", corpus: JSON, shape: Shape::Bytes, words, inputs: 3000, memory: (BASE, 64) };
-    target.run(|bytes, _| {
-        let network = Network::V2;
-        if let Ok(document) = Document::parse(bytes) {
-            let fields = network.fields();
-            match fields.payload(document.root()) {
-                Ok(Some(payload)) => assert_eq!(base64::decode(&base64::encode(&payload)), Ok(payload)),
-                Ok(None) => {}
-                Err(unreadable) => assert!(unreadable.to_string().starts_with("payload_raw ")),
-            }
-            let _port = fields.port(document.root());
-            if let Some(time) = fields.received_at(document.root()).and_then(timestamp) {
-                let document = Document::parse(format!("\"{time}\"").as_bytes()).unwrap();
-                assert_eq!(timestamp(document.root()), Some(time), "read as it is written");
-            }
+    target.run(|bytes, _| [Network::V2, Network::V3].into_iter().for_each(|network| read(network, bytes)));
+}
+
+fn read(network: Network, bytes: &[u8]) {
+    let field = match network {
+        Network::V2 => "payload_raw ",
+        Network::V3 => "frm_payload ",
+    };
+    if let Ok(document) = Document::parse(bytes) {
+        match network.payload(document.root()) {
+            Ok(Some(payload)) => assert_eq!(base64::decode(&base64::encode(&payload)), Ok(payload)),
+            Ok(None) => {}
+            Err(unreadable) => assert!(unreadable.to_string().starts_with(field)),
         }
-        if let Ok(text) = str::from_utf8(bytes)
-            && let Some(topic) = network.topic(text)
-        {
-            assert!(text.starts_with(&format!("{}/devices/{}/", topic.app_id(), topic.dev_id())), "{topic:?}");
+        let _port = network.fields().port(document.root());
+        for shaped in [network.in_v2_shape(document.root()), network.event("down/errors", document.root())] {
+            assert!(shaped.is_none_or(|text| Document::parse(text.as_bytes()).is_ok()), "readable in V2's shape");
         }
-    });
+        if let Some(time) = network.received_at(document.root()).and_then(timestamp) {
+            let document = Document::parse(format!("\"{time}\"").as_bytes()).unwrap();
+            assert_eq!(timestamp(document.root()), Some(time), "read as it is written");
+        }
+    }
+    if let Ok(text) = str::from_utf8(bytes)
+        && let Some(topic) = network.topic(text)
+    {
+        assert!(text.contains(&format!("/devices/{}/", topic.dev_id())) && text.contains(topic.app_id()), "{topic:?}");
+    }
 }

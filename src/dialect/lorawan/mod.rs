@@ -8,9 +8,16 @@ pub mod hosted;
 mod model;
 pub mod region;
 mod v2;
+mod v3;
+
+use std::fmt;
+use std::str::FromStr;
 
 pub use self::fields::{Fields, Unreadable, timestamp};
 pub use self::model::{Downlink, EventKind, Filter, Payload, Schedule, Topic};
+pub use self::v3::Direct;
+use crate::dialect::json::Value;
+use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
 
@@ -20,22 +27,96 @@ pub enum Network {
     /// The Things Network V2.
     #[default]
     V2,
+    /// The Things Stack V3.
+    V3,
+}
+
+impl FromStr for Network {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "v2" => Ok(Self::V2),
+            "v3" => Ok(Self::V3),
+            other => Err(Error::invalid("network", other, "\"v2\" or \"v3\"")),
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V2 => "v2",
+            Self::V3 => "v3",
+        })
+    }
 }
 
 impl Network {
+    /// The network that a key and the server's host belong to.
+    #[must_use]
+    pub fn of(access_key: &AccessKey, host: Option<&str>) -> Self {
+        if access_key.is_of_stack() || host.is_some_and(hosted::is_hosted) { Self::V3 } else { Self::V2 }
+    }
+
+    /// The application as the network's login has it. `host` is the server's, if it is known.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is no application of the network.
+    pub fn app_id(self, app_id: AppId, host: Option<&str>) -> Result<AppId> {
+        match self {
+            Self::V2 => Ok(app_id),
+            Self::V3 => v3::app_id(app_id, host),
+        }
+    }
+
+    /// The application as messages have it.
+    #[must_use]
+    pub fn plain(self, app_id: &AppId) -> &str {
+        match self {
+            Self::V2 => app_id.as_str(),
+            Self::V3 => v3::plain(app_id.as_str()),
+        }
+    }
+
+    /// Check a device ID.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is no device of the network.
+    pub fn dev_id(self, id: impl Into<String>) -> Result<DevId> {
+        match self {
+            Self::V2 => DevId::new(id),
+            Self::V3 => v3::dev_id(id.into()),
+        }
+    }
+
+    /// Read the address of its server. On V3 a key goes without TLS to this machine alone, unless `tls` is `Some(false)`.
+    ///
+    /// # Errors
+    /// As [`Endpoint::parse`], and [`Error::Invalid`] for an address without TLS.
+    pub fn endpoint(self, address: &str, tls: Option<bool>) -> Result<Endpoint> {
+        let endpoint = Endpoint::parse(address, tls)?;
+        if self == Self::V2 || endpoint.tls || tls == Some(false) || endpoint.is_loopback() {
+            return Ok(endpoint);
+        }
+        endpoint.secured(address)
+    }
+
     /// User name and password of an application's login.
     #[must_use]
     pub fn login(self, app_id: &AppId, access_key: &AccessKey) -> (String, AccessKey) {
         match self {
             Self::V2 => v2::login(app_id, access_key),
+            Self::V3 => v3::login(app_id, access_key),
         }
     }
 
-    /// A refused login in the network's own words.
+    /// A login of this application that the server on this host refused, in the network's own words.
     #[must_use]
-    pub fn refused(self, code: u8) -> Error {
+    pub fn refused(self, code: u8, app_id: &AppId, host: &str) -> Error {
         match self {
             Self::V2 => v2::refused(code),
+            Self::V3 => v3::refused(code, app_id, host),
         }
     }
 
@@ -44,6 +125,7 @@ impl Network {
     pub fn hint(self, access_key: &AccessKey) -> &'static str {
         match self {
             Self::V2 => access_key.hint(),
+            Self::V3 => v3::hint(access_key),
         }
     }
 
@@ -53,6 +135,7 @@ impl Network {
         match (self, filter) {
             (_, Filter::Any(filter)) => vec![filter.clone()],
             (Self::V2, filter) => vec![v2::filter(app_id, filter)],
+            (Self::V3, filter) => v3::filters(app_id, filter),
         }
     }
 
@@ -61,16 +144,18 @@ impl Network {
     pub fn topic(self, topic: &str) -> Option<Topic<'_>> {
         match self {
             Self::V2 => v2::topic(topic),
+            Self::V3 => v3::topic(topic),
         }
     }
 
     /// The topic and the body of a downlink.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what the network cannot be asked for; V2 can be asked for all of it.
+    /// [`Error::Invalid`] for what the network cannot be asked for.
     pub fn downlink(self, app_id: &AppId, dev_id: &DevId, downlink: &Downlink) -> Result<(String, String)> {
         match self {
             Self::V2 => Ok(v2::downlink(app_id, dev_id, downlink)),
+            Self::V3 => v3::downlink(app_id, dev_id, downlink),
         }
     }
 
@@ -79,7 +164,77 @@ impl Network {
     pub fn event_kind(self, name: &str) -> EventKind {
         match self {
             Self::V2 => v2::event_kind(name),
+            Self::V3 => v3::event_kind(name),
         }
+    }
+
+    /// The name of an event as callbacks have it, from any spelling; `None` for one that is not known.
+    #[must_use]
+    pub fn event_name(self, name: &str) -> Option<&'static str> {
+        match self {
+            Self::V2 => v2::EVENT_NAMES.into_iter().find(|known| *known == name),
+            Self::V3 => v3::event_name(name),
+        }
+    }
+
+    /// Whether it is an event of another network that this one tells nobody.
+    #[must_use]
+    pub fn never_tells(self, name: &str) -> bool {
+        self == Self::V3 && v3::UNTOLD.contains(&name)
+    }
+
+    /// The body of an event in V2's shape; `None` where it has that shape already.
+    #[must_use]
+    pub fn event(self, name: &str, message: Value<'_>) -> Option<String> {
+        match self {
+            Self::V2 => None,
+            Self::V3 => Some(v3::event(name, message)),
+        }
+    }
+
+    /// An uplink in V2's shape; `None` where it has that shape already.
+    #[must_use]
+    pub fn in_v2_shape(self, uplink: Value<'_>) -> Option<String> {
+        match self {
+            Self::V2 => None,
+            Self::V3 => Some(v3::in_v2_shape(uplink)),
+        }
+    }
+
+    /// A field of an uplink in V2's shape, without making all of it.
+    #[must_use]
+    pub fn direct<'a>(self, uplink: Value<'a>, name: &str) -> Direct<'a> {
+        match self {
+            Self::V2 => uplink.get(name).map_or(Direct::Absent, Direct::There),
+            Self::V3 => v3::direct(uplink, name),
+        }
+    }
+
+    /// The value of a single payload field in an uplink, where the network does not publish it by itself.
+    #[must_use]
+    pub fn single_field<'a>(self, uplink: Value<'a>, field: &str) -> Option<Value<'a>> {
+        match self {
+            Self::V2 => None,
+            Self::V3 => v3::single_field(uplink, field),
+        }
+    }
+
+    /// The payload of an uplink as bytes; `None` for a frame without application payload.
+    ///
+    /// # Errors
+    /// [`Unreadable`], naming the field.
+    pub fn payload(self, uplink: Value<'_>) -> Result<Option<Vec<u8>>, Unreadable> {
+        let payload = self.fields().payload(uplink)?;
+        // The stack leaves out what is empty.
+        let is_empty = self == Self::V3 && self.fields().port(uplink).is_some_and(|port| port > 0);
+        Ok(payload.or_else(|| is_empty.then(Vec::new)))
+    }
+
+    /// The text of the time at which the network received an uplink: see [`timestamp`].
+    #[must_use]
+    pub fn received_at(self, uplink: Value<'_>) -> Option<Value<'_>> {
+        let outer = || if self == Self::V3 { uplink.get("received_at") } else { None };
+        self.fields().received_at(uplink).or_else(outer)
     }
 
     /// Every event name that the network emits.
@@ -87,6 +242,7 @@ impl Network {
     pub fn event_names(self) -> &'static [&'static str] {
         match self {
             Self::V2 => &v2::EVENT_NAMES,
+            Self::V3 => &v3::EVENT_NAMES,
         }
     }
 
@@ -95,6 +251,7 @@ impl Network {
     pub fn fields(self) -> &'static Fields {
         match self {
             Self::V2 => &v2::FIELDS,
+            Self::V3 => &v3::FIELDS,
         }
     }
 }

@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_refused_login_reads_as_in_the_original() {
-        let text = |code| Network::V2.refused(code).to_string();
+        let text = |code| Network::V2.refused(code, &app(), "h").to_string();
         assert_eq!(text(1), "connection refused- incorrect protocol version");
         assert_eq!(text(4), "connection refused -bad app_id or access_key");
         for code in [5, 6, 137] {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::dialect::lorawan::Network;
 use crate::py::manage::{Discovery, PyDiscoveryClient};
 use crate::py::prepared::Prepared;
 use crate::sync::Mutex;
@@ -14,6 +15,7 @@ use crate::sync::Mutex;
 pub(super) struct Address {
     /// Given, or announced and remembered.
     pub(super) mqtt: Mutex<String>,
+    pub(super) network: Network,
     pub(super) discovery: Discovery,
     pub(super) tls: Option<bool>,
 }
@@ -29,6 +31,12 @@ impl Address {
         let known = self.mqtt.lock().clone();
         if !known.is_empty() {
             return Ok(Prepared::Ready((known, timeout)));
+        }
+        if self.network == Network::V3 {
+            return Err(PyValueError::new_err(
+                "mqtt_address '' is not valid: expected the server's address, or cluster=\"eu1\" and the like, since \
+                 The Things Stack V3 has no discovery server",
+            ));
         }
         let begun = Instant::now();
         let seconds = timeout.as_secs_f64().into_pyobject(py)?.into_any();

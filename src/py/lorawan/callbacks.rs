@@ -59,7 +59,7 @@ impl Served {
 
     /// Have the client tell what these callbacks are for, and no more: each delivery wakes a thread.
     pub(super) fn listen(&self, handlers: &Handlers) {
-        self.client.listen(handlers.filters());
+        self.client.listen(handlers.filters(self.client.config().network));
         let has = |subject: &Subject| handlers.all.iter().any(|handler| handler.subject == *subject);
         self.client.want(Wanted {
             connections: has(&Subject::Connect),
@@ -93,6 +93,11 @@ impl Served {
 
     pub(super) fn add(&self, py: Python<'_>, subject: Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         self.owner.check_process()?;
+        if let Subject::Event(_, Some(name)) = &subject
+            && self.client.config().network.never_tells(name)
+        {
+            tracing::warn!("a callback waits for the event {name:?}, which The Things Stack V3 tells nobody over MQTT");
+        }
         self.change(|handlers| handlers.with(py, subject.clone(), callback))?;
         if self.client.is_connected() {
             self.tell_of_listening(py, "")?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::PyTraverseError;
 use pyo3::PyVisit;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -13,9 +13,10 @@ use super::address::Address;
 use super::callbacks::Served;
 use super::convert::downlink;
 use super::device::PyDeviceHandle;
-use crate::client::lorawan::Config;
+use crate::client::lorawan::{self, Config};
+use crate::dialect::lorawan::{Network, hosted};
 use crate::endpoint::{Endpoint, Trust, masked};
-use crate::ids::{AccessKey, AppId, DevId};
+use crate::ids::{AccessKey, AppId};
 use crate::py::acknowledging::Acknowledging;
 use crate::py::arguments::{Aliases, Given, text};
 use crate::py::convert::{self, seconds, trust};
@@ -23,7 +24,6 @@ use crate::py::error::OrRaise as _;
 use crate::py::manage::{Discovery, pem};
 use crate::py::prepared::{Face, Prepared};
 use crate::py::{log, runtime, serve};
-use crate::session::{Overflow, QoS};
 use crate::sync::Mutex;
 
 /// Receives an application's uplinks and sends its downlinks.
@@ -52,7 +52,7 @@ impl PyMqttClient {
         served.owner.process()?;
         let (object, app_id) = (slf.clone().into_any().unbind(), served.client.config().app_id.clone());
         address.resolve(py, app_id.as_str(), timeout)?.then(py, move |py, (mqtt, timeout)| {
-            let endpoint = Endpoint::parse(&mqtt, address.tls).or_raise(py)?;
+            let endpoint = address.network.endpoint(&mqtt, address.tls).or_raise(py)?;
             let client = served.client.clone();
             let opening = async move { client.connect(&endpoint, timeout).await };
             serve::connect(&served, object.bind(py), opening)?
@@ -71,7 +71,7 @@ impl PyMqttClient {
     #[new]
     #[pyo3(
         signature = (*_args, **_kwargs),
-        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow='stop_reading', send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error='acknowledge', manual_ack=False, **aliases)"
+        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error='acknowledge', manual_ack=False, network=None, cluster=None, **aliases)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self { made: Mutex::new(None) }
@@ -83,9 +83,9 @@ impl PyMqttClient {
             discovery_address=None, reconnect=true, *,
             keep_alive=None, client_id="", clean_session=true, qos=0, tls=None, ca_certs=None,
             reconnect_min_delay=None, reconnect_max_delay=None, max_message_bytes=4 << 20, max_inflight=1000,
-            queue_messages=None, queue_bytes=None, overflow="stop_reading",
+            queue_messages=None, queue_bytes=None, overflow=None,
             send_queue_messages=50_000, send_queue_bytes=64 << 20, insecure_channel=false, discovery_certificate=None,
-            on_callback_error="acknowledge", manual_ack=false, **aliases
+            on_callback_error="acknowledge", manual_ack=false, network=None, cluster=None, **aliases
         )
     )]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
@@ -109,13 +109,15 @@ impl PyMqttClient {
         max_inflight: usize,
         queue_messages: Option<usize>,
         queue_bytes: Option<usize>,
-        overflow: &str,
+        overflow: Option<&str>,
         send_queue_messages: usize,
         send_queue_bytes: usize,
         insecure_channel: bool,
         discovery_certificate: Option<Bound<'py, PyAny>>,
         on_callback_error: &str,
         manual_ack: bool,
+        network: Option<&str>,
+        cluster: Option<&str>,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<()> {
         let mut aliases = Aliases::new("MQTTClient", aliases);
@@ -129,10 +131,32 @@ impl PyMqttClient {
             None => mqtt_address.unwrap_or_default(),
         };
         aliases.finish()?;
-        let mut config = Config::new(
-            AppId::new(text("app_id", &app_id)?).or_raise(py)?,
-            AccessKey::new(text("access_key", &access_key)?),
-        );
+        let certificate = pem("discovery_certificate", discovery_certificate.as_ref())?;
+        let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
+        let mut trust = trust(ca_certs.as_ref())?;
+        let app_id = AppId::new(text("app_id", &app_id)?).or_raise(py)?;
+        if let Some(cluster) = cluster {
+            if !mqtt_address.is_empty() {
+                let text =
+                    "cluster is not valid beside mqtt_address: expected one of them, which says where the server is";
+                return Err(PyValueError::new_err(text));
+            }
+            mqtt_address = hosted::host(cluster, app_id.as_str()).or_raise(py)?;
+        } else if mqtt_address.is_empty() {
+            mqtt_address = discovery.lead.mqtt.clone().unwrap_or_default();
+            if let (None, Some(pem)) = (&ca_certs, &discovery.lead.trust) {
+                trust = Trust::Pem(pem.clone());
+            }
+        }
+        let access_key = AccessKey::new(text("access_key", &access_key)?);
+        let host = Endpoint::parse(&mqtt_address, tls).ok().map(|endpoint| endpoint.host);
+        let network = match network {
+            Some(network) => network.parse().or_raise(py)?,
+            None if cluster.is_some() => Network::V3,
+            None => Network::of(&access_key, host.as_deref()),
+        };
+        let mut config = Config::new(network.app_id(app_id, host.as_deref()).or_raise(py)?, access_key);
+        config.network = network;
         config.reconnect = reconnect;
         if let Some(keep_alive) = keep_alive {
             config.keep_alive = seconds("keep_alive", &keep_alive)?;
@@ -147,12 +171,11 @@ impl PyMqttClient {
         client_id.clone_into(&mut config.client_id);
         config.clean_session = clean_session;
         config.qos = convert::qos(qos)?;
-        config.trust = trust(ca_certs.as_ref())?;
+        config.trust = trust;
         config.max_incoming_bytes = max_message_bytes;
-        config.queue.overflow = match config.qos {
-            // Nothing that the server waits to have acknowledged is dropped.
-            QoS::AtLeastOnce | QoS::ExactlyOnce => Overflow::StopReading,
-            QoS::AtMostOnce => convert::overflow(overflow)?,
+        config.queue.overflow = match overflow {
+            Some(overflow) => convert::overflow(overflow)?,
+            None => lorawan::overflow(network),
         };
         config.queue.messages = queue_messages.unwrap_or(config.queue.messages);
         config.queue.bytes = queue_bytes.unwrap_or(config.queue.bytes);
@@ -160,15 +183,8 @@ impl PyMqttClient {
         config.outbox.bytes = send_queue_bytes;
         config.outbox.in_flight = max_inflight;
         let acknowledging = Acknowledging::new(config.qos, "qos", manual_ack, on_callback_error)?;
-        let certificate = pem("discovery_certificate", discovery_certificate.as_ref())?;
-        let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
-        if mqtt_address.is_empty() {
-            mqtt_address = discovery.lead.mqtt.clone().unwrap_or_default();
-            if let (None, Some(pem)) = (&ca_certs, &discovery.lead.trust) {
-                config.trust = Trust::Pem(pem.clone());
-            }
-        }
-        let address = Arc::new(Address { mqtt: Mutex::new(mqtt_address), discovery, tls });
+        let address = Arc::new(Address { mqtt: Mutex::new(mqtt_address), network, discovery, tls });
+        log::prepare(py)?;
         *self.made.lock() = Some(Made { address, served: Served::new(config, acknowledging).or_raise(py)? });
         Ok(())
     }
@@ -224,11 +240,12 @@ impl PyMqttClient {
     ) -> PyResult<u16> {
         let mut aliases = Aliases::new("send", aliases);
         let dev_id = aliases.require("dev_id", dev_id, &["devID", "deviceID"])?;
-        let dev_id = DevId::new(text("dev_id", &dev_id)?).or_raise(py)?;
+        let served = self.made()?.served;
+        let dev_id = served.client.config().network.dev_id(text("dev_id", &dev_id)?).or_raise(py)?;
         let port = port.map_or_else(|| Ok::<_, PyErr>(1_i64.into_pyobject(py)?.into_any()), Ok)?;
         let downlink = downlink(py, &mut aliases, payload, &port, confirmation, schedule)?;
         aliases.finish()?;
-        self.made()?.served.send(py, &dev_id, downlink)
+        served.send(py, &dev_id, downlink)
     }
 
     /// Let the server forget a message, of a client that was made with ``manual_ack=True``.
@@ -256,10 +273,12 @@ impl PyMqttClient {
         Ok(self.made()?.served.client.last_refusal())
     }
 
-    /// Application ID.
+    /// Application ID, as messages have it: without a tenant.
     #[getter]
     fn app_id(&self) -> PyResult<String> {
-        Ok(self.made()?.served.client.config().app_id.as_str().to_owned())
+        let Made { served, .. } = self.made()?;
+        let config = served.client.config();
+        Ok(config.network.plain(&config.app_id).to_owned())
     }
 
     /// Give the counters.
@@ -269,7 +288,9 @@ impl PyMqttClient {
 
     /// Give a handle for one device: ``send`` and the setters without its ID.
     fn device(&self, py: Python<'_>, dev_id: String) -> PyResult<PyDeviceHandle> {
-        Ok(PyDeviceHandle::new(self.made()?.served, DevId::new(dev_id).or_raise(py)?))
+        let served = self.made()?.served;
+        let dev_id = served.client.config().network.dev_id(dev_id).or_raise(py)?;
+        Ok(PyDeviceHandle::new(served, dev_id))
     }
 
     fn __enter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
@@ -292,7 +313,8 @@ impl PyMqttClient {
         let app_id = &served.client.config().app_id;
         let state = if serve::is_connected(served.as_ref()) { "connected" } else { "not connected" };
         let mqtt_address = masked(&address.mqtt.lock());
-        Ok(format!("<{class} app_id='{app_id}' mqtt_address='{mqtt_address}' {state}>"))
+        let network = address.network;
+        Ok(format!("<{class} app_id='{app_id}' network='{network}' mqtt_address='{mqtt_address}' {state}>"))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -32,9 +32,9 @@ pub(super) fn payload(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Payl
     dumps("payload", value, Spacing::Python).map(Payload::Fields)
 }
 
-/// An optional device ID.
-pub(super) fn device(py: Python<'_>, dev_id: Option<String>) -> PyResult<Option<DevId>> {
-    dev_id.map(|dev_id| DevId::new(dev_id).or_raise(py)).transpose()
+/// An optional device ID of the network.
+pub(super) fn device(py: Python<'_>, network: Network, dev_id: Option<String>) -> PyResult<Option<DevId>> {
+    dev_id.map(|dev_id| network.dev_id(dev_id).or_raise(py)).transpose()
 }
 
 /// The arguments of `send` in any of their spellings, as a downlink.
@@ -71,17 +71,15 @@ fn is_plain(text: &str) -> bool {
     !text.contains(['+', '#']) && !text.contains(char::is_control)
 }
 
-/// The name of an event, or `None` for all.
-pub(super) fn event_name(name: Option<String>) -> PyResult<Option<String>> {
-    match name {
-        Some(name) if name.is_empty() || !is_plain(&name) || name.starts_with('/') => {
-            let known = Network::V2.event_names().join(", ");
-            Err(PyValueError::new_err(format!(
-                "event {name:?} is not valid: expected one such as {known}, or None for all"
-            )))
-        }
-        name => Ok(name),
+/// The name of an event of the network in any of its spellings, or `None` for all.
+pub(super) fn event_name(network: Network, name: Option<String>) -> PyResult<Option<String>> {
+    let Some(name) = name else { return Ok(None) };
+    if name.is_empty() || !is_plain(&name) || name.starts_with('/') {
+        let known = network.event_names().join(", ");
+        let text = format!("event {name:?} is not valid: expected one such as {known}, or None for all");
+        return Err(PyValueError::new_err(text));
     }
+    Ok(Some(network.event_name(&name).map_or(name, str::to_owned)))
 }
 
 /// The path of a payload field.

@@ -10,11 +10,12 @@ use pyo3::types::PyBool;
 use super::callbacks::Served;
 use super::event;
 use super::handlers::{Handler, Handlers, Subject};
-use super::message::body_to_py;
+use super::parse::body_to_py;
 use super::watch::Teller;
 use crate::client::lorawan::{Application, Client};
 use crate::client::{Body, Delivery, Incoming};
-use crate::dialect::lorawan::Topic;
+use crate::dialect::json::Document;
+use crate::dialect::lorawan::{Network, Topic};
 use crate::dialect::mqtt::covers;
 use crate::error::Error;
 use crate::py::error::to_py;
@@ -122,21 +123,19 @@ impl Served {
             Body::Json(document) => {
                 let decoded = |handler: &Handler| !is_raw(handler) && handler.subject.takes(topic);
                 called = called.and(self.call(handlers, client, decoded, || match topic {
-                    Topic::Event { app_id, dev_id, name } => event::new(
-                        py,
-                        network.event_kind(name),
-                        name,
-                        app_id,
-                        dev_id,
-                        document.clone(),
-                        message.receipt,
-                    ),
+                    Topic::Event { app_id, dev_id, name } => {
+                        event::new(py, network, name, app_id, dev_id, document.clone(), message.receipt)
+                    }
                     Topic::Field { app_id, dev_id, field } => {
-                        let value = event::PyFieldValue::new(field, app_id, dev_id, document.clone(), message.receipt);
+                        let (document, index) = (document.clone(), document.root().index());
+                        let value = event::PyFieldValue::new(field, app_id, dev_id, document, index, message.receipt);
                         Ok(Bound::new(py, value)?.into_any())
                     }
-                    Topic::Uplink { .. } | Topic::Downlink { .. } => body_to_py(py, document, message.receipt),
+                    Topic::Uplink { .. } | Topic::Downlink { .. } => body_to_py(py, network, document, message.receipt),
                 }));
+                if network == Network::V3 {
+                    called = called.and(self.deliver_fields(message, document, topic, handlers, client));
+                }
             }
             Body::Undecodable { reason, .. } => {
                 if handlers.all.iter().any(|handler| handler.subject == Subject::Error) {
@@ -148,6 +147,34 @@ impl Served {
         // Raw callbacks come after all others, as in the original, and get undecodable messages, too.
         let raw = |handler: &Handler| is_raw(handler) && handler.subject.takes(topic);
         called.and(self.call(handlers, client, raw, || Ok(Bound::new(py, PyRawMessage::new(py, message)?)?.into_any())))
+    }
+
+    /// Call the callbacks for single fields, of a network that publishes uplinks alone.
+    fn deliver_fields(
+        &self,
+        message: &Incoming,
+        document: &Arc<Document>,
+        topic: Topic<'_>,
+        handlers: &Handlers,
+        client: &Bound<'_, PyAny>,
+    ) -> Called {
+        let (py, network) = (client.py(), self.client.config().network);
+        let Topic::Uplink { app_id, dev_id } = topic else { return Called::default() };
+        let mut called = Called::default();
+        for handler in &handlers.all {
+            if let Subject::Field(_, field) = &handler.subject
+                && handler.subject.takes(Topic::Field { app_id, dev_id, field })
+                && let Some(value) = network.single_field(document.root(), field)
+            {
+                let first = || {
+                    let (document, index) = (document.clone(), value.index());
+                    let value = event::PyFieldValue::new(field, app_id, dev_id, document, index, message.receipt);
+                    Ok(Bound::new(py, value)?.into_any())
+                };
+                called = called.and(self.call(handlers, client, |one| std::ptr::eq(one, handler), first));
+            }
+        }
+        called
     }
 
     /// Call the callbacks that a step of the client's life is for.

@@ -23,6 +23,10 @@ impl PyDeviceHandle {
         Self { served, id }
     }
 
+    fn event_name(&self, name: Option<String>) -> PyResult<Option<String>> {
+        event_name(self.served.client.config().network, name)
+    }
+
     fn this(&self) -> Option<DevId> {
         Some(self.id.clone())
     }
@@ -90,7 +94,7 @@ impl PyDeviceHandle {
     /// As ``MQTTClient.set_event_callback``.
     #[pyo3(signature = (callback, event=None))]
     fn set_event_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, event: Option<String>) -> PyResult<()> {
-        self.served.add(py, Subject::Event(self.this(), event_name(event)?), callback)
+        self.served.add(py, Subject::Event(self.this(), self.event_name(event)?), callback)
     }
 
     /// As ``MQTTClient.remove_event_callback``.
@@ -101,7 +105,7 @@ impl PyDeviceHandle {
         callback: &Bound<'_, PyAny>,
         event: Option<String>,
     ) -> PyResult<()> {
-        self.served.remove(py, &Subject::Event(self.this(), event), callback)
+        self.served.remove(py, &Subject::Event(self.this(), self.event_name(event)?), callback)
     }
 
     /// As ``MQTTClient.set_activation_callback``.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::dialect::json::{Document, Value};
-use crate::dialect::lorawan::{EventKind, base64};
+use crate::dialect::json::{Document, Kind, Value};
+use crate::dialect::lorawan::{EventKind, Network, base64};
 use crate::py::error::decode_error;
 use crate::py::value::{Objects, to_py};
 use crate::session::Receipt;
@@ -23,7 +23,10 @@ pub(in crate::py) struct PyDeviceEvent {
     /// Device ID.
     #[pyo3(get)]
     dev_id: String,
+    /// In the shape of V2.
     document: Arc<Document>,
+    /// As it came, where that is another shape.
+    whole: Option<Arc<Document>>,
     /// To acknowledge it with, if it came at QoS 1.
     pub(super) receipt: Option<Receipt>,
 }
@@ -48,7 +51,13 @@ impl PyDeviceEvent {
         self.member(py, "error")
     }
 
-    /// Give the JSON text as it was received.
+    /// The whole message as The Things Stack V3 sent it; ``None`` for events of V2.
+    #[getter]
+    fn v3<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.whole.as_ref().map(|whole| to_py(py, whole, whole.root(), Objects::Messages)).transpose()
+    }
+
+    /// Give the JSON text of ``data``: as it was received, but for events of V3, whose ``v3`` has that.
     fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.document.text().as_bytes())
     }
@@ -155,15 +164,23 @@ impl PyRegistrationEvent {
 /// An event of the class that its name decides.
 pub(in crate::py) fn new<'py>(
     py: Python<'py>,
-    kind: EventKind,
+    network: Network,
     name: &str,
     app_id: &str,
     dev_id: &str,
     document: Arc<Document>,
     receipt: Option<Receipt>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let kind = network.event_kind(name);
     let (name, app_id, dev_id) = (name.to_owned(), app_id.to_owned(), dev_id.to_owned());
-    let base = PyDeviceEvent { name, app_id, dev_id, document, receipt };
+    let (document, whole) = match network.event(&name, document.root()) {
+        None => (document, None),
+        Some(text) => {
+            let shaped = Document::parse(text.as_bytes()).map_err(|error| decode_error(py, error.to_string()))?;
+            (Arc::new(shaped), Some(document))
+        }
+    };
+    let base = PyDeviceEvent { name, app_id, dev_id, document, whole, receipt };
     let base = PyClassInitializer::from(base);
     Ok(match kind {
         EventKind::Activation => Bound::new(py, base.add_subclass(PyActivationEvent))?.into_any(),
@@ -186,6 +203,8 @@ pub(in crate::py) struct PyFieldValue {
     #[pyo3(get)]
     dev_id: String,
     document: Arc<Document>,
+    /// Where in the document the value stands.
+    index: u32,
     /// To acknowledge it with, if it came at QoS 1.
     pub(super) receipt: Option<Receipt>,
 }
@@ -196,9 +215,11 @@ impl PyFieldValue {
         app_id: &str,
         dev_id: &str,
         document: Arc<Document>,
+        index: u32,
         receipt: Option<Receipt>,
     ) -> Self {
-        Self { field: field.to_owned(), app_id: app_id.to_owned(), dev_id: dev_id.to_owned(), document, receipt }
+        let (field, app_id, dev_id) = (field.to_owned(), app_id.to_owned(), dev_id.to_owned());
+        Self { field, app_id, dev_id, document, index, receipt }
     }
 }
 
@@ -207,10 +228,13 @@ impl PyFieldValue {
     /// The value; objects are ``UplinkMessage``.
     #[getter]
     fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_py(py, &self.document, self.document.root(), Objects::Messages)
+        to_py(py, &self.document, self.document.value(self.index), Objects::Messages)
     }
 
     fn __repr__(&self) -> String {
-        format!("FieldValue(dev_id='{}', field='{}', value={})", self.dev_id, self.field, self.document.text())
+        let value = self.document.value(self.index);
+        let quote = if matches!(value.kind(), Kind::Plain | Kind::Escaped) { "\"" } else { "" };
+        let value = value.raw();
+        format!("FieldValue(dev_id='{}', field='{}', value={quote}{value}{quote})", self.dev_id, self.field)
     }
 }

@@ -4,7 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::dialect::lorawan::{Filter, Topic};
+use crate::dialect::lorawan::{Filter, Network, Topic};
 use crate::ids::DevId;
 use crate::py::callable::Callable;
 use crate::py::signature::Signature;
@@ -152,11 +152,11 @@ impl Handlers {
         self.all.iter().any(|handler| handler.subject.filter().is_some())
     }
 
-    /// What the network must be asked for. Uplinks of all devices unless only single ones are listened to: the
+    /// What the network must be asked for. On V2 uplinks of all devices unless only single ones are listened to: the
     /// original always subscribed to them, and a broker then keeps what comes before a callback is set.
-    pub(super) fn filters(&self) -> Vec<Filter> {
+    pub(super) fn filters(&self, network: Network) -> Vec<Filter> {
         let mut filters: Vec<_> = self.all.iter().filter_map(|handler| handler.subject.filter()).collect();
-        if !filters.iter().any(|filter| matches!(filter, Filter::Uplink(_))) {
+        if network == Network::V2 && !filters.iter().any(|filter| matches!(filter, Filter::Uplink(_))) {
             filters.push(Filter::Uplink(None));
         }
         filters

@@ -1,5 +1,8 @@
 //! `UplinkMessage`: a JSON object that behaves as the original's named tuples did, and better where they failed.
 //!
+//! A message of a network with another shape is turned into that of the original when more is read than fields that stand in
+//! it as they are.
+//!
 //! The object holds the indexed text; Python values are made of the fields that are read. Containers are kept once they
 //! are made, so that `msg.metadata.gateways` is the same list every time, as it was in the original.
 
@@ -10,65 +13,43 @@ use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 
+use super::made::Made;
+use super::parse::from_python;
 use crate::dialect::json::{Document, Kind, Value};
-use crate::dialect::lorawan::{Network, timestamp};
+use crate::dialect::lorawan::{Direct, Network, timestamp};
 use crate::py::error::decode_error;
-use crate::py::leaving;
 use crate::py::value::{Objects, fields, string, to_dict, to_hashable, to_py};
 use crate::session::Receipt;
-use crate::sync::Mutex;
 
 /// A JSON object from the network: fields as attributes, tuple behaviour in the order of the wire, item access.
 #[pyclass(frozen, sequence, name = "UplinkMessage", module = "thingslink.ttn", weakref)]
 pub(in crate::py) struct PyUplinkMessage {
+    /// Whose shape the document has.
+    network: Network,
+    /// As it came.
     document: Arc<Document>,
     index: u32,
+    /// In the original's shape, where that is another one; made when it is needed.
+    shaped: OnceLock<Arc<Document>>,
     made: Made,
     /// To acknowledge it with, if it came at QoS 1 and is a whole message.
     receipt: Option<Receipt>,
 }
 
-/// Containers that were read, by their index. Most messages have one at most that anybody reads: that one costs neither a
-/// lock nor memory of its own.
-#[derive(Default)]
-struct Made {
-    first: OnceLock<(u32, Py<PyAny>)>,
-    /// In use only when there is a first one.
-    others: Mutex<Vec<(u32, Py<PyAny>)>>,
-}
-
-impl Made {
-    fn find(&self, index: u32, py: Python<'_>) -> Option<Py<PyAny>> {
-        let (known, object) = self.first.get()?;
-        if *known == index {
-            return Some(object.clone_ref(py));
-        }
-        let others = self.others.lock();
-        others.iter().find(|(known, _)| *known == index).map(|(_, object)| object.clone_ref(py))
-    }
-
-    /// Keep an object that was not found before; gives the one that is kept. Another thread may have made one in between:
-    /// everybody must get the same.
-    fn keep(&self, index: u32, object: Py<PyAny>, py: Python<'_>) -> Py<PyAny> {
-        let kept = object.clone_ref(py);
-        let Err((_, object)) = self.first.set((index, object)) else { return kept };
-        if let Some((known, first)) = self.first.get()
-            && *known == index
-        {
-            return first.clone_ref(py);
-        }
-        let mut others = self.others.lock();
-        if let Some((_, known)) = others.iter().find(|(known, _)| *known == index) {
-            return known.clone_ref(py);
-        }
-        others.push((index, object));
-        kept
-    }
-}
+/// Marks the index of a container that stands in the document as it came, among those of the one in the original's shape.
+const AS_IT_CAME: u32 = 1 << 31;
 
 impl PyUplinkMessage {
+    /// An object in the original's shape, or of any.
     pub(in crate::py) fn new(document: Arc<Document>, index: u32) -> Self {
-        Self { document, index, made: Made::default(), receipt: None }
+        let (shaped, made) = (OnceLock::new(), Made::default());
+        Self { network: Network::V2, document, index, shaped, made, receipt: None }
+    }
+
+    /// A whole uplink, as it came from this network.
+    pub(super) fn from_network(network: Network, document: Arc<Document>, receipt: Option<Receipt>) -> Self {
+        let index = document.root().index();
+        Self { network, receipt, ..Self::new(document, index) }
     }
 
     /// What to acknowledge the message with, if there is anything; an error for a part of a message.
@@ -79,26 +60,73 @@ impl PyUplinkMessage {
         Err(PyValueError::new_err("msg is a part of a message: expected what a callback got"))
     }
 
-    pub(in crate::py) fn value(&self) -> Value<'_> {
+    /// The object as it came.
+    fn came(&self) -> Value<'_> {
         self.document.value(self.index)
     }
 
-    /// A member's value as Python sees it.
-    fn member<'py>(&self, py: Python<'py>, value: Value<'_>) -> PyResult<Bound<'py, PyAny>> {
-        if !matches!(value.kind(), Kind::Array | Kind::Object) {
-            return to_py(py, &self.document, value, Objects::Messages);
+    /// The document in the original's shape.
+    fn document(&self) -> &Arc<Document> {
+        if self.network == Network::V2 {
+            return &self.document;
         }
-        if let Some(object) = self.made.find(value.index(), py) {
+        self.shaped.get_or_init(|| {
+            let text = self.network.in_v2_shape(self.came());
+            let shaped = text.and_then(|text| Document::parse(text.as_bytes()).ok());
+            shaped.map_or_else(|| self.document.clone(), Arc::new)
+        })
+    }
+
+    /// The object in the original's shape.
+    pub(in crate::py) fn value(&self) -> Value<'_> {
+        if self.network == Network::V2 { self.came() } else { self.document().root() }
+    }
+
+    /// A member's value as Python sees it, made once for each `index` if it is a container.
+    fn kept<'py>(
+        &self,
+        py: Python<'py>,
+        document: &Arc<Document>,
+        value: Value<'_>,
+        index: u32,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if !matches!(value.kind(), Kind::Array | Kind::Object) {
+            return to_py(py, document, value, Objects::Messages);
+        }
+        if let Some(object) = self.made.find(index, py) {
             return Ok(object.into_bound(py));
         }
-        let object = to_py(py, &self.document, value, Objects::Messages)?;
-        Ok(self.made.keep(value.index(), object.unbind(), py).into_bound(py))
+        let object = to_py(py, document, value, Objects::Messages)?;
+        Ok(self.made.keep(index, object.unbind(), py).into_bound(py))
+    }
+
+    /// The field of this name as Python sees it.
+    fn field<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if self.network == Network::V2 {
+            let value = self.document.value(self.index).get(name);
+            return value.map(|value| self.kept(py, &self.document, value, value.index())).transpose();
+        }
+        match self.network.direct(self.came(), name) {
+            Direct::There(value) => self.kept(py, &self.document, value, value.index() | AS_IT_CAME).map(Some),
+            Direct::Absent => Ok(None),
+            Direct::Default(_) | Direct::Made => {
+                let value = self.value().get(name);
+                value.map(|value| self.kept(py, self.document(), value, value.index())).transpose()
+            }
+        }
+    }
+
+    /// All fields, in order: their names, and their values as Python sees them.
+    fn each<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Value<'_>, Bound<'py, PyAny>)>> {
+        let each = |(name, value): (Value<'_>, Value<'_>)| match self.network {
+            Network::V2 => self.kept(py, &self.document, value, value.index()),
+            Network::V3 => self.field(py, name.raw()).map(|value| value.unwrap_or_else(|| py.None().into_bound(py))),
+        };
+        fields(self.value()).into_iter().map(|(name, value)| Ok((name, each((name, value))?))).collect()
     }
 
     fn tuple<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let values =
-            fields(self.value()).into_iter().map(|(_, value)| self.member(py, value)).collect::<PyResult<Vec<_>>>()?;
-        PyTuple::new(py, values)
+        PyTuple::new(py, self.each(py)?.into_iter().map(|(_, value)| value))
     }
 
     fn names<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
@@ -144,9 +172,9 @@ impl PyUplinkMessage {
         // A lone surrogate in the name cannot be in a field's name that is looked up as text.
         if let Ok(text) = name.to_str()
             && !text.starts_with("__")
-            && let Some(value) = this.value().get(text)
+            && let Some(value) = this.field(slf.py(), text)?
         {
-            return this.member(slf.py(), value);
+            return Ok(value);
         }
         Self::own_attribute(slf, name)
     }
@@ -181,11 +209,8 @@ impl PyUplinkMessage {
 
     fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         if let Ok(name) = key.cast::<PyString>() {
-            let found = name.to_str().ok().and_then(|name| self.value().get(name));
-            return match found {
-                Some(value) => self.member(py, value),
-                None => Err(PyKeyError::new_err(name.clone().unbind())),
-            };
+            let found = name.to_str().ok().map(|name| self.field(py, name)).transpose()?.flatten();
+            return found.ok_or_else(|| PyKeyError::new_err(name.clone().unbind()));
         }
         self.tuple(py)?.as_any().get_item(key)
     }
@@ -239,22 +264,22 @@ impl PyUplinkMessage {
     }
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
-        to_hashable(py, &self.document, self.value())?.hash()
+        to_hashable(py, self.document(), self.value())?.hash()
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let mut parts = Vec::new();
-        for (name, value) in fields(self.value()) {
-            // Containers were made when they were read, and may have been changed since.
-            let value = self.member(py, value)?;
+        // Containers were made when they were read, and may have been changed since.
+        for (name, value) in self.each(py)? {
             parts.push(format!("{}={}", name.as_str().unwrap_or_default(), value.repr()?.to_str()?));
         }
         Ok(format!("MSG({})", parts.join(", ")))
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let restore = py.import("thingslink._native")?.getattr("_parse_message")?;
-        Ok((restore, (PyBytes::new(py, self.value().raw().as_bytes()),)))
+        let arguments = (PyBytes::new(py, self.came().raw().as_bytes()), self.network.to_string());
+        Ok((restore, arguments.into_pyobject(py)?))
     }
 
     fn __copy__(slf: &Bound<'_, Self>) -> Py<Self> {
@@ -262,7 +287,7 @@ impl PyUplinkMessage {
     }
 
     fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> Self {
-        Self::new(self.document.clone(), self.index)
+        Self { network: self.network, ..Self::new(self.document.clone(), self.index) }
     }
 
     #[getter]
@@ -278,8 +303,8 @@ impl PyUplinkMessage {
     /// Give the fields as a dict; nested objects stay messages.
     fn _asdict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
-        for (name, value) in fields(self.value()) {
-            dict.set_item(string(py, name)?, self.member(py, value)?)?;
+        for (name, value) in self.each(py)? {
+            dict.set_item(string(py, name)?, value)?;
         }
         Ok(dict)
     }
@@ -287,7 +312,7 @@ impl PyUplinkMessage {
     /// Give a message with some fields changed.
     #[pyo3(signature = (**changes))]
     fn _replace(&self, py: Python<'_>, changes: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let dict = to_dict(py, &self.document, self.value())?;
+        let dict = to_dict(py, self.document(), self.value())?;
         for (name, value) in changes.into_iter().flatten() {
             if !dict.contains(&name)? {
                 return Err(PyValueError::new_err(format!("Got unexpected field names: [{}]", name.repr()?)));
@@ -332,10 +357,7 @@ impl PyUplinkMessage {
         name: &str,
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.value().get(name) {
-            Some(value) => self.member(py, value).map(Some),
-            None => Ok(default),
-        }
+        Ok(self.field(py, name)?.or(default))
     }
 
     /// Give the names of the fields.
@@ -356,18 +378,28 @@ impl PyUplinkMessage {
 
     /// Give plain dicts and lists all the way down.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        to_dict(py, &self.document, self.value())
+        to_dict(py, self.document(), self.value())
     }
 
-    /// Give the JSON text as it was received.
+    /// Give the JSON text of the fields: as it was received, but for uplinks of V3, whose ``v3`` has that.
     fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.value().raw().as_bytes())
+    }
+
+    /// The whole message as The Things Stack V3 sent it; ``None`` for messages of V2 and for parts of messages.
+    #[getter]
+    fn v3<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if self.network != Network::V3 {
+            return Ok(None);
+        }
+        let came = self.came();
+        self.kept(py, &self.document, came, came.index() | AS_IT_CAME).map(Some)
     }
 
     /// The bytes of ``payload_raw``; ``None`` if there are none.
     #[getter]
     fn payload<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        match Network::V2.fields().payload(self.value()) {
+        match self.network.payload(self.came()) {
             Ok(bytes) => Ok(bytes.map(|bytes| PyBytes::new(py, &bytes))),
             Err(error) => Err(decode_error(py, error.to_string())),
         }
@@ -376,7 +408,7 @@ impl PyUplinkMessage {
     /// ``metadata.time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown (year 1, too).
     #[getter]
     fn received_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.time(py, Network::V2.fields().received_at(self.value()))
+        self.time(py, self.network.received_at(self.came()))
     }
 
     /// This object's own ``time``, as ``received_at`` has it.
@@ -394,39 +426,4 @@ impl PyUplinkMessage {
         let name = object.get_type().name()?;
         Err(PyTypeError::new_err(format!("Object of type {name} is not JSON serializable")))
     }
-}
-
-/// A message of Python values, by way of JSON.
-fn from_python(py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<PyUplinkMessage> {
-    let options = PyDict::new(py);
-    options.set_item("default", py.get_type::<PyUplinkMessage>().getattr("_json_default")?)?;
-    let text = leaving::within(py, || py.import("json")?.call_method("dumps", (object,), Some(&options)))?;
-    let text: String = text.extract()?;
-    let document = Document::parse(text.as_bytes()).map_err(|error| decode_error(py, error.to_string()))?;
-    Ok(PyUplinkMessage::new(Arc::new(document), 0))
-}
-
-/// Read a JSON text as a message callback would get it: objects become messages, anything else the plain value.
-#[pyfunction]
-#[pyo3(name = "_parse_message")]
-pub(in crate::py) fn parse_message<'py>(py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let bytes: Vec<u8> =
-        if let Ok(text) = data.cast::<PyString>() { text.to_str()?.as_bytes().to_vec() } else { data.extract()? };
-    let document = Document::parse(&bytes).map_err(|error| decode_error(py, error.to_string()))?;
-    let document = Arc::new(document);
-    to_py(py, &document, document.root(), Objects::Messages)
-}
-
-/// The body of a message as callbacks get it.
-pub(super) fn body_to_py<'py>(
-    py: Python<'py>,
-    document: &Arc<Document>,
-    receipt: Option<Receipt>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let root = document.root();
-    if root.kind() != Kind::Object {
-        return to_py(py, document, root, Objects::Messages);
-    }
-    let message = PyUplinkMessage { receipt, ..PyUplinkMessage::new(document.clone(), root.index()) };
-    Ok(Bound::new(py, message)?.into_any())
 }

@@ -7,10 +7,19 @@ use super::client::PyMqttClient;
 use super::convert::{device, event_name, field_path};
 use super::handlers::Subject;
 use crate::dialect::mqtt::is_filter;
+use crate::ids::DevId;
 
 impl PyMqttClient {
     fn add(&self, py: Python<'_>, subject: Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         self.made()?.served.add(py, subject, callback)
+    }
+
+    fn dev_id(&self, py: Python<'_>, dev_id: Option<String>) -> PyResult<Option<DevId>> {
+        device(py, self.made()?.served.client.config().network, dev_id)
+    }
+
+    fn event_name(&self, name: Option<String>) -> PyResult<Option<String>> {
+        event_name(self.made()?.served.client.config().network, name)
     }
 
     fn remove(&self, py: Python<'_>, subject: &Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -23,7 +32,7 @@ impl PyMqttClient {
     /// Add ``callback(msg, client)`` for uplinks; ``msg`` is an ``UplinkMessage``.
     #[pyo3(signature = (callback, *, dev_id=None))]
     fn set_uplink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, dev_id: Option<String>) -> PyResult<()> {
-        self.add(py, Subject::Uplink(device(py, dev_id)?), callback)
+        self.add(py, Subject::Uplink(self.dev_id(py, dev_id)?), callback)
     }
 
     /// Take back one ``set_uplink_callback`` with the same arguments.
@@ -34,7 +43,7 @@ impl PyMqttClient {
         callback: &Bound<'_, PyAny>,
         dev_id: Option<String>,
     ) -> PyResult<()> {
-        self.remove(py, &Subject::Uplink(device(py, dev_id)?), callback)
+        self.remove(py, &Subject::Uplink(self.dev_id(py, dev_id)?), callback)
     }
 
     /// Add ``callback(msg, client)`` for uplinks as they came; ``msg`` is a ``RawMessage``.
@@ -45,7 +54,7 @@ impl PyMqttClient {
         callback: &Bound<'_, PyAny>,
         dev_id: Option<String>,
     ) -> PyResult<()> {
-        self.add(py, Subject::Raw(device(py, dev_id)?), callback)
+        self.add(py, Subject::Raw(self.dev_id(py, dev_id)?), callback)
     }
 
     /// As ``set_uplink_raw_callback``.
@@ -56,7 +65,7 @@ impl PyMqttClient {
         callback: &Bound<'_, PyAny>,
         dev_id: Option<String>,
     ) -> PyResult<()> {
-        self.add(py, Subject::Raw(device(py, dev_id)?), callback)
+        self.add(py, Subject::Raw(self.dev_id(py, dev_id)?), callback)
     }
 
     /// Take back one ``set_uplink_raw_callback`` with the same arguments.
@@ -67,7 +76,7 @@ impl PyMqttClient {
         callback: &Bound<'_, PyAny>,
         dev_id: Option<String>,
     ) -> PyResult<()> {
-        self.remove(py, &Subject::Raw(device(py, dev_id)?), callback)
+        self.remove(py, &Subject::Raw(self.dev_id(py, dev_id)?), callback)
     }
 
     /// Add ``callback(value, client)`` for one payload field; ``value`` is a ``FieldValue``.
@@ -79,7 +88,7 @@ impl PyMqttClient {
         field: String,
         dev_id: Option<String>,
     ) -> PyResult<()> {
-        self.add(py, Subject::Field(device(py, dev_id)?, field_path(field)?), callback)
+        self.add(py, Subject::Field(self.dev_id(py, dev_id)?, field_path(field)?), callback)
     }
 
     /// Take back one ``set_uplink_field_callback`` with the same arguments.
@@ -91,7 +100,7 @@ impl PyMqttClient {
         field: String,
         dev_id: Option<String>,
     ) -> PyResult<()> {
-        self.remove(py, &Subject::Field(device(py, dev_id)?, field), callback)
+        self.remove(py, &Subject::Field(self.dev_id(py, dev_id)?, field), callback)
     }
 
     /// Add ``callback(event, client)`` for events of devices; gets a ``DeviceEvent`` or one of its subclasses.
@@ -103,7 +112,7 @@ impl PyMqttClient {
         event: Option<String>,
         dev_id: Option<String>,
     ) -> PyResult<()> {
-        self.add(py, Subject::Event(device(py, dev_id)?, event_name(event)?), callback)
+        self.add(py, Subject::Event(self.dev_id(py, dev_id)?, self.event_name(event)?), callback)
     }
 
     /// Take back one ``set_event_callback`` with the same arguments.
@@ -115,7 +124,7 @@ impl PyMqttClient {
         event: Option<String>,
         dev_id: Option<String>,
     ) -> PyResult<()> {
-        self.remove(py, &Subject::Event(device(py, dev_id)?, event), callback)
+        self.remove(py, &Subject::Event(self.dev_id(py, dev_id)?, self.event_name(event)?), callback)
     }
 
     /// Add ``callback(event, client)`` for joins; gets an ``ActivationEvent``.
@@ -126,7 +135,7 @@ impl PyMqttClient {
         callback: &Bound<'_, PyAny>,
         dev_id: Option<String>,
     ) -> PyResult<()> {
-        self.add(py, Subject::Event(device(py, dev_id)?, Some("activations".into())), callback)
+        self.add(py, Subject::Event(self.dev_id(py, dev_id)?, Some("activations".into())), callback)
     }
 
     /// Take back one ``set_activation_callback`` with the same arguments.
@@ -137,7 +146,7 @@ impl PyMqttClient {
         callback: &Bound<'_, PyAny>,
         dev_id: Option<String>,
     ) -> PyResult<()> {
-        self.remove(py, &Subject::Event(device(py, dev_id)?, Some("activations".into())), callback)
+        self.remove(py, &Subject::Event(self.dev_id(py, dev_id)?, Some("activations".into())), callback)
     }
 
     /// Add ``callback(message, client)`` for any MQTT topic filter; ``message`` is a ``RawMessage``.

@@ -337,7 +337,7 @@ def test_install_as_leads_by_keywords(sandbox: Sandbox, tmp_path: Path) -> None:
         outcome = finish([sys.executable, str(script), discovery, given])
         assert outcome.stdout.splitlines() == [
             "sent",
-            "<MQTTClient app_id='demo-app' mqtt_address='other.example' not connected>",
+            "<MQTTClient app_id='demo-app' network='v2' mqtt_address='other.example' not connected>",
             *["True"] * 3,
         ], outcome.stderr
     assert downlinks(sandbox) == 1

@@ -194,6 +194,7 @@ def test_all_filters_refused_fails_the_connect_and_leaves_the_client_usable(raw_
 def test_a_key_of_the_things_stack_at_a_v2_server_is_told(raw_server: RawServer) -> None:
     raw_server.refused = 1
     client = MQTTClient("app", "NNSXS.SECRET.VERYSECRET", raw_server.address)
+    client.set_uplink_callback(print)
     with pytest.raises(thingslink.SubscriptionRefusedError, match="The Things Stack V3") as caught:
         client.connect(timeout=PATIENCE)
     assert "SECRET" not in str(caught.value)

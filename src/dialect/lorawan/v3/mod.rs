@@ -1,0 +1,315 @@
+//! The Things Stack V3 (V3 2 of the wire contract): topics `v3/<app>[@<tenant>]/devices/<dev>/…`, its JSON in V2's shape.
+
+mod event;
+mod uplink;
+
+use super::base64;
+use super::fields::Fields;
+use super::hosted;
+use super::model::{Downlink, EventKind, Filter, Payload, Schedule, Topic};
+use crate::error::{Error, Result};
+use crate::ids::{AccessKey, AppId, DevId, is_access_key, is_stack_id};
+
+pub(super) use self::event::event;
+pub use self::uplink::Direct;
+pub(super) use self::uplink::{direct, in_v2_shape, single_field};
+
+/// Of an uplink (V3 2.5).
+pub(super) const FIELDS: Fields = Fields {
+    payload: &["uplink_message", "frm_payload"],
+    port: &["uplink_message", "f_port"],
+    received_at: &["uplink_message", "received_at"],
+};
+
+/// What the stack calls an event on a topic, and what callbacks call it: V2's name where V2 has the event (V3 4.3).
+const NAMES: [(&str, &str); 10] = [
+    ("join", "activations"),
+    ("down/queued", "down/scheduled"),
+    ("down/sent", "down/sent"),
+    ("down/ack", "down/acks"),
+    ("down/failed", "down/errors"),
+    ("down/nack", "down/nack"),
+    ("down/invalidated", "down/invalidated"),
+    ("location/solved", "location/solved"),
+    ("service/data", "service/data"),
+    ("up/normalized", "up/normalized"),
+];
+
+/// Names of events.
+pub(super) const EVENT_NAMES: [&str; NAMES.len()] = {
+    let mut names = [""; NAMES.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = NAMES[at].1;
+        at += 1;
+    }
+    names
+};
+
+/// Events of V2 that V3 tells nobody over MQTT.
+pub(super) const UNTOLD: [&str; 5] = ["activations/errors", "create", "update", "delete", "up/errors"];
+
+/// The name of an event as callbacks have it, from either spelling.
+pub(super) fn event_name(name: &str) -> Option<&'static str> {
+    NAMES.iter().find(|(wire, own)| *wire == name || *own == name).map(|(_, own)| *own)
+}
+
+/// What the stack calls the event.
+fn wire_name(name: &str) -> &str {
+    NAMES.iter().find(|(_, own)| *own == name).map_or(name, |(wire, _)| *wire)
+}
+
+pub(super) fn event_kind(name: &str) -> EventKind {
+    match name {
+        "activations" => EventKind::Activation,
+        name if name.starts_with("down/") => EventKind::Downlink,
+        _ => EventKind::Other,
+    }
+}
+
+pub(super) fn login(app_id: &AppId, access_key: &AccessKey) -> (String, AccessKey) {
+    (app_id.as_str().to_owned(), access_key.clone())
+}
+
+/// The application without its tenant.
+pub(super) fn plain(app_id: &str) -> &str {
+    app_id.split_once('@').map_or(app_id, |(plain, _)| plain)
+}
+
+/// Check an application, `app` or `app@tenant`, and give it the tenant of a hosted server where it has none.
+pub(super) fn app_id(app_id: AppId, host: Option<&str>) -> Result<AppId> {
+    let text = app_id.as_str();
+    let (plain, tenant) = text.split_once('@').map_or((text, None), |(plain, tenant)| (plain, Some(tenant)));
+    if !is_stack_id(plain) || tenant.is_some_and(|tenant| !is_stack_id(tenant)) {
+        return Err(Error::invalid("app_id", text, APP_ID));
+    }
+    match (tenant, host.and_then(hosted::tenant)) {
+        (None, Some(tenant)) => AppId::new(format!("{plain}@{tenant}")),
+        _ => Ok(app_id),
+    }
+}
+
+const APP_ID: &str = "an application of The Things Stack V3, \"app\" or \"app@tenant\": 3 to 36 lower-case letters and digits \
+                      with single '-' between them; IDs of V2 with '_' do not exist there";
+
+const DEV_ID: &str = "a device of The Things Stack V3: 3 to 36 lower-case letters and digits with single '-' between them; \
+                      IDs of V2 with '_' do not exist there";
+
+pub(super) fn dev_id(id: String) -> Result<DevId> {
+    // Of a key in its place the general check tells.
+    if is_stack_id(&id) || is_access_key(&id) { DevId::new(id) } else { Err(Error::invalid("dev_id", id, DEV_ID)) }
+}
+
+/// A refused login in words of what may be behind it (V3 2.1): the stack has one code for almost everything.
+pub(super) fn refused(code: u8, app_id: &AppId, host: &str) -> Error {
+    let (login, plain) = (app_id.as_str(), plain(app_id.as_str()));
+    let text = match code {
+        1 => "The Things Stack refuses the version of MQTT (code 1)".to_owned(),
+        3 => "The Things Stack refuses the login for now: too many logins, or too many connections of the application \
+              (code 3)"
+            .to_owned(),
+        code => {
+            let tenant = match (login == plain, hosted::is_hosted(host)) {
+                (false, false) => format!("a stack of one's own has no tenants as a rule: is {plain:?} meant?"),
+                (true, true) => format!("on a hosted stack the tenant is named, as in \"{plain}@ttn\""),
+                (false, true) => "is the tenant the right one, and is the application in this cluster?".to_owned(),
+                (true, false) => format!("a stack with tenants wants \"{plain}@tenant\""),
+            };
+            format!(
+                "The Things Stack refuses the login of {login:?} (code {code}): the API key is unknown, has expired or is of \
+                 another application, or the Identity Server is away; {tenant}"
+            )
+        }
+    };
+    Error::Refused { code, text: text.into() }
+}
+
+/// Why a server may refuse a client with this key.
+pub(super) fn hint(access_key: &AccessKey) -> &'static str {
+    match access_key.reveal() {
+        "" => ": the access key is empty",
+        key if key.trim() != key => ": the access key has blanks around it",
+        key if !key.starts_with("NNSXS.") => {
+            ": API keys of The Things Stack V3 begin with NNSXS., and keys of V2 are not valid there"
+        }
+        _ => {
+            ": The Things Stack V3 refuses topics of another application or tenant; a server of V2 refuses all topics of V3"
+        }
+    }
+}
+
+/// Read a topic (V3 2.3).
+pub(super) fn topic(topic: &str) -> Option<Topic<'_>> {
+    let (login, rest) = topic.strip_prefix("v3/")?.split_once('/')?;
+    let app_id = plain(login);
+    let (dev_id, rest) = rest.strip_prefix("devices/")?.split_once('/')?;
+    Some(match rest {
+        "up" => Topic::Uplink { app_id, dev_id },
+        "down/push" | "down/replace" => Topic::Downlink { app_id, dev_id },
+        name => Topic::Event { app_id, dev_id, name: event_name(name).unwrap_or(name) },
+    })
+}
+
+/// The MQTT topic filters (V3 2.2). Single fields are taken out of the uplinks.
+pub(super) fn filters(app_id: &AppId, filter: &Filter) -> Vec<String> {
+    let (dev_id, ends): (_, Vec<&str>) = match filter {
+        Filter::Uplink(dev_id) | Filter::Field(dev_id, _) => (dev_id, vec!["up"]),
+        Filter::Event(dev_id, Some(name)) if UNTOLD.contains(&name.as_str()) => (dev_id, vec![]),
+        Filter::Event(dev_id, Some(name)) => (dev_id, vec![wire_name(name)]),
+        Filter::Event(dev_id, None) => {
+            (dev_id, vec!["join", "down/#", "location/solved", "service/data", "up/normalized"])
+        }
+        Filter::Any(filter) => return vec![filter.clone()],
+    };
+    let dev_id = dev_id.as_ref().map_or("+", DevId::as_str);
+    ends.into_iter().map(|end| format!("v3/{app_id}/devices/{dev_id}/{end}")).collect()
+}
+
+/// Topic and body of a downlink (V3 2.6, 4.4). The stack drops what is wrong without a word, so all of it is looked at
+/// here.
+pub(super) fn downlink(app_id: &AppId, device: &DevId, downlink: &Downlink) -> Result<(String, String)> {
+    dev_id(device.as_str().to_owned())?;
+    let end = match downlink.schedule {
+        Schedule::Replace => "replace",
+        Schedule::Last => "push",
+        Schedule::First => {
+            let expected = "\"replace\" or \"last\": The Things Stack V3 takes nothing in front of its queue over MQTT";
+            return Err(Error::invalid("schedule", "first", expected));
+        }
+    };
+    let payload = match &downlink.payload {
+        Payload::Raw(text) | Payload::Either(text) => {
+            // Written anew: the stack does not pass over what other readers do.
+            let bytes = base64::decode(text).map_err(|_| Error::invalid("payload", text, "base64"))?;
+            if bytes.is_empty() {
+                return Err(Error::invalid(
+                    "payload",
+                    "",
+                    "at least 1 byte: The Things Stack V3 drops empty downlinks",
+                ));
+            }
+            format!("\"frm_payload\":\"{}\"", base64::encode(&bytes))
+        }
+        Payload::Fields(json) => format!("\"decoded_payload\":{json}"),
+    };
+    let confirmed = if downlink.confirmed { ",\"confirmed\":true" } else { "" };
+    let body = format!("{{\"downlinks\":[{{\"f_port\":{},{payload}{confirmed}}}]}}", downlink.port);
+    Ok((format!("v3/{app_id}/devices/{device}/down/{end}"), body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Network;
+    use super::*;
+
+    fn app() -> AppId {
+        AppId::new("greenhouse-7@ttn").unwrap()
+    }
+
+    fn dev() -> DevId {
+        DevId::new("soil-probe-03").unwrap()
+    }
+
+    #[test]
+    fn topics_of_the_contract_are_read() {
+        let (app_id, dev_id) = ("a-1", "d-1");
+        for (end, expected) in [
+            ("up", Topic::Uplink { app_id, dev_id }),
+            ("join", Topic::Event { app_id, dev_id, name: "activations" }),
+            ("down/queued", Topic::Event { app_id, dev_id, name: "down/scheduled" }),
+            ("down/ack", Topic::Event { app_id, dev_id, name: "down/acks" }),
+            ("down/failed", Topic::Event { app_id, dev_id, name: "down/errors" }),
+            ("down/nack", Topic::Event { app_id, dev_id, name: "down/nack" }),
+            ("up/normalized", Topic::Event { app_id, dev_id, name: "up/normalized" }),
+            ("what/is/new", Topic::Event { app_id, dev_id, name: "what/is/new" }),
+            ("down/push", Topic::Downlink { app_id, dev_id }),
+        ] {
+            for login in ["a-1", "a-1@ttn"] {
+                assert_eq!(Network::V3.topic(&format!("v3/{login}/devices/d-1/{end}")), Some(expected), "{end}");
+            }
+        }
+        for other in ["a-1/devices/d-1/up", "v3/a-1/devices/d-1", "v3/a-1", "v3/", ""] {
+            assert_eq!(Network::V3.topic(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_asked_for_in_either_spelling() {
+        let filters = |filter| Network::V3.filters(&app(), &filter);
+        let start = "v3/greenhouse-7@ttn/devices";
+        assert_eq!(filters(Filter::Uplink(None)), [format!("{start}/+/up")]);
+        assert_eq!(filters(Filter::Field(Some(dev()), "a/b".into())), [format!("{start}/soil-probe-03/up")]);
+        for name in ["down/acks", "down/ack"] {
+            let name = Network::V3.event_name(name).map(str::to_owned);
+            assert_eq!(filters(Filter::Event(None, name)), [format!("{start}/+/down/ack")]);
+        }
+        assert!(filters(Filter::Event(None, Some("create".into()))).is_empty());
+        assert_eq!(filters(Filter::Event(None, None)).len(), 5);
+        assert_eq!(filters(Filter::Any("v3/+/#".into())), ["v3/+/#"]);
+    }
+
+    #[test]
+    fn every_event_name_has_a_kind() {
+        for name in Network::V3.event_names() {
+            assert!(
+                Network::V3.event_name(name) == Some(name) && wire_name(name) != *name || event_name(name).is_some()
+            );
+        }
+        assert_eq!(Network::V3.event_kind("activations"), EventKind::Activation);
+        assert_eq!(Network::V3.event_kind("down/nack"), EventKind::Downlink);
+        assert_eq!(Network::V3.event_kind("location/solved"), EventKind::Other);
+    }
+
+    #[test]
+    fn the_tenant_comes_from_the_host_unless_it_is_given() {
+        for (given, host, expected) in [
+            ("app-1", Some("eu1.cloud.thethings.network"), "app-1@ttn"),
+            ("app-1@acme", Some("eu1.cloud.thethings.network"), "app-1@acme"),
+            ("app-1", Some("acme.eu1.cloud.thethings.industries"), "app-1@acme"),
+            ("app-1", Some("stack.example"), "app-1"),
+            ("app-1", None, "app-1"),
+        ] {
+            let given = AppId::new(given).unwrap();
+            assert_eq!(Network::V3.app_id(given, host).unwrap().as_str(), expected);
+        }
+        for bad in ["my_app", "ab", "App-1", "app-1@", "app-1@a@b", "app--1"] {
+            let error = Network::V3.app_id(AppId::new(bad).unwrap(), None).unwrap_err().to_string();
+            assert!(error.contains(bad) && error.contains("V2 with '_'"), "{error}");
+        }
+        assert_eq!(Network::V3.plain(&app()), "greenhouse-7");
+    }
+
+    #[test]
+    fn a_refused_login_names_the_tenant_where_that_may_be_why() {
+        let text = |app: &str, host| Network::V3.refused(5, &AppId::new(app).unwrap(), host).to_string();
+        let hosted = "eu1.cloud.thethings.network";
+        assert!(text("app-1@ttn", "stack.example").contains("is \"app-1\" meant"), "a tenant too many");
+        assert!(text("app-1", hosted).contains("\"app-1@ttn\""), "a tenant too few");
+        assert!(text("app-1@ttn", hosted).contains("this cluster") && text("app-1", "h").contains("app-1@tenant"));
+        assert!(text("app-1", "h").contains("code 5") && text("app-1", "h").contains("Identity Server"));
+    }
+
+    #[test]
+    fn downlinks_are_never_of_v2s_form() {
+        let raw = |schedule| Downlink { port: 10, confirmed: true, schedule, payload: Payload::Raw("Ag8=".into()) };
+        let (topic, body) = Network::V3.downlink(&app(), &dev(), &raw(Schedule::Replace)).unwrap();
+        assert_eq!(topic, "v3/greenhouse-7@ttn/devices/soil-probe-03/down/replace");
+        assert_eq!(body, r#"{"downlinks":[{"f_port":10,"frm_payload":"Ag8=","confirmed":true}]}"#);
+        let (topic, _) = Network::V3.downlink(&app(), &dev(), &raw(Schedule::Last)).unwrap();
+        assert!(topic.ends_with("/down/push"));
+        let fields = Downlink { payload: Payload::Fields(r#"{"on": true}"#.into()), ..raw(Schedule::Last) };
+        let (_, body) = Network::V3.downlink(&app(), &dev(), &fields).unwrap();
+        assert!(body.contains(r#""decoded_payload":{"on": true}"#) && !body.contains("frm_payload"));
+    }
+
+    #[test]
+    fn what_the_stack_would_drop_in_silence_is_refused() {
+        let downlink =
+            |schedule, text: &str| Downlink { port: 1, confirmed: false, schedule, payload: Payload::Raw(text.into()) };
+        let refused =
+            |device: &str, it| Network::V3.downlink(&app(), &DevId::new(device).unwrap(), &it).unwrap_err().to_string();
+        assert!(refused("dev-1", downlink(Schedule::First, "AQ==")).contains("in front"));
+        assert!(refused("dev-1", downlink(Schedule::Last, "")).contains("at least 1 byte"));
+        assert!(refused("dev_1", downlink(Schedule::Last, "AQ==")).contains("V2 with '_'"));
+    }
+}

@@ -1,0 +1,54 @@
+//! Messages out of JSON text, and out of Python values.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::message::PyUplinkMessage;
+use crate::dialect::json::{Document, Kind};
+use crate::dialect::lorawan::Network;
+use crate::py::error::{OrRaise as _, decode_error};
+use crate::py::leaving;
+use crate::py::value::{Objects, to_py};
+use crate::session::Receipt;
+
+/// A message of Python values, by way of JSON.
+pub(super) fn from_python(py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<PyUplinkMessage> {
+    let options = PyDict::new(py);
+    options.set_item("default", py.get_type::<PyUplinkMessage>().getattr("_json_default")?)?;
+    let text = leaving::within(py, || py.import("json")?.call_method("dumps", (object,), Some(&options)))?;
+    let text: String = text.extract()?;
+    let document = Document::parse(text.as_bytes()).map_err(|error| decode_error(py, error.to_string()))?;
+    Ok(PyUplinkMessage::new(Arc::new(document), 0))
+}
+
+/// Read a JSON text as a message callback would get it: objects become messages, anything else the plain value.
+#[pyfunction]
+#[pyo3(name = "_parse_message", signature = (data, network="v2"))]
+pub(in crate::py) fn parse_message<'py>(
+    py: Python<'py>,
+    data: &Bound<'py, PyAny>,
+    network: &str,
+) -> PyResult<Bound<'py, PyAny>> {
+    let network = network.parse().or_raise(py)?;
+    let bytes: Vec<u8> =
+        if let Ok(text) = data.cast::<PyString>() { text.to_str()?.as_bytes().to_vec() } else { data.extract()? };
+    let document = Document::parse(&bytes).map_err(|error| decode_error(py, error.to_string()))?;
+    body_to_py(py, network, &Arc::new(document), None)
+}
+
+/// The body of a message as callbacks get it.
+pub(super) fn body_to_py<'py>(
+    py: Python<'py>,
+    network: Network,
+    document: &Arc<Document>,
+    receipt: Option<Receipt>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let root = document.root();
+    if root.kind() != Kind::Object {
+        return to_py(py, document, root, Objects::Messages);
+    }
+    let message = PyUplinkMessage::from_network(network, document.clone(), receipt);
+    Ok(Bound::new(py, message)?.into_any())
+}
