@@ -235,21 +235,27 @@ class ApplicationClient:
     app_access_key: str | None
     """Access key; read at each call."""
     client: Any
-    """What the calls go through. May be replaced by anything with the service's methods. Of V2 alone."""
+    """What the calls go through. May be replaced by anything with the service's methods."""
     @property
     def network(self) -> Literal["v2", "v3"]:
-        """The network that is spoken to."""
+        """The network that is spoken to: ``"v2"`` or ``"v3"``."""
     def get(self, *, timeout: _Seconds | None = None) -> Application:
         """Give the application."""
     def register(self, *, timeout: _Seconds | None = None) -> Empty:
-        """Register the application on the handler. On V3 it must be there already, which is checked."""
+        """Register the application on the handler.
+
+        On V3 it must be there already, which is checked.
+        """
     def unregister(self, *, confirm: bool = False, timeout: _Seconds | None = None) -> Empty:
         """Delete the application on the handler, with all its devices.
 
         On V3 ``confirm`` must be true: the application goes as a whole, and its ID cannot be used again.
         """
     def rights(self, *, timeout: _Seconds | None = None) -> list[str]:
-        """List the rights of the access key, on V3: names such as ``"RIGHT_APPLICATION_TRAFFIC_READ"``."""
+        """List the rights of the access key, on The Things Stack V3.
+
+        Names such as ``"RIGHT_APPLICATION_TRAFFIC_READ"``.
+        """
     def set_payload_format(self, payload_format: str, *, timeout: _Seconds | None = None, **aliases: Any) -> None:
         """Set the payload format: ``"custom"``, ``"cayennelpp"`` or ``""`` for none. The functions stay.
 
@@ -297,11 +303,11 @@ class ApplicationClient:
         complete: bool = False,
         timeout: _Seconds | None = None,
     ) -> RepeatedContainer[Device]:
-        """List the devices, all or a page of them, sorted by ID. Frame counters and ``last_seen`` are 0 in V2's lists.
+        """List the devices, all or a page of them, sorted by ID. Frame counters and ``last_seen`` are 0 in lists.
 
-        On V3 the list has what the Identity Server knows: IDs, EUIs, description, place, attributes. The rest of a
-        device, up to three calls, is asked for when its ``lorawan_device`` or ``v3`` is looked at, or it is printed or
-        encoded.
+        On V3 the last is in lists, too; a list has what the Identity Server knows: IDs, EUIs, description, place,
+        attributes. The rest of a device, up to three calls, is asked for when its ``lorawan_device`` or ``v3`` is
+        looked at, or it is printed or encoded.
 
         Args:
             limit: Devices at most.
@@ -403,7 +409,7 @@ class ApplicationClient:
     ) -> None:
         """Have the network handle a payload as if a device had sent it."""
     def downlinks(self, dev_id: str, *, timeout: _Seconds | None = None) -> RepeatedContainer[Message]:
-        """List the downlinks that wait for a device, on V3.
+        """List the downlinks that wait for a device, on The Things Stack V3.
 
         Messages with ``f_port``, ``frm_payload``, ``confirmed``, ``priority``, ``correlation_ids`` and ``f_cnt``.
         """
@@ -418,7 +424,9 @@ class ApplicationClient:
         correlation_ids: Sequence[str] | None = None,
         timeout: _Seconds | None = None,
     ) -> None:
-        """Append a downlink to a device's queue, on V3. Unlike over MQTT, what the server has against it is told.
+        """Append a downlink to a device's queue, on The Things Stack V3.
+
+        Unlike over MQTT, what the server has against it is told.
 
         Args:
             dev_id: The device.
@@ -432,12 +440,12 @@ class ApplicationClient:
     def replace_downlinks(
         self, dev_id: str, downlinks: Iterable[Mapping[str, Any]], *, timeout: _Seconds | None = None
     ) -> None:
-        """Replace a device's queue by these downlinks, on V3: dicts with the arguments of ``push_downlink``.
+        """Replace a device's queue by these downlinks, on The Things Stack V3.
 
-        All are taken, or none.
+        Dicts with the arguments of ``push_downlink``. All are taken, or none.
         """
     def clear_downlinks(self, dev_id: str, *, timeout: _Seconds | None = None) -> None:
-        """Drop the downlinks that wait for a device, on V3."""
+        """Drop the downlinks that wait for a device, on The Things Stack V3."""
     def prefixes(self, *, timeout: _Seconds | None = None) -> RepeatedContainer[PrefixMapping]:
         """Give the network's blocks of device addresses: objects with ``prefix`` and ``usage``."""
     def dev_addr(self, usage: Sequence[str] | None = None, *, timeout: _Seconds | None = None) -> bytes:
