@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 # Programs that leave in the middle of calls, for each interpreter: 240 find what 60 may miss, and take four times as long.
 EXITS ?= 60
+# Processes that share the Python tests, which mostly wait.
+WORKERS ?= 3
 BIN := $(VENV)/bin
 export CARGO_TERM_COLOR ?= auto
 
@@ -35,7 +37,7 @@ test-rust:
 	cargo test
 
 test-python: dev mosquitto originals
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-interpreters: wheel ## smoke the wheel on every CPython >= 3.10 of this machine
 	$(BIN)/python tools/smoke-interpreters dist $(EXITS)

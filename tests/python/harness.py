@@ -245,8 +245,10 @@ class Mosquitto:
     def __init__(self, binary: str, folder: Path) -> None:
         self.binary = binary
         self.folder = folder
-        self.port = _free_port()
-        self.tls_port = _free_port()
+        # Kept until the end, so that no server of another test gets them before the broker, or while it is away.
+        self._taken = [_taken_port(), _taken_port()]
+        self.port: int = self._taken[0].getsockname()[1]
+        self.tls_port: int = self._taken[1].getsockname()[1]
         self.ports = [self.port]
         self.address = f"127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
@@ -284,6 +286,8 @@ class Mosquitto:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+        for port in self._taken:
+            port.close()
 
     def start(self) -> None:
         """Start, and wait until it listens."""
@@ -312,7 +316,9 @@ class Mosquitto:
             self.process = None
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
+def _taken_port() -> socket.socket:
+    """Take a port, of which a broker may be the listener."""
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    taken.bind(("127.0.0.1", 0))
+    return taken

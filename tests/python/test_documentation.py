@@ -226,7 +226,8 @@ def documented() -> list[tuple[str, str]]:
     return [
         (name, member)
         for name in names
-        for member in vars(getattr(_native, name))
+        # The order in which a class has its members is another one in each process.
+        for member in sorted(vars(getattr(_native, name)))
         if not member.startswith(("_", "TB_ERR", "EMPTY", "ERRORS")) and not member.endswith("_by_host")
     ]
 

@@ -171,7 +171,7 @@ impl PyApplicationClient {
         Ok(())
     }
 
-    /// What the calls go through. May be replaced by anything with the service's methods.
+    /// What the calls go through. May be replaced by anything with the service's methods. Of V2 alone.
     #[getter]
     fn client(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         Ok(self.way.handler()?.client.lock().clone_ref(py))
@@ -184,7 +184,7 @@ impl PyApplicationClient {
         Ok(())
     }
 
-    /// The network that is spoken to: ``"v2"`` or ``"v3"``.
+    /// The network that is spoken to.
     #[getter]
     fn network(&self) -> &'static str {
         self.way.name()
@@ -201,7 +201,7 @@ impl PyApplicationClient {
         self.face.give(py, application)
     }
 
-    /// Register the application on the handler.
+    /// Register the application on the handler. On V3 it must be there already, which is checked.
     #[pyo3(signature = (*, timeout=None))]
     fn register<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;
@@ -232,7 +232,7 @@ impl PyApplicationClient {
         self.face.give(py, deleted)
     }
 
-    /// List the rights of the access key, on The Things Stack V3.
+    /// List the rights of the access key, on V3: names such as ``"RIGHT_APPLICATION_TRAFFIC_READ"``.
     #[pyo3(signature = (*, timeout=None))]
     fn rights<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;

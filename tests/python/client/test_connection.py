@@ -41,12 +41,12 @@ def test_a_bad_address_is_told_by_connect(address: str, error: type[Exception], 
     assert words in str(caught.value)
 
 
-def test_nothing_listening_is_the_error_that_it_was(free_port: int) -> None:
-    client = MQTTClient("app", "key", f"127.0.0.1:{free_port}")
+def test_nothing_listening_is_the_error_that_it_was(closed_port: int) -> None:
+    client = MQTTClient("app", "key", f"127.0.0.1:{closed_port}")
     for _ in range(2):
         with pytest.raises(ConnectionRefusedError) as caught:
             client.connect()
-        assert caught.value.errno == 111 and str(free_port) in str(caught.value)
+        assert caught.value.errno == 111 and str(closed_port) in str(caught.value)
 
 
 TEXTS = {

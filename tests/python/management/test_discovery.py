@@ -130,7 +130,7 @@ def test_an_unknown_application_is_told_at_once(sandbox: Sandbox, plain: Sandbox
         MQTTClient("none-app", "k", discovery_address=plain.discovery_address, insecure_channel=True).connect()
 
 
-def test_a_discovery_server_that_is_not_there(free_port: int) -> None:
+def test_a_discovery_server_that_is_not_there(closed_port: int) -> None:
     for act in (
         lambda address: HandlerClient("demo-app", "k", address),
         lambda address: DiscoveryClient(address).get_all("handler"),
@@ -138,12 +138,12 @@ def test_a_discovery_server_that_is_not_there(free_port: int) -> None:
         lambda address: MQTTClient("demo-app", "k", discovery_address=address).connect(),
     ):
         with pytest.raises(RpcError) as caught:
-            act(f"127.0.0.1:{free_port}")
-        assert caught.value.code() is StatusCode.UNAVAILABLE and str(free_port) in caught.value.details()
+            act(f"127.0.0.1:{closed_port}")
+        assert caught.value.code() is StatusCode.UNAVAILABLE and str(closed_port) in caught.value.details()
 
 
-def test_addresses_are_tried_in_order(sandbox: Sandbox, free_port: int) -> None:
-    addresses = f"127.0.0.1:{free_port},{sandbox.handler_address}"
+def test_addresses_are_tried_in_order(sandbox: Sandbox, closed_port: int) -> None:
+    addresses = f"127.0.0.1:{closed_port},{sandbox.handler_address}"
     client = ApplicationClient(sandbox.app_id, sandbox.access_key, addresses, sandbox.ca_certs)
     assert client.get().app_id == sandbox.app_id
 

@@ -185,8 +185,8 @@ def test_callbacks_agree_on_mosquitto(original: Path, mosquitto: Mosquitto) -> N
     assert seen["thingslink"] == seen["ttn"]
 
 
-def test_errors_and_helpers_agree(original: Path, free_port: int) -> None:
-    addresses = [f"127.0.0.1:{free_port}", "no-such-host.invalid:1883", "h:abc", "h:", ":1883"]
+def test_errors_and_helpers_agree(original: Path, closed_port: int) -> None:
+    addresses = [f"127.0.0.1:{closed_port}", "no-such-host.invalid:1883", "h:abc", "h:", ":1883"]
     texts = ["{}", '{"a": {"b": [1, {"c": null}]}}', "nope", "", "true", '{"a": NaN}', "[1, {}]", '{"a": 1e400}']
     arguments = [json.dumps(addresses), json.dumps(texts)]
     outputs = [

@@ -25,14 +25,14 @@ from thingslink.tb_device_mqtt import TBDeviceMqttClient
 from .conftest import TOKEN, Calls, Eventually, Maker, published
 
 
-def test_errors_of_connect_are_raised(free_port: int, tmp_path: Path) -> None:
+def test_errors_of_connect_are_raised(closed_port: int, tmp_path: Path) -> None:
     with pytest.raises(ConnectionRefusedError):
-        TBDeviceMqttClient("127.0.0.1", free_port, TOKEN).connect()
+        TBDeviceMqttClient("127.0.0.1", closed_port, TOKEN).connect()
     with pytest.raises(socket.gaierror):
         TBDeviceMqttClient("no-such-host.invalid").connect()
     with pytest.raises(ValueError, match=r"Invalid host\."):
         TBDeviceMqttClient("").connect()
-    client = TBDeviceMqttClient("127.0.0.1", free_port)
+    client = TBDeviceMqttClient("127.0.0.1", closed_port)
     with pytest.raises(FileNotFoundError):
         client.connect(tls=True, ca_certs=str(tmp_path / "no such.pem"))
     with pytest.raises(FileNotFoundError):

@@ -339,8 +339,8 @@ def test_what_the_server_refuses_is_told_without_the_token(
     assert ("is the access token right?" in caplog.text) is (status == 401)
 
 
-def test_servers_that_are_none_are_told(free_port: int) -> None:
-    device = TBHTTPDevice(f"http://127.0.0.1:{free_port}", TOKEN)
+def test_servers_that_are_none_are_told(closed_port: int) -> None:
+    device = TBHTTPDevice(f"http://127.0.0.1:{closed_port}", TOKEN)
     with pytest.raises(ConnectionRefusedError):
         device.send_attributes({"a": 1})
     assert device.test_connection() is False

@@ -82,9 +82,9 @@ def test_a_refusal_is_none_and_logged(provisioning: ThingsBoard, caplog: pytest.
     assert client.get_credentials() is None
 
 
-def test_a_server_that_is_not_there_is_told(free_port: int) -> None:
+def test_a_server_that_is_not_there_is_told(closed_port: int) -> None:
     with pytest.raises(ConnectionRefusedError):
-        TBDeviceMqttClient.provision("127.0.0.1", "K", "S", free_port)
+        TBDeviceMqttClient.provision("127.0.0.1", "K", "S", closed_port)
 
 
 @pytest.fixture
