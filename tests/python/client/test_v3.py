@@ -277,6 +277,35 @@ def test_qos_and_sessions_that_v3_does_not_have_are_warned_of(
     eventually(lambda: "QoS 0" in caplog.text and "storage" in caplog.text)
 
 
+def test_a_queue_that_fills_is_told_and_then_drops_its_oldest_messages(
+    raw_server: RawServer, caplog: pytest.LogCaptureFixture, eventually: Callable[..., None]
+) -> None:
+    goes_on, got = threading.Event(), []
+
+    def slow(msg: UplinkMessage) -> None:
+        got.append(msg.counter)
+        goes_on.wait(PATIENCE)
+
+    def send(*counters: int) -> None:
+        for counter in counters:
+            body = b'{"uplink_message":{"f_cnt":%d}}' % counter
+            raw_server.send(publish("v3/app-1/devices/dev-1/up", body))
+
+    client = MQTTClient("app-1", KEY, raw_server.address, queue_messages=10)
+    client.set_uplink_callback(slow)
+    with caplog.at_level(logging.WARNING), client:
+        send(1)
+        eventually(lambda: got)
+        send(*range(2, 8))
+        eventually(lambda: "half full" in caplog.text)
+        assert client.stats()["dropped"] == 0
+        send(*range(8, 21))
+        eventually(lambda: client.stats()["dropped"] == 10)
+        goes_on.set()
+        eventually(lambda: len(got) == 10)
+    assert got == [1, *range(12, 21)]
+
+
 def test_a_downlink_reaches_the_device(stack: Sandbox) -> None:
     device = stack.device("soil-07")
     with client_of(stack, qos=1) as client:
