@@ -124,4 +124,7 @@ def mqtt(options: argparse.Namespace, **settings: Any) -> MQTTClient:
     address = _setting(options, "mqtt")
     if address:
         return MQTTClient(app_id(options), _access_key(options), address, **settings)
+    cluster = _setting(options, "cluster")
+    if cluster:
+        return MQTTClient(app_id(options), _access_key(options), cluster=cluster, **settings)
     return _handler(options, _access_key(options)).data(**settings)

@@ -13,9 +13,9 @@ use super::refused::{DELETE_APPLICATION, GET_APPLICATION, REGISTER_APPLICATION};
 use super::stub::{Connection, PyStub};
 use super::v3;
 use super::way::Way;
-use crate::dialect::lorawan::hosted;
+use crate::dialect::lorawan::Network;
 use crate::endpoint::Trust;
-use crate::ids::AppId;
+use crate::ids::{AccessKey, AppId};
 use crate::py::arguments::{Aliases, Given, text};
 use crate::py::error::OrRaise as _;
 use crate::py::prepared::Face;
@@ -107,7 +107,7 @@ impl PyApplicationClient {
         aliases.finish()?;
         let app_id = text("app_id", app_id)?;
         let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
-        if is_v3(network, cluster.as_deref(), &address, token.as_deref().or(key.as_deref()))? {
+        if is_v3(py, network, cluster.as_deref(), &address, token.as_deref().or(key.as_deref()))? {
             let certificate = pem("cert_content", cert_content.as_ref())?;
             let at = v3::At {
                 address,
@@ -279,15 +279,17 @@ impl PyApplicationClient {
 }
 
 /// Whether a client is one of The Things Stack V3: by what is said outright, by where it goes, by its key.
-fn is_v3(network: Option<&str>, cluster: Option<&str>, address: &str, key: Option<&str>) -> PyResult<bool> {
-    match network {
-        Some("v2") => return Ok(false),
-        Some("v3") => return Ok(true),
-        Some(other) => {
-            return Err(PyValueError::new_err(format!("network {other:?} is not valid: expected \"v2\" or \"v3\"")));
-        }
-        None => {}
+fn is_v3(
+    py: Python<'_>,
+    network: Option<&str>,
+    cluster: Option<&str>,
+    address: &str,
+    key: Option<&str>,
+) -> PyResult<bool> {
+    if let Some(network) = network {
+        return Ok(network.parse::<Network>().or_raise(py)? == Network::V3);
     }
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    Ok(cluster.is_some() || hosted::is_hosted(host) || key.is_some_and(|key| key.starts_with("NNSXS.")))
+    let key = AccessKey::new(key.unwrap_or_default());
+    Ok(cluster.is_some() || Network::of(&key, Some(host)) == Network::V3)
 }

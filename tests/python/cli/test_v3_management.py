@@ -53,6 +53,11 @@ def run(stack_sandbox: Sandbox) -> Run:
     return run
 
 
+def test_a_cluster_leads_mqtt_too(run: Run) -> None:
+    outcome = run("send", "otaa1", "01", THINGSLINK_CLUSTER="eu9")
+    assert outcome.returncode == 2 and 'cluster "eu9" is not valid' in outcome.stderr
+
+
 def test_devices_go_out_of_one_application_and_into_another(run: Run, stack_sandbox: Sandbox, tmp_path: Path) -> None:
     outcome = run("devices", "list", THINGSLINK_HANDLER="", THINGSLINK_CLUSTER="eu9")
     assert outcome.returncode == 2 and 'cluster "eu9" is not valid' in outcome.stderr
