@@ -155,13 +155,13 @@ fn attempt<T>(
 
 /// Most bytes in use at once while something runs on this thread.
 #[cfg(not(feature = "python"))]
-fn memory_of(run: impl FnOnce()) -> u64 {
+pub(crate) fn memory_of(run: impl FnOnce()) -> u64 {
     allocation_counter::measure(run).bytes_max
 }
 
 /// The extension module has an allocator already, which does not count.
 #[cfg(feature = "python")]
-fn memory_of(run: impl FnOnce()) -> u64 {
+pub(crate) fn memory_of(run: impl FnOnce()) -> u64 {
     run();
     0
 }

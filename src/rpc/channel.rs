@@ -31,8 +31,8 @@ const PROBE: Duration = Duration::from_secs(20);
 const RARE_PROBE: Duration = Duration::from_secs(75);
 /// How long the peer may take to answer that.
 const PROBE_ANSWER: Duration = Duration::from_secs(10);
-/// Largest reply.
-const REPLY: usize = 256 << 20;
+/// Largest reply, unless it is set.
+const LARGEST_REPLY: usize = 64 << 20;
 /// How long a call may take that is given no time; as it was with the original, the server is not told of it.
 const UNTOLD: Duration = Duration::from_secs(60);
 /// No call takes longer: more is not to be expressed everywhere on the way.
@@ -90,6 +90,7 @@ pub struct Server {
     endpoints: Vec<Endpoint>,
     tls: Option<Arc<rustls::ClientConfig>>,
     settings: transport::Endpoint,
+    largest_reply: usize,
 }
 
 impl Server {
@@ -112,7 +113,13 @@ impl Server {
             .keep_alive_timeout(PROBE_ANSWER)
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(4 << 20);
-        Ok(Self { endpoints, tls, settings })
+        Ok(Self { endpoints, tls, settings, largest_reply: LARGEST_REPLY })
+    }
+
+    /// The same, of which replies of up to so many bytes are taken; 64 MiB unless set.
+    #[must_use]
+    pub fn with_largest_reply(self, bytes: usize) -> Self {
+        Self { largest_reply: bytes, ..self }
     }
 
     /// A server that wants to be left in peace while a call takes long.
@@ -134,7 +141,8 @@ impl Server {
             async move { connect(&endpoints, tls.as_ref(), &witness).await.map(TokioIo::new) }
         });
         let gone = self.endpoints.iter().find(|endpoint| endpoint.is_switched_off()).cloned();
-        Channel { inner: self.settings.connect_with_connector_lazy(connector), gone, witness }
+        let inner = self.settings.connect_with_connector_lazy(connector);
+        Channel { inner, gone, witness, largest_reply: self.largest_reply }
     }
 }
 
@@ -146,6 +154,7 @@ pub struct Channel {
     gone: Option<Endpoint>,
     /// Who answers.
     witness: Witness,
+    largest_reply: usize,
 }
 
 impl Channel {
@@ -262,7 +271,7 @@ impl Channel {
         }
         let path = PathAndQuery::try_from(method.path())
             .map_err(|_| settled(Error::invalid("method", method.path(), "a gRPC method")))?;
-        let mut client = tonic::client::Grpc::new(self.inner.clone()).max_decoding_message_size(REPLY);
+        let mut client = tonic::client::Grpc::new(self.inner.clone()).max_decoding_message_size(self.largest_reply);
         client.ready().await.map_err(|error| to_failure(&tonic::Status::from_error(Box::new(error))))?;
         let response = client.unary(request, path, AsIs).await.map_err(|status| to_failure(&status))?;
         let (metadata, message, _) = response.into_parts();

@@ -8,6 +8,8 @@ use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _, Value};
 
 use super::proto::{DESCRIPTORS, discovery, handler, v3};
+use super::unknown;
+pub use super::unknown::encode;
 use crate::error::{Error, Result};
 
 static POOL: LazyLock<DescriptorPool> =
@@ -32,7 +34,9 @@ pub fn descriptor(full_name: &str) -> MessageDescriptor {
 /// # Errors
 /// [`Error::Malformed`].
 pub fn decode(descriptor: &MessageDescriptor, bytes: Bytes) -> Result<DynamicMessage> {
-    DynamicMessage::decode(descriptor.clone(), bytes).map_err(|error| undecodable(descriptor.full_name(), &error))
+    let decoded =
+        unknown::gathered(descriptor, bytes).and_then(|bytes| DynamicMessage::decode(descriptor.clone(), bytes));
+    decoded.map_err(|error| undecodable(descriptor.full_name(), &error))
 }
 
 /// Merge another message of the same type into one: set fields replace, lists append, maps merge.
@@ -40,7 +44,9 @@ pub fn decode(descriptor: &MessageDescriptor, bytes: Bytes) -> Result<DynamicMes
 /// # Errors
 /// [`Error::Malformed`].
 pub fn merge(message: &mut DynamicMessage, other: &[u8]) -> Result<()> {
-    message.merge(other).map_err(|error| undecodable(message.descriptor().full_name(), &error))
+    let descriptor = message.descriptor();
+    let merged = unknown::gathered(&descriptor, Bytes::copy_from_slice(other)).and_then(|bytes| message.merge(bytes));
+    merged.map_err(|error| undecodable(descriptor.full_name(), &error))
 }
 
 fn undecodable(what: &str, error: &prost::DecodeError) -> Error {
@@ -91,7 +97,7 @@ pub fn same(one: &DynamicMessage, other: &DynamicMessage) -> bool {
     one.descriptor() == other.descriptor()
         && fields(one) == fields(other)
         && one.fields().all(|(field, value)| same_value(value, &other.get_field(&field)))
-        && one.unknown_fields().eq(other.unknown_fields())
+        && unknown::of(one) == unknown::of(other)
 }
 
 #[cfg(test)]
@@ -103,7 +109,7 @@ mod tests {
         // dev_id "a", and field 99 with "new", which our definitions do not have.
         let bytes = Bytes::from_static(b"\x12\x01a\x9a\x06\x03new");
         let message = decode(&descriptor("handler.Device"), bytes.clone()).unwrap();
-        assert_eq!(message.encode_to_vec(), bytes);
+        assert_eq!(encode(&message), bytes);
     }
 
     #[test]

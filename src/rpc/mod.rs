@@ -1,8 +1,8 @@
 //! gRPC: channels, messages and the services' methods.
 //!
 //! A [`Channel`] moves encoded messages; a [`Method`] says which. Messages that users hold are dynamic
-//! ([`prost_reflect::DynamicMessage`]), because they keep the fields that our definitions do not have: what a newer
-//! server stores survives a read-modify-write. Fixed requests use the generated types in [`proto`].
+//! ([`prost_reflect::DynamicMessage`]), because they keep the fields that our definitions do not have (`unknown.rs`): what
+//! a newer server stores survives a read-modify-write. Fixed requests use the generated types in [`proto`].
 
 mod address;
 mod channel;
@@ -16,6 +16,7 @@ pub mod proto;
 mod stack;
 mod status;
 mod text;
+mod unknown;
 mod witness;
 
 pub use self::address::{DISCOVERY_PORT, HANDLER_PORT, addresses};

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use prost::Message as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, ReflectMessage as _, Value};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -13,7 +12,7 @@ use crate::py::convert::exact_bytes;
 use crate::py::error::OrRaise as _;
 use crate::py::leaving;
 use crate::py::proto::{PyMessage, set_from_py};
-use crate::rpc::message::{descriptor, merge as merge_message};
+use crate::rpc::message::{descriptor, encode, merge as merge_message};
 
 const LORAWAN: &str = "lorawan_device";
 /// What a device may be activated by and where; any of them, comma separated.
@@ -41,7 +40,7 @@ pub(super) fn merge(device: &mut DynamicMessage, given: &Bound<'_, PyAny>) -> Py
             return Err(wrong_type("device", "a dict or a Device", given));
         }
         check_lengths(&other)?;
-        merge_message(device, &other.encode_to_vec()).or_raise(given.py())?;
+        merge_message(device, &encode(&other)).or_raise(given.py())?;
         let mut names = names(&other);
         let lorawan = other.get_field_by_name(LORAWAN);
         names.extend(lorawan.and_then(|lorawan| lorawan.as_message().map(self::names)).unwrap_or_default());
@@ -97,7 +96,7 @@ fn merge_item(
             seen.extend(
                 part.get_field_by_name(LORAWAN).and_then(|part| part.as_message().map(names)).unwrap_or_default(),
             );
-            return merge_message(device, &part.encode_to_vec()).or_raise(value.py());
+            return merge_message(device, &encode(&part)).or_raise(value.py());
         }
         // Set even when empty: without it the network refuses the device.
         lorawan_part(device);

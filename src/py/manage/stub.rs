@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
@@ -20,7 +19,7 @@ use crate::py::leaving;
 use crate::py::prepared::Prepared;
 use crate::py::proto::{Place, PyMessage, wrap};
 use crate::py::runtime::{self, Process};
-use crate::rpc::message::{decode, descriptor};
+use crate::rpc::message::{decode, descriptor, encode};
 use crate::rpc::{Authority, CallOptions, Channel, Method, Reply, Server};
 use crate::sync::Mutex;
 
@@ -162,7 +161,7 @@ impl PyMethod {
                 _ => return Err(wrong_type("metadata", "pairs of key, token, limit or offset and text", request)),
             }
         }
-        let reply = self.connection.call(py, &self.method, message.encode_to_vec().into(), options)?.wait(py)?;
+        let reply = self.connection.call(py, &self.method, encode(&message).into(), options)?.wait(py)?;
         wrap(py, Place::new(read(py, &self.method, reply)?))
     }
 
@@ -237,7 +236,7 @@ pub(super) fn invoke(
 ) -> PyResult<Prepared<Answer>> {
     if let Ok(stub) = client.cast::<PyStub>() {
         let options = CallOptions { timeout: call.timeout, authority: call.authority, metadata: call.metadata };
-        let reply = stub.get().connection.call(py, method, message.encode_to_vec().into(), options)?;
+        let reply = stub.get().connection.call(py, method, encode(&message).into(), options)?;
         return reply.map(py, |_, reply| Ok(Answer::Reply(reply)));
     }
     let request = wrap(py, Place::new(message))?;

@@ -15,7 +15,7 @@ use super::value::{field_to_py, fill, scalar_from_py, scalar_to_py};
 use crate::py::convert::hex_bytes;
 use crate::py::error::OrRaise as _;
 use crate::py::leaving;
-use crate::rpc::message::{decode, descriptor, merge, same};
+use crate::rpc::message::{decode, descriptor, encode, merge, same};
 use crate::rpc::to_text;
 
 /// A protobuf message.
@@ -278,7 +278,7 @@ impl PyMessage {
     #[pyo3(name = "SerializeToString")]
     fn serialize<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.place.complete(py)?;
-        Ok(PyBytes::new(py, &self.place.read(prost::Message::encode_to_vec)))
+        Ok(PyBytes::new(py, &self.place.read(encode)))
     }
 
     /// As ``SerializeToString``.
@@ -320,7 +320,7 @@ impl PyMessage {
     /// Merge another message into this one: set fields replace, lists append, maps merge.
     #[pyo3(name = "MergeFrom")]
     fn merge_from(&self, other: &Bound<'_, PyAny>) -> PyResult<()> {
-        let bytes = self.expect_same(other)?.encode_to_vec();
+        let bytes = encode(&self.expect_same(other)?);
         self.place.write(|message| merge(message, &bytes)).or_raise(other.py())
     }
 
@@ -349,7 +349,7 @@ impl PyMessage {
     /// Give the encoded size in bytes.
     #[pyo3(name = "ByteSize")]
     fn byte_size(&self) -> usize {
-        self.place.read(prost::Message::encoded_len)
+        self.place.read(|message| encode(message).len())
     }
 
     /// Whether all required fields are set; these messages have none.
