@@ -171,7 +171,7 @@ impl PyApplicationClient {
         Ok(())
     }
 
-    /// What the calls go through. May be replaced by anything with the service's methods. Of V2 alone.
+    /// What the calls go through. May be replaced by anything with the service's methods.
     #[getter]
     fn client(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         Ok(self.way.handler()?.client.lock().clone_ref(py))
@@ -184,7 +184,7 @@ impl PyApplicationClient {
         Ok(())
     }
 
-    /// The network that is spoken to.
+    /// The network that is spoken to: ``"v2"`` or ``"v3"``.
     #[getter]
     fn network(&self) -> &'static str {
         self.way.name()
@@ -201,7 +201,7 @@ impl PyApplicationClient {
         self.face.give(py, application)
     }
 
-    /// Register the application on the handler. On V3 it must be there already, which is checked.
+    /// Register the application on the handler.
     #[pyo3(signature = (*, timeout=None))]
     fn register<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;
@@ -232,7 +232,7 @@ impl PyApplicationClient {
         self.face.give(py, deleted)
     }
 
-    /// List the rights of the access key, on V3: names such as ``"RIGHT_APPLICATION_TRAFFIC_READ"``.
+    /// List the rights of the access key, on The Things Stack V3.
     #[pyo3(signature = (*, timeout=None))]
     fn rights<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;

@@ -75,7 +75,7 @@ impl PyApplicationClient {
         self.face.give(py, device)
     }
 
-    /// List the devices, all or a page of them, sorted by ID. Frame counters and ``last_seen`` are 0 in V2's lists.
+    /// List the devices, all or a page of them, sorted by ID. Frame counters and ``last_seen`` are 0 in lists.
     #[pyo3(signature = (*, limit=None, offset=None, complete=false, timeout=None))]
     fn devices<'py>(
         &self,

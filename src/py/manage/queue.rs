@@ -10,7 +10,7 @@ use crate::py::leaving;
 
 #[pymethods]
 impl PyApplicationClient {
-    /// List the downlinks that wait for a device, on V3.
+    /// List the downlinks that wait for a device, on The Things Stack V3.
     #[pyo3(signature = (dev_id, *, timeout=None))]
     fn downlinks<'py>(
         &self,
@@ -23,7 +23,7 @@ impl PyApplicationClient {
         self.face.give(py, self.way.stack("downlinks()")?.downlinks(py, &dev_id, timeout)?)
     }
 
-    /// Append a downlink to a device's queue, on V3. Unlike over MQTT, what the server has against it is told.
+    /// Append a downlink to a device's queue, on The Things Stack V3.
     #[pyo3(signature = (dev_id, payload, port=1, *, confirmed=false, priority=None, correlation_ids=None, timeout=None))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn push_downlink<'py>(
@@ -45,7 +45,7 @@ impl PyApplicationClient {
         self.face.give(py, calls.queue(py, &dev_id, vec![item], false, timeout)?)
     }
 
-    /// Replace a device's queue by these downlinks, on V3: dicts with the arguments of ``push_downlink``.
+    /// Replace a device's queue by these downlinks, on The Things Stack V3.
     #[pyo3(signature = (dev_id, downlinks, *, timeout=None))]
     fn replace_downlinks<'py>(
         &self,
@@ -60,7 +60,7 @@ impl PyApplicationClient {
         self.face.give(py, self.way.stack("replace_downlinks()")?.queue(py, &dev_id, items, true, timeout)?)
     }
 
-    /// Drop the downlinks that wait for a device, on V3.
+    /// Drop the downlinks that wait for a device, on The Things Stack V3.
     #[pyo3(signature = (dev_id, *, timeout=None))]
     fn clear_downlinks<'py>(
         &self,
