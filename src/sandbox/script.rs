@@ -1,7 +1,9 @@
 //! Scripts of users in JavaScript, each run in an engine of its own: no way out to the machine, bounded in time and memory.
 //!
-//! Why this engine: `docs/dev/payload-functions.md`.
+//! Why this engine, and how it is kept in bounds: `docs/dev/payload-functions.md`.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rquickjs::context::intrinsic;
@@ -10,8 +12,15 @@ use serde_json::Value;
 
 /// How long one call may take (V2 2.7).
 const LIMIT: Duration = Duration::from_millis(100);
-const MEMORY: usize = 32 << 20;
+/// How much later a call is given up that the engine does not end by itself.
+const GRACE: Duration = Duration::from_millis(50);
+/// Enough for any table that a payload function has, and little enough that no single step on it takes long.
+const MEMORY: usize = 8 << 20;
 const STACK: usize = 512 << 10;
+const TOO_LONG: &str = "Interrupted: it took longer than 100 ms";
+
+/// Engines at work, those that nobody waits for any more included.
+static AT_WORK: AtomicUsize = AtomicUsize::new(0);
 
 /// Everything that a payload function needs from the language; nothing here reads files, clocks apart, or the network.
 type Language = (
@@ -34,11 +43,72 @@ var console = { log: function () {
   }));
 } };";
 
-/// Evaluate an expression after a script; gives its value and what was printed, a list of JSON texts each time.
+/// The engine looks at the clock between the steps of a script, and only after thousands of them; a function of its own,
+/// such as the joining of an array, is one step. So each of these looks by itself, and arrays have a longest length.
+const BOUNDS: &str = "(function (end) {
+  var now = Date.now, most = 1000000, define = Object.defineProperty, names = Object.getOwnPropertyNames;
+  var describe = Object.getOwnPropertyDescriptor, list = Array.isArray, words = String;
+  var apply = Function.prototype.call.bind(Function.prototype.apply);
+  function look() {
+    if (now() > end) { throw new RangeError('it took too long'); }
+  }
+  function short(value) {
+    if (value === null || typeof value !== 'object' && typeof value !== 'function') { return; }
+    var length = describe(value, 'length');
+    if (length && length.get) { throw new TypeError('length is not a plain number'); }
+    if (value.length > most) { throw new RangeError('an array of more than ' + most + ' elements'); }
+  }
+  function bound(owner, check) {
+    names(owner).forEach(function (name) {
+      var its = describe(owner, name), native = its.value;
+      if (typeof native !== 'function' || name === 'constructor' || !its.configurable) { return; }
+      function bounded() {
+        look();
+        for (var at = 0; at < arguments.length; at++) { if (list(arguments[at])) { short(arguments[at]); } }
+        if (check) { apply(check, this, arguments); }
+        return apply(native, this, arguments);
+      }
+      define(bounded, 'name', { value: name });
+      define(bounded, 'length', { value: native.length });
+      define(owner, name, { value: bounded, writable: true, enumerable: false, configurable: true });
+    });
+  }
+  [Array, Object, String, JSON, Reflect, Map.prototype, Set.prototype, RegExp.prototype,
+    Object.getPrototypeOf(Uint8Array), Object.getPrototypeOf(Uint8Array.prototype)].forEach(function (owner) {
+    bound(owner);
+  });
+  bound(String.prototype, function (other) {
+    if (typeof other === 'object' && !(other instanceof RegExp)) { other = words(other); }
+    if (typeof other === 'string' && this !== null && this !== undefined
+        && words(this).length * other.length > 100 * most) {
+      throw new RangeError('texts too long to look for one in the other');
+    }
+  });
+  bound(Array.prototype, function () { short(this); });
+})(Date.now() + 100);";
+
+/// Evaluate an expression after a script; gives its value and what was printed, a list of JSON texts each time. What does
+/// not end within the limit is given up then.
 ///
 /// # Errors
 /// What was thrown, in the engine's words.
 pub(super) fn run(code: &str, expression: &str) -> Result<(Value, Vec<Vec<String>>), String> {
+    let (code, expression) = (code.to_owned(), expression.to_owned());
+    let (tell, told) = mpsc::sync_channel(1);
+    AT_WORK.fetch_add(1, Ordering::AcqRel);
+    let work = move || {
+        // Nobody may wait for it any more.
+        let _late = tell.send(within_bounds(&code, &expression));
+        AT_WORK.fetch_sub(1, Ordering::AcqRel);
+    };
+    if let Err(error) = std::thread::Builder::new().name("thingslink-script".into()).spawn(work) {
+        AT_WORK.fetch_sub(1, Ordering::AcqRel);
+        return Err(format!("cannot start a thread for the script: {error}"));
+    }
+    told.recv_timeout(LIMIT + GRACE).unwrap_or_else(|_| Err(TOO_LONG.to_owned()))
+}
+
+fn within_bounds(code: &str, expression: &str) -> Result<(Value, Vec<Vec<String>>), String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     runtime.set_memory_limit(MEMORY);
     runtime.set_max_stack_size(STACK);
@@ -47,11 +117,12 @@ pub(super) fn run(code: &str, expression: &str) -> Result<(Value, Vec<Vec<String
     let context = Context::custom::<Language>(&runtime).map_err(|error| error.to_string())?;
     let outcome = context.with(|context| {
         evaluate(&context, CONSOLE)
+            .and_then(|_| evaluate(&context, BOUNDS))
             .and_then(|_| evaluate(&context, code))
             .and_then(|_| evaluate(&context, &format!("JSON.stringify({{r: {expression}, l: __logs}})")))
     });
     if begun.elapsed() > LIMIT {
-        return Err("Interrupted: it took longer than 100 ms".to_owned());
+        return Err(TOO_LONG.to_owned());
     }
     let text = outcome?.unwrap_or_default();
     let mut answer: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
@@ -82,4 +153,85 @@ fn evaluate<'js>(context: &Ctx<'js>, code: &str) -> Result<Option<String>, Strin
 fn describe(exception: &Exception<'_>) -> String {
     let name = exception.as_object().get::<_, String>("name").unwrap_or_else(|_| "Error".to_owned());
     format!("{name}: {}", exception.message().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nothing may be at work for longer: many times what is promised, since machines are busy.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn nothing_is_at_work() -> bool {
+        let until = Instant::now() + PATIENCE;
+        while AT_WORK.load(Ordering::Acquire) != 0 && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        AT_WORK.load(Ordering::Acquire) == 0
+    }
+
+    fn text(code: &str) -> String {
+        run("", code).unwrap().0.as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn no_function_of_the_engine_runs_on_after_the_limit() {
+        for code in [
+            "new Array(4294967295).join('')",
+            "var a = []; a.length = 4294967295; String(a)",
+            "Array.prototype.join.call({ length: 9007199254740991 }, '')",
+            "[].concat(new Array(4294967295), new Array(4294967295)).reverse()",
+            "var s = 'a'.repeat(1000000); s.indexOf('a'.repeat(500000) + 'b')",
+            "var s = 'a'.repeat(1000000); s.split('a'.repeat(500000) + 'b')",
+            "/(a+)+$/.test('a'.repeat(60) + 'b')",
+            "var u = new Uint8Array(4000000); while (true) { try { u.indexOf(1); } catch (e) {} }",
+            "while (true) { try { new Array(4294967295).fill(0); } catch (e) {} }",
+        ] {
+            let outcome = run("", &format!("(function () {{ return eval({}); }})()", Value::from(code)));
+            assert!(outcome.is_err(), "{code}: {outcome:?}");
+        }
+        assert!(nothing_is_at_work());
+    }
+
+    #[test]
+    fn every_function_of_the_language_ends_on_what_is_longest() {
+        let owners = "[Array, Array.prototype, Object, String, String.prototype, JSON, Map.prototype, Set.prototype, \
+                      RegExp.prototype, Object.getPrototypeOf(Uint8Array.prototype), Reflect, Math, Function.prototype]";
+        let count = run("", &format!("{owners}.length")).unwrap().0.as_u64().unwrap();
+        let mut tried = 0;
+        for owner in 0..count {
+            let names = text(&format!("Object.getOwnPropertyNames({owners}[{owner}]).join(' ')"));
+            for name in names.split(' ').filter(|name| *name != "constructor") {
+                for longest in ["new Array(4294967295)", "({ length: 9007199254740991 })", "'a'.repeat(1000000)"] {
+                    let code = format!(
+                        "(function () {{ var long = {longest}, its = {owners}[{owner}]['{name}']; \
+                         if (typeof its === 'function') {{ its.call(long, long, long, 1); }} return 1; }})()"
+                    );
+                    // Whatever comes of it: it comes.
+                    if run("", &code).is_err_and(|error| error == TOO_LONG) {
+                        assert!(nothing_is_at_work(), "{code}");
+                    }
+                    tried += 1;
+                }
+            }
+        }
+        assert!(tried > 300, "{tried}");
+        assert!(nothing_is_at_work());
+    }
+
+    #[test]
+    fn functions_of_the_language_do_what_they_did() {
+        for (code, expected) in [
+            ("[3, 1, 2].sort().join('-')", "1-2-3"),
+            ("[1, [2, [3]]].flat().concat([4], 5).join()", "1,2,3,4,5"),
+            ("Array.prototype.slice.call({ length: 2, 0: 'a', 1: 'b' }).join('')", "ab"),
+            ("'a,b'.split(',').map(function (x) { return x.toUpperCase(); }).join('')", "AB"),
+            ("'x1y2'.replace(/[0-9]/g, '').padStart(4, '0') + 'abc'.indexOf('c')", "00xy2"),
+            ("Object.keys({ a: 1, b: 2 }).join('') + JSON.stringify([1]) + Array.from('ab').length", "ab[1]2"),
+            ("new Uint8Array([1, 2, 3]).subarray(1).join('') + Array.prototype.join.name", "23join"),
+            ("String.fromCharCode.apply(null, [104, 105]) + [1, 2].length + Array.prototype.push.length", "hi21"),
+        ] {
+            assert_eq!(text(code), expected, "{code}");
+        }
+    }
 }
