@@ -247,12 +247,12 @@ def test_help_shows_the_first_line_of_the_stub_s_docstring(name: str, member: st
 
 
 def docstring(found: ast.ClassDef, member: str) -> str | None:
-    """Give what the stub says of a method, a property, or an attribute with a text behind it."""
-    for node, behind in zip(found.body, [*found.body[1:], None], strict=True):
+    """Give what the stub says of a method, a property, or an attribute with a text after it."""
+    for node, after in zip(found.body, [*found.body[1:], None], strict=True):
         if isinstance(node, ast.FunctionDef) and node.name == member:
             return ast.get_docstring(node)
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == member:
-            text = behind.value if isinstance(behind, ast.Expr) else None
+            text = after.value if isinstance(after, ast.Expr) else None
             return str(text.value) if isinstance(text, ast.Constant) else None
     return None
 

@@ -250,7 +250,7 @@ class MQTTClient:
     def set_uplink_raw_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
         """Add ``callback(msg, client)`` for uplinks as they came; ``msg`` is a ``RawMessage``.
 
-        Called behind all uplink callbacks, and for messages that cannot be decoded, too.
+        Called after all uplink callbacks, and for messages that cannot be decoded, too.
         """
     def set_uplink_callback_raw(self, callback: _Callback, *, dev_id: str | None = None) -> None:
         """As ``set_uplink_raw_callback``."""

@@ -126,7 +126,7 @@ class Message:
     Fields are attributes, and items: ``device.dev_id`` and ``device["dev_id"]``. A field that is not set has its
     default: ``""``, ``0``, ``0.0``, ``b""``, ``False``, or an empty part. Parts, maps and lists are views that change
     with the message. ``str`` is protobuf's text format. Fields of bytes can be read and set in hex under
-    their name with ``_hex`` behind it. Messages with the same content are equal; they can be copied and pickled.
+    their name with ``_hex`` after it. Messages with the same content are equal; they can be copied and pickled.
 
     Raises:
         AttributeError: No such field, or a part that is assigned as a whole.

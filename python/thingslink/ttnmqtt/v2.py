@@ -52,7 +52,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
         self.disconnectFlag = 2
         self.midCounter = 0
         self._callbacks: dict[str, list[Callback]] = {kind: [] for kind in ("uplink", "downlink", "connect", "close")}
-        #: Results that no callback was there for; the documentation promises them to those set right behind.
+        #: Results that no callback was there for; the documentation promises them to those set right after.
         self._missed: list[int] = []
         self._over = threading.Event()
         self._lock = threading.Lock()

@@ -10,7 +10,7 @@ pub(super) struct Decimal {
     negative: bool,
     /// Without leading zeros; "0" for zero.
     digits: String,
-    /// How many of the digits stand behind the point; below zero, how many zeros follow them.
+    /// How many of the digits stand after the point; below zero, how many zeros follow them.
     scale: i64,
 }
 
@@ -37,24 +37,24 @@ impl Decimal {
         })
     }
 
-    /// Digits behind the point as they were written.
+    /// Digits after the point as they were written.
     pub(super) fn scale(&self) -> i64 {
         self.scale
     }
 
-    /// Whether nothing but zeros stands behind the point.
+    /// Whether nothing but zeros stands after the point.
     pub(super) fn is_whole(&self) -> bool {
         let zeros = self.digits.len() - self.digits.trim_end_matches('0').len();
         self.digits == "0" || i64::try_from(zeros).is_ok_and(|zeros| self.scale <= zeros)
     }
 
-    /// The number without what stands behind the point, as digits.
+    /// The number without what stands after the point, as digits.
     fn whole(&self) -> String {
         if self.digits == "0" {
             return "0".to_owned();
         }
         match usize::try_from(self.scale) {
-            Ok(behind) => self.digits.get(..self.digits.len().saturating_sub(behind)).unwrap_or_default().to_owned(),
+            Ok(after) => self.digits.get(..self.digits.len().saturating_sub(after)).unwrap_or_default().to_owned(),
             Err(_) => self.digits.clone() + &"0".repeat(usize::try_from(-self.scale).unwrap_or_default()),
         }
     }
@@ -78,9 +78,9 @@ impl Decimal {
         let sign = if self.negative && self.digits != "0" { "-" } else { "" };
         match usize::try_from(self.scale) {
             Ok(0) | Err(_) => format!("{sign}{}", self.whole()),
-            Ok(behind) => {
-                let padded = format!("{:0>width$}", self.digits, width = behind + 1);
-                let (whole, part) = padded.split_at(padded.len() - behind);
+            Ok(after) => {
+                let padded = format!("{:0>width$}", self.digits, width = after + 1);
+                let (whole, part) = padded.split_at(padded.len() - after);
                 format!("{sign}{whole}.{part}")
             }
         }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::decimal::Decimal;
 use super::json::Json;
 
-/// Most digits behind the point of what is kept as a number.
+/// Most digits after the point of what is kept as a number.
 const FINEST: i64 = 16;
 
 /// The values of an object; those that are null are left out.
@@ -82,7 +82,7 @@ fn read(text: &str) -> Option<Number> {
     })
 }
 
-/// As Java writes it: with an exponent below 0.001 and from ten million on, with one digit behind the point at least.
+/// As Java writes it: with an exponent below 0.001 and from ten million on, with one digit after the point at least.
 fn written(float: f64) -> String {
     if float == 0.0 || (1e-3..1e7).contains(&float.abs()) {
         return format!("{float:?}");

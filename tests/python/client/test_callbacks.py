@@ -32,7 +32,7 @@ def test_callbacks_add_up_and_come_in_order(sandbox: Sandbox, client_for: Maker,
     client.set_uplink_callback(recorder.on("last"))
     client.connect()
     device.uplink()
-    # Raw callbacks come behind all others, whenever they were set.
+    # Raw callbacks come after all others, whenever they were set.
     assert [recorder.entries.get(timeout=PATIENCE)[0] for _ in range(5)] == ["first", "twice", "twice", "last", "raw"]
 
 

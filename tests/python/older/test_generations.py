@@ -108,7 +108,7 @@ def test_impossible_arguments_show_the_accepted_forms(args: tuple[str, ...], kwa
 
 def test_the_second_generation_connects_at_once(sandbox: Sandbox, events: Events, capsys: Any) -> None:
     client = mqtt(sandbox.app_id, sandbox.access_key, sandbox.mqtt_address)
-    # Set right behind the constructor, as the documentation asks: it misses nothing.
+    # Set right after the constructor, as the documentation asks: it misses nothing.
     client.setConnectCallback(events.on("connect"))
     client.setUplinkCallback(events.on("uplink"))
     client.setDownlinkCallback(events.on("downlink"))
