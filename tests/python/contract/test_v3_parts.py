@@ -1,0 +1,201 @@
+"""Whatever a stack leaves out of an uplink, it becomes a message of V2: the tables once more, in Python (V3 4.1)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pickle
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from thingslink._native import _parse_message
+from thingslink.ttn import UplinkMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Json: TypeAlias = Any
+Way: TypeAlias = tuple[str | int, ...]
+
+VECTORS = Path(__file__).parents[2] / "vectors"
+WHOLE: Json = json.loads((VECTORS / "tts_v3_uplink.jsonl").read_text().splitlines()[0])["v3"]
+# What the vector does not have, each as a stack writes it.
+WHOLE["uplink_message"] |= {
+    "attributes": {"row": "12", "a-b": ""},
+    "last_battery_percentage": {"f_cnt": 7, "value": 82.5, "received_at": "2025-03-14T09:26:53.2Z"},
+    "decoded_payload_warnings": ["dry"],
+    "normalized_payload": [{"air": {"temperature": 23.5}}],
+}
+WHOLE["uplink_message"]["locations"]["frm-payload"] = {"latitude": 1.5, "longitude": -2, "accuracy": 30}
+WHOLE["uplink_message"]["settings"] |= {"coding_rate": "4/6", "data_rate_index": 5}
+WHOLE["uplink_message"]["rx_metadata"][0] |= {
+    "antenna_index": 1,
+    "fine_timestamp": "170201455",
+    "encrypted_fine_timestamp": "AAECAw==",
+    "frequency_offset": "-120",
+}
+RATES: list[Json] = [
+    WHOLE["uplink_message"]["settings"]["data_rate"],
+    {"fsk": {"bit_rate": 50000}},
+    {"lrfhss": {"modulation_type": 1, "operating_channel_width": 137000, "coding_rate": "1/3"}},
+    {"lora": {"bandwidth": 812500, "spreading_factor": 5, "coding_rate": "4/8LI"}},
+]
+SOURCES = {"SOURCE_GPS": "gps", "SOURCE_REGISTRY": "registry", "SOURCE_IP_GEOLOCATION": "ip_geolocation"}
+
+
+def in_v2_shape(up: Json) -> Json:
+    """Give what V2 would have written, as the tables of the contract have it."""
+    ids, own = up.get("end_device_ids", {}), up.get("uplink_message", {})
+    v2: Json = {
+        "app_id": ids.get("application_ids", {}).get("application_id", ""),
+        "dev_id": ids.get("device_id", ""),
+        "hardware_serial": ids.get("dev_eui"),
+        "port": own.get("f_port", 0),
+        "counter": own.get("f_cnt", 0),
+        "confirmed": own.get("confirmed"),
+        "payload_raw": own.get("frm_payload", "" if own.get("f_port") else None),
+        "payload_fields": own.get("decoded_payload") or None,
+        "metadata": metadata_of(up, own),
+        "attributes": own.get("attributes") or None,
+    }
+    return {key: value for key, value in v2.items() if value is not None or key == "payload_raw"}
+
+
+def metadata_of(up: Json, own: Json) -> Json:
+    radio = own.get("settings", {})
+    rate = radio.get("data_rate", {})
+    lora = rate.get("lora", {})
+    modulation = {"lora": "LORA", "fsk": "FSK", "lrfhss": "LR_FHSS"}
+    airtime = own.get("consumed_airtime")
+    hertz = radio.get("frequency")
+    bandwidth = Decimal(lora.get("bandwidth", 0)) / 1000
+    locations = own.get("locations", {})
+    places = [locations.get("user"), locations.get("frm-payload"), *(locations[name] for name in sorted(locations))]
+    found: Json = {
+        "time": own.get("received_at", up.get("received_at", "")),
+        "frequency": hertz and float(Decimal(hertz) / 1_000_000),
+        "modulation": next((modulation[name] for name in modulation if name in rate), None),
+        "data_rate": f"SF{lora['spreading_factor']}BW{bandwidth:f}"
+        if len(lora.keys() - {"coding_rate"}) == 2
+        else None,
+        "bit_rate": rate.get("fsk", {}).get("bit_rate"),
+        "airtime": airtime and int(Decimal(airtime[:-1]) * 1_000_000_000),
+        "coding_rate": next(
+            (it["coding_rate"] for it in (lora, rate.get("lrfhss", {}), radio) if "coding_rate" in it), None
+        ),
+        "gateways": [gateway_of(antenna) for antenna in own.get("rx_metadata", [])] or None,
+        **location_of(next(filter(None, places), None)),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def gateway_of(antenna: Json) -> Json:
+    ids, broker = antenna.get("gateway_ids", {}), antenna.get("packet_broker", {})
+    name = ids.get("gateway_id", "packetbroker")
+    eui = ids.get("eui", broker.get("forwarder_gateway_eui"))
+    other = broker.get("forwarder_gateway_id", eui and f"eui-{eui.lower()}") or ids.get("gateway_id")
+    fine = antenna.get("fine_timestamp")
+    found: Json = {
+        "gtw_id": other if name == "packetbroker" else name,
+        "eui": eui,
+        "timestamp": antenna.get("timestamp", 0),
+        "fine_timestamp": fine and int(fine),
+        "fine_timestamp_encrypted": antenna.get("encrypted_fine_timestamp"),
+        "time": antenna.get("time", ""),
+        "antenna": antenna.get("antenna_index"),
+        "channel": antenna.get("channel_index", 0),
+        "rssi": antenna.get("rssi", antenna.get("channel_rssi", 0)),
+        "snr": antenna.get("snr", 0),
+        "rf_chain": 0,
+        **location_of(antenna.get("location")),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def location_of(place: Json) -> Json:
+    if not place:
+        return {}
+    return {
+        **{key: place.get(key, 0) for key in ("latitude", "longitude", "altitude")},
+        "location_accuracy": place.get("accuracy"),
+        "location_source": SOURCES.get(place.get("source", "")),
+    }
+
+
+def check(up: Json) -> None:
+    """Read a message in each way that a program has."""
+    expected = in_v2_shape(up)
+    msg, fresh = _parse_message(json.dumps(up), "v3"), _parse_message(json.dumps(up), "v3")
+    assert isinstance(msg, UplinkMessage)
+    # Field by field, as a callback reads it, and as a whole; the order is V2's, too.
+    for name in ("app_id", "dev_id", "port", "counter", "payload_raw", "metadata"):
+        assert getattr(fresh, name) is not None or expected[name] is None
+    assert json.dumps(msg.to_dict()) == json.dumps(expected) == json.dumps(json.loads(msg.json()))
+    assert list(msg.keys()) == list(expected)
+    assert (msg.port, msg.counter, msg.payload_raw) == tuple(expected[it] for it in ("port", "counter", "payload_raw"))
+    assert msg.payload is None or isinstance(msg.payload, bytes)
+    assert msg.metadata.time == expected["metadata"]["time"]
+    assert [gateway["rssi"] for gateway in msg.metadata.get("gateways", [])] == [
+        gateway["rssi"] for gateway in expected["metadata"].get("gateways", [])
+    ]
+    assert msg.v3 is not None and msg.v3.to_dict() == up
+    assert fresh == msg and pickle.loads(pickle.dumps(fresh)) == msg and repr(msg).startswith("MSG(")
+
+
+def places(value: Json, at: Way = ()) -> Iterator[Way]:
+    """Give the way to each key."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(value, dict):
+            yield (*at, key)
+        if isinstance(inner, dict | list):
+            yield from places(inner, (*at, key))
+
+
+def without(value: Json, *paths: Way) -> Json:
+    copy = json.loads(json.dumps(value))
+    for path in paths:
+        holder = copy
+        for key in path[:-1]:
+            holder = holder.get(key, {}) if isinstance(holder, dict) else holder[key]
+        if isinstance(holder, dict):
+            holder.pop(path[-1], None)
+    return copy
+
+
+def with_rate(rate: Json) -> Json:
+    copy = without(WHOLE)
+    copy["uplink_message"]["settings"]["data_rate"] = rate
+    return copy
+
+
+@pytest.mark.parametrize("rate", RATES, ids=lambda rate: next(iter(rate)))
+def test_without_each_key_alone_and_some_pairs_it_is_a_message_of_v2(rate: Json) -> None:
+    whole = with_rate(rate)
+    check(whole)
+    # Some of the pairs, of keys that the shape depends on.
+    keys = [path for path in places(whole) if path[:1] == ("uplink_message",) or path[0] == "end_device_ids"]
+    keys = [path for path in keys if "version_ids" not in path and "network_ids" not in path]
+    for path in places(whole):
+        check(without(whole, path))
+    for first, second in itertools.islice(itertools.combinations(keys, 2), 0, None, 29):
+        check(without(whole, first, second))
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> Json:
+    """Make an uplink of which any keys are missing, and any gateways."""
+    whole = with_rate(draw(st.sampled_from(RATES)))
+    antennas = draw(st.lists(st.sampled_from(whole["uplink_message"]["rx_metadata"]), max_size=4))
+    whole["uplink_message"]["rx_metadata"] = antennas
+    keys = list(places(whole))
+    return without(whole, *draw(st.lists(st.sampled_from(keys), max_size=len(keys))))
+
+
+@settings(max_examples=200, deadline=None)
+@given(parts())
+def test_any_subset_of_the_keys_is_a_message_of_v2(up: Json) -> None:
+    check(up)
