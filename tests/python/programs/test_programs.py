@@ -1,5 +1,5 @@
 """The programs of `tests/programs`, each in the shape of real ones, unedited: over this library, and over the original
-where that can, with the same outcome.
+where that can, with the same outcome; and over this library on The Things Stack V3, with another key.
 
 They name no address: `thingslink run` leads ours to the sandbox, `under_original.py` the original.
 """
@@ -37,6 +37,22 @@ PROGRAMS = ROOT / "tests" / "programs"
 LAUNCHER = Path(__file__).parent / "under_original.py"
 #: Programs start while other tests keep the machine busy, the original's among them.
 DEADLINE = 2 * PATIENCE
+#: The key that the programs of a LoRaWAN network have in them.
+KEY = "ttn-account-v2.demo"
+#: What else programs need on V3, with the reason; `display.py`, over a package that knows only V2, is not among them.
+NEEDED_ON_V3 = {
+    "register_csv.py": (
+        'ttn.HandlerClient("demo-app", KEY).application()',
+        'ttn.ApplicationClient("demo-app", KEY, ADDRESS, open("ca.pem").read(), frequency_plan_id="EU_863_870_TTN")',
+        "no discovery server knows where devices are managed, and V2 chose the frequency plan itself",
+    ),
+    "thermostat.py": ('sched="first"', 'sched="replace"', "nothing comes before what is queued over MQTT alone"),
+    "gateway_table.py": (
+        'body["payload_raw"], body["counter"]',
+        'body["uplink_message"]["frm_payload"], body["uplink_message"].get("f_cnt", 0)',
+        "raw callbacks get the bytes as they came",
+    ),
+}
 
 
 class Program:
@@ -119,9 +135,10 @@ Start = Any  # start(which, name, *arguments, sandbox=…) -> Program
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    which = "which" in request.fixturenames and request.getfixturevalue("which")
     # By its name: the original's gRPC looks for the address among the names of a certificate.
-    with Sandbox(host="localhost", seed=0) as sandbox:
+    with Sandbox(host="localhost", seed=0, network="v3" if which == "v3" else "v2") as sandbox:
         yield sandbox
 
 
@@ -134,18 +151,24 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         folder = tmp_path / str(len(running))
         folder.mkdir()
         environment, options, addresses = {}, [], ["-", "-:0"]
-        if sandbox is not None:
+        program = PROGRAMS / name
+        if which == "v3":
+            assert sandbox is not None
+            program = folder / name
+            program.write_text(on_v3(name, sandbox, folder))
+            options = ["--mqtt", sandbox.mqtt_address]
+        elif sandbox is not None:
             certificate = folder / "ca.pem"
             certificate.write_text(sandbox.ca_certs)
             environment["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"] = str(certificate)
             options = ["--discovery", sandbox.discovery_address, "--ca-file", str(certificate)]
             addresses = [sandbox.discovery_address, sandbox.mqtt_address]
-        if which == "thingslink":
+        if which in ("thingslink", "v3"):
             command = [sys.executable, "-m", "thingslink", "run", *options]
         else:
             venv = {"ttn": "ttn", "ttnmqtt": "ttnmqtt-0.9.4", "tb_device_mqtt": "tb-mqtt-client"}[which]
             command = [original(venv, which), "-W", "ignore", str(LAUNCHER), *addresses]
-        command += [str(PROGRAMS / name), *map(str, arguments)]
+        command += [str(program), *map(str, arguments)]
         running.append(Program(command, folder, environment))
         return running[-1]
 
@@ -154,9 +177,21 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         program.kill()
 
 
-def over(*originals: str) -> pytest.MarkDecorator:
-    """Run a test over ours and over these originals."""
-    return pytest.mark.parametrize("which", ["thingslink", *originals])
+def on_v3(name: str, sandbox: Sandbox, folder: Path) -> str:
+    """Give a program with a V3 key in place of V2's, and with what else it needs."""
+    (folder / "ca.pem").write_text(sandbox.ca_certs)
+    program = (PROGRAMS / name).read_text().replace(f'"{KEY}"', "KEY")
+    if name in NEEDED_ON_V3:
+        before, after, _ = NEEDED_ON_V3[name]
+        assert before in program
+        program = program.replace(before, after)
+    assert "KEY" in program
+    return program.replace("KEY", repr(sandbox.access_key)).replace("ADDRESS", repr(sandbox.management_address))
+
+
+def over(*others: str) -> pytest.MarkDecorator:
+    """Run a test over ours, over these originals, and over ours on V3 if that is among them."""
+    return pytest.mark.parametrize("which", ["thingslink", *others])
 
 
 def listening(sandbox: Sandbox, clients: int = 1) -> None:
@@ -191,7 +226,7 @@ def http(answer: Callable[[str, bytes], Any]) -> Iterator[str]:
         server.server_close()
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_json_logger(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("soil-07")
     program = start(which, "json_logger.py", sandbox=sandbox)
@@ -213,7 +248,7 @@ def test_json_logger(which: str, start: Start, sandbox: Sandbox) -> None:
     assert isinstance(message[-1][-1][0], list), "gateways are lists in a list"
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_live_map(which: str, start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
     device, ports = sandbox.device("bike-1"), tmp_path / "port"
     program = start(which, "live_map.py", ports, sandbox=sandbox)
@@ -233,7 +268,7 @@ def test_live_map(which: str, start: Start, sandbox: Sandbox, tmp_path: Path) ->
     assert program.end() == (0, ["stopped"])
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_telegram_bot(which: str, start: Start, sandbox: Sandbox) -> None:
     messages: queue.Queue[str] = queue.Queue()
     orders: queue.Queue[str] = queue.Queue()
@@ -271,7 +306,7 @@ def test_telegram_bot(which: str, start: Start, sandbox: Sandbox) -> None:
         assert program.end()[0] == 0
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_influx_writer(which: str, start: Start, sandbox: Sandbox) -> None:
     lines: queue.Queue[tuple[str, str]] = queue.Queue()
     device = sandbox.device("hive-2")
@@ -297,7 +332,7 @@ def test_influx_writer(which: str, start: Start, sandbox: Sandbox) -> None:
     assert sandbox.access_key not in logged
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_sqlite_logger(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("attic")
     program = start(which, "sqlite_logger.py", 5, sandbox=sandbox)
@@ -316,7 +351,7 @@ def test_sqlite_logger(which: str, start: Start, sandbox: Sandbox) -> None:
     assert gateways >= 5
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_watchdog(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("pump")
     program = start(which, "watchdog.py", 1.0, sandbox=sandbox)
@@ -331,7 +366,7 @@ def test_watchdog(which: str, start: Start, sandbox: Sandbox) -> None:
     assert code == 0 and said[-1] == "bye" and "Traceback" not in program.errors.read_text()
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_register_csv(which: str, start: Start, sandbox: Sandbox, tmp_path: Path) -> None:
     names = ["dev_id", "description", "app_eui", "dev_eui", "app_key", "latitude", "longitude", "row"]
     table = tmp_path / "devices.csv"
@@ -351,7 +386,7 @@ def test_register_csv(which: str, start: Start, sandbox: Sandbox, tmp_path: Path
     assert again.end() == (0, ["made 0 failed 0 known 200 now 200"])
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_thermostat(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("room-1")
     program = start(which, "thermostat.py", sandbox=sandbox)
@@ -367,7 +402,7 @@ def test_thermostat(which: str, start: Start, sandbox: Sandbox) -> None:
     assert got[:3] == [(b"\x01", 1, False), (b"\x00", 2, False), (b"\x01", 3, True)]
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_preloaded_server(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("node-1")
     program = start(which, "preloaded_server.py", 2, sandbox=sandbox)
@@ -382,7 +417,7 @@ def test_preloaded_server(which: str, start: Start, sandbox: Sandbox) -> None:
     assert code == 0 and said[-1] == "status [0, 0]" and {"worker 0 ends", "worker 1 ends"} < set(said)
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_process_pool(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("node-1")
     program = start(which, "process_pool.py", sandbox=sandbox)
@@ -392,7 +427,7 @@ def test_process_pool(which: str, start: Start, sandbox: Sandbox) -> None:
     assert program.end() == (0, ["node-1 3", "node-1 255", "node-1 0"])
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_async_bridge(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("node-1")
     program = start(which, "async_bridge.py", 2, sandbox=sandbox)
@@ -422,7 +457,7 @@ def test_async_callbacks(start: Start, sandbox: Sandbox) -> None:
     database.close()
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_service(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("node-1")
     program = start(which, "service.py", sandbox=sandbox)
@@ -437,7 +472,7 @@ def test_service(which: str, start: Start, sandbox: Sandbox) -> None:
     assert gone == [True], "it said goodbye"
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_notebook(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("node-1")
     program = start(which, "notebook.py", sandbox=sandbox)
@@ -451,7 +486,7 @@ def test_notebook(which: str, start: Start, sandbox: Sandbox) -> None:
     assert program.end()[0] == 0
 
 
-@over("ttn")
+@over("v3", "ttn")
 def test_gateway_table(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("node-1")
     program = start(which, "gateway_table.py", 2, sandbox=sandbox)
@@ -465,7 +500,8 @@ def test_gateway_table(which: str, start: Start, sandbox: Sandbox) -> None:
     assert {tuple(row[:2] + row[5:]) for row in rows} == {("node-1", "0", "1", "x"), ("node-1", "1", "2", "")}
     assert all(float(row[3]) < 0 and row[4].startswith("20") for row in rows)
     raw = [json.loads(line) for line in (program.folder / "raw.jsonl").read_text().splitlines()]
-    assert raw == [["demo-app/devices/node-1/up", 0, text, number] for number, text in enumerate(["AQ==", "Ag=="])]
+    topic = "v3/demo-app/devices/node-1/up" if which == "v3" else "demo-app/devices/node-1/up"
+    assert raw == [[topic, 0, text, number] for number, text in enumerate(["AQ==", "Ag=="])]
 
 
 @over("ttnmqtt")
