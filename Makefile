@@ -1,8 +1,8 @@
 # Every target creates what it needs. PYTHON chooses the interpreter for .venv.
 PYTHON ?= python3
 VENV := .venv
-# Programs that leave in the middle of calls, for each interpreter: 240 find what 60 may miss, and take four times as long.
-EXITS ?= 60
+# Programs that leave in the middle of calls, for each interpreter: what they meet is a moment.
+EXITS ?= 240
 # Processes that share the Python tests, which mostly wait.
 WORKERS ?= 3
 BIN := $(VENV)/bin

@@ -92,8 +92,10 @@ fn raise(py: Python<'_>, class: usize, text: String) -> PyErr {
     }
 }
 
-/// An error of the core as the exception that users catch.
+/// An error of the core as the exception that users catch; what the exit of the interpreter has brought about, nobody
+/// hears of.
 pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
+    leaving::keep();
     let text = error.to_string();
     match error {
         Error::Invalid { .. } | Error::Address { .. } => PyValueError::new_err(text),

@@ -23,6 +23,7 @@ impl Host for Interpreter {
     type Inside<'a> = Python<'a>;
 
     fn enter<T>(&self, life: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+        leaving::is_joined();
         // "No" when the interpreter is going down: then there is nothing to call either.
         Python::try_attach(life)
     }

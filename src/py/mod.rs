@@ -8,6 +8,7 @@
 #![allow(clippy::similar_names, reason = "the names of the Python API: mqtt_port and mqtts_port")]
 
 mod acknowledging;
+mod allocator;
 mod arguments;
 mod awaited;
 mod callable;
@@ -34,11 +35,6 @@ mod serving;
 mod signature;
 mod thingsboard;
 mod value;
-
-/// Messages are made on one thread and freed on another, which glibc's allocator answers with a lock for both: measured
-/// in `docs/dev/dispatch.md`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[pyo3::pymodule]
 mod _native {
@@ -89,6 +85,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::allocator::leave_at_exit();
         super::error::add_to(module)?;
         super::proto::complete(module)?;
         super::runtime::install(module)?;

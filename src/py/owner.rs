@@ -8,6 +8,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use super::face;
+use super::leaving;
 use super::runtime::{self, Process};
 use super::serving::Serving;
 use crate::client::{Delivery, Line, Platform};
@@ -50,6 +51,7 @@ impl<P: Platform> Owner<P> {
 
     /// The process's runtime; an error in a forked child.
     pub(super) fn process(&self) -> PyResult<&Arc<Process>> {
+        leaving::keep();
         if self.process.get().is_none() {
             // Another thread may be first; then its runtime is the same one.
             let _first = self.process.set(runtime::process()?);
@@ -71,6 +73,7 @@ impl<P: Platform> Owner<P> {
 
     /// Whether this is still the process that the client was made in.
     pub(super) fn check_process(&self) -> PyResult<()> {
+        leaving::keep();
         self.process.get().map_or(Ok(()), |process| process.check())
     }
 

@@ -63,6 +63,7 @@ fn current() -> MutexGuard<'static, Slot> {
 
 /// The process's runtime, made now if need be.
 pub(super) fn process() -> PyResult<Arc<Process>> {
+    leaving::keep();
     let mut slot = current();
     if slot.closed {
         return Err(PyRuntimeError::new_err("thingslink is shut down: the interpreter is exiting"));
@@ -146,6 +147,7 @@ impl Process {
         py: Python<'_>,
         future: impl Future<Output = T> + Send + 'static,
     ) -> PyResult<T> {
+        leaving::keep();
         self.check()?;
         let over = || PyRuntimeError::new_err("thingslink is shutting down");
         if self.runtime.lock().is_none() {
@@ -178,35 +180,37 @@ impl Process {
         }
     }
 
-    /// Let callbacks end, part with the network, join the threads. All of it bounded in time.
-    fn part(&self, py: Python<'_>) -> PyResult<()> {
+    /// Let callbacks end.
+    fn end_callbacks(&self, py: Python<'_>) -> PyResult<()> {
         self.pool.stop();
         if !leaving::detach(py, || self.pool.wait_stopped(Instant::now() + EXIT)) {
             // A callback that never returns would be torn down in the middle of Rust: end it with an exception instead.
             interrupt(py, &self.pool, Instant::now() + EXIT / 2)?;
         }
-        leaving::detach(py, || {
-            let open: Vec<_> = self.open.lock().drain(..).collect();
-            let closing: Vec<_> =
-                open.iter().filter_map(Weak::upgrade).map(|closable| closable.close_at_exit(&self.handle)).collect();
-            let runtime = self.runtime.lock().take();
-            let Some(runtime) = runtime else { return };
-            let everything = async {
-                for task in closing {
-                    if let Err(error) = task.await {
-                        tracing::error!(%error, "closing at exit failed");
-                    }
-                }
-            };
-            // Bounded by the timeout alone: what does not close by then is cut.
-            drop(runtime.block_on(async { tokio::time::timeout(EXIT, everything).await }));
-            match Arc::try_unwrap(runtime) {
-                Ok(runtime) => runtime.shutdown_timeout(EXIT / 4),
-                // A thread is in a callback that not even an exception ends: it goes with the process.
-                Err(runtime) => std::mem::forget(runtime),
-            }
-        });
         Ok(())
+    }
+
+    /// Part with the network, join the threads. All of it bounded in time.
+    fn part(&self) {
+        let open: Vec<_> = self.open.lock().drain(..).collect();
+        let closing: Vec<_> =
+            open.iter().filter_map(Weak::upgrade).map(|closable| closable.close_at_exit(&self.handle)).collect();
+        let runtime = self.runtime.lock().take();
+        let Some(runtime) = runtime else { return };
+        let everything = async {
+            for task in closing {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "closing at exit failed");
+                }
+            }
+        };
+        // Bounded by the timeout alone: what does not close by then is cut.
+        drop(runtime.block_on(async { tokio::time::timeout(EXIT, everything).await }));
+        match Arc::try_unwrap(runtime) {
+            Ok(runtime) => runtime.shutdown_timeout(EXIT / 4),
+            // A thread is in a callback that not even an exception ends: it goes with the process.
+            Err(runtime) => std::mem::forget(runtime),
+        }
     }
 }
 
@@ -263,20 +267,24 @@ pub(super) fn after_fork() {
     leaving::after_fork();
 }
 
-/// At exit: part with everything, and keep what threads there still are away from the interpreter.
+/// At exit: let callbacks end, keep what threads there still are away from the interpreter, and part with everything.
 #[pyfunction]
 #[pyo3(name = "_shut_down")]
 pub(super) fn shut_down(py: Python<'_>) -> PyResult<()> {
+    leaving::begin();
     let process = {
         let mut slot = current();
         slot.closed = true;
         slot.process.take()
     };
-    let outcome = match process.filter(|process| process.check().is_ok()) {
-        Some(process) => process.part(py),
-        None => Ok(()),
-    };
-    let outcome = outcome.and(face::end(py));
+    let process = process.filter(|process| process.check().is_ok());
+    let ended = process.as_ref().map_or(Ok(()), |process| process.end_callbacks(py));
+    let ended = ended.and(face::end(py));
+    // Before anything is closed, so that nobody hears of it: neither who waits for it, nor who calls next.
     leaving::close(py);
-    outcome
+    if let Some(process) = process {
+        leaving::detach(py, || process.part());
+    }
+    leaving::settle();
+    ended
 }

@@ -77,6 +77,8 @@ impl Connection {
 
     /// The channel of this process, and the process. Called with the interpreter lock, so that no fork comes in between.
     pub(super) fn channel(&self, py: Python<'_>) -> PyResult<(Channel, Arc<Process>)> {
+        // Whoever is kept must not hold the lock.
+        leaving::keep();
         let mut link = self.link.lock();
         match &*link {
             Link::Closed => return Err(Error::NotConnected).or_raise(py),

@@ -183,7 +183,7 @@ for called in calling:
 
 
 @pytest.mark.timeout(240)
-def test_daemon_threads_in_the_middle_of_calls_do_not_crash_the_exit(names: str) -> None:
+def test_daemon_threads_in_the_middle_of_calls_neither_crash_the_exit_nor_hear_of_it(names: str) -> None:
     # Many, since what they meet is a moment; tools/smoke-interpreters has more of them, on each interpreter.
     for _ in range(24):
         child = subprocess.run(
@@ -193,7 +193,63 @@ def test_daemon_threads_in_the_middle_of_calls_do_not_crash_the_exit(names: str)
             timeout=PATIENCE,
             check=False,
         )
-        assert child.returncode == 0, child.stderr
+        assert (child.stderr, child.returncode) == ("", 0)
+
+
+#: What a daemon thread may go on asking for. Nothing of it waits, most of it fails once the client is closed.
+ASKED = {
+    "mqtt": "client.send('node-1', b'1')",
+    "mqtt_unconnected": "client.is_connected",
+    "discovery": "ttn.DiscoveryClient(discovery, certificate).get_by_app_id(app_id)",
+    "thingsboard": "client.send_telemetry({'on': 1})",
+}
+
+
+@pytest.mark.parametrize("kind", ASKED)
+def test_a_daemon_thread_that_goes_on_asking_is_kept_from_the_exiting_interpreter(kind: str, names: str) -> None:
+    code = """
+    import atexit, threading
+    asked, exiting = threading.Event(), threading.Event()
+    told = []
+    def ask():
+        while True:
+            ASK
+            asked.set()
+            if exiting.is_set():
+                told.append(1)
+    def look():
+        exiting.set()
+        told.clear()
+        # Python code of this thread lets the others run meanwhile.
+        for number in range(200000):
+            str(number)
+        # Whoever was not in a call when the gates closed is kept by the next one.
+        print(len(told) <= 1)
+    # Called after the library's own handler, which was registered later.
+    atexit.register(look)
+    IMPORTS
+    MAKE
+    threading.Thread(target=ask, daemon=True).start()
+    asked.wait()
+    """
+    code = textwrap.dedent(code).replace("ASK", ASKED[kind]).replace("IMPORTS", IMPORTS).replace("MAKE", KINDS[kind][0])
+    code = names + code
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (child.stderr, child.stdout, child.returncode) == ("", "True\n", 0)
+
+
+def test_the_allocator_leaves_its_memory_to_the_system() -> None:
+    # It says when its destructor runs.
+    child = subprocess.run(
+        [sys.executable, "-c", "import thingslink"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**os.environ, "MIMALLOC_VERBOSE": "1"},
+    )
+    assert "mimalloc" in child.stderr
+    assert "process done" not in child.stderr
 
 
 def test_a_handler_of_atexit_may_wait_for_a_daemon_thread_that_calls(names: str) -> None:

@@ -1,0 +1,28 @@
+//! The extension's allocator, and how it is left at the exit.
+
+use std::ffi::{c_int, c_long};
+
+/// Messages are made on one thread and freed on another, which glibc's allocator answers with a lock for both: measured
+/// in `docs/dev/dispatch.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// `mi_option_destroy_on_exit`. The bindings have neither it nor, without another crate, the function.
+const DESTROY_ON_EXIT: c_int = 22;
+/// Its value with which the allocator's destructor does nothing at all.
+const NEVER: c_long = 2;
+
+#[allow(unsafe_code, reason = "the function is the linked library's own, and it may be called at any time")]
+mod library {
+    use std::ffi::{c_int, c_long};
+
+    unsafe extern "C" {
+        pub(super) safe fn mi_option_set(option: c_int, value: c_long);
+    }
+}
+
+/// Leave all memory to the system when the process ends. The allocator's destructor would look through it and give it
+/// back: milliseconds in which other threads of the program still run, in an interpreter that is gone.
+pub(super) fn leave_at_exit() {
+    library::mi_option_set(DESTROY_ON_EXIT, NEVER);
+}
