@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup dev demo test test-rust test-python test-interpreters lint format bench wheel notices clean originals peers \
-	mosquitto
+.PHONY: all help setup dev demo test test-rust test-schedules test-python test-interpreters lint format bench wheel notices clean \
+	originals peers mosquitto
 
 all: format dev lint test ## format, build, lint, test
 
@@ -33,8 +33,11 @@ demo: setup ## build, and run the main job end to end against the sandbox
 
 test: test-rust test-python test-interpreters ## run all tests
 
-test-rust:
+test-rust: test-schedules
 	cargo test
+
+test-schedules: # the orders that threads may run in, which a scheduler of ours chooses
+	cargo test --features explore --lib schedules
 
 test-python: dev mosquitto originals
 	$(BIN)/python -m pytest -n $(WORKERS)
@@ -70,7 +73,7 @@ peers: .venvs/peers/installed # other MQTT clients, for the benchmarks
 lint: dev ## all linters, warnings are errors
 	cargo fmt --check
 	cargo clippy --all-targets --quiet -- -D warnings
-	cargo clippy --all-targets --features python --quiet -- -D warnings
+	cargo clippy --all-targets --features python,explore --quiet -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

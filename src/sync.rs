@@ -1,19 +1,28 @@
 //! Locks without poison: what a panicking thread left behind is still whole, since no lock is held over foreign code.
 
+#[cfg(feature = "explore")]
+#[cfg(test)]
+pub(crate) mod schedules;
+
 use std::fmt;
-use std::sync::{PoisonError, TryLockError, WaitTimeoutResult};
+use std::sync::{PoisonError, TryLockError};
 use std::time::Duration;
 
-pub use std::sync::MutexGuard;
+#[cfg(all(test, feature = "explore"))]
+use shuttle::sync as primitive;
+#[cfg(not(all(test, feature = "explore")))]
+use std::sync as primitive;
+
+pub use self::primitive::{MutexGuard, WaitTimeoutResult, atomic};
 
 /// A mutex whose lock is always had.
 #[derive(Default)]
-pub struct Mutex<T>(std::sync::Mutex<T>);
+pub struct Mutex<T>(primitive::Mutex<T>);
 
 impl<T> Mutex<T> {
     /// A mutex around this.
     pub const fn new(value: T) -> Self {
-        Self(std::sync::Mutex::new(value))
+        Self(primitive::Mutex::new(value))
     }
 
     /// Wait for the lock.
@@ -39,13 +48,13 @@ impl<T: fmt::Debug> fmt::Debug for Mutex<T> {
 
 /// A condition to wait for under a [`Mutex`].
 #[derive(Debug, Default)]
-pub struct Condvar(std::sync::Condvar);
+pub struct Condvar(primitive::Condvar);
 
 impl Condvar {
     /// Nobody waits yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(std::sync::Condvar::new())
+        Self(primitive::Condvar::new())
     }
 
     /// Wait until notified.

@@ -348,17 +348,11 @@ impl<P: Platform> Line<P> {
     /// # Errors
     /// [`Error::Timeout`].
     pub async fn flush(&self, within: Duration) -> Result<()> {
-        let deadline = Instant::now() + within;
-        loop {
-            let progress = self.inner.outbox.room();
-            if self.inner.outbox.is_empty() {
-                return Ok(());
-            }
-            if tokio::time::timeout_at(deadline, progress).await.is_err() {
-                let what = format!("sending {} {}", self.inner.outbox.len(), P::SENT);
-                return Err(Error::Timeout { what, after: within });
-            }
-        }
+        let outbox = &self.inner.outbox;
+        tokio::time::timeout(within, outbox.emptied()).await.map_err(|_| {
+            let what = format!("sending {} {}", outbox.len(), P::SENT);
+            Error::Timeout { what, after: within }
+        })
     }
 
     /// A message has been dealt with: let the server forget it.

@@ -6,7 +6,6 @@ mod state;
 mod ticket;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,6 +22,7 @@ use super::QoS;
 use super::packet::Publish;
 use super::receipts::{Dealt, Receipt};
 use crate::error::{Error, Result};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What a client has accepted for sending. It belongs to the client and outlives its sessions, so that a message at
@@ -213,6 +213,17 @@ impl Outbox {
         self.progress.notified()
     }
 
+    /// Wait until everything is written and acknowledged.
+    pub async fn emptied(&self) {
+        loop {
+            let progress = self.room();
+            if self.is_empty() {
+                return;
+            }
+            progress.await;
+        }
+    }
+
     /// Messages that are neither written nor acknowledged.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -300,5 +311,8 @@ impl Outbox {
     }
 }
 
+#[cfg(feature = "explore")]
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;

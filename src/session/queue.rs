@@ -334,6 +334,10 @@ impl<T: Item> Hands<T> {
     }
 }
 
+#[cfg(feature = "explore")]
+#[cfg(test)]
+mod schedules;
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};

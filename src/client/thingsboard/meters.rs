@@ -25,6 +25,7 @@ impl Meter {
     }
 
     /// The limit, to look at or to change.
+    #[must_use = "it is locked for as long as this is kept"]
     pub fn limit(&self) -> MutexGuard<'_, RateLimit> {
         self.0.lock()
     }

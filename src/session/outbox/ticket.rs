@@ -1,7 +1,8 @@
 //! Who sent a message may hold a ticket that tells what became of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+
+use crate::sync::atomic::{AtomicU16, Ordering};
 
 /// What became of one message.
 #[derive(Debug)]
