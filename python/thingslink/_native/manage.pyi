@@ -1,9 +1,9 @@
 """The clients that manage applications and their devices over gRPC."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeVar, final, type_check_only
 
 from thingslink._native.arguments import _Octets, _Seconds
 from thingslink._native.lorawan import MQTTClient
@@ -19,6 +19,8 @@ from thingslink._native.proto import (
     RepeatedContainer,
 )
 from typing_extensions import Self
+
+_T = TypeVar("_T")
 
 @final
 class ServiceStub:
@@ -72,6 +74,7 @@ class DiscoveryClient:
         """List the announcements of a service: ``"router"``, ``"broker"`` or ``"handler"``."""
     def get(
         self,
+        /,
         service_name: str | bytes,
         id: str | bytes,
         *,
@@ -157,6 +160,11 @@ class HandlerClient:
         """Give a new MQTT client of the application; keyword arguments are those of ``MQTTClient``."""
     def application(self) -> ApplicationClient:
         """Give a new client that manages the application and its devices."""
+    @staticmethod
+    def _given(*arguments: Any, **options: Any) -> _HandlerGiven:
+        """Take the arguments, and ask nobody for anything."""
+    def _data_as(self, class_: Callable[..., _T], /, reconnect: bool = True, **options: Any) -> _T:
+        """Give what ``data`` does, of another class that takes the arguments of ``MQTTClient``."""
     def close(self) -> None:
         """Do nothing: discovery keeps no connection. For symmetry with the other clients."""
     def __enter__(self) -> Self: ...
@@ -256,7 +264,7 @@ class ApplicationClient:
 
         Names such as ``"RIGHT_APPLICATION_TRAFFIC_READ"``.
         """
-    def set_payload_format(self, payload_format: str, *, timeout: _Seconds | None = None, **aliases: Any) -> None:
+    def set_payload_format(self, /, payload_format: str, *, timeout: _Seconds | None = None, **aliases: Any) -> None:
         """Set the payload format: ``"custom"``, ``"cayennelpp"`` or ``""`` for none. The functions stay.
 
         Also accepted as ``payloadf``.
@@ -287,7 +295,7 @@ class ApplicationClient:
         """Remove payload functions: the named ones, or all."""
     def set_register_on_join_access_key(self, access_key: str, *, timeout: _Seconds | None = None) -> None:
         """Set the key with which devices register themselves when they join; ``""`` for none."""
-    def device(self, dev_id: str, *, timeout: _Seconds | None = None, **aliases: Any) -> Device:
+    def device(self, /, dev_id: str, *, timeout: _Seconds | None = None, **aliases: Any) -> Device:
         """Give a device.
 
         Args:
@@ -450,6 +458,9 @@ class ApplicationClient:
         """Give the network's blocks of device addresses: objects with ``prefix`` and ``usage``."""
     def dev_addr(self, usage: Sequence[str] | None = None, *, timeout: _Seconds | None = None) -> bytes:
         """Get a random device address for a usage, such as ``["abp"]``: 4 bytes."""
+    @staticmethod
+    def _given(*arguments: Any, **options: Any) -> _ApplicationGiven:
+        """Take the arguments, and ask nobody for anything."""
     def _call_async(self, name: str, /, *arguments: Any, **options: Any) -> asyncio.Future[Any]:
         """Call a method by its name, and give a future of asyncio in place of waiting.
 
@@ -460,6 +471,26 @@ class ApplicationClient:
         """Close the connection; later calls fail."""
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> bool: ...
+
+@type_check_only
+class _ApplicationGiven:
+    """The arguments of an ``ApplicationClient``."""
+
+    @property
+    def app_id(self) -> str: ...
+    def known(self) -> ApplicationClient | None:
+        """Give a client, if nothing is missing."""
+    def open_async(self) -> asyncio.Future[ApplicationClient]:
+        """Give a client, when what was missing is known."""
+
+@type_check_only
+class _HandlerGiven:
+    """The arguments of a ``HandlerClient``."""
+
+    @property
+    def app_id(self) -> str: ...
+    def open_async(self) -> asyncio.Future[HandlerClient]:
+        """Give a client, when the handler is known."""
 
 @final
 class DeviceIterator:

@@ -1,5 +1,6 @@
 """The offline servers."""
 
+import asyncio
 from collections.abc import Mapping
 from os import PathLike
 from typing import Any, final
@@ -141,6 +142,8 @@ class Follower:
 
     def next(self, timeout: _Seconds | None = None) -> dict[str, Any] | None:
         """Wait for the next entry; ``None`` if there is none within ``timeout`` seconds."""
+    def _next_async(self, timeout: _Seconds | None = None) -> asyncio.Future[dict[str, Any] | None]:
+        """Give the same as a future of asyncio."""
     def __iter__(self) -> Self: ...
     def __next__(self) -> dict[str, Any]: ...
 

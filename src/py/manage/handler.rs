@@ -1,23 +1,20 @@
 //! `HandlerClient`: finds the handler of an application and gives the clients that talk to it.
 
-use crate::sync::Mutex;
-
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use super::application::PyApplicationClient;
-use super::discovery::{Discovery, PyDiscoveryClient};
+use super::discovery::Discovery;
+use super::given::PyHandlerGiven;
 use super::identity::{Identity, announced_server, secret};
 use super::stub::message_of;
 use super::v3;
-use crate::ids::AppId;
-use crate::py::arguments::{Aliases, Given, text, wrong_type};
-use crate::py::convert::trust;
-use crate::py::error::OrRaise as _;
+use super::way::Way;
+use crate::py::arguments::wrong_type;
 use crate::py::lorawan::PyMqttClient;
-use crate::py::proto::{Place, wrap};
 use crate::rpc::message::descriptor;
+use crate::sync::Mutex;
 
 /// Finds the handler of an application and gives the clients that talk to it.
 #[pyclass(frozen, subclass, name = "HandlerClient", module = "thingslink.ttn", weakref, dict)]
@@ -26,58 +23,43 @@ pub(in crate::py) struct PyHandlerClient {
     state: Mutex<State>,
 }
 
-struct State {
-    app_id: String,
-    key: Option<String>,
-    token: Option<String>,
-    insecure: bool,
-    announcement: Option<Py<PyAny>>,
+pub(super) struct State {
+    pub(super) app_id: String,
+    pub(super) key: Option<String>,
+    pub(super) token: Option<String>,
+    pub(super) insecure: bool,
+    pub(super) announcement: Option<Py<PyAny>>,
     /// The cluster of a Things Stack V3, which nobody needs to discover.
-    cluster: Option<String>,
+    pub(super) cluster: Option<String>,
+}
+
+impl PyHandlerClient {
+    pub(super) fn of(discovery: Discovery, state: State) -> Self {
+        Self { discovery, state: Mutex::new(state) }
+    }
 }
 
 #[pymethods]
 impl PyHandlerClient {
     #[new]
     #[pyo3(
-        signature = (
-            app_id, access_key=Given(None), discovery_address=None, cert_path=None,
-            insecure_channel=false, *, token=None, timeout=None, cluster=None, **aliases
-        ),
+        signature = (*arguments, **options),
         text_signature = "(app_id, access_key, discovery_address='discovery.thethings.network:1900', cert_path='', insecure_channel=False, *, token=None, timeout=None, cluster=None, **aliases)"
     )]
-    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
-    fn new<'py>(
-        py: Python<'py>,
-        app_id: &Bound<'py, PyAny>,
-        access_key: Given<'py>,
-        discovery_address: Option<&str>,
-        cert_path: Option<Bound<'py, PyAny>>,
-        insecure_channel: bool,
-        token: Option<Bound<'py, PyAny>>,
-        timeout: Option<Bound<'py, PyAny>>,
-        cluster: Option<String>,
-        aliases: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Self> {
-        let mut aliases = Aliases::new("HandlerClient", aliases);
-        let key = aliases.require("access_key", access_key, &["app_access_key"])?;
-        aliases.finish()?;
-        let app_id = text("app_id", app_id)?;
-        AppId::new(app_id.as_str()).or_raise(py)?;
-        let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
-        let given = cert_path.filter(|path| !path.cast::<PyString>().is_ok_and(|path| path.is_empty().unwrap_or(true)));
-        let certificate = match trust(given.as_ref())? {
-            crate::endpoint::Trust::Pem(pem) => Some(pem),
-            _ => None,
-        };
-        let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
-        let announcement = match &cluster {
-            Some(cluster) => v3::announcement(py, cluster, &app_id, insecure_channel)?,
-            None => PyDiscoveryClient::announcement(py, &app_id, &discovery, timeout.as_ref())?.wait(py)?,
-        };
-        let announcement = Some(wrap(py, Place::new(announcement))?.unbind());
-        let state = State { app_id, key, token, insecure: insecure_channel, announcement, cluster };
-        Ok(Self { discovery, state: Mutex::new(state) })
+    fn new(arguments: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let py = arguments.py();
+        Self::given(arguments, options)?.get().open(py)?.wait(py)
+    }
+
+    /// Take the arguments, and ask nobody for anything.
+    #[staticmethod]
+    #[pyo3(name = "_given", signature = (*arguments, **options))]
+    fn given<'py>(
+        arguments: &Bound<'py, PyTuple>,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyHandlerGiven>> {
+        let given = arguments.py().get_type::<PyHandlerGiven>().call(arguments, options)?;
+        Ok(given.cast_into()?)
     }
 
     /// Application ID, for the clients made from now on.
@@ -142,6 +124,18 @@ impl PyHandlerClient {
         reconnect: bool,
         options: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        self.data_as(py.get_type::<PyMqttClient>().into_any(), reconnect, options)
+    }
+
+    /// The same of another class that takes the arguments of ``MQTTClient``.
+    #[pyo3(name = "_data_as", signature = (class, /, reconnect=true, **options))]
+    fn data_as<'py>(
+        &self,
+        class: Bound<'py, PyAny>,
+        reconnect: bool,
+        options: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = class.py();
         let announcement = self.known(py)?;
         let address = announcement.get_field_by_name("mqtt_address");
         let address = address.and_then(|address| address.as_str().map(str::to_owned)).unwrap_or_default();
@@ -169,7 +163,6 @@ impl PyHandlerClient {
             let state = self.state.lock();
             (state.app_id.clone(), state.token.clone().or_else(|| state.key.clone()))
         };
-        let class = py.get_type::<PyMqttClient>();
         class.call((app_id, key.unwrap_or_default(), address), Some(&arguments))
     }
 
@@ -183,9 +176,10 @@ impl PyHandlerClient {
         if let Some(cluster) = cluster {
             let certificate = self.discovery.certificate.clone();
             let at = v3::At { cluster: Some(cluster), certificate, insecure, ..v3::At::default() };
-            return PyApplicationClient::on_stack(py, Identity { app_id, key, token }, at);
+            return Ok(PyApplicationClient::new_at(Way::stack_at(py, Identity { app_id, key, token }, at)?));
         }
-        PyApplicationClient::at(py, app_id, key, token, announced_server(&announcement, insecure)?)
+        let (identity, server) = (Identity { app_id, key, token }, announced_server(&announcement, insecure)?);
+        Ok(PyApplicationClient::new_at(Way::handler_at(py, identity, server)?))
     }
 
     /// Do nothing: discovery keeps no connection. For symmetry with the other clients.

@@ -6,6 +6,7 @@ mod devices;
 mod dictionary;
 mod discovery;
 mod functions;
+mod given;
 mod handler;
 mod identity;
 mod pages;

@@ -3,13 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyAttributeError, PyNotImplementedError};
+use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyRuntimeError};
 use pyo3::prelude::*;
 
-use super::calls::Calls;
-use super::identity::Identity;
+use super::calls::{ADDRESSES, Calls, MANAGER};
+use super::identity::{Identity, Server};
+use super::stub::{Connection, PyStub};
 use super::v3;
+use crate::endpoint::Trust;
+use crate::ids::AppId;
+use crate::py::error::OrRaise as _;
 use crate::py::prepared::Prepared;
+use crate::rpc::{HANDLER_PORT, addresses};
 use crate::sync::Mutex;
 
 /// The calls of a network.
@@ -22,6 +27,33 @@ pub(super) enum Way {
 }
 
 impl Way {
+    /// To this handler.
+    pub(super) fn handler_at(py: Python<'_>, identity: Identity, server: Server) -> PyResult<Self> {
+        AppId::new(identity.app_id.as_str()).or_raise(py)?;
+        let trust = match (server.certificate, server.insecure) {
+            (_, true) => Trust::System,
+            (Some(certificate), false) => Trust::Pem(certificate),
+            (None, false) => return Err(PyRuntimeError::new_err("You need to provide credentials")),
+        };
+        let endpoints = addresses("handler_address", &server.address, HANDLER_PORT, !server.insecure).or_raise(py)?;
+        let connection = Connection::new(py, endpoints, &trust)?;
+        let client = Py::new(py, PyStub::new(MANAGER, connection.clone()))?.into_any();
+        let stub = Py::new(py, PyStub::new(ADDRESSES, connection.clone()))?.into_any();
+        let calls = Calls {
+            identity: Mutex::new(identity),
+            client: Mutex::new(client),
+            addresses: stub,
+            connection,
+            address: server.address,
+        };
+        Ok(Self::V2(Arc::new(calls)))
+    }
+
+    /// To these servers of The Things Stack V3.
+    pub(super) fn stack_at(py: Python<'_>, identity: Identity, at: v3::At) -> PyResult<Self> {
+        Ok(Self::V3(Arc::new(v3::Calls::new(py, identity, at)?)))
+    }
+
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::V2(_) => "v2",

@@ -9,6 +9,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::py::convert::seconds;
+use crate::py::prepared::Prepared;
 use crate::py::runtime::Process;
 use crate::sandbox::Entry;
 
@@ -25,14 +26,11 @@ impl PyFollower {
     }
 }
 
-#[pymethods]
 impl PyFollower {
-    /// Wait for the next entry; ``None`` if there is none within ``timeout`` seconds.
-    #[pyo3(signature = (timeout=None))]
-    fn next<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    fn entry(&self, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Prepared<Option<Py<PyDict>>>> {
         let timeout = timeout.map(|timeout| seconds("timeout", &timeout)).transpose()?;
         let receiver = self.receiver.clone();
-        let entry = self.process.wait(py, async move {
+        let entry = async move {
             let mut receiver = receiver.lock().await;
             let next = async {
                 loop {
@@ -46,15 +44,32 @@ impl PyFollower {
                 }
             };
             tokio::time::timeout(timeout.unwrap_or(Duration::MAX), next).await.ok().flatten()
-        })?;
-        entry.map(|entry| to_dict(py, entry)).transpose()
+        };
+        Ok(Prepared::new(self.process.clone(), entry, |py, entry| {
+            entry.map(|entry| to_dict(py, entry).map(Bound::unbind)).transpose()
+        }))
+    }
+}
+
+#[pymethods]
+impl PyFollower {
+    /// Wait for the next entry; ``None`` if there is none within ``timeout`` seconds.
+    #[pyo3(signature = (timeout=None))]
+    fn next(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Option<Py<PyDict>>> {
+        self.entry(timeout)?.wait(py)
+    }
+
+    /// The same as a future of asyncio.
+    #[pyo3(signature = (timeout=None))]
+    fn _next_async<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        self.entry(timeout)?.future(py)
     }
 
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
     }
 
-    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyDict>>> {
         self.next(py, None)
     }
 }

@@ -1,0 +1,239 @@
+//! What the constructor of a management client is given, read; who is to be asked for the rest of it is asked later. So one
+//! constructor serves programs that wait and programs that await.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use super::application::PyApplicationClient;
+use super::discovery::{Discovery, PyDiscoveryClient, pem};
+use super::handler::{PyHandlerClient, State};
+use super::identity::{Identity, Server, announced_server, secret};
+use super::v3;
+use super::way::Way;
+use crate::dialect::lorawan::Network;
+use crate::ids::{AccessKey, AppId};
+use crate::py::arguments::{Aliases, Given, text};
+use crate::py::convert::trust;
+use crate::py::error::OrRaise as _;
+use crate::py::prepared::Prepared;
+use crate::py::proto::{Place, wrap};
+
+/// The arguments of ``ApplicationClient``; under its name, which errors tell.
+#[pyclass(frozen, name = "ApplicationClient", module = "thingslink._native")]
+pub(super) struct PyApplicationGiven(Application);
+
+enum Application {
+    /// Nothing is missing.
+    At(Way),
+    /// A discovery server is to say where.
+    Discovered { identity: Identity, discovery: Discovery, timeout: Option<Py<PyAny>> },
+}
+
+impl PyApplicationGiven {
+    /// Ask for what is missing.
+    pub(super) fn open(&self, py: Python<'_>) -> PyResult<Prepared<Way>> {
+        let (identity, discovery, timeout) = match &self.0 {
+            Application::At(way) => return Ok(Prepared::Ready(way.clone())),
+            Application::Discovered { identity, discovery, timeout } => (identity.clone(), discovery, timeout),
+        };
+        let timeout = timeout.as_ref().map(|timeout| timeout.bind(py).clone());
+        let insecure = discovery.insecure;
+        let asked = PyDiscoveryClient::announcement(py, &identity.app_id, discovery, timeout.as_ref())?;
+        asked.map(py, move |py, announcement| Way::handler_at(py, identity, announced_server(&announcement, insecure)?))
+    }
+}
+
+#[pymethods]
+impl PyApplicationGiven {
+    #[new]
+    #[pyo3(signature = (
+        app_id, access_key=Given(None), handler_address=Given(None), cert_content=None,
+        discovery_address=None, *, insecure_channel=false, token=None,
+        discovery_certificate=None, timeout=None, network=None, cluster=None, identity_address=None,
+        frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None, **aliases
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
+    fn new<'py>(
+        py: Python<'py>,
+        app_id: &Bound<'py, PyAny>,
+        access_key: Given<'py>,
+        handler_address: Given<'py>,
+        cert_content: Option<Bound<'py, PyAny>>,
+        discovery_address: Option<&str>,
+        insecure_channel: bool,
+        token: Option<Bound<'py, PyAny>>,
+        discovery_certificate: Option<Bound<'py, PyAny>>,
+        timeout: Option<Bound<'py, PyAny>>,
+        network: Option<&str>,
+        cluster: Option<String>,
+        identity_address: Option<String>,
+        frequency_plan_id: Option<String>,
+        lorawan_version: Option<String>,
+        lorawan_phy_version: Option<String>,
+        aliases: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Self> {
+        let mut aliases = Aliases::new("ApplicationClient", aliases);
+        let key = aliases.require("access_key", access_key, &["app_access_key"])?;
+        let address = match aliases.find("handler_address", handler_address, &["net_address"])? {
+            Some(address) if !address.is_none() => text("handler_address", &address)?,
+            _ => String::new(),
+        };
+        aliases.finish()?;
+        let app_id = text("app_id", app_id)?;
+        let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
+        let is_v3 = is_v3(py, network, cluster.as_deref(), &address, token.as_deref().or(key.as_deref()))?;
+        let identity = Identity { app_id, key, token };
+        if is_v3 {
+            let certificate = pem("cert_content", cert_content.as_ref())?;
+            let at = v3::At {
+                address,
+                cluster,
+                identity_address,
+                certificate,
+                insecure: insecure_channel,
+                frequency_plan_id,
+                lorawan_version,
+                lorawan_phy_version,
+            };
+            return Ok(Self(Application::At(Way::stack_at(py, identity, at)?)));
+        }
+        let foreign = [
+            ("cluster", &cluster),
+            ("identity_address", &identity_address),
+            ("frequency_plan_id", &frequency_plan_id),
+            ("lorawan_version", &lorawan_version),
+            ("lorawan_phy_version", &lorawan_phy_version),
+        ];
+        if let Some((name, _)) = foreign.into_iter().find(|(_, given)| given.is_some()) {
+            let text = format!("{name} is not an argument for The Things Network V2: expected network=\"v3\" with it");
+            return Err(PyValueError::new_err(text));
+        }
+        if address.is_empty() {
+            AppId::new(identity.app_id.as_str()).or_raise(py)?;
+            // What is given as the certificate does not count then: programs of the original pass anything here.
+            let certificate = pem("discovery_certificate", discovery_certificate.as_ref())?;
+            let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
+            let timeout = timeout.map(Bound::unbind);
+            return Ok(Self(Application::Discovered { identity, discovery, timeout }));
+        }
+        let certificate = pem("cert_content", cert_content.as_ref())?;
+        let server = Server { address, certificate, insecure: insecure_channel };
+        Ok(Self(Application::At(Way::handler_at(py, identity, server)?)))
+    }
+
+    /// Application ID.
+    #[getter]
+    fn app_id(&self) -> String {
+        match &self.0 {
+            Application::At(way) => way.identity().lock().app_id.clone(),
+            Application::Discovered { identity, .. } => identity.app_id.clone(),
+        }
+    }
+
+    /// A client, if nothing is missing.
+    fn known(&self) -> Option<PyApplicationClient> {
+        match &self.0 {
+            Application::At(way) => Some(PyApplicationClient::new_at(way.clone())),
+            Application::Discovered { .. } => None,
+        }
+    }
+
+    /// A client, when what was missing is known.
+    fn open_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.open(py)?.map(py, |py, way| Py::new(py, PyApplicationClient::new_at(way)))?.future(py)
+    }
+}
+
+/// Whether a client is one of The Things Stack V3: by what is said outright, by where it goes, by its key.
+fn is_v3(
+    py: Python<'_>,
+    network: Option<&str>,
+    cluster: Option<&str>,
+    address: &str,
+    key: Option<&str>,
+) -> PyResult<bool> {
+    if let Some(network) = network {
+        return Ok(network.parse::<Network>().or_raise(py)? == Network::V3);
+    }
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let key = AccessKey::new(key.unwrap_or_default());
+    Ok(cluster.is_some() || Network::of(&key, Some(host)) == Network::V3)
+}
+
+/// The arguments of ``HandlerClient``; under its name, which errors tell.
+#[pyclass(frozen, name = "HandlerClient", module = "thingslink._native")]
+pub(super) struct PyHandlerGiven {
+    identity: Identity,
+    discovery: Discovery,
+    timeout: Option<Py<PyAny>>,
+    cluster: Option<String>,
+}
+
+impl PyHandlerGiven {
+    /// Ask who the handler is.
+    pub(super) fn open(&self, py: Python<'_>) -> PyResult<Prepared<PyHandlerClient>> {
+        let Self { identity, discovery, timeout, cluster } = self;
+        let asked = if let Some(cluster) = cluster {
+            Prepared::Ready(v3::announcement(py, cluster, &identity.app_id, discovery.insecure)?)
+        } else {
+            let timeout = timeout.as_ref().map(|timeout| timeout.bind(py).clone());
+            PyDiscoveryClient::announcement(py, &identity.app_id, discovery, timeout.as_ref())?
+        };
+        let (Identity { app_id, key, token }, discovery, cluster) =
+            (identity.clone(), discovery.clone(), cluster.clone());
+        asked.map(py, move |py, announcement| {
+            let announcement = Some(wrap(py, Place::new(announcement))?.unbind());
+            let insecure = discovery.insecure;
+            Ok(PyHandlerClient::of(discovery, State { app_id, key, token, insecure, announcement, cluster }))
+        })
+    }
+}
+
+#[pymethods]
+impl PyHandlerGiven {
+    #[new]
+    #[pyo3(signature = (
+        app_id, access_key=Given(None), discovery_address=None, cert_path=None,
+        insecure_channel=false, *, token=None, timeout=None, cluster=None, **aliases
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
+    fn new<'py>(
+        py: Python<'py>,
+        app_id: &Bound<'py, PyAny>,
+        access_key: Given<'py>,
+        discovery_address: Option<&str>,
+        cert_path: Option<Bound<'py, PyAny>>,
+        insecure_channel: bool,
+        token: Option<Bound<'py, PyAny>>,
+        timeout: Option<Bound<'py, PyAny>>,
+        cluster: Option<String>,
+        aliases: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Self> {
+        let mut aliases = Aliases::new("HandlerClient", aliases);
+        let key = aliases.require("access_key", access_key, &["app_access_key"])?;
+        aliases.finish()?;
+        let app_id = text("app_id", app_id)?;
+        AppId::new(app_id.as_str()).or_raise(py)?;
+        let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
+        let given = cert_path.filter(|path| !path.cast::<PyString>().is_ok_and(|path| path.is_empty().unwrap_or(true)));
+        let certificate = match trust(given.as_ref())? {
+            crate::endpoint::Trust::Pem(pem) => Some(pem),
+            _ => None,
+        };
+        let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
+        let timeout = timeout.map(Bound::unbind);
+        Ok(Self { identity: Identity { app_id, key, token }, discovery, timeout, cluster })
+    }
+
+    /// Application ID.
+    #[getter]
+    fn app_id(&self) -> String {
+        self.identity.app_id.clone()
+    }
+
+    /// A client, when the handler is known.
+    fn open_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.open(py)?.map(py, Py::new)?.future(py)
+    }
+}
