@@ -72,9 +72,10 @@ class Sandbox(_Sandbox):
         mqtt_port: Port of plain MQTT; 0 takes a free one.
         mqtts_port: Port of MQTT over TLS; 0 takes a free one, ``None`` serves none.
         management_port: Port of V3's four servers (gRPC); 0 takes a free one.
+        http_port: Port of the same calls over HTTP, in JSON; 0 takes a free one.
         discovery_port: Port of V2's discovery service (gRPC); 0 takes a free one.
         handler_port: Port of V2's handler (gRPC); 0 takes a free one.
-        insecure: Whether what is called over gRPC speaks plain text in place of TLS.
+        insecure: Whether what is called over gRPC and HTTP speaks plain text in place of TLS.
         state: File that keeps applications and devices of V2, so that a sandbox started again with it knows them.
             Access keys are not in it.
         seed: Makes radio conditions (``rssi``, ``data_rate``, …) repeatable.
@@ -107,6 +108,7 @@ class Sandbox(_Sandbox):
         mqtt_port: int = 0,
         mqtts_port: int | None = None,
         management_port: int = 0,
+        http_port: int = 0,
         discovery_port: int = 0,
         handler_port: int = 0,
         insecure: bool = False,
@@ -121,7 +123,9 @@ class Sandbox(_Sandbox):
         if network not in _ACCESS_KEYS:
             raise ValueError(f'network {network!r} is not valid: expected "v2" or "v3"')
         of_v2 = {"discovery_port": discovery_port, "handler_port": handler_port, "state": state}
-        missing = of_v2 if network == "v3" else {"tenant": tenant, "management_port": management_port}
+        missing = (
+            of_v2 if network == "v3" else {"tenant": tenant, "management_port": management_port, "http_port": http_port}
+        )
         for name, value in missing.items():
             if value:
                 raise ValueError(f"{name} {value!r} does not go together with network={network!r}")
@@ -139,6 +143,7 @@ class Sandbox(_Sandbox):
             network == "v3",
             tenant,
             management_port,
+            http_port,
             max_connections,
         )
         self.app_id = app_id

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, ReflectMessage as _};
 
+use super::json;
 use super::message::{decode, descriptor, elements, encode, merge, same};
 use super::proto::{discovery, handler, lorawan};
 use super::to_text;
-use crate::fuzz::{BASE, PROTOBUF, Shape, Target};
+use crate::fuzz::{BASE, JSON, PROTOBUF, Shape, Target};
 
 /// All that clients read.
 const MESSAGES: [&str; 7] = [
@@ -85,6 +86,37 @@ fn any_message_is_read_or_refused() {
                 let range = reply.as_ptr_range();
                 assert!(elements.iter().all(|each| each.is_empty() || range.contains(&each.as_ptr())));
             }
+        }
+    });
+}
+
+#[test]
+fn any_json_is_a_message_or_refused() {
+    let words: &[&[u8]] = &[
+        b"{\"end_device\":{",
+        b"\"ids\":{\"dev_eui\":",
+        b"\"70B3D57ED00000B1\"",
+        b"\"mac_settings\":{\"rx1_delay\":",
+        b"\"created_at\":\"2030-01-01T00:00:00Z\"",
+        b"\"lorawan_version\":",
+        b"\"locations\":{\"user\":{\"latitude\":1e400}}",
+        b"\"field_mask\":",
+        b"4294967295",
+        b"-1",
+        b"[",
+        b"null",
+    ];
+    let target =
+        Target { name: "JSON, messages", corpus: JSON, shape: Shape::Bytes, words, inputs: 3000, memory: (BASE, 4096) };
+    // The descriptions are read once, and not counted.
+    let _described = descriptor("google.protobuf.Struct");
+    target.run(|bytes, _| {
+        let Ok(value) = json::parse(bytes) else { return };
+        for name in ["ttn.lorawan.v3.SetEndDeviceRequest", "ttn.lorawan.v3.ApplicationUp", "google.protobuf.Struct"] {
+            let Ok(message) = json::read(&descriptor(name), &value) else { continue };
+            let written = json::write(&message);
+            let again = json::parse(written.as_bytes()).expect("JSON is written");
+            assert_eq!(json::write(&json::read(&descriptor(name), &again).expect("what was written is read")), written);
         }
     });
 }

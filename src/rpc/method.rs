@@ -65,6 +65,12 @@ impl Method {
         self.0.output()
     }
 
+    /// Whether it gives many messages, one after the other.
+    #[must_use]
+    pub fn is_streaming(&self) -> bool {
+        self.0.is_server_streaming()
+    }
+
     /// Whether calling it twice is as good as once: it reads, replaces, or runs without storing anything.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {

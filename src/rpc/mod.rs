@@ -9,6 +9,7 @@ mod channel;
 mod codec;
 #[cfg(test)]
 mod fuzz;
+pub mod json;
 pub mod message;
 mod method;
 mod plain;
@@ -21,7 +22,6 @@ mod witness;
 
 pub use self::address::{DISCOVERY_PORT, HANDLER_PORT, addresses};
 pub use self::channel::{Authority, CallOptions, Channel, Reply, Server};
-#[cfg(test)]
 pub(crate) use self::codec::AsIs;
 pub use self::method::Method;
 pub use self::plain::{from_struct, to_struct};

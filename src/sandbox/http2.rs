@@ -30,8 +30,9 @@ pub(super) fn with_http2(tls: &ServerConfig) -> Arc<ServerConfig> {
     Arc::new(tls)
 }
 
-/// Serve a connection until it ends or is to stop.
-pub(super) async fn serve<S: Socket>(stream: S, routes: Routes, arrival: Arrival) {
+/// Serve a connection until it ends or is to stop. Once it is `aged` it takes no more calls, and ends after those that it
+/// has.
+pub(super) async fn serve<S: Socket>(stream: S, routes: Routes, arrival: Arrival, aged: impl Future<Output = ()>) {
     let Arrival { login_by, mut stop, .. } = arrival;
     let stream = Greeted { stream, missing: PREFACE, patience: Box::pin(sleep_until(login_by)) };
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -39,11 +40,23 @@ pub(super) async fn serve<S: Socket>(stream: S, routes: Routes, arrival: Arrival
         .keep_alive_interval(PROBE)
         .keep_alive_timeout(PROBE_ANSWER)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-    tokio::select! {
-        () = turns(&mut stop, true) => {}
-        ended = connection => if let Err(error) = ended {
-            tracing::debug!(%error, "gRPC connection ended");
-        },
+    let mut connection = std::pin::pin!(connection);
+    let mut aged = std::pin::pin!(aged);
+    let mut is_aged = false;
+    loop {
+        tokio::select! {
+            () = turns(&mut stop, true) => return,
+            () = aged.as_mut(), if !is_aged => {
+                is_aged = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "gRPC connection ended");
+                }
+                return;
+            }
+        }
     }
 }
 

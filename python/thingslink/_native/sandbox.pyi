@@ -23,6 +23,7 @@ class _Sandbox:
         is_v3: bool = False,
         tenant: str | None = None,
         management_port: int = 0,
+        http_port: int = 0,
         max_connections: int = 10_000,
     ) -> Self: ...
     @property
@@ -40,6 +41,18 @@ class _Sandbox:
     @property
     def management_address(self) -> str:
         """``host:port`` of the four servers of a stack, over gRPC; ``AttributeError`` on V2."""
+    @property
+    def http_address(self) -> str:
+        """``https://host:port`` of the same calls over HTTP, in JSON; ``http://host:port`` of an insecure sandbox.
+
+        Paths begin with ``/api/v3``. ``AttributeError`` on V2.
+        """
+    def end_day(self) -> int:
+        """Part with all connections as the stack does when they are 24 hours old.
+
+        Those of MQTT are closed; those of gRPC and HTTP take no more calls, answer what is under way and end their
+        streams. Gives how many clients of MQTT there were. ``AttributeError`` on V2.
+        """
     @property
     def ca_certs(self) -> str:
         """The PEM certificate that TLS clients must trust."""

@@ -38,9 +38,14 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--management-port", type=int, help="with --v3: port of its servers over gRPC; 0 for a free one (default 8884)"
     )
+    command.add_argument(
+        "--http-port",
+        type=int,
+        help="with --v3: port of the same over HTTP; 0 for a free one (default 8885, with --insecure 1885)",
+    )
     command.add_argument("--discovery-port", type=int, help="port of discovery; 0 for a free one (default 1900)")
     command.add_argument("--handler-port", type=int, help="port of the handler; 0 for a free one (default 1904)")
-    command.add_argument("--insecure", action="store_true", help="gRPC in plain text in place of TLS")
+    command.add_argument("--insecure", action="store_true", help="gRPC and HTTP in plain text in place of TLS")
     command.add_argument("--ca-file", help="write the certificate that TLS clients must trust to this file")
     command.add_argument("--state", metavar="FILE", help="keep applications and devices in this file")
     command.add_argument("--app-id", default="demo-app", help="application (default %(default)s)")
@@ -172,12 +177,13 @@ def main(options: argparse.Namespace) -> int:
     # A service manager ends programs so: as clean as Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Each network has its own, and the sandbox says so.
-    discovery_port, handler_port, management_port = (
+    discovery_port, handler_port, management_port, http_port = (
         (0 if options.v3 is not is_v3 else usual) if given is None else given
         for given, is_v3, usual in (
             (options.discovery_port, False, 1900),
             (options.handler_port, False, 1904),
             (options.management_port, True, 8884),
+            (options.http_port, True, 1885 if options.insecure else 8885),
         )
     )
     sandbox = Sandbox(
@@ -189,6 +195,7 @@ def main(options: argparse.Namespace) -> int:
         mqtt_port=options.mqtt_port,
         mqtts_port=options.mqtts_port,
         management_port=management_port,
+        http_port=http_port,
         discovery_port=discovery_port,
         handler_port=handler_port,
         insecure=options.insecure,
@@ -209,6 +216,8 @@ def main(options: argparse.Namespace) -> int:
             if options.v3
             else f"discovery on {sandbox.discovery_address}, handler on {sandbox.handler_address}"
         )
+        if options.v3:
+            print(f"the same over HTTP on {sandbox.http_address}/api/v3", file=sys.stderr)
         print(f"{served} ({'gRPC in plain text' if options.insecure else 'gRPC over TLS'})", file=sys.stderr)
         print(f"application {sandbox.username}, access key {sandbox.access_key}", file=sys.stderr, flush=True)
         for dev_id in options.device:

@@ -105,7 +105,7 @@ fn not_there(what: &str, network: &str) -> PyErr {
 #[pymethods]
 impl PySandbox {
     #[new]
-    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, is_v3=false, tenant=None, management_port=0, max_connections=10_000))]
+    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, is_v3=false, tenant=None, management_port=0, http_port=0, max_connections=10_000))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new(
         host: &str,
@@ -120,6 +120,7 @@ impl PySandbox {
         is_v3: bool,
         tenant: Option<String>,
         management_port: u16,
+        http_port: u16,
         max_connections: i64,
     ) -> PyResult<Self> {
         let max_connections = most_connections(max_connections)?;
@@ -130,6 +131,7 @@ impl PySandbox {
                 mqtt_port,
                 mqtts_port,
                 management_port,
+                http_port,
                 insecure,
                 tenant,
                 seed,

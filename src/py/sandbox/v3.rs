@@ -24,6 +24,17 @@ impl PySandbox {
         Ok(self.v3("management_address")?.management_address())
     }
 
+    /// ``https://host:port`` of the same calls over HTTP; in plain text ``http://host:port``.
+    #[getter]
+    fn http_address(&self) -> PyResult<String> {
+        Ok(self.v3("http_address")?.http_address())
+    }
+
+    /// Part with all connections as the stack does when they are 24 hours old; gives how many clients of MQTT there were.
+    fn end_day(&self) -> PyResult<usize> {
+        Ok(self.v3("end_day")?.end_day())
+    }
+
     fn _register_unjoined(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {
         self.v3("devices that have yet to join")?.register_unjoined(app_id, dev_id).or_raise(py)
     }

@@ -54,6 +54,6 @@ impl Service for GrpcService {
     where
         S: Socket,
     {
-        http2::serve(stream, self.routes.clone(), arrival).await;
+        http2::serve(stream, self.routes.clone(), arrival, std::future::pending()).await;
     }
 }

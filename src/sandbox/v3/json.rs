@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::ser::Formatter;
 
 use crate::dialect::lorawan::base64;
+use crate::rpc::json;
 
 /// An object that is being written.
 #[derive(Debug)]
@@ -109,12 +110,7 @@ impl Formatter for Spaced {
 
     /// All numbers are doubles there; whole ones have no fraction.
     fn write_f64<W: ?Sized + io::Write>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
-        let digits = format!("{value:e}");
-        match value.abs() {
-            size if size != 0.0 && size < 1e-6 => writer.write_all(digits.as_bytes()),
-            size if size >= 1e21 => writer.write_all(digits.replace('e', "e+").as_bytes()),
-            _ => write!(writer, "{value}"),
-        }
+        writer.write_all(json::double(value).as_bytes())
     }
 }
 

@@ -7,6 +7,7 @@ mod formatter;
 #[cfg(test)]
 mod fuzz;
 mod grpc;
+mod http;
 mod json;
 mod limit;
 mod mqtt;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{Mutex, broadcast};
 
 use super::grpc::GrpcService;
+use super::http::HttpService;
 use super::registry::Registry;
 use super::right::Rights;
 use super::stack::Stack;
@@ -35,7 +36,9 @@ pub struct Options {
     pub mqtts_port: Option<u16>,
     /// Port of the four servers' calls (gRPC); 0 for a free one.
     pub management_port: u16,
-    /// Whether they are plain text in place of TLS.
+    /// Port of the same calls over HTTP; 0 for a free one.
+    pub http_port: u16,
+    /// Whether both are plain text in place of TLS.
     pub insecure: bool,
     /// The tenant that applications belong to; `None` as where the stack is one's own.
     pub tenant: Option<String>,
@@ -54,6 +57,7 @@ impl Default for Options {
             mqtt_port: 0,
             mqtts_port: None,
             management_port: 0,
+            http_port: 0,
             insecure: false,
             tenant: None,
             seed: None,
@@ -74,6 +78,7 @@ pub struct Sandbox {
     mqtt_port: u16,
     mqtts_port: Option<u16>,
     management_port: u16,
+    http_port: u16,
 }
 
 /// Everything that ends when the sandbox stops.
@@ -82,6 +87,7 @@ struct Serving {
     plain: Listener,
     tls: Option<Listener>,
     management: Listener,
+    http: Listener,
 }
 
 impl Sandbox {
@@ -100,6 +106,7 @@ impl Sandbox {
             mqtt_port: options.mqtt_port,
             mqtts_port: options.mqtts_port,
             management_port: options.management_port,
+            http_port: options.http_port,
             certificate: Certificate::new(&options.host)?,
             options,
             serving: Mutex::default(),
@@ -108,6 +115,7 @@ impl Sandbox {
         sandbox.mqtt_port = serving.plain.address.port();
         sandbox.mqtts_port = serving.tls.as_ref().map(|tls| tls.address.port());
         sandbox.management_port = serving.management.address.port();
+        sandbox.http_port = serving.http.address.port();
         *sandbox.serving.get_mut() = Some(serving);
         Ok(sandbox)
     }
@@ -122,9 +130,12 @@ impl Sandbox {
             None => None,
         };
         let server = (!self.options.insecure).then(|| with_http2(&self.certificate.server));
-        let management =
-            Listener::bind(host, self.management_port, server, GrpcService::new(self.stack.clone())).await?;
-        Ok(Serving { plain, tls, management })
+        let grpc = GrpcService::new(self.stack.clone());
+        let http = HttpService::new(&grpc, self.stack.clone());
+        let management = Listener::bind(host, self.management_port, server, grpc).await?;
+        let server = (!self.options.insecure).then(|| self.certificate.server.clone());
+        let http = Listener::bind(host, self.http_port, server, http).await?;
+        Ok(Serving { plain, tls, management, http })
     }
 
     /// `host:port` of plain MQTT.
@@ -145,6 +156,13 @@ impl Sandbox {
         address(&self.options.host, self.management_port)
     }
 
+    /// `https://host:port` of the same calls over HTTP, in plain text `http://host:port`; their paths begin with `/api/v3`.
+    #[must_use]
+    pub fn http_address(&self) -> String {
+        let scheme = if self.options.insecure { "http" } else { "https" };
+        format!("{scheme}://{}", address(&self.options.host, self.http_port))
+    }
+
     /// The PEM certificate that TLS clients must trust.
     #[must_use]
     pub fn certificate(&self) -> &str {
@@ -154,6 +172,7 @@ impl Sandbox {
     /// Close all connections and listen no longer. Returns when everything has ended.
     pub async fn stop(&self) {
         let Some(serving) = self.serving.lock().await.take() else { return };
+        serving.http.stop().await;
         serving.management.stop().await;
         if let Some(tls) = serving.tls {
             tls.stop().await;
@@ -352,6 +371,11 @@ impl Sandbox {
     /// Cut the connections of one client, or of all; returns how many there were.
     pub fn cut(&self, client_id: Option<&str>) -> usize {
         self.stack.router.cut(client_id)
+    }
+
+    /// Part with all connections as the stack does when they are 24 hours old; returns how many clients of MQTT there were.
+    pub fn end_day(&self) -> usize {
+        self.stack.end_day()
     }
 
     /// Identifiers of the clients that are connected, sorted.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::limit::Limits;
 use super::mqtt::Router;
@@ -23,6 +24,8 @@ pub(super) struct Stack {
     pub(super) limits: Limits,
     /// What this machine is called, beside its usual names.
     pub(super) host: String,
+    /// Changes when connections have lived their day.
+    day: watch::Sender<()>,
     registry: Mutex<Registry>,
     random: Mutex<fastrand::Rng>,
 }
@@ -46,6 +49,17 @@ impl Stack {
 
     pub(super) fn random(&self) -> MutexGuard<'_, fastrand::Rng> {
         self.random.lock()
+    }
+
+    /// To be told when connections have lived their day.
+    pub(super) fn age(&self) -> watch::Receiver<()> {
+        self.day.subscribe()
+    }
+
+    /// Part with all connections as after 24 hours (V3 3.1); tells how many there were of MQTT.
+    pub(super) fn end_day(&self) -> usize {
+        self.day.send_replace(());
+        self.router.cut(None)
     }
 
     /// A new ID of an event or a call: the time and random bits, which sort as text.

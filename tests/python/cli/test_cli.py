@@ -27,7 +27,7 @@ class Served:
     """A running `thingslink sandbox`."""
 
     def __init__(self, *options: str) -> None:
-        ports = ("--management-port", "0") if "--v3" in options else PORTS
+        ports = ("--management-port", "0", "--http-port", "0") if "--v3" in options else PORTS
         command = [sys.executable, "-m", "thingslink", "sandbox", "--mqtt-port", "0", *ports, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr
@@ -92,6 +92,7 @@ def test_the_sandbox_shows_json_lines(tmp_path: Path, recorder: Recorder) -> Non
 def test_the_sandbox_may_be_v3() -> None:
     served = Served("--v3", "--tenant", "ttn", "--devices", "2", "--rate", "50", "--count", "1", "--device", "node-1")
     assert "demo-app@ttn, access key NNSXS." in served.words[-2]
+    assert any("over HTTP on https://127.0.0.1:" in words for words in served.words)
     (line,) = served.lines(1)
     assert "↑ v3/demo-app@ttn/devices/sim-0000" in line and "#0 port 1 01" in line and '"temperature_1"' in line
     assert served.end() == 0

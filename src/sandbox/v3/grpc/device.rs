@@ -4,6 +4,7 @@ use prost_reflect::{DynamicMessage, ReflectMessage as _};
 use tonic::{Code, Request, Response, Status};
 
 use super::application::{dynamic, typed};
+use super::check::{check_device, check_ids};
 use super::mask::{Allowed, copy};
 use super::{Servers, of_device};
 use crate::rpc::proto::v3::as_end_device_registry_server::AsEndDeviceRegistry;
@@ -13,11 +14,10 @@ use crate::rpc::proto::v3::{EndDevice, EndDeviceIdentifiers, GetEndDeviceRequest
 use crate::sandbox::v3::failure::Failure;
 use crate::sandbox::v3::formatter;
 use crate::sandbox::v3::record::{Server, now};
-use crate::sandbox::v3::registry::{Registry, Session, is_id};
+use crate::sandbox::v3::registry::{Registry, Session};
 use crate::sandbox::v3::right::{DEVICES_READ, DEVICES_READ_KEYS, DEVICES_WRITE, DEVICES_WRITE_KEYS};
 
 pub(super) const DEVICE: &str = "ttn.lorawan.v3.EndDevice";
-const PATTERN: &str = "value does not match regex pattern \"^[a-z0-9](?:[-]?[a-z0-9]){2,}$\"";
 /// What the frequency plans of the stack begin with.
 const BANDS: [&str; 11] = ["EU_", "US_", "AU_", "AS_", "CN_", "IN_", "KR_", "RU_", "MA_", "ISM_", "SG_"];
 
@@ -97,27 +97,6 @@ fn paths(mask: Option<&prost_types::FieldMask>) -> &[String] {
 
 fn needed(right: i32, keys: i32, mask: Option<&prost_types::FieldMask>) -> Vec<i32> {
     if paths(mask).iter().any(|path| is_secret(path)) { vec![right, keys] } else { vec![right] }
-}
-
-/// What is wrong with a device's identifiers, in a field of this request.
-pub(super) fn check_ids(ids: Option<&EndDeviceIdentifiers>, request: &'static str) -> Result<(), Failure> {
-    let invalid = |field: &str, reason: &str| {
-        let path = [(request, "end_device"), ("EndDevice", "ids"), ("EndDeviceIdentifiers", field)];
-        Err(Failure::invalid(&path, reason))
-    };
-    let Some(ids) = ids else { return Err(Failure::invalid(&[(request, "end_device")], "value is required")) };
-    if ids.device_id.len() > 36 {
-        return invalid("device_id", "value length must be at most 36 runes");
-    }
-    if !is_id(&ids.device_id) {
-        return invalid("device_id", PATTERN);
-    }
-    for (field, eui) in [("dev_eui", &ids.dev_eui), ("join_eui", &ids.join_eui)] {
-        if !matches!(eui.len(), 0 | 8) {
-            return invalid(field, "value length must be 8 bytes");
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn euis_taken(
@@ -205,6 +184,7 @@ impl Servers {
     fn get_device(&self, server: Server, request: &GetEndDeviceRequest) -> Result<EndDevice, Failure> {
         let paths = paths(request.field_mask.as_ref());
         server.on_get().check(DEVICE, paths)?;
+        check_ids(request.end_device_ids.as_ref(), &[("GetEndDeviceRequest", "end_device_ids")])?;
         let subject = of_device(request.end_device_ids.as_ref());
         let (app_id, dev_id) = (subject.app_id, subject.dev_id.unwrap_or_default());
         let mut registry = self.0.registry();
@@ -233,7 +213,7 @@ impl Servers {
         let paths = paths(request.field_mask.as_ref());
         server.on_set().check(DEVICE, paths)?;
         let given = request.end_device.unwrap_or_default();
-        check_ids(given.ids.as_ref(), "SetEndDeviceRequest")?;
+        check_device(&given, "SetEndDeviceRequest")?;
         let place = [("SetEndDeviceRequest", "end_device"), ("EndDevice", "formatters")];
         formatter::check(given.formatters.as_ref(), &place)?;
         let ids = given.ids.clone().unwrap_or_default();
@@ -251,13 +231,16 @@ impl Servers {
         copy(&dynamic(DEVICE, &given), &mut changed, paths.iter().filter(|path| !path.starts_with("ids")));
         let record = EndDevice { updated_at: Some(now()), ..typed(&changed) };
         let record = slot.insert(record);
-        let shown = shown(record, paths);
+        let mut shown = shown(record, paths);
         let begun = record.session.as_ref().filter(|_| server == Server::Network);
         let begun = begun.filter(|_| paths.iter().any(|path| path.starts_with("session")));
         if let Some((session, dev_addr)) = begun.and_then(|it| Some((it, <[u8; 4]>::try_from(&it.dev_addr[..]).ok()?)))
         {
             let key_id = session.keys.as_ref().map(|keys| keys.session_key_id.clone()).unwrap_or_default();
             device.session = Some(Session::new(key_id, dev_addr));
+            if let Some(ids) = &mut shown.ids {
+                ids.dev_addr = dev_addr.to_vec();
+            }
         }
         Ok(shown)
     }

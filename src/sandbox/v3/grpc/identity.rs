@@ -4,7 +4,8 @@ use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Response, Status};
 
 use super::application::{dynamic, typed};
-use super::device::{DEVICE, check_ids, euis_taken, shown};
+use super::check::{check_device, check_ids};
+use super::device::{DEVICE, euis_taken, shown};
 use super::mask::{Allowed, copy};
 use super::{Servers, of_application, of_device};
 use crate::rpc::proto::v3::end_device_registry_server::EndDeviceRegistry;
@@ -57,7 +58,7 @@ fn paths(mask: Option<&prost_types::FieldMask>) -> &[String] {
 impl Servers {
     fn create(&self, request: CreateEndDeviceRequest) -> Result<EndDevice, Failure> {
         let given = request.end_device.unwrap_or_default();
-        check_ids(given.ids.as_ref(), "CreateEndDeviceRequest")?;
+        check_device(&given, "CreateEndDeviceRequest")?;
         let ids = given.ids.clone().unwrap_or_default();
         let subject = of_device(Some(&ids));
         for (address, name, format) in [
@@ -108,7 +109,7 @@ impl Servers {
         let paths = paths(request.field_mask.as_ref());
         CHANGEABLE.check(DEVICE, paths)?;
         let given = request.end_device.unwrap_or_default();
-        check_ids(given.ids.as_ref(), "UpdateEndDeviceRequest")?;
+        check_device(&given, "UpdateEndDeviceRequest")?;
         let subject = of_device(given.ids.as_ref());
         let (app_id, dev_id) = (subject.app_id, subject.dev_id.unwrap_or_default());
         let mut registry = self.0.registry();
@@ -182,6 +183,7 @@ impl EndDeviceRegistry for Servers {
         let work = |request: GetEndDeviceRequest| {
             let paths = paths(request.field_mask.as_ref());
             PUBLIC.check(DEVICE, paths)?;
+            check_ids(request.end_device_ids.as_ref(), &[("GetEndDeviceRequest", "end_device_ids")])?;
             let subject = of_device(request.end_device_ids.as_ref());
             let (app_id, dev_id) = (subject.app_id, subject.dev_id.unwrap_or_default());
             let mut registry = self.0.registry();

@@ -2,6 +2,7 @@
 
 mod access;
 mod application;
+mod check;
 mod device;
 mod identity;
 mod mask;
@@ -52,7 +53,7 @@ impl GrpcService {
         Arc::new(Self { routes: routes.prepare(), stack })
     }
 
-    #[cfg(test)]
+    /// For calls from within.
     pub(super) fn routes(&self) -> Routes {
         self.routes.clone()
     }
@@ -71,7 +72,12 @@ impl Service for GrpcService {
     where
         S: Socket,
     {
-        http2::serve(stream, self.routes.clone(), arrival).await;
+        let mut aged = self.stack.age();
+        let aged = async move {
+            // The stack lives as long as its connections.
+            let _changed = aged.changed().await;
+        };
+        http2::serve(stream, self.routes.clone(), arrival, aged).await;
     }
 }
 

@@ -1,0 +1,307 @@
+"""The V3 sandbox over HTTP answers as a real stack did: captures of it (tests/vectors/tts_v3) are played.
+
+What is compared: status, headers and the whole body. What is not: times, IDs and keys that a server makes, and fields
+that our definitions do not have.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from harness import PATIENCE
+from stack_captures import Record, key, records
+from thingslink.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEYS = {
+    "READ": ["RIGHT_APPLICATION_TRAFFIC_READ"],
+    "DOWN": ["RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"],
+    "INFO": ["RIGHT_APPLICATION_INFO"],
+    "DEVREAD": ["RIGHT_APPLICATION_DEVICES_READ"],
+    "TRAFFIC": ["RIGHT_APPLICATION_TRAFFIC_READ", "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"],
+    "ADMIN": ["RIGHT_ALL"],
+}
+#: What a server makes, or what our definitions do not have.
+MADE = {"created_at", "updated_at", "correlation_id", "lora_alliance_profile_ids", "last_seen_at", "activated_at"}
+#: Headers that are the connection's own, or different in each answer.
+OWN = {"connection", "content-length", "x-request-id", "date", "transfer-encoding"}
+
+
+class Api:
+    """The sandbox, as users' scripts see it."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.address = urlsplit(sandbox.http_address)
+
+    def connect(self) -> http.client.HTTPConnection:
+        host, port = self.address.hostname or "", self.address.port
+        if self.address.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=PATIENCE)
+        context = ssl.create_default_context(cadata=self.sandbox.ca_certs)
+        return http.client.HTTPSConnection(host, port, timeout=PATIENCE, context=context)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        request: Any = None,
+        *,
+        auth: str | None = f"Bearer {key('FULL')}",
+        whole: bool = False,
+    ) -> tuple[int, dict[str, str], Any]:
+        """Give status, headers and the body's JSON."""
+        body = request if isinstance(request, bytes | None) else json.dumps(request).encode()
+        connection = self.connect()
+        try:
+            headers = {} if auth is None else {"Authorization": auth}
+            connection.request(method, path if path.startswith("/") else f"/api/v3/{path}", body, headers)
+            response = connection.getresponse()
+            text = response.read()
+            told = {name.lower(): value for name, value in response.getheaders()}
+            return response.status, told, text if whole else json.loads(text)
+        finally:
+            connection.close()
+
+    def get(self, path: str) -> Any:
+        status, _, answer = self.ask("GET", path)
+        assert status == 200, answer
+        return answer
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    """Give a stack with the applications of the captures, and keys of each kind."""
+    with Sandbox("app1", key("FULL"), network="v3") as sandbox:
+        for name, rights in KEYS.items():
+            sandbox.add_application("app1", key(name), rights)
+        sandbox.add_application("app2", key("OTHER"))
+        yield Api(sandbox)
+
+
+def plain(answer: Any) -> Any:
+    """Give an answer without what a server makes."""
+    if isinstance(answer, dict):
+        return {name: plain(value) for name, value in answer.items() if name not in MADE}
+    if isinstance(answer, list):
+        # The rights of a key come in any order.
+        return sorted(answer) if answer and "RIGHT_" in answer[0] else [plain(value) for value in answer]
+    return answer
+
+
+def authorization(record: Record) -> str | None:
+    if record["auth"] is None:
+        return None
+    given = record["auth"].removeprefix("Bearer <").removesuffix(" key>")
+    if given == "garbage":
+        return "Bearer garbage"
+    return f"Bearer {given if given.startswith('NNSXS.') else key(given.upper())}"
+
+
+def body(record: Record) -> Any:
+    request = record["request"]
+    if isinstance(request, str):
+        return base64.b64decode(request.removeprefix("base64:"))
+    return request
+
+
+def check(api: Api, record: Record) -> None:
+    """Play a request, and compare."""
+    status, headers, answer = api.ask(record["method"], record["path"], body(record), auth=authorization(record))
+    expected = {name.lower(): value for name, value in record["response_headers"].items()}
+    assert (status, plain(answer)) == (record["status"], plain(record["response"]))
+    assert {name: value for name, value in headers.items() if name not in OWN} == {
+        name: value for name, value in expected.items() if name not in OWN
+    }
+
+
+#: Who may do what beside applications and devices is no part of the sandbox.
+ADMINISTRATION = ("/api/v3/users/", "/api/v3/auth_info", "/api/v3/applications/app1/api-keys")
+
+
+def is_served(record: Record) -> bool:
+    return not record["path"].startswith(ADMINISTRATION) and not record["path"].endswith("/api-keys")
+
+
+def test_what_users_set_up_is_answered_as_by_the_stack(api: Api) -> None:
+    played = [record for record in records("40-management-http") if is_served(record)]
+    assert len(played) == 6
+    for record in played:
+        check(api, record)
+
+
+def prepared(api: Api) -> Api:
+    """Give the stack as it was when the errors were captured."""
+    for record in records("40-management-http"):
+        if is_served(record) and record["method"] != "GET":
+            status, _, answer = api.ask(record["method"], record["path"], body(record))
+            assert status == 200, answer
+    api.sandbox.device("otaa2", joined=False)
+    return api
+
+
+@pytest.mark.parametrize(
+    "record", [pytest.param(it, id=it["note"]) for it in records("42-errors-http") if is_served(it)]
+)
+def test_a_refusal_is_answered_as_by_the_stack(api: Api, record: Record) -> None:
+    check(prepared(api), record)
+
+
+#: Reads of what the sandbox does not have, or keeps otherwise.
+OTHERS = {
+    "NS get",
+    "AS get",
+    "application get",
+    "application list with application key",
+    "dev addr",
+    "application update",
+}
+
+
+def updates() -> list[Record]:
+    """Give the other reads and updates with masks that were made over HTTP."""
+    made = [it for it in records("44-lists-and-updates") if it.get("transport") == "http" and it["note"] not in OTHERS]
+    return [it for it in made if "/devices/" in it["path"]]
+
+
+def test_masks_name_what_is_read_and_written_as_by_the_stack(api: Api) -> None:
+    prepared(api)
+    played = updates()
+    assert len(played) >= 10
+    for record in played:
+        check(api, record)
+
+
+def test_each_answer_tells_of_the_limit(api: Api) -> None:
+    prepared(api)
+    api.sandbox.limit("grpc:method", 12, burst=3)
+    (record, *_) = [it for it in records("52-rate-limits") if it["note"] == "the same method by HTTP, call 1"]
+    allowed = [api.ask("GET", record["path"])[:2] for _ in range(3)]
+    assert [(status, headers["x-rate-limit-available"]) for status, headers in allowed] == [
+        (200, "2"),
+        (200, "1"),
+        (200, "0"),
+    ]
+    status, headers, answer = api.ask("GET", record["path"])
+    assert (status, plain(answer)) == (record["status"], plain(record["response"]))
+    assert headers["x-rate-limit-limit"] == "3" and 0 < int(headers["x-rate-limit-reset"]) <= 15
+
+
+def test_lists_come_in_pages_that_tell_how_many_there_are(api: Api) -> None:
+    for number in range(5):
+        api.sandbox.device(f"sim-{number}")
+    path = "applications/app1/devices?order=device_id&limit=2&field_mask=attributes,name&page="
+    seen: list[str] = []
+    for page in (1, 2, 3):
+        status, headers, answer = api.ask("GET", f"{path}{page}")
+        assert (status, headers["x-total-count"]) == (200, "5")
+        seen += [device["ids"]["device_id"] for device in answer["end_devices"]]
+    assert seen == [f"sim-{number}" for number in range(5)]
+    _, _, answer = api.ask("POST", "applications/app1/devices/filter", {"order": "-device_id", "limit": 1})
+    assert answer["end_devices"][0]["ids"]["device_id"] == "sim-4"
+
+
+def base64_of(digits: str) -> str:
+    return quote(base64.b64encode(bytes.fromhex(digits)).decode(), safe="")
+
+
+def test_a_device_lives_by_http_alone(api: Api) -> None:
+    eui, join_eui = "70B3D57ED00000C1", "70B3D57ED00000A1"
+    ids = {"device_id": "mine", "dev_eui": eui, "join_eui": join_eui}
+    status, _, answer = api.ask("POST", "applications/app1/devices", {"end_device": {"ids": ids, "name": "Mine"}})
+    assert status == 200 and answer["ids"]["dev_eui"] == eui
+    root = {"app_key": {"key": "00112233445566778899AABBCCDDEEFF"}}
+    parts: list[tuple[str, dict[str, Any], list[str]]] = [
+        ("js", {"root_keys": root}, ["root_keys.app_key.key"]),
+        ("ns", {"lorawan_version": "1.0.3", "mac_settings": {"rx1_delay": 5}}, ["lorawan_version", "mac_settings"]),
+        ("as", {}, []),
+    ]
+    for server, part, mask in parts:
+        request = {"end_device": {"ids": ids, **part}, "field_mask": {"paths": mask}}
+        status, _, answer = api.ask("PUT", f"{server}/applications/app1/devices/mine", request)
+        assert status == 200, answer
+    got = api.get("ns/applications/app1/devices/mine?field_mask=lorawan_version,mac_settings.rx1_delay")
+    assert (got["lorawan_version"], got["mac_settings"]) == ("MAC_V1_0_3", {"rx1_delay": 5})
+    got = api.get("js/applications/app1/devices/mine?field_mask=root_keys")
+    assert got["root_keys"] == root
+    device = api.sandbox.device("mine")
+    device.join()
+    down = "as/applications/app1/devices/mine/down"
+    assert (
+        api.ask("POST", f"{down}/push", {"downlinks": [{"f_port": 7, "frm_payload": "AQI=", "priority": "HIGH"}]})[0]
+        == 200
+    )
+    (waiting,) = api.get(down)["downlinks"]
+    assert (waiting["f_port"], waiting["frm_payload"], waiting["priority"]) == (7, "AQI=", "HIGH")
+    assert api.ask("POST", f"{down}/replace", {"downlinks": []})[::2] == (200, {})
+    assert api.get(down) == {}
+    # In an address bytes are base64 alone.
+    path = f"applications/app1/devices/mine?dev_eui={base64_of(eui)}&join_eui={base64_of(join_eui)}"
+    for server in ("as/", "ns/", "js/", ""):
+        assert api.ask("DELETE", server + path)[::2] == (200, {})
+    assert "mine" not in api.sandbox.devices()
+
+
+def test_formatters_are_tried_over_http(api: Api) -> None:
+    api.sandbox.device("node-1")
+    script = "function decodeUplink(input) { return {data: {sum: input.bytes[0] + input.fPort}, warnings: ['w']}; }"
+    request = {"uplink": {"f_port": 2, "frm_payload": "BQ=="}, "formatter": "JAVASCRIPT", "parameter": script}
+    status, _, answer = api.ask("POST", "as/applications/app1/devices/node-1/up/decode", request)
+    assert (status, answer["uplink"]["decoded_payload"]) == (200, {"sum": 7})
+    script = "function encodeDownlink(input) { return {bytes: [input.data.level], fPort: 9}; }"
+    request = {"downlink": {"decoded_payload": {"level": 3}}, "formatter": "FORMATTER_JAVASCRIPT", "parameter": script}
+    status, _, answer = api.ask("POST", "as/applications/app1/devices/node-1/down/encode", request)
+    assert (status, answer["downlink"]["frm_payload"], answer["downlink"]["f_port"]) == (200, "Aw==", 9)
+    status, _, answer = api.ask("GET", "ns/dev_addr")
+    assert status == 200 and len(bytes.fromhex(answer["dev_addr"])) == 4
+
+
+def test_a_request_that_is_too_long_is_refused(api: Api) -> None:
+    requests = [it for it in records("50-limits") if it["note"].startswith("HTTP downlink request")]
+    record = next(it for it in requests if it["status"] != 200)
+    path = "as/applications/app1/devices/abp1/down/push"
+    status, _, answer = api.ask("POST", path, b" " * record["bytes"])
+    assert (status, answer) == (record["status"], json.loads(record["response"]))
+
+
+def test_plain_text_is_served_on_request() -> None:
+    with Sandbox(network="v3", insecure=True) as sandbox:
+        assert sandbox.http_address.startswith("http://127.0.0.1:")
+        status, _, answer = Api(sandbox).ask("GET", "applications/demo-app", auth=f"Bearer {sandbox.access_key}")
+        assert (status, answer["ids"]) == (200, {"application_id": "demo-app"})
+
+
+def test_a_connection_is_used_again_and_bodies_that_are_no_objects_are_refused(api: Api) -> None:
+    connection = api.connect()
+    for sent in (b"[]", b'"x"', b"\xff", b"{", b"1 2"):
+        connection.request(
+            "POST", "/api/v3/applications/app1/devices", sent, {"Authorization": f"Bearer {key('FULL')}"}
+        )
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        assert (response.status, answer["code"]) == (400, 3), sent
+    connection.close()
+
+
+def test_v2_has_no_http_address() -> None:
+    with Sandbox() as sandbox, pytest.raises(AttributeError, match="http_address"):
+        _ = sandbox.http_address
+    with pytest.raises(ValueError, match="http_port 1 does not go together"):
+        Sandbox(http_port=1)
+
+
+def test_a_key_is_never_in_an_answer(api: Api) -> None:
+    secret = key("FULL")
+    for auth in (f"Bearer {secret}", f"Basic {secret}", secret, f"Bearer {secret}X"):
+        for path in ("applications/nosuchapp", "nope", f"applications/{secret}"):
+            _, headers, answer = api.ask("GET", path, auth=auth, whole=True)
+            told = str(headers) + answer.decode()
+            assert secret.rsplit(".", 1)[1] not in told or secret in path
