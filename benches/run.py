@@ -126,6 +126,36 @@ def receiving() -> None:
     table("Uplinks into the callback", rows)
 
 
+def awaiting() -> None:
+    """Measure ``async for`` beside callbacks and other clients of asyncio, and ``await send``."""
+    found = rounds(
+        {
+            **builds(lambda python: flood(1_000_000, python, "ours_aio.py", "receive"), ", async for"),
+            **builds(lambda python: flood(1_000_000, python, "ours.py", "receive"), ", callback"),
+            "aiomqtt 2.5 + json.loads": lambda: flood(50_000, PEERS, "aiomqtt_json.py", "receive"),
+            "gmqtt 0.8 + json.loads": lambda: flood(100_000, PEERS, "gmqtt_json.py", "receive"),
+        }
+    )
+    rows: list[tuple[str, ...]] = [("subject", "uplinks/s", "CPU µs each", "lost", "resident MB", "async for is")]
+    for name, figures in found.items():
+        ratio = found["thingslink, async for"]["per_s"] / figures["per_s"]
+        resident = f"{figures['resident_mb']:.0f}" if "resident_mb" in figures else ""
+        rate, lost = f"{figures['per_s']:,.0f}", f"{figures.get('lost', 0):,.0f}"
+        rows.append((name, rate, f"{figures['cpu_us']:.2f}", lost, resident, f"{ratio:.3g} x"))
+    table("Uplinks into asyncio", rows)
+    with Broker() as broker:
+        port = broker.port
+        sent = rounds(
+            {
+                **builds(lambda python: subject(python, "ours_aio.py", "send1", port, "3000")),
+                "aiomqtt 2.5": lambda: subject(PEERS, "aiomqtt_json.py", "send1", port, "3000"),
+            }
+        )
+    rows = [("subject", "p50 µs", "p99 µs")]
+    rows += [(name, f"{figures['p50_us']:.0f}", f"{figures['p99_us']:.0f}") for name, figures in sent.items()]
+    table("await send at QoS 1, one after the other", rows)
+
+
 def latency() -> None:
     """Measure from the sending of one uplink to its callback."""
     for title, pause in (("back to back", "0"), ("every 2 ms, the machine asleep in between", "0.002")):
@@ -283,6 +313,7 @@ def main() -> None:
     """Measure everything, or what is named."""
     parts: dict[str, Callable[[], None]] = {
         "receiving": receiving,
+        "awaiting": awaiting,
         "latency": latency,
         "sending": sending,
         "resources": resources,

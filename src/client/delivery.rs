@@ -36,6 +36,8 @@ pub enum Delivery<O> {
     Sent(u16),
     /// The server refused a message.
     Rejected {
+        /// Its message ID.
+        mid: u16,
         /// Its topic.
         topic: String,
         /// MQTT 5's reason code, 128 or more.
@@ -112,7 +114,8 @@ impl Body {
 
 impl Incoming {
     /// Bytes that it takes.
-    pub(super) fn size(&self) -> usize {
+    #[must_use]
+    pub fn size(&self) -> usize {
         self.weight
     }
 }

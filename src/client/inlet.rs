@@ -134,7 +134,7 @@ impl<P: Platform> Inner<P> {
             }
             Event::Rejected { mid, topic, reason } => {
                 tracing::error!(mid, %topic, reason, "the server refused a message");
-                Delivery::Rejected { topic, reason }
+                Delivery::Rejected { mid, topic, reason }
             }
             Event::Skipped { topic, size } => {
                 add(&self.counters.oversize, 1);

@@ -1,5 +1,7 @@
 //! What becomes of a message at QoS 1 beside what its callbacks do.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -49,5 +51,38 @@ impl Acknowledging {
             line.acknowledge(receipt);
         }
         keeps
+    }
+}
+
+/// Something that can be acknowledged by itself.
+pub(super) trait Acknowledge: Send + Sync {
+    /// It has been dealt with.
+    fn acknowledge(&self);
+}
+
+/// What a message is acknowledged with: by the client that called back with it, or by itself.
+#[derive(Clone, Default)]
+pub(super) struct Acknowledgement {
+    /// Nothing if it came at QoS 0.
+    pub(super) receipt: Option<Receipt>,
+    /// Who knows of it, unless the client alone does.
+    pub(super) by: Option<Arc<dyn Acknowledge>>,
+}
+
+impl Acknowledgement {
+    /// What `ack()` of a message does.
+    pub(super) fn acknowledge(&self) -> PyResult<()> {
+        let Some(by) = &self.by else {
+            let text = "ack() is for messages of a stream of thingslink.aio: give this one to the ack() of its client";
+            return Err(PyValueError::new_err(text));
+        };
+        by.acknowledge();
+        Ok(())
+    }
+}
+
+impl From<Option<Receipt>> for Acknowledgement {
+    fn from(receipt: Option<Receipt>) -> Self {
+        Self { receipt, by: None }
     }
 }

@@ -11,8 +11,8 @@ use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
+use super::event_loop::{EventLoop, complete};
 use super::interpreter::Interpreter;
-use super::leaving;
 use super::prepared::{Prepared, Step};
 use crate::pool::Work;
 use crate::sync::Mutex;
@@ -24,7 +24,7 @@ type Landing = Box<dyn FnOnce(Python<'_>, PyResult<()>) -> PyResult<()> + Send>;
 struct Awaited {
     /// Let go when it is done, or when nobody can be told any more.
     future: Mutex<Option<Py<PyAny>>>,
-    event_loop: Py<PyAny>,
+    event_loop: EventLoop,
     under_way: Mutex<Option<UnderWay>>,
 }
 
@@ -44,14 +44,11 @@ pub(super) fn future<T: for<'py> IntoPyObject<'py> + 'static>(
     py: Python<'_>,
     prepared: Prepared<T>,
 ) -> PyResult<Bound<'_, PyAny>> {
-    let (event_loop, future) = leaving::within(py, || {
-        let event_loop = py.import("asyncio")?.call_method0("get_running_loop")?;
-        let future = event_loop.call_method0("create_future")?;
-        PyResult::Ok((event_loop, future))
-    })?;
+    let event_loop = EventLoop::running(py)?;
+    let future = event_loop.future(py)?;
     let awaited = Arc::new(Awaited {
         future: Mutex::new(Some(future.clone().unbind())),
-        event_loop: event_loop.unbind(),
+        event_loop,
         under_way: Mutex::default(),
     });
     future.call_method1("add_done_callback", (PyAwaited(awaited.clone()),))?;
@@ -79,14 +76,7 @@ impl Awaited {
         };
         let future = self.future.lock().as_ref().map(|future| future.clone_ref(py).into_bound(py));
         let Some(future) = future else { return Ok(()) };
-        if future.call_method0("done")?.extract()? {
-            return Ok(());
-        }
-        leaving::within(py, || match outcome {
-            Ok(value) => future.call_method1("set_result", (value,)),
-            Err(error) => future.call_method1("set_exception", (presentable(py, error),)),
-        })
-        .map(drop)
+        complete(&future, outcome.map_err(|error| presentable(py, error)))
     }
 
     fn begin<T: for<'py> IntoPyObject<'py> + 'static>(self: &Arc<Self>, step: Step<T>) {
@@ -132,13 +122,8 @@ impl Awaited {
 impl Work<Interpreter> for Awaited {
     fn run(self: Arc<Self>, py: Python<'_>, _most: usize, progress: &AtomicU64) -> bool {
         progress.fetch_add(1, Ordering::Relaxed);
-        let event_loop = self.event_loop.bind(py);
-        if let Err(error) = event_loop.call_method1("call_soon_threadsafe", (PyAwaited(self.clone()),)) {
+        if !self.event_loop.wake(py, PyAwaited(self.clone())) {
             // The loop was closed before the call had ended: nobody is left to be told.
-            let closed = event_loop.call_method0("is_closed").and_then(|closed| closed.extract());
-            if !closed.unwrap_or(false) {
-                error.write_unraisable(py, Some(event_loop));
-            }
             let (future, under_way) = (self.future.lock().take(), self.under_way.lock().take());
             drop((future, under_way));
         }

@@ -8,12 +8,14 @@
 #![allow(clippy::similar_names, reason = "the names of the Python API: mqtt_port and mqtts_port")]
 
 mod acknowledging;
+mod aio;
 mod allocator;
 mod arguments;
 mod awaited;
 mod callable;
 mod convert;
 mod error;
+mod event_loop;
 mod face;
 mod file;
 mod forked;
@@ -40,6 +42,8 @@ mod value;
 mod _native {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::aio::{PyAioClient, PyInlet, PyShare};
     #[pymodule_export]
     use super::callable::PyCallback;
     #[pymodule_export]

@@ -1,15 +1,13 @@
 //! What every client's Python object needs to have its deliveries handled: the thread that serves it, the object itself
 //! kept alive meanwhile, and the process that it belongs to.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use super::face;
-use super::leaving;
-use super::runtime::{self, Process};
+use super::runtime::{Bond, Process};
 use super::serving::Serving;
 use crate::client::{Delivery, Line, Platform};
 use crate::pool::Home;
@@ -21,7 +19,7 @@ pub(super) struct Owner<P: Platform> {
     hands: Mutex<Hands<Delivery<P::Own>>>,
     serving: Arc<Serving>,
     kept: Mutex<Kept>,
-    process: OnceLock<Arc<Process>>,
+    process: Bond,
     /// The thread that calls the client's callbacks.
     home: Home,
     /// Where in the program the client was made, if somebody wants to know.
@@ -43,7 +41,7 @@ impl<P: Platform> Owner<P> {
             hands: Mutex::default(),
             serving: Arc::default(),
             kept: Mutex::default(),
-            process: OnceLock::new(),
+            process: Bond::default(),
             home: Home::default(),
             maker: face::maker(),
         }
@@ -51,19 +49,12 @@ impl<P: Platform> Owner<P> {
 
     /// The process's runtime; an error in a forked child.
     pub(super) fn process(&self) -> PyResult<&Arc<Process>> {
-        leaving::keep();
-        if self.process.get().is_none() {
-            // Another thread may be first; then its runtime is the same one.
-            let _first = self.process.set(runtime::process()?);
-        }
-        let process = self.process.get().ok_or_else(|| PyRuntimeError::new_err("thingslink is shutting down"))?;
-        process.check()?;
-        Ok(process)
+        self.process.process()
     }
 
     /// The process's runtime, if the client has used it.
     pub(super) fn known_process(&self) -> Option<&Arc<Process>> {
-        self.process.get()
+        self.process.known()
     }
 
     /// Where the client's callbacks are called. It must be claimed before the first one is.
@@ -73,13 +64,12 @@ impl<P: Platform> Owner<P> {
 
     /// Whether this is still the process that the client was made in.
     pub(super) fn check_process(&self) -> PyResult<()> {
-        leaving::keep();
-        self.process.get().map_or(Ok(()), |process| process.check())
+        self.process.check()
     }
 
     /// Whether the interpreter exits: then no callback may begin, for nobody could end it.
     pub(super) fn is_exiting(&self) -> bool {
-        self.process.get().is_some_and(|process| process.pool.is_stopping())
+        self.process.known().is_some_and(|process| process.pool.is_stopping())
     }
 
     /// Whether the current thread is inside one of this client's callbacks.
@@ -121,7 +111,7 @@ impl<P: Platform> Owner<P> {
         let over = kept.connecting == 0 && !line.is_open() && line.mailbox().is_idle();
         let object = if over { kept.object.take() } else { None };
         drop(kept);
-        if let (Some(_), Some(process)) = (&object, self.process.get()) {
+        if let (Some(_), Some(process)) = (&object, self.process.known()) {
             process.pool.depart(&self.home);
         }
         // Dropped outside the lock: this may run the object's finaliser.

@@ -1,7 +1,7 @@
 //! One tokio runtime and one dispatch pool for each process, made on first use.
 
 use crate::sync::{Condvar, Mutex, MutexGuard};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -41,6 +41,35 @@ pub(super) struct Process {
     pub(super) pool: Arc<Pool>,
     /// What must be closed before the interpreter ends.
     open: Mutex<Vec<Weak<dyn Closable>>>,
+}
+
+/// The process that a client belongs to, from its first use of it.
+#[derive(Default)]
+pub(super) struct Bond(OnceLock<Arc<Process>>);
+
+impl Bond {
+    /// The process's runtime; an error in a forked child.
+    pub(super) fn process(&self) -> PyResult<&Arc<Process>> {
+        leaving::keep();
+        if self.0.get().is_none() {
+            // Another thread may be first; then its runtime is the same one.
+            let _first = self.0.set(process()?);
+        }
+        let process = self.0.get().ok_or_else(|| PyRuntimeError::new_err("thingslink is shutting down"))?;
+        process.check()?;
+        Ok(process)
+    }
+
+    /// The process's runtime, if the client has used it.
+    pub(super) fn known(&self) -> Option<&Arc<Process>> {
+        self.0.get()
+    }
+
+    /// Whether this is still the process that the client was made in.
+    pub(super) fn check(&self) -> PyResult<()> {
+        leaving::keep();
+        self.0.get().map_or(Ok(()), |process| process.check())
+    }
 }
 
 /// Something with connections.

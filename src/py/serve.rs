@@ -13,7 +13,7 @@ use super::error::OrRaise as _;
 use super::interpreter::{Interpreter, thread_ident};
 use super::owner::Owner;
 use super::prepared::{Face, Prepared};
-use super::runtime::{Closable, LeftOpen};
+use super::runtime::{Closable, LeftOpen, Process};
 use crate::client::{Delivery, Line, Platform};
 use crate::error::Error;
 use crate::pool::{Home, Work};
@@ -53,11 +53,19 @@ pub(super) trait Serve: Send + Sync + Sized + 'static {
 pub(super) fn served<S: Serve>(
     make: impl FnOnce(Box<dyn Fn() + Send + Sync>) -> Result<S, Error>,
 ) -> Result<Arc<S>, Error> {
+    woken(make, |served| served.owner().known_process())
+}
+
+/// Make a consumer that does its work on a thread of the pool; `process` gives its process, if it has used it.
+pub(super) fn woken<S: Work<Interpreter> + 'static>(
+    make: impl FnOnce(Box<dyn Fn() + Send + Sync>) -> Result<S, Error>,
+    process: fn(&S) -> Option<&Arc<Process>>,
+) -> Result<Arc<S>, Error> {
     let place: Arc<OnceLock<Weak<S>>> = Arc::default();
     let this = place.clone();
     let wake = move || {
         if let Some(served) = this.get().and_then(Weak::upgrade)
-            && let Some(process) = served.owner().known_process()
+            && let Some(process) = process(&served)
         {
             process.pool.submit(served.clone());
         }

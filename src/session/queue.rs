@@ -66,6 +66,7 @@ pub struct Mailbox<T> {
     idle: Notify,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 struct State<T> {
     items: VecDeque<T>,
     /// Counts items in the queue and in the consumer's hands.
@@ -80,6 +81,8 @@ struct State<T> {
     awaited: bool,
     /// It was told that the mailbox fills.
     warned: bool,
+    /// Reading goes on whatever the bound says.
+    urged: bool,
 }
 
 impl<T> std::fmt::Debug for Mailbox<T> {
@@ -100,6 +103,7 @@ impl<T: Item> Mailbox<T> {
             burst: 0,
             awaited: false,
             warned: false,
+            urged: false,
         };
         Self { limits, state: Mutex::new(state), wake: Box::new(wake), room: Arc::default(), idle: Notify::new() }
     }
@@ -214,6 +218,12 @@ impl<T: Item> Mailbox<T> {
         }
     }
 
+    /// A consumer is done with items that it went on counting against the bound.
+    pub fn finished(&self, count: usize, weight: usize) {
+        let mut state = self.state();
+        self.finish(&mut state, count, weight);
+    }
+
     /// Whether a consumer is at work or due.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -278,9 +288,24 @@ impl<T: Item> Mailbox<T> {
             return true;
         }
         let mut state = self.state();
-        let full = state.messages >= self.limits.messages || state.bytes >= self.limits.bytes;
+        let full = !state.urged && (state.messages >= self.limits.messages || state.bytes >= self.limits.bytes);
         state.awaited |= full;
         !full
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub fn limits(&self) -> MailboxLimits {
+        self.limits
+    }
+
+    /// Whether more may come whatever the bound says: somebody waits for an answer that comes after what the network holds.
+    pub fn urge(&self, urged: bool) {
+        let mut state = self.state();
+        state.urged = urged;
+        if urged && std::mem::take(&mut state.awaited) {
+            self.room.notify_one();
+        }
     }
 
     /// Notified when there is room again.
@@ -415,5 +440,17 @@ mod tests {
         mailbox.take(&mut taken, 4, 4, 40);
         assert!(mailbox.has_room());
         assert_eq!(mailbox.stats(), QueueStats::default());
+    }
+
+    #[tokio::test]
+    async fn a_full_mailbox_goes_on_while_an_answer_is_awaited() {
+        let (mailbox, _) = mailbox(2, Overflow::StopReading);
+        mailbox.push((0..2).map(|number| Note(number, true)));
+        assert!(!mailbox.has_room());
+        mailbox.urge(true);
+        mailbox.room().notified().await;
+        assert!(mailbox.has_room());
+        mailbox.urge(false);
+        assert!(!mailbox.has_room());
     }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import os
 import queue
@@ -26,7 +27,7 @@ def blocks(path: Path) -> list[str]:
 
 
 def test_the_readme_s_examples_run(sandbox: Sandbox, tmp_path: Path) -> None:
-    first, older, second, device_block, gateway_block, third = blocks(ROOT / "README.md")
+    first, older, second, asyncio_block, device_block, gateway_block, third = blocks(ROOT / "README.md")
     seen: queue.Queue[str] = queue.Queue()
     (tmp_path / "ca.pem").write_text(sandbox.ca_certs)
     names: dict[str, Any] = {
@@ -57,6 +58,7 @@ def test_the_readme_s_examples_run(sandbox: Sandbox, tmp_path: Path) -> None:
     exec(after, names)
     assert seen.get(timeout=PATIENCE) == "closed: True"
     assert device.downlinks == [b"\x01"]
+    asyncio.run(answering(asyncio_block, names, sandbox))
     server = sandbox.thingsboard
     server.add_device("Pump 1", "A1_TEST_TOKEN")
     server.add_device("Gateway", "GATEWAY_TEST_TOKEN", gateway=True)
@@ -73,6 +75,24 @@ def test_the_readme_s_examples_run(sandbox: Sandbox, tmp_path: Path) -> None:
     exec(third, names)
     assert seen.get(timeout=PATIENCE) == "23.5"
     assert seen.get(timeout=PATIENCE) == "b'\\x01'"
+
+
+async def answering(block: str, names: dict[str, Any], sandbox: Sandbox) -> None:
+    """Run the README's program of asyncio until it has answered."""
+    program, run = block.rsplit("\n\n\n", 1)
+    assert run == "asyncio.run(answer())\n"
+    exec(program, names)
+    device = sandbox.device("soil-07")
+    before = len(device.received)
+    running = asyncio.create_task(names["answer"]())
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    # Two: the first uplink that is heard is answered after itself.
+    while len(device.received) < before + 2:
+        assert not running.done() and asyncio.get_running_loop().time() < deadline
+        device.uplink(b"\x05")
+        await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 def served(sandbox: Sandbox, script: str, *arguments: str) -> subprocess.Popen[str]:

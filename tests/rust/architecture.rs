@@ -29,7 +29,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
 ];
 
 /// Rooms that do not know each other: within a line, no room names another. What they share stands outside of them.
-const APART: [&[(&str, &[&str])]; 2] = [
+const APART: [&[(&str, &[&str])]; 3] = [
     &[
         (
             "the LoRaWAN networks",
@@ -70,6 +70,20 @@ const APART: [&[(&str, &[&str])]; 2] = [
             ],
         ),
         ("V3", &["dialect::lorawan::v3", "client::stack", "sandbox::v3", "py::manage::v3"]),
+    ],
+    &[
+        (
+            "the face with callbacks",
+            &[
+                "py::lorawan::callbacks",
+                "py::lorawan::client",
+                "py::lorawan::deliver",
+                "py::lorawan::device",
+                "py::lorawan::handlers",
+                "py::lorawan::setters",
+            ],
+        ),
+        ("thingslink.aio", &["py::aio"]),
     ],
 ];
 
@@ -236,6 +250,9 @@ fn a_network_that_names_the_other_is_refused_in_any_spelling() {
     refused("py/lorawan/client.rs", "use crate::py::PyMqtt;");
     refused("py/manage/calls.rs", "use crate::py::{value, thingsboard::words};");
     refused("client/lorawan/mod.rs", "use crate::dialect::thingsboard::Topic;");
+    refused("py/aio/flow.rs", "use crate::py::lorawan::callbacks::Served;");
+    refused("py/lorawan/deliver.rs", "use crate::py::aio::Stream;");
+    accepted("py/aio/flow.rs", "use crate::py::lorawan::subject::Subject;");
 }
 
 #[test]

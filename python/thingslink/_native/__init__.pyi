@@ -5,6 +5,7 @@ One stub for each folder of ``src/py``. At run time there is this one module, an
 
 from typing import Final
 
+from thingslink._native.aio import _AioClient, _Inlet, _Share
 from thingslink._native.callable import Callback
 from thingslink._native.error import (
     ConnectionLostError,
@@ -170,8 +171,11 @@ __all__ = [
     "TlsSettings",
     "UplinkMessage",
     "Will",
+    "_AioClient",
+    "_Inlet",
     "_Loan",
     "_Sandbox",
+    "_Share",
     "_ThingsBoard",
     "__version__",
     "_after_fork",

@@ -428,6 +428,12 @@ class UplinkMessage:
         """Give plain dicts and lists all the way down."""
     def json(self) -> bytes:
         """Give the JSON text of the fields: as it was received, but for uplinks of V3, whose ``v3`` has that."""
+    def ack(self) -> None:
+        """Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+
+        Raises:
+            ValueError: It came of a callback: that client has an ``ack``.
+        """
     @staticmethod
     def _json_default(object: Any) -> dict[str, Any]: ...
     # Fields are attributes that only the message knows.
@@ -501,6 +507,12 @@ class DeviceEvent:
         """The network's words, on events that tell of an error."""
     def json(self) -> bytes:
         """Give the JSON text of ``data``: as it was received, but for events of V3, whose ``v3`` has that."""
+    def ack(self) -> None:
+        """Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+
+        Raises:
+            ValueError: It came of a callback: that client has an ``ack``.
+        """
     @property
     def v3(self) -> UplinkMessage | None:
         """The whole message as The Things Stack V3 sent it; ``None`` for events of V2."""
@@ -573,5 +585,11 @@ class FieldValue:
     @property
     def value(self) -> Any:
         """The value; objects are ``UplinkMessage``."""
+    def ack(self) -> None:
+        """Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+
+        Raises:
+            ValueError: It came of a callback: that client has an ``ack``.
+        """
 
 def _parse_message(data: str | bytes, network: str = "v2") -> Any: ...

@@ -2,15 +2,24 @@
 
 from thingslink import aio
 
+async with aio.MQTTClient("my-app", "ttn-account-v2.…", "mqtts://eu.example.com") as client:
+    async for msg in client.uplinks():
+        print(msg.dev_id, msg.payload_fields)
+
 async with aio.ApplicationClient("my-app", "ttn-account-v2.…") as application:
     async for device in application.devices():
         print(device.dev_id)
+
+Everything happens on the thread of the event loop on which a client is used.
 """
 
 from __future__ import annotations
 
+from thingslink.aio._downlink import Downlink
+from thingslink.aio._stream import Batches, Stream
 from thingslink.aio.application import ApplicationClient
 from thingslink.aio.discovery import DiscoveryClient
 from thingslink.aio.handler import HandlerClient
+from thingslink.aio.mqtt import MQTTClient
 
-__all__ = ["ApplicationClient", "DiscoveryClient", "HandlerClient"]
+__all__ = ["ApplicationClient", "Batches", "DiscoveryClient", "Downlink", "HandlerClient", "MQTTClient", "Stream"]

@@ -19,10 +19,10 @@ fn receipt(message: &Bound<'_, PyAny>) -> PyResult<Option<Receipt>> {
         return Ok(message.get().receipt);
     }
     if let Ok(event) = message.cast::<PyDeviceEvent>() {
-        return Ok(event.get().receipt);
+        return Ok(event.get().acknowledgement.receipt);
     }
     match message.cast::<PyFieldValue>() {
-        Ok(value) => Ok(value.get().receipt),
+        Ok(value) => Ok(value.get().acknowledgement.receipt),
         Err(_) => Err(wrong_type("msg", "what a callback got", message)),
     }
 }

@@ -12,17 +12,17 @@ use crate::py::prepared::Prepared;
 use crate::sync::Mutex;
 
 /// Where to connect, read when it is needed: the original accepted anything until then.
-pub(super) struct Address {
+pub(in crate::py) struct Address {
     /// Given, or announced and remembered.
-    pub(super) mqtt: Mutex<String>,
-    pub(super) network: Network,
+    pub(in crate::py) mqtt: Mutex<String>,
+    pub(in crate::py) network: Network,
     pub(super) discovery: Discovery,
-    pub(super) tls: Option<bool>,
+    pub(in crate::py) tls: Option<bool>,
 }
 
 impl Address {
     /// The MQTT address, asked of the discovery server if none was given, and the time that is left.
-    pub(super) fn resolve(
+    pub(in crate::py) fn resolve(
         self: &Arc<Self>,
         py: Python<'_>,
         app_id: &str,

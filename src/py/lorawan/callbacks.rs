@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use super::handlers::{Handlers, Subject};
+use super::handlers::Handlers;
+use super::subject::Subject;
 use super::watch::Watch;
 use crate::client::lorawan::{Application, Client, Config};
 use crate::client::{Delivery, Wanted};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::PyTraverseError;
 use pyo3::PyVisit;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -13,15 +13,11 @@ use super::address::Address;
 use super::callbacks::Served;
 use super::convert::downlink;
 use super::device::PyDeviceHandle;
-use crate::client::lorawan::{self, Config};
-use crate::dialect::lorawan::{Network, hosted};
-use crate::endpoint::{Endpoint, Trust, masked};
-use crate::ids::{AccessKey, AppId};
-use crate::py::acknowledging::Acknowledging;
+use super::settings::Settings;
+use crate::endpoint::masked;
 use crate::py::arguments::{Aliases, Given, text};
-use crate::py::convert::{self, seconds, trust};
+use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
-use crate::py::manage::{Discovery, pem};
 use crate::py::prepared::{Face, Prepared};
 use crate::py::{log, runtime, serve};
 use crate::sync::Mutex;
@@ -123,7 +119,7 @@ impl PyMqttClient {
         let mut aliases = Aliases::new("MQTTClient", aliases);
         let app_id = aliases.require("app_id", app_id, &["appID"])?;
         let access_key = aliases.require("access_key", access_key, &["app_access_key", "appAccessKey"])?;
-        let mut mqtt_address = match aliases.find("mqtt_address", Given(None), &["mqttAddress"])? {
+        let mqtt_address = match aliases.find("mqtt_address", Given(None), &["mqttAddress"])? {
             Some(_) if mqtt_address.is_some() => {
                 return Err(PyTypeError::new_err("MQTTClient() got two values for 'mqtt_address'"));
             }
@@ -131,60 +127,37 @@ impl PyMqttClient {
             None => mqtt_address.unwrap_or_default(),
         };
         aliases.finish()?;
-        let certificate = pem("discovery_certificate", discovery_certificate.as_ref())?;
-        let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
-        let mut trust = trust(ca_certs.as_ref())?;
-        let app_id = AppId::new(text("app_id", &app_id)?).or_raise(py)?;
-        if let Some(cluster) = cluster {
-            if !mqtt_address.is_empty() {
-                let text =
-                    "cluster is not valid beside mqtt_address: expected one of them, which says where the server is";
-                return Err(PyValueError::new_err(text));
-            }
-            mqtt_address = hosted::host(cluster, app_id.as_str()).or_raise(py)?;
-        } else if mqtt_address.is_empty() {
-            mqtt_address = discovery.lead.mqtt.clone().unwrap_or_default();
-            if let (None, Some(pem)) = (&ca_certs, &discovery.lead.trust) {
-                trust = Trust::Pem(pem.clone());
-            }
-        }
-        let access_key = AccessKey::new(text("access_key", &access_key)?);
-        let host = Endpoint::parse(&mqtt_address, tls).ok().map(|endpoint| endpoint.host);
-        let network = match network {
-            Some(network) => network.parse().or_raise(py)?,
-            None if cluster.is_some() => Network::V3,
-            None => Network::of(&access_key, host.as_deref()),
+        let settings = Settings {
+            app_id: text("app_id", &app_id)?,
+            access_key: text("access_key", &access_key)?,
+            mqtt_address,
+            discovery_address,
+            reconnect,
+            keep_alive,
+            client_id,
+            clean_session,
+            qos,
+            tls,
+            ca_certs,
+            reconnect_min_delay,
+            reconnect_max_delay,
+            max_message_bytes,
+            max_inflight,
+            queue_messages,
+            queue_bytes,
+            overflow,
+            send_queue_messages,
+            send_queue_bytes,
+            insecure_channel,
+            discovery_certificate,
+            on_callback_error,
+            manual_ack,
+            network,
+            cluster,
         };
-        let mut config = Config::new(network.app_id(app_id, host.as_deref()).or_raise(py)?, access_key);
-        config.network = network;
-        config.reconnect = reconnect;
-        if let Some(keep_alive) = keep_alive {
-            config.keep_alive = seconds("keep_alive", &keep_alive)?;
-        }
-        if let Some(delay) = reconnect_min_delay {
-            config.backoff.min = seconds("reconnect_min_delay", &delay)?;
-            config.backoff.max = config.backoff.max.max(config.backoff.min);
-        }
-        if let Some(delay) = reconnect_max_delay {
-            config.backoff.max = seconds("reconnect_max_delay", &delay)?;
-        }
-        client_id.clone_into(&mut config.client_id);
-        config.clean_session = clean_session;
-        config.qos = convert::qos(qos)?;
-        config.trust = trust;
-        config.max_incoming_bytes = max_message_bytes;
-        config.queue.overflow = match overflow {
-            Some(overflow) => convert::overflow(overflow)?,
-            None => lorawan::overflow(network),
-        };
-        config.queue.messages = queue_messages.unwrap_or(config.queue.messages);
-        config.queue.bytes = queue_bytes.unwrap_or(config.queue.bytes);
-        config.outbox.messages = send_queue_messages;
-        config.outbox.bytes = send_queue_bytes;
-        config.outbox.in_flight = max_inflight;
-        let acknowledging = Acknowledging::new(config.qos, "qos", manual_ack, on_callback_error)?;
-        let address = Arc::new(Address { mqtt: Mutex::new(mqtt_address), network, discovery, tls });
+        let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;
+        let address = Arc::new(address);
         *self.made.lock() = Some(Made { address, served: Served::new(config, acknowledging).or_raise(py)? });
         Ok(())
     }

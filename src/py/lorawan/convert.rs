@@ -33,12 +33,16 @@ pub(super) fn payload(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Payl
 }
 
 /// An optional device ID of the network.
-pub(super) fn device(py: Python<'_>, network: Network, dev_id: Option<String>) -> PyResult<Option<DevId>> {
+pub(in crate::py) fn optional_device(
+    py: Python<'_>,
+    network: Network,
+    dev_id: Option<String>,
+) -> PyResult<Option<DevId>> {
     dev_id.map(|dev_id| network.dev_id(dev_id).or_raise(py)).transpose()
 }
 
 /// The arguments of `send` in any of their spellings, as a downlink.
-pub(super) fn downlink<'py>(
+pub(in crate::py) fn downlink<'py>(
     py: Python<'py>,
     aliases: &mut Aliases<'_, 'py>,
     payload_argument: Given<'py>,
@@ -72,7 +76,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// The name of an event of the network in any of its spellings, or `None` for all.
-pub(super) fn event_name(network: Network, name: Option<String>) -> PyResult<Option<String>> {
+pub(in crate::py) fn event_name(network: Network, name: Option<String>) -> PyResult<Option<String>> {
     let Some(name) = name else { return Ok(None) };
     if name.is_empty() || !is_plain(&name) || name.starts_with('/') {
         let known = network.event_names().join(", ");

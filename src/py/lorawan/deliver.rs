@@ -9,8 +9,9 @@ use pyo3::types::PyBool;
 
 use super::callbacks::Served;
 use super::event;
-use super::handlers::{Handler, Handlers, Subject};
-use super::parse::body_to_py;
+use super::handlers::{Handler, Handlers};
+use super::parse::document_to_py;
+use super::subject::Subject;
 use super::watch::Teller;
 use crate::client::lorawan::{Application, Client};
 use crate::client::{Body, Delivery, Incoming};
@@ -122,16 +123,8 @@ impl Served {
         match &message.body {
             Body::Json(document) => {
                 let decoded = |handler: &Handler| !is_raw(handler) && handler.subject.takes(topic);
-                called = called.and(self.call(handlers, client, decoded, || match topic {
-                    Topic::Event { app_id, dev_id, name } => {
-                        event::new(py, network, name, app_id, dev_id, document.clone(), message.receipt)
-                    }
-                    Topic::Field { app_id, dev_id, field } => {
-                        let (document, index) = (document.clone(), document.root().index());
-                        let value = event::PyFieldValue::new(field, app_id, dev_id, document, index, message.receipt);
-                        Ok(Bound::new(py, value)?.into_any())
-                    }
-                    Topic::Uplink { .. } | Topic::Downlink { .. } => body_to_py(py, network, document, message.receipt),
+                called = called.and(self.call(handlers, client, decoded, || {
+                    document_to_py(py, network, topic, document, message.receipt.into())
                 }));
                 if network == Network::V3 {
                     called = called.and(self.deliver_fields(message, document, topic, handlers, client));
@@ -168,7 +161,8 @@ impl Served {
             {
                 let first = || {
                     let (document, index) = (document.clone(), value.index());
-                    let value = event::PyFieldValue::new(field, app_id, dev_id, document, index, message.receipt);
+                    let acknowledgement = message.receipt.into();
+                    let value = event::PyFieldValue::new(field, app_id, dev_id, document, index, acknowledgement);
                     Ok(Bound::new(py, value)?.into_any())
                 };
                 called = called.and(self.call(handlers, client, |one| std::ptr::eq(one, handler), first));
@@ -191,7 +185,7 @@ impl Served {
             // Of a connection that was lost before, its end has been told.
             Delivery::Closed { online } if online => tell(Subject::Close, &boolean(true)),
             Delivery::Sent(mid) => tell(Subject::Downlink, &|| Ok(mid.into_pyobject(py)?.into_any())),
-            Delivery::Rejected { topic, reason } => {
+            Delivery::Rejected { topic, reason, .. } => {
                 self.tell_error(py, handlers, &to_py(py, &Error::Rejected { topic, reason }), client);
             }
             Delivery::Problem(error) => self.tell_error(py, handlers, &to_py(py, &error), client),

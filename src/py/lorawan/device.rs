@@ -7,7 +7,7 @@ use pyo3::types::PyDict;
 
 use super::callbacks::Served;
 use super::convert::{downlink, event_name, field_path};
-use super::handlers::Subject;
+use super::subject::Subject;
 use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given};
 

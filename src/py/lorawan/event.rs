@@ -7,9 +7,9 @@ use pyo3::types::PyBytes;
 
 use crate::dialect::json::{Document, Kind, Value};
 use crate::dialect::lorawan::{EventKind, Network, base64};
+use crate::py::acknowledging::Acknowledgement;
 use crate::py::error::decode_error;
 use crate::py::value::{Objects, to_py};
-use crate::session::Receipt;
 
 /// Something that happened to a device.
 #[pyclass(frozen, subclass, name = "DeviceEvent", module = "thingslink.ttn")]
@@ -27,8 +27,8 @@ pub(in crate::py) struct PyDeviceEvent {
     document: Arc<Document>,
     /// As it came, where that is another shape.
     whole: Option<Arc<Document>>,
-    /// To acknowledge it with, if it came at QoS 1.
-    pub(super) receipt: Option<Receipt>,
+    /// To acknowledge it with.
+    pub(super) acknowledgement: Acknowledgement,
 }
 
 impl PyDeviceEvent {
@@ -60,6 +60,11 @@ impl PyDeviceEvent {
     /// Give the JSON text of ``data``: as it was received, but for events of V3, whose ``v3`` has that.
     fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.document.text().as_bytes())
+    }
+
+    /// Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+    fn ack(&self) -> PyResult<()> {
+        self.acknowledgement.acknowledge()
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -169,7 +174,7 @@ pub(in crate::py) fn new<'py>(
     app_id: &str,
     dev_id: &str,
     document: Arc<Document>,
-    receipt: Option<Receipt>,
+    acknowledgement: Acknowledgement,
 ) -> PyResult<Bound<'py, PyAny>> {
     let kind = network.event_kind(name);
     let (name, app_id, dev_id) = (name.to_owned(), app_id.to_owned(), dev_id.to_owned());
@@ -180,7 +185,7 @@ pub(in crate::py) fn new<'py>(
             (Arc::new(shaped), Some(document))
         }
     };
-    let base = PyDeviceEvent { name, app_id, dev_id, document, whole, receipt };
+    let base = PyDeviceEvent { name, app_id, dev_id, document, whole, acknowledgement };
     let base = PyClassInitializer::from(base);
     Ok(match kind {
         EventKind::Activation => Bound::new(py, base.add_subclass(PyActivationEvent))?.into_any(),
@@ -205,8 +210,8 @@ pub(in crate::py) struct PyFieldValue {
     document: Arc<Document>,
     /// Where in the document the value stands.
     index: u32,
-    /// To acknowledge it with, if it came at QoS 1.
-    pub(super) receipt: Option<Receipt>,
+    /// To acknowledge it with.
+    pub(super) acknowledgement: Acknowledgement,
 }
 
 impl PyFieldValue {
@@ -216,10 +221,10 @@ impl PyFieldValue {
         dev_id: &str,
         document: Arc<Document>,
         index: u32,
-        receipt: Option<Receipt>,
+        acknowledgement: Acknowledgement,
     ) -> Self {
         let (field, app_id, dev_id) = (field.to_owned(), app_id.to_owned(), dev_id.to_owned());
-        Self { field, app_id, dev_id, document, index, receipt }
+        Self { field, app_id, dev_id, document, index, acknowledgement }
     }
 }
 
@@ -229,6 +234,11 @@ impl PyFieldValue {
     #[getter]
     fn value<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         to_py(py, &self.document, self.document.value(self.index), Objects::Messages)
+    }
+
+    /// Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+    fn ack(&self) -> PyResult<()> {
+        self.acknowledgement.acknowledge()
     }
 
     fn __repr__(&self) -> String {

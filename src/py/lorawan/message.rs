@@ -17,6 +17,7 @@ use super::made::Made;
 use super::parse::from_python;
 use crate::dialect::json::{Document, Kind, Value};
 use crate::dialect::lorawan::{Direct, Network, timestamp};
+use crate::py::acknowledging::Acknowledgement;
 use crate::py::error::decode_error;
 use crate::py::value::{Objects, fields, string, to_dict, to_hashable, to_py};
 use crate::session::Receipt;
@@ -32,8 +33,8 @@ pub(in crate::py) struct PyUplinkMessage {
     /// In the original's shape, where that is another one; made when it is needed.
     shaped: OnceLock<Arc<Document>>,
     made: Made,
-    /// To acknowledge it with, if it came at QoS 1 and is a whole message.
-    receipt: Option<Receipt>,
+    /// To acknowledge it with, if it is a whole message.
+    acknowledgement: Acknowledgement,
 }
 
 /// Marks the index of a container that stands in the document as it came, among those of the one in the original's shape.
@@ -43,19 +44,19 @@ impl PyUplinkMessage {
     /// An object in the original's shape, or of any.
     pub(in crate::py) fn new(document: Arc<Document>, index: u32) -> Self {
         let (shaped, made) = (OnceLock::new(), Made::default());
-        Self { network: Network::V2, document, index, shaped, made, receipt: None }
+        Self { network: Network::V2, document, index, shaped, made, acknowledgement: Acknowledgement::default() }
     }
 
     /// A whole uplink, as it came from this network.
-    pub(super) fn from_network(network: Network, document: Arc<Document>, receipt: Option<Receipt>) -> Self {
+    pub(super) fn from_network(network: Network, document: Arc<Document>, acknowledgement: Acknowledgement) -> Self {
         let index = document.root().index();
-        Self { network, receipt, ..Self::new(document, index) }
+        Self { network, acknowledgement, ..Self::new(document, index) }
     }
 
     /// What to acknowledge the message with, if there is anything; an error for a part of a message.
     pub(super) fn receipt(&self) -> PyResult<Option<Receipt>> {
         if self.index == self.document.root().index() {
-            return Ok(self.receipt);
+            return Ok(self.acknowledgement.receipt);
         }
         Err(PyValueError::new_err("msg is a part of a message: expected what a callback got"))
     }
@@ -358,6 +359,11 @@ impl PyUplinkMessage {
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         Ok(self.field(py, name)?.or(default))
+    }
+
+    /// Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+    fn ack(&self) -> PyResult<()> {
+        self.receipt().and_then(|_| self.acknowledgement.acknowledge())
     }
 
     /// Give the names of the fields.

@@ -14,10 +14,16 @@ mod message;
 mod parse;
 mod private;
 mod setters;
+mod settings;
+mod subject;
 mod watch;
 
+pub(super) use self::address::Address;
 pub(super) use self::client::PyMqttClient;
+pub(super) use self::convert::{downlink, event_name, optional_device};
 pub(super) use self::device::PyDeviceHandle;
 pub(super) use self::event::{PyActivationEvent, PyDeviceEvent, PyDownlinkEvent, PyFieldValue, PyRegistrationEvent};
 pub(super) use self::message::PyUplinkMessage;
-pub(super) use self::parse::parse_message;
+pub(super) use self::parse::{document_to_py, parse_message};
+pub(super) use self::settings::Settings;
+pub(super) use self::subject::Subject;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use super::event;
 use super::message::PyUplinkMessage;
 use crate::dialect::json::{Document, Kind};
-use crate::dialect::lorawan::Network;
+use crate::dialect::lorawan::{Network, Topic};
+use crate::py::acknowledging::Acknowledgement;
 use crate::py::error::{OrRaise as _, decode_error};
 use crate::py::leaving;
 use crate::py::value::{Objects, to_py};
-use crate::session::Receipt;
 
 /// A message of Python values, by way of JSON.
 pub(super) fn from_python(py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult<PyUplinkMessage> {
@@ -35,7 +36,7 @@ pub(in crate::py) fn parse_message<'py>(
     let bytes: Vec<u8> =
         if let Ok(text) = data.cast::<PyString>() { text.to_str()?.as_bytes().to_vec() } else { data.extract()? };
     let document = Document::parse(&bytes).map_err(|error| decode_error(py, error.to_string()))?;
-    body_to_py(py, network, &Arc::new(document), None)
+    body_to_py(py, network, &Arc::new(document), Acknowledgement::default())
 }
 
 /// The body of a message as callbacks get it.
@@ -43,12 +44,33 @@ pub(super) fn body_to_py<'py>(
     py: Python<'py>,
     network: Network,
     document: &Arc<Document>,
-    receipt: Option<Receipt>,
+    acknowledgement: Acknowledgement,
 ) -> PyResult<Bound<'py, PyAny>> {
     let root = document.root();
     if root.kind() != Kind::Object {
         return to_py(py, document, root, Objects::Messages);
     }
-    let message = PyUplinkMessage::from_network(network, document.clone(), receipt);
+    let message = PyUplinkMessage::from_network(network, document.clone(), acknowledgement);
     Ok(Bound::new(py, message)?.into_any())
+}
+
+/// A message on this topic as programs get it.
+pub(in crate::py) fn document_to_py<'py>(
+    py: Python<'py>,
+    network: Network,
+    topic: Topic<'_>,
+    document: &Arc<Document>,
+    acknowledgement: Acknowledgement,
+) -> PyResult<Bound<'py, PyAny>> {
+    match topic {
+        Topic::Event { app_id, dev_id, name } => {
+            event::new(py, network, name, app_id, dev_id, document.clone(), acknowledgement)
+        }
+        Topic::Field { app_id, dev_id, field } => {
+            let (document, index) = (document.clone(), document.root().index());
+            let value = event::PyFieldValue::new(field, app_id, dev_id, document, index, acknowledgement);
+            Ok(Bound::new(py, value)?.into_any())
+        }
+        Topic::Uplink { .. } | Topic::Downlink { .. } => body_to_py(py, network, document, acknowledgement),
+    }
 }

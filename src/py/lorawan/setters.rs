@@ -4,8 +4,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::client::PyMqttClient;
-use super::convert::{device, event_name, field_path};
-use super::handlers::Subject;
+use super::convert::{event_name, field_path, optional_device};
+use super::subject::Subject;
 use crate::dialect::mqtt::is_filter;
 use crate::ids::DevId;
 
@@ -15,7 +15,7 @@ impl PyMqttClient {
     }
 
     fn dev_id(&self, py: Python<'_>, dev_id: Option<String>) -> PyResult<Option<DevId>> {
-        device(py, self.made()?.served.client.config().network, dev_id)
+        optional_device(py, self.made()?.served.client.config().network, dev_id)
     }
 
     fn event_name(&self, name: Option<String>) -> PyResult<Option<String>> {

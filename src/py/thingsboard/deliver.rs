@@ -137,7 +137,7 @@ impl Shared {
                 self.fail_calls(client, "the client was disconnected")?;
                 hear_disconnected(client, 0)
             }
-            Delivery::Rejected { topic, reason } => {
+            Delivery::Rejected { topic, reason, .. } => {
                 let text = format!(
                     "the server refused a message to {topic:?} with reason code {reason} ({})",
                     connect_reason(reason)

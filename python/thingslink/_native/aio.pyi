@@ -1,0 +1,109 @@
+"""What the clients of ``thingslink.aio`` stand on. Futures are of the event loop that runs on the calling thread."""
+
+import asyncio
+from os import PathLike
+from typing import Any, final
+
+from thingslink._native.arguments import _Seconds
+from thingslink._native.lorawan import Stats, _Payload
+
+@final
+class _AioClient:
+    """A client whose deliveries go to an event loop."""
+
+    def __new__(
+        cls,
+        *,
+        app_id: str,
+        access_key: str,
+        mqtt_address: str | None,
+        discovery_address: str | None,
+        reconnect: bool,
+        keep_alive: _Seconds | None,
+        client_id: str,
+        clean_session: bool,
+        qos: int,
+        tls: bool | None,
+        ca_certs: str | bytes | PathLike[str] | None,
+        reconnect_min_delay: _Seconds | None,
+        reconnect_max_delay: _Seconds | None,
+        max_message_bytes: int,
+        max_inflight: int,
+        queue_messages: int | None,
+        queue_bytes: int | None,
+        overflow: str | None,
+        send_queue_messages: int,
+        send_queue_bytes: int,
+        insecure_channel: bool,
+        discovery_certificate: str | bytes | None,
+        on_callback_error: str,
+        manual_ack: bool,
+        network: str | None,
+        cluster: str | None,
+    ) -> _AioClient:
+        """Take the arguments of ``MQTTClient``, each by its name."""
+    @property
+    def app_id(self) -> str:
+        """Application ID, as messages have it: without a tenant."""
+    @property
+    def is_connected(self) -> bool:
+        """Whether the client is logged in now."""
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a session, be it connected or connecting anew."""
+    @property
+    def mqtt_address(self) -> str:
+        """The server's address, as far as it is known, without a secret."""
+    @property
+    def network(self) -> str:
+        """``"v2"`` or ``"v3"``."""
+    def connect(self, timeout: _Seconds | None = None) -> asyncio.Future[None]:
+        """Connect, log in and subscribe. Cancelled, the attempt is given up."""
+    def close(self, timeout: _Seconds | None = None) -> asyncio.Future[None]:
+        """End the streams, send what was accepted, part with the server."""
+    def send(self, dev_id: str, payload: _Payload, port: int, confirmation: bool, schedule: str) -> asyncio.Future[int]:
+        """Accept a downlink; the future gives its message ID when it is written (QoS 0) or acknowledged (QoS 1)."""
+    def room(self) -> asyncio.Future[None]:
+        """Wait until something has left the full queue of downlinks, at most 30 s."""
+    def flush(self, timeout: _Seconds | None = None) -> asyncio.Future[None]:
+        """Wait until every downlink is written (QoS 0) or acknowledged (QoS 1)."""
+    def uplinks(self, dev_id: str | None) -> _Inlet:
+        """Open a stream of uplinks."""
+    def events(self, kind: str | None, dev_id: str | None) -> _Inlet:
+        """Open a stream of events."""
+    def stats(self) -> Stats:
+        """Give the counters."""
+
+@final
+class _Inlet:
+    """The reader's end of a stream."""
+
+    @property
+    def bound(self) -> int:
+        """Messages that the client holds at most."""
+    def next(self) -> Any:
+        """Give the next message, or ``None`` if the reader has to wait. The one before is acknowledged."""
+    def next_by_hand(self) -> tuple[Any, str, _Share] | None:
+        """Give the next message, its device, and what it is settled with; or ``None`` if the reader has to wait."""
+    def look(self) -> bool:
+        """Tell whether there is something to read; otherwise the reader has to wait. What was given is acknowledged."""
+    def take(self, most: int) -> list[Any]:
+        """Give what is there, at most ``most`` messages."""
+    def wait(self, wanted: int = 1) -> asyncio.Future[None]:
+        """Give a future that is done when ``wanted`` messages are there, or when there is something else to look at."""
+    def wake(self) -> None:
+        """Have whoever waits look again."""
+    def may_grow(self) -> bool:
+        """Whether more may come before what is there is read."""
+    def close(self) -> None:
+        """End the subscription. What was not acknowledged comes again."""
+    def __len__(self) -> int: ...
+
+@final
+class _Share:
+    """A message that whoever took it settles by hand."""
+
+    def settle(self, failed: bool) -> bool:
+        """It was handled; ``failed`` if its handler raised an exception. Gives whether it is left with the server."""
+    def abandon(self) -> None:
+        """It was not handled: it comes again."""

@@ -1,0 +1,295 @@
+"""``MQTTClient`` for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from thingslink._native import QueueFullError, _AioClient
+from thingslink.aio._downlink import Downlink
+from thingslink.aio._runner import Runner
+from thingslink.aio._stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import timedelta
+    from os import PathLike
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from thingslink._native import ActivationEvent, DeviceEvent, UplinkMessage
+    from thingslink._native.lorawan import Stats
+
+__all__ = ["MQTTClient"]
+
+
+class MQTTClient:
+    """Receives an application's uplinks and sends its downlinks, in a program of asyncio.
+
+    The arguments are those of ``thingslink.ttn.MQTTClient``. It belongs to the event loop that it is first used on,
+    until it is closed; all of its methods are for that loop's thread. A context manager: connects on enter, closes on
+    exit, and can be used again.
+
+    Args:
+        app_id: Application ID; on The Things Stack V3 ``app`` or ``app@tenant``.
+        access_key: Its access key.
+        mqtt_address: As of the other client; so are all others.
+        queue_messages: Messages that are not dealt with, of all streams together; by default 100,000.
+        queue_bytes: Their bytes; by default 128 MiB.
+        overflow: What becomes of more at QoS 0: ``"stop_reading"`` leaves it to the kernel and the server, the default
+            on V2; ``"drop_oldest"`` drops the oldest of each stream and of the queue, counts them in ``stats()`` and
+            tells of it in the log, the default on V3.
+        on_callback_error: What becomes of an uplink at QoS 1 whose handler, of ``run``, raised an exception:
+            ``"acknowledge"`` or ``"keep"``.
+        manual_ack: Whether messages at QoS 1 are acknowledged by their ``ack()`` alone.
+
+    Raises:
+        ValueError: A setting that cannot be used, named.
+    """
+
+    def __init__(
+        self,
+        app_id: str,
+        access_key: str,
+        mqtt_address: str | None = "",
+        discovery_address: str = "discovery.thethings.network:1900",
+        reconnect: bool = True,
+        *,
+        keep_alive: float | timedelta | None = 60,
+        client_id: str = "",
+        clean_session: bool = True,
+        qos: int = 0,
+        tls: bool | None = None,
+        ca_certs: str | bytes | PathLike[str] | None = None,
+        reconnect_min_delay: float | timedelta | None = 0.5,
+        reconnect_max_delay: float | timedelta | None = 60,
+        max_message_bytes: int = 4194304,
+        max_inflight: int = 1000,
+        queue_messages: int | None = None,
+        queue_bytes: int | None = None,
+        overflow: str | None = None,
+        send_queue_messages: int = 50000,
+        send_queue_bytes: int = 67108864,
+        insecure_channel: bool = False,
+        discovery_certificate: str | bytes | None = None,
+        on_callback_error: str = "acknowledge",
+        manual_ack: bool = False,
+        network: str | None = None,
+        cluster: str | None = None,
+    ) -> None:
+        self._client = _AioClient(
+            app_id=app_id,
+            access_key=access_key,
+            mqtt_address=mqtt_address,
+            discovery_address=discovery_address,
+            reconnect=reconnect,
+            keep_alive=keep_alive,
+            client_id=client_id,
+            clean_session=clean_session,
+            qos=qos,
+            tls=tls,
+            ca_certs=ca_certs,
+            reconnect_min_delay=reconnect_min_delay,
+            reconnect_max_delay=reconnect_max_delay,
+            max_message_bytes=max_message_bytes,
+            max_inflight=max_inflight,
+            queue_messages=queue_messages,
+            queue_bytes=queue_bytes,
+            overflow=overflow,
+            send_queue_messages=send_queue_messages,
+            send_queue_bytes=send_queue_bytes,
+            insecure_channel=insecure_channel,
+            discovery_certificate=discovery_certificate,
+            on_callback_error=on_callback_error,
+            manual_ack=manual_ack,
+            network=network,
+            cluster=cluster,
+        )
+
+    @property
+    def app_id(self) -> str:
+        """Application ID, as messages have it: without a tenant."""
+        return self._client.app_id
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the client is logged in now."""
+        return self._client.is_connected
+
+    async def connect(self, *, timeout: float | timedelta | None = None) -> None:
+        """Connect, log in and subscribe; returns when the server has answered all of it.
+
+        Cancelled, the attempt is given up.
+
+        Args:
+            timeout: Seconds for all of it, 30 by default.
+
+        Raises:
+            ValueError: The address cannot be read.
+            OSError: No connection, for example ``ConnectionRefusedError`` or ``socket.gaierror``.
+            TlsError: The certificate is not trusted, not for this host, or expired.
+            LoginRefusedError: Wrong ID or key.
+            ThingsTimeoutError: No answer in time.
+            RuntimeError: The client is connected on another event loop.
+        """
+        await self._client.connect(timeout)
+
+    async def aclose(self, *, timeout: float | timedelta | None = None) -> None:
+        """End the streams, send what was accepted, part with the server.
+
+        Streams give what has come at QoS 0 and end. What was not acknowledged at QoS 1 comes again on the next
+        connection. It goes on by itself when it is cancelled.
+
+        Args:
+            timeout: Seconds for all of it, 10 by default; what is not sent by then is not sent.
+        """
+        await asyncio.shield(self._client.close(timeout))
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def uplinks(self, *, dev_id: str | None = None) -> Stream[UplinkMessage]:
+        """Give a stream of uplinks, of one device or of all: a subscription of its own, from now on.
+
+        Raises:
+            ValueError: ``dev_id`` is no device ID.
+        """
+        return Stream(self._client.uplinks(dev_id), f"uplinks of {dev_id or 'all devices'}")
+
+    def events(self, kind: str | None = None, *, dev_id: str | None = None) -> Stream[DeviceEvent]:
+        """Give a stream of events.
+
+        Args:
+            kind: Name of an event such as ``"down/sent"``, in any network's words; ``None`` for all.
+            dev_id: One device.
+
+        Raises:
+            ValueError: ``kind`` is no event, or one that the network never tells of; ``dev_id`` is no device ID.
+        """
+        return Stream(self._client.events(kind, dev_id), f"events {kind or ''} of {dev_id or 'all devices'}")
+
+    def activations(self, *, dev_id: str | None = None) -> Stream[ActivationEvent]:
+        """Give a stream of joins."""
+        return Stream(self._client.events("activations", dev_id), f"activations of {dev_id or 'all devices'}")
+
+    async def run(
+        self,
+        handler: Callable[[UplinkMessage], Awaitable[object]],
+        *,
+        concurrency: int = 1,
+        dev_id: str | None = None,
+    ) -> None:
+        """Await ``handler(msg)`` for each uplink, of several devices at a time; of one device in order, one at a time.
+
+        At QoS 1 an uplink is acknowledged when its handler has returned. An exception is logged to ``thingslink.ttn``
+        and counted, ``on_callback_error`` decides what becomes of the uplink, and the next one has its turn. A handler
+        that does not return holds up its device alone, and takes one of the ``concurrency`` places.
+
+        Returns when the client is closed and the handlers that run have returned. Cancelled, it cancels them: what they
+        had comes again.
+
+        Args:
+            handler: A coroutine function.
+            concurrency: Devices whose handlers run at a time.
+            dev_id: One device.
+
+        Raises:
+            TypeError: ``handler`` cannot be called with a message.
+            ValueError: ``concurrency`` is no number from 1 on.
+            LoginRefusedError: And others, as of the streams.
+        """
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise ValueError(f"concurrency {concurrency!r} is not valid: expected a number of devices, 1 or more")
+        _check_handler(handler)
+        inlet = self._client.uplinks(dev_id)
+        try:
+            await Runner(self, inlet, handler, concurrency).run()
+        finally:
+            inlet.close()
+
+    async def send(
+        self,
+        dev_id: str,
+        payload: str | bytes | bytearray | memoryview | list[int] | tuple[int, ...] | dict[str, Any] | UplinkMessage,
+        port: int = 1,
+        confirmation: bool = False,
+        schedule: str = "replace",
+    ) -> Downlink:
+        """Send a downlink to one device; returns when it is written (QoS 0) or the server has acknowledged it (QoS 1).
+
+        Cancelled, nobody waits for that any more, and the downlink stays accepted. At QoS 1 it is sent again after a
+        reconnect until it is acknowledged.
+
+        Args:
+            dev_id: Device ID.
+            payload: As of the other client.
+            port: LoRaWAN FPort, 1 to 223.
+            confirmation: Whether the device must acknowledge it.
+            schedule: Place in the device's queue: ``"replace"``, ``"first"`` or ``"last"``.
+
+        Raises:
+            ValueError: An argument that cannot be used, named.
+            TypeError: Likewise.
+            MessageTooLargeError: More than 242 bytes.
+            NotConnectedError: There is no connection, or the client was closed before the server has acknowledged it.
+            QueueFullError: The queue of downlinks had no room for 30 s.
+        """
+        try:
+            sent = self._client.send(dev_id, payload, port, confirmation, schedule)
+        except QueueFullError:
+            sent = await self._send_later(dev_id, payload, port, confirmation, schedule)
+        return Downlink(dev_id, await sent)
+
+    async def _send_later(self, *arguments: Any) -> asyncio.Future[int]:
+        while True:
+            await self._client.room()
+            try:
+                return self._client.send(*arguments)
+            except QueueFullError:
+                continue
+
+    async def flush(self, *, timeout: float | timedelta | None = None) -> None:
+        """Wait until every downlink is written (QoS 0) or acknowledged (QoS 1).
+
+        Raises:
+            ThingsTimeoutError: It took longer than ``timeout``, 30 s by default.
+        """
+        await self._client.flush(timeout)
+
+    def stats(self) -> Stats:
+        """Give the counters, as of the other client."""
+        return self._client.stats()
+
+    def __repr__(self) -> str:
+        client = self._client
+        state = "connected" if client.is_connected else "not connected"
+        where = f"network='{client.network}' mqtt_address='{client.mqtt_address}'"
+        return f"<aio.{type(self).__name__} app_id='{client.app_id}' {where} {state}>"
+
+    def __del__(self) -> None:
+        client = getattr(self, "_client", None)
+        if client is not None and client.is_open:
+            warnings.warn(f"{self!r} was not closed: use async with, or aclose()", ResourceWarning, 2, source=self)
+
+
+def _check_handler(handler: Callable[..., object]) -> None:
+    if not callable(handler):
+        raise TypeError(f"handler must be a coroutine function, not {type(handler).__name__}")
+    try:
+        inspect.signature(handler).bind(None)
+    except ValueError:
+        return  # It does not say what it takes.
+    except TypeError as error:
+        raise TypeError(f"handler must take one argument, the message: {error}") from None

@@ -1,0 +1,279 @@
+//! What `thingslink.aio.MQTTClient` stands on: as the client of the sync face, with futures of the loop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
+
+use super::flow::Flow;
+use super::stream::PyInlet;
+use crate::dialect::lorawan::Network;
+use crate::endpoint::masked;
+use crate::error::Error;
+use crate::ids::DevId;
+use crate::py::arguments::{Aliases, Given};
+use crate::py::convert::seconds;
+use crate::py::error::OrRaise as _;
+use crate::py::log;
+use crate::py::lorawan::{Address, Settings, Subject, downlink, event_name, optional_device};
+use crate::py::prepared::Prepared;
+
+/// How long `send` waits for room in a full queue.
+const SEND_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A client whose deliveries go to an event loop.
+#[pyclass(frozen, name = "_AioClient", module = "thingslink._native")]
+pub(in crate::py) struct PyAioClient {
+    address: Arc<Address>,
+    flow: Arc<Flow>,
+}
+
+impl PyAioClient {
+    fn network(&self) -> Network {
+        self.flow.client.config().network
+    }
+
+    fn device(&self, py: Python<'_>, dev_id: Option<String>) -> PyResult<Option<DevId>> {
+        optional_device(py, self.network(), dev_id)
+    }
+
+    fn open(&self, subject: Subject) -> PyResult<PyInlet> {
+        self.flow.bond.check()?;
+        Ok(PyInlet::new(self.flow.open(subject)))
+    }
+}
+
+#[pymethods]
+impl PyAioClient {
+    /// Take the arguments of ``MQTTClient``, each by its name.
+    #[new]
+    #[pyo3(signature = (
+        *, app_id, access_key, mqtt_address, discovery_address, reconnect, keep_alive, client_id, clean_session, qos, tls,
+        ca_certs, reconnect_min_delay, reconnect_max_delay, max_message_bytes, max_inflight, queue_messages, queue_bytes,
+        overflow, send_queue_messages, send_queue_bytes, insecure_channel, discovery_certificate, on_callback_error,
+        manual_ack, network, cluster
+    ))]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
+    fn new<'py>(
+        py: Python<'py>,
+        app_id: String,
+        access_key: String,
+        mqtt_address: Option<String>,
+        discovery_address: Option<&str>,
+        reconnect: bool,
+        keep_alive: Option<Bound<'py, PyAny>>,
+        client_id: &str,
+        clean_session: bool,
+        qos: i64,
+        tls: Option<bool>,
+        ca_certs: Option<Bound<'py, PyAny>>,
+        reconnect_min_delay: Option<Bound<'py, PyAny>>,
+        reconnect_max_delay: Option<Bound<'py, PyAny>>,
+        max_message_bytes: usize,
+        max_inflight: usize,
+        queue_messages: Option<usize>,
+        queue_bytes: Option<usize>,
+        overflow: Option<&str>,
+        send_queue_messages: usize,
+        send_queue_bytes: usize,
+        insecure_channel: bool,
+        discovery_certificate: Option<Bound<'py, PyAny>>,
+        on_callback_error: &str,
+        manual_ack: bool,
+        network: Option<&str>,
+        cluster: Option<&str>,
+    ) -> PyResult<Self> {
+        let mqtt_address = mqtt_address.unwrap_or_default();
+        let settings = Settings {
+            app_id,
+            access_key,
+            mqtt_address,
+            discovery_address,
+            reconnect,
+            keep_alive,
+            client_id,
+            clean_session,
+            qos,
+            tls,
+            ca_certs,
+            reconnect_min_delay,
+            reconnect_max_delay,
+            max_message_bytes,
+            max_inflight,
+            queue_messages,
+            queue_bytes,
+            overflow,
+            send_queue_messages,
+            send_queue_bytes,
+            insecure_channel,
+            discovery_certificate,
+            on_callback_error,
+            manual_ack,
+            network,
+            cluster,
+        };
+        let (config, address, acknowledging) = settings.read(py)?;
+        log::prepare(py)?;
+        Ok(Self { address: Arc::new(address), flow: Flow::new(config, acknowledging).or_raise(py)? })
+    }
+
+    /// Connect, log in and subscribe. Cancelled, the attempt is given up.
+    #[pyo3(signature = (timeout=None))]
+    fn connect<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = timeout.map_or(Ok(Duration::from_secs(30)), |timeout| seconds("timeout", &timeout))?;
+        log::prepare(py)?;
+        let (flow, address) = (self.flow.clone(), self.address.clone());
+        let process = flow.bond.process()?.clone();
+        process.close_at_exit(&flow);
+        flow.belong(py)?;
+        flow.begin();
+        // Whatever came while no loop was there to be woken.
+        flow.land_soon(py)?;
+        let app_id = flow.client.config().app_id.clone();
+        let again = flow.client.is_open();
+        let opened = address.resolve(py, app_id.as_str(), timeout)?.then(py, move |py, (mqtt, timeout)| {
+            let endpoint = address.network.endpoint(&mqtt, address.tls).or_raise(py)?;
+            endpoint.host.clone_into(&mut flow.host.lock());
+            let client = flow.client.clone();
+            let opening = async move { client.connect(&endpoint, timeout).await };
+            Ok(Prepared::new(process, opening, |py, outcome| outcome.or_raise(py)))
+        });
+        let flow = self.flow.clone();
+        Prepared::settle(py, opened, move |py, outcome| {
+            let process = flow.bond.process()?;
+            if let Err(error) = &outcome
+                && !again
+                && flow.client.is_open()
+                && error.is_instance(py, &py.import("asyncio")?.getattr("CancelledError")?)
+            {
+                // It came about just then.
+                let _runtime = process.handle.enter();
+                flow.client.close_soon(SEND_PATIENCE);
+            }
+            outcome.map(Prepared::Ready)
+        })?
+        .future(py)
+    }
+
+    /// End the streams, send what was accepted, part with the server.
+    #[pyo3(signature = (timeout=None))]
+    fn close<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = timeout.map_or(Ok(Duration::from_secs(10)), |timeout| seconds("timeout", &timeout))?;
+        let process = self.flow.bond.process()?.clone();
+        self.flow.belong(py)?;
+        self.flow.close(py)?;
+        let (client, flow) = (self.flow.client.clone(), self.flow.clone());
+        let closing = async move {
+            client.close(timeout).await;
+        };
+        let finish = move |py: Python<'_>, ()| flow.land(py, usize::MAX).and_then(|()| flow.fail_sends(py));
+        Prepared::new(process, closing, finish).future(py)
+    }
+
+    /// Accept a downlink; the future gives its message ID when it is written (QoS 0) or acknowledged (QoS 1).
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: String,
+        payload: Bound<'py, PyAny>,
+        port: Bound<'py, PyAny>,
+        confirmation: Bound<'py, PyAny>,
+        schedule: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.flow.bond.check()?;
+        let event_loop = self.flow.belong(py)?;
+        let dev_id = self.network().dev_id(dev_id).or_raise(py)?;
+        let given = |value| Given(Some(value));
+        let mut aliases = Aliases::new("send", None);
+        let downlink = downlink(py, &mut aliases, given(payload), &port, given(confirmation), given(schedule))?;
+        let mid = self.flow.client.send(&dev_id, &downlink).or_raise(py)?;
+        self.flow.await_sent(py, &event_loop, mid)
+    }
+
+    /// Wait until something has left the full queue of downlinks, at most 30 s.
+    fn room<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let process = self.flow.bond.process()?.clone();
+        let client = self.flow.client.clone();
+        let limit = client.outbox().limits().messages;
+        let before = client.outbox().len();
+        let left = async move {
+            let room = client.outbox().room();
+            if client.outbox().len() < before {
+                return Ok(());
+            }
+            tokio::time::timeout(SEND_PATIENCE, room).await.map_err(|_| Error::Full { limit })
+        };
+        Prepared::new(process, left, |py, outcome| outcome.or_raise(py)).future(py)
+    }
+
+    /// Wait until every downlink is written (QoS 0) or acknowledged (QoS 1).
+    #[pyo3(signature = (timeout=None))]
+    fn flush<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = timeout.map_or(Ok(Duration::from_secs(30)), |timeout| seconds("timeout", &timeout))?;
+        let process = self.flow.bond.process()?.clone();
+        let client = self.flow.client.clone();
+        Prepared::new(process, async move { client.flush(timeout).await }, |py, outcome| outcome.or_raise(py))
+            .future(py)
+    }
+
+    /// Open a stream of uplinks.
+    fn uplinks(&self, py: Python<'_>, dev_id: Option<String>) -> PyResult<PyInlet> {
+        self.open(Subject::Uplink(self.device(py, dev_id)?))
+    }
+
+    /// Open a stream of events.
+    fn events(&self, py: Python<'_>, kind: Option<String>, dev_id: Option<String>) -> PyResult<PyInlet> {
+        let name = event_name(self.network(), kind)?;
+        if let Some(name) = name.as_ref().filter(|name| self.network().never_tells(name)) {
+            let text = format!("event {name:?} is not valid: The Things Stack V3 tells nobody of it over MQTT");
+            return Err(PyValueError::new_err(text));
+        }
+        self.open(Subject::Event(self.device(py, dev_id)?, name))
+    }
+
+    /// Whether the client is logged in now.
+    #[getter]
+    fn is_connected(&self) -> bool {
+        self.flow.bond.check().is_ok() && self.flow.client.is_connected()
+    }
+
+    /// Whether there is a session, be it connected or connecting anew.
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.flow.bond.check().is_ok() && self.flow.client.is_open()
+    }
+
+    /// Application ID, as messages have it: without a tenant.
+    #[getter]
+    fn app_id(&self) -> String {
+        let config = self.flow.client.config();
+        config.network.plain(&config.app_id).to_owned()
+    }
+
+    /// ``"v2"`` or ``"v3"``.
+    #[getter(network)]
+    fn network_name(&self) -> String {
+        self.network().to_string()
+    }
+
+    /// The server's address, as far as it is known, without a secret.
+    #[getter]
+    fn mqtt_address(&self) -> String {
+        masked(&self.address.mqtt.lock())
+    }
+
+    /// Give the counters.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(pythonize::pythonize(py, &self.flow.client.stats())?)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.flow.visit(|object| visit.call(object))
+    }
+
+    fn __clear__(&self) {
+        self.flow.clear();
+    }
+}

@@ -1,0 +1,106 @@
+//! What an MQTT client is told when it is made, whichever face it has.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use super::address::Address;
+use crate::client::lorawan::{self, Config};
+use crate::dialect::lorawan::{Network, hosted};
+use crate::endpoint::{Endpoint, Trust};
+use crate::ids::{AccessKey, AppId};
+use crate::py::acknowledging::Acknowledging;
+use crate::py::convert::{self, seconds, trust};
+use crate::py::error::OrRaise as _;
+use crate::py::manage::{Discovery, pem};
+use crate::sync::Mutex;
+
+/// The arguments of the constructors, as they were given.
+#[expect(clippy::struct_excessive_bools, reason = "each is an argument of its own")]
+pub(in crate::py) struct Settings<'a, 'py> {
+    pub(in crate::py) app_id: String,
+    pub(in crate::py) access_key: String,
+    pub(in crate::py) mqtt_address: String,
+    pub(in crate::py) discovery_address: Option<&'a str>,
+    pub(in crate::py) reconnect: bool,
+    pub(in crate::py) keep_alive: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) client_id: &'a str,
+    pub(in crate::py) clean_session: bool,
+    pub(in crate::py) qos: i64,
+    pub(in crate::py) tls: Option<bool>,
+    pub(in crate::py) ca_certs: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) reconnect_min_delay: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) reconnect_max_delay: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) max_message_bytes: usize,
+    pub(in crate::py) max_inflight: usize,
+    pub(in crate::py) queue_messages: Option<usize>,
+    pub(in crate::py) queue_bytes: Option<usize>,
+    pub(in crate::py) overflow: Option<&'a str>,
+    pub(in crate::py) send_queue_messages: usize,
+    pub(in crate::py) send_queue_bytes: usize,
+    pub(in crate::py) insecure_channel: bool,
+    pub(in crate::py) discovery_certificate: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) on_callback_error: &'a str,
+    pub(in crate::py) manual_ack: bool,
+    pub(in crate::py) network: Option<&'a str>,
+    pub(in crate::py) cluster: Option<&'a str>,
+}
+
+impl Settings<'_, '_> {
+    /// As values of the core.
+    pub(in crate::py) fn read(self, py: Python<'_>) -> PyResult<(Config, Address, Acknowledging)> {
+        let Self { mut mqtt_address, tls, ca_certs, .. } = self;
+        let certificate = pem("discovery_certificate", self.discovery_certificate.as_ref())?;
+        let discovery = Discovery::new(self.discovery_address, certificate, self.insecure_channel);
+        let mut trust = trust(ca_certs.as_ref())?;
+        let app_id = AppId::new(self.app_id).or_raise(py)?;
+        if let Some(cluster) = self.cluster {
+            if !mqtt_address.is_empty() {
+                let text =
+                    "cluster is not valid beside mqtt_address: expected one of them, which says where the server is";
+                return Err(PyValueError::new_err(text));
+            }
+            mqtt_address = hosted::host(cluster, app_id.as_str()).or_raise(py)?;
+        } else if mqtt_address.is_empty() {
+            mqtt_address = discovery.lead.mqtt.clone().unwrap_or_default();
+            if let (None, Some(pem)) = (&ca_certs, &discovery.lead.trust) {
+                trust = Trust::Pem(pem.clone());
+            }
+        }
+        let access_key = AccessKey::new(self.access_key);
+        let host = Endpoint::parse(&mqtt_address, tls).ok().map(|endpoint| endpoint.host);
+        let network = match self.network {
+            Some(network) => network.parse().or_raise(py)?,
+            None if self.cluster.is_some() => Network::V3,
+            None => Network::of(&access_key, host.as_deref()),
+        };
+        let mut config = Config::new(network.app_id(app_id, host.as_deref()).or_raise(py)?, access_key);
+        config.network = network;
+        config.reconnect = self.reconnect;
+        if let Some(keep_alive) = self.keep_alive {
+            config.keep_alive = seconds("keep_alive", &keep_alive)?;
+        }
+        if let Some(delay) = self.reconnect_min_delay {
+            config.backoff.min = seconds("reconnect_min_delay", &delay)?;
+            config.backoff.max = config.backoff.max.max(config.backoff.min);
+        }
+        if let Some(delay) = self.reconnect_max_delay {
+            config.backoff.max = seconds("reconnect_max_delay", &delay)?;
+        }
+        self.client_id.clone_into(&mut config.client_id);
+        config.clean_session = self.clean_session;
+        config.qos = convert::qos(self.qos)?;
+        config.trust = trust;
+        config.max_incoming_bytes = self.max_message_bytes;
+        config.queue.overflow = match self.overflow {
+            Some(overflow) => convert::overflow(overflow)?,
+            None => lorawan::overflow(network),
+        };
+        config.queue.messages = self.queue_messages.unwrap_or(config.queue.messages);
+        config.queue.bytes = self.queue_bytes.unwrap_or(config.queue.bytes);
+        config.outbox.messages = self.send_queue_messages;
+        config.outbox.bytes = self.send_queue_bytes;
+        config.outbox.in_flight = self.max_inflight;
+        let acknowledging = Acknowledging::new(config.qos, "qos", self.manual_ack, self.on_callback_error)?;
+        Ok((config, Address { mqtt: Mutex::new(mqtt_address), network, discovery, tls }, acknowledging))
+    }
+}

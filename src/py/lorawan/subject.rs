@@ -1,0 +1,65 @@
+//! What programs listen to, whichever way they are told.
+
+use crate::dialect::lorawan::{Filter, Topic};
+use crate::ids::DevId;
+
+/// What a program listens to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::py) enum Subject {
+    /// Decoded uplinks.
+    Uplink(Option<DevId>),
+    /// Uplinks as they came.
+    Raw(Option<DevId>),
+    /// One payload field.
+    Field(Option<DevId>, String),
+    /// Events, of one name or all.
+    Event(Option<DevId>, Option<String>),
+    /// Whatever an MQTT topic filter takes, as it came.
+    Topic(String),
+    /// The connection came about or was refused.
+    Connect,
+    /// The connection ended.
+    Close,
+    /// A downlink went out.
+    Downlink,
+    /// Something failed that stops nothing.
+    Error,
+}
+
+impl Subject {
+    /// What the network must be asked for, if anything.
+    pub(in crate::py) fn filter(&self) -> Option<Filter> {
+        match self {
+            Self::Uplink(dev_id) | Self::Raw(dev_id) => Some(Filter::Uplink(dev_id.clone())),
+            Self::Field(dev_id, field) => Some(Filter::Field(dev_id.clone(), field.clone())),
+            Self::Event(dev_id, name) => Some(Filter::Event(dev_id.clone(), name.clone())),
+            Self::Topic(filter) => Some(Filter::Any(filter.clone())),
+            Self::Connect | Self::Close | Self::Downlink | Self::Error => None,
+        }
+    }
+
+    /// What its callbacks get, in a word.
+    pub(super) fn first(&self) -> &'static str {
+        match self {
+            Self::Uplink(_) | Self::Raw(_) | Self::Topic(_) => "msg",
+            Self::Field(..) => "value",
+            Self::Event(..) => "event",
+            Self::Connect | Self::Close => "res",
+            Self::Downlink => "mid",
+            Self::Error => "error",
+        }
+    }
+
+    /// Whether a message on this topic is for it.
+    pub(in crate::py) fn takes(&self, topic: Topic<'_>) -> bool {
+        let device = |wanted: &Option<DevId>| wanted.as_ref().is_none_or(|wanted| wanted.as_str() == topic.dev_id());
+        match (self, topic) {
+            (Self::Uplink(wanted) | Self::Raw(wanted), Topic::Uplink { .. }) => device(wanted),
+            (Self::Field(wanted, field), Topic::Field { field: came, .. }) => device(wanted) && field == came,
+            (Self::Event(wanted, name), Topic::Event { name: came, .. }) => {
+                device(wanted) && name.as_ref().is_none_or(|name| name == came)
+            }
+            _ => false,
+        }
+    }
+}
