@@ -21,9 +21,9 @@ impl Device {
             if known && self.keeps_limits.load(Ordering::Acquire) { LEARNING } else { Duration::ZERO }
         };
         // Some servers never answer: the client's own messages wait for one that has. Devices come in their hundreds.
-        self.tolls.own.begin(waits(self.limits_known.load(Ordering::Acquire)));
-        self.tolls.devices.begin(waits(true));
-        self.tolls.own.messages.limit().deduct(OPENING, Instant::now());
+        self.limits.own.begin(waits(self.limits_known.load(Ordering::Acquire)));
+        self.limits.devices.begin(waits(true));
+        self.limits.own.messages.limit().deduct(OPENING, Instant::now());
         outbox.greet(
             format!("{}{}", names::RPC_REQUEST, self.numbers.ask_for_limits()),
             Bytes::from_static(br#"{"method":"getSessionLimits","params":{"timeout":5000}}"#),

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::meters::Tolls;
+use super::meters::ClientLimits;
 use super::{Client, Device, Meters};
 use crate::dialect::json::Document;
 use crate::dialect::thingsboard::{LimitTexts, RateLimit, SessionLimits, Topic};
@@ -23,7 +23,7 @@ impl Client {
         };
         let now = Instant::now();
         for (meter, count) in
-            [(&self.inner.platform.tolls.own.messages, count), (&self.inner.platform.tolls.devices.messages, devices)]
+            [(&self.inner.platform.limits.own.messages, count), (&self.inner.platform.limits.devices.messages, devices)]
         {
             if count > 0.0 {
                 meter.limit().deduct(count, now);
@@ -34,7 +34,7 @@ impl Client {
     /// The server dropped devices because of their rate: wait for new tokens before the next message.
     pub fn device_limits_reached(&self) {
         tracing::info!("the server reports a rate limit: waiting for new tokens");
-        self.inner.platform.tolls.devices.strain(Duration::ZERO);
+        self.inner.platform.limits.devices.strain(Duration::ZERO);
     }
 
     /// The question for the session's limits is answered, be it with none.
@@ -57,7 +57,7 @@ impl Client {
 
 impl Device {
     fn limits_told(&self, outbox: &Outbox) {
-        for meters in self.tolls.all() {
+        for meters in self.limits.all() {
             meters.learned();
         }
         outbox.gate_opened();
@@ -79,7 +79,7 @@ impl Device {
     /// Gives the part of the limits that is used, in percent.
     fn apply(&self, limits: &SessionLimits, outbox: &Outbox) -> u64 {
         let percentage = self.config.percentage;
-        let Tolls { own, devices } = &*self.tolls;
+        let ClientLimits { own, devices } = &*self.limits;
         let set = |meters: &Meters, texts: &LimitTexts| {
             let texts = [&texts.messages, &texts.telemetry_messages, &texts.telemetry_points];
             for (meter, text) in meters.all().into_iter().zip(texts) {

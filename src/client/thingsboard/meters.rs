@@ -119,24 +119,26 @@ impl Meters {
 
 /// The limits of a client, which everything is charged to that it sends.
 #[derive(Debug)]
-pub(super) struct Tolls {
+pub(super) struct ClientLimits {
     /// Of its own traffic.
     pub(super) own: Meters,
     /// Of that of devices behind the gateway.
     pub(super) devices: Meters,
 }
 
-impl Tolls {
-    pub(super) fn of(&self, traffic: Traffic) -> Toll {
+impl ClientLimits {
+    pub(super) fn of(&self, traffic: Traffic) -> MessageLimits {
         let meters = match traffic {
             Traffic::Telemetry | Traffic::Messages => &self.own,
             Traffic::DeviceTelemetry | Traffic::DeviceMessages => &self.devices,
         };
         match traffic {
             Traffic::Telemetry | Traffic::DeviceTelemetry => {
-                Toll { messages: meters.telemetry.clone(), points: Some(meters.points.clone()) }
+                MessageLimits { messages: meters.telemetry.clone(), points: Some(meters.points.clone()) }
             }
-            Traffic::Messages | Traffic::DeviceMessages => Toll { messages: meters.messages.clone(), points: None },
+            Traffic::Messages | Traffic::DeviceMessages => {
+                MessageLimits { messages: meters.messages.clone(), points: None }
+            }
         }
     }
 
@@ -146,27 +148,27 @@ impl Tolls {
     }
 }
 
-impl Gate for Tolls {
+impl Gate for ClientLimits {
     fn pay(&self, topic: &str, points: usize) -> Result<(), Duration> {
-        let toll = self.of(Traffic::of(topic));
-        let wait = toll.wait(points);
+        let limits = self.of(Traffic::of(topic));
+        let wait = limits.wait(points);
         if !wait.is_zero() {
             return Err(wait);
         }
-        toll.pay_points(points);
-        toll.pay_message();
+        limits.pay_points(points);
+        limits.pay_message();
         Ok(())
     }
 }
 
 /// The limits of one message.
 #[derive(Clone, Debug)]
-pub(super) struct Toll {
+pub(super) struct MessageLimits {
     messages: Meter,
     points: Option<Meter>,
 }
 
-impl Toll {
+impl MessageLimits {
     /// Pay for a message if nothing is limited so far as is known; tells whether that is so. What is paid so is missing from
     /// the limits once the server tells them.
     pub(super) fn pay_freely(&self, points: usize) -> bool {

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use self::announced::Announced;
 pub use self::announced::announcement;
 use self::introduce::OPENING;
-use self::meters::{LEARNING, Toll, Tolls};
+use self::meters::{ClientLimits, LEARNING, MessageLimits};
 pub use self::meters::{Meter, Meters, Traffic};
 use self::numbers::Numbers;
 pub use self::provision::provision;
@@ -82,7 +82,7 @@ pub type Client = Line<Device>;
 pub struct Device {
     config: Config,
     pace: Pace,
-    tolls: Arc<Tolls>,
+    limits: Arc<ClientLimits>,
     announced: Announced,
     numbers: Numbers,
     keeps_limits: AtomicBool,
@@ -110,24 +110,24 @@ impl Platform for Device {
                 _ => {}
             },
             Event::Lost { strained: true, .. } => {
-                for meters in self.tolls.all() {
+                for meters in self.limits.all() {
                     meters.strain(LEARNING);
                 }
             }
-            Event::LoginRefused { code } if mqtt::asks_for_pause(*code) => self.tolls.own.strain(LEARNING),
+            Event::LoginRefused { code } if mqtt::asks_for_pause(*code) => self.limits.own.strain(LEARNING),
             Event::Rejected { topic, reason: code::QUOTA_EXCEEDED, .. } if topic.starts_with(names::GATEWAY) => {
-                self.tolls.devices.strain(Duration::ZERO);
+                self.limits.devices.strain(Duration::ZERO);
             }
             _ => {}
         }
     }
 
     fn gate(&self) -> Option<Arc<dyn Gate>> {
-        Some(self.tolls.clone())
+        Some(self.limits.clone())
     }
 
     fn rest(&self) -> Duration {
-        self.tolls.own.messages.limit().refilled(OPENING, Instant::now()).min(LONGEST_REST)
+        self.limits.own.messages.limit().refilled(OPENING, Instant::now()).min(LONGEST_REST)
     }
 
     fn begin(&self, outbox: &Outbox) {
@@ -180,7 +180,7 @@ impl Client {
         let device = Device {
             config,
             pace: Pace::default(),
-            tolls: Arc::new(Tolls { own, devices }),
+            limits: Arc::new(ClientLimits { own, devices }),
             announced: Announced::default(),
             numbers: Numbers::default(),
             keeps_limits: AtomicBool::new(true),
@@ -206,23 +206,23 @@ impl Client {
     /// Limits of the client's own traffic.
     #[must_use]
     pub fn own(&self) -> &Meters {
-        &self.inner.platform.tolls.own
+        &self.inner.platform.limits.own
     }
 
     /// Limits of the traffic of devices behind the gateway.
     #[must_use]
     pub fn devices(&self) -> &Meters {
-        &self.inner.platform.tolls.devices
+        &self.inner.platform.limits.devices
     }
 
-    fn toll(&self, traffic: Traffic) -> Toll {
-        self.inner.platform.tolls.of(traffic)
+    fn limits_of(&self, traffic: Traffic) -> MessageLimits {
+        self.inner.platform.limits.of(traffic)
     }
 
     /// The most values that a message of this kind may hold; 0 for any number.
     #[must_use]
     pub fn most_points(&self, traffic: Traffic) -> usize {
-        self.toll(traffic).most_points()
+        self.limits_of(traffic).most_points()
     }
 
     /// Whether those who wait for a connection should give up.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Client;
-use super::meters::{Toll, Traffic};
+use super::meters::{MessageLimits, Traffic};
 use crate::dialect::thingsboard::PublishCode;
 use crate::error::Error;
 use crate::session::{QoS, Ticket};
@@ -27,7 +27,7 @@ pub struct Sent {
 pub struct Sending {
     topic: String,
     qos: QoS,
-    toll: Toll,
+    limits: MessageLimits,
     parts: VecDeque<(Bytes, usize)>,
     /// The values of the first part are paid.
     paid: bool,
@@ -44,9 +44,9 @@ enum Obstacle {
 }
 
 impl Sending {
-    pub(super) fn new(topic: String, qos: QoS, toll: Toll, parts: Vec<(Bytes, usize)>) -> Self {
+    pub(super) fn new(topic: String, qos: QoS, limits: MessageLimits, parts: Vec<(Bytes, usize)>) -> Self {
         let tickets = Vec::with_capacity(parts.len());
-        Self { topic, qos, toll, parts: parts.into(), paid: false, tickets, refused: None }
+        Self { topic, qos, limits, parts: parts.into(), paid: false, tickets, refused: None }
     }
 
     /// Something of it was left out for this reason.
@@ -72,12 +72,12 @@ impl Sending {
             if !client.is_connected() {
                 return Err(Obstacle::Offline);
             }
-            let due = !self.toll.pay_freely(*points);
+            let due = !self.limits.pay_freely(*points);
             if due {
                 if !std::mem::replace(&mut self.paid, true) {
-                    self.toll.pay_points(*points);
+                    self.limits.pay_points(*points);
                 }
-                let wait = self.toll.wait(*points);
+                let wait = self.limits.wait(*points);
                 if !wait.is_zero() {
                     return Err(Obstacle::Limited(wait));
                 }
@@ -96,7 +96,7 @@ impl Sending {
                 }
             }
             if due {
-                self.toll.pay_message();
+                self.limits.pay_message();
             }
             self.paid = false;
             self.parts.pop_front();
@@ -178,6 +178,6 @@ impl Client {
     /// A send of whole parts; see [`Client::most_points`] for how to cut them.
     #[must_use]
     pub fn sending(&self, topic: String, qos: QoS, traffic: Traffic, parts: Vec<(Bytes, usize)>) -> Sending {
-        Sending::new(topic, qos, self.toll(traffic), parts)
+        Sending::new(topic, qos, self.limits_of(traffic), parts)
     }
 }

@@ -17,7 +17,7 @@ use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::log;
 use crate::py::runtime::{self, Closable, Process};
-use crate::sandbox::thingsboard::{Credentials, Limits, Scope, ThingsBoard, ThingsBoardOptions};
+use crate::sandbox::thingsboard::{Credentials, Scope, ThingsBoard, ThingsBoardOptions, TransportLimits};
 
 /// See `_native/sandbox.pyi`.
 #[pyclass(frozen, subclass, name = "_ThingsBoard", module = "thingslink._native", dict)]
@@ -244,7 +244,7 @@ impl PyThingsBoard {
             telemetry_messages,
             telemetry_points,
         });
-        self.server()?.limit(Limits { own, devices, in_flight, payload_bytes });
+        self.server()?.limit(TransportLimits { own, devices, in_flight, payload_bytes });
         Ok(())
     }
 

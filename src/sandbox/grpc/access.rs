@@ -17,12 +17,12 @@ const HOLD: Duration = Duration::from_millis(500);
 
 /// Calls per second and application, if they are limited.
 #[derive(Debug, Default)]
-pub(in crate::sandbox) struct RateLimit {
+pub(in crate::sandbox) struct Throttle {
     per_second: Mutex<Option<f64>>,
     next: Mutex<HashMap<String, Instant>>,
 }
 
-impl RateLimit {
+impl Throttle {
     /// Limit the calls, or no longer.
     pub(in crate::sandbox) fn set(&self, per_second: Option<f64>) {
         *self.per_second.lock() = per_second;
@@ -73,7 +73,7 @@ pub(super) async fn admit<T>(
     if text(metadata, "token").is_none() && text(metadata, "key").is_none() {
         return Err(Status::invalid_argument("Metadata not valid: neither token nor key present"));
     }
-    match network.limit.delay(app_id) {
+    match network.throttle.delay(app_id) {
         Some(Duration::ZERO) => {}
         Some(delay) => tokio::time::sleep(delay).await,
         None => return Err(Status::resource_exhausted("rate limit exceeded")),

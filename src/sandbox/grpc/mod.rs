@@ -9,7 +9,7 @@ mod manager;
 mod record;
 mod server;
 
-pub(super) use self::access::RateLimit;
+pub(super) use self::access::Throttle;
 pub(super) use self::discovery::Announced;
 pub(super) use self::record::from_wire;
 pub(super) use self::server::GrpcService;

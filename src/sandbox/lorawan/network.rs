@@ -9,7 +9,7 @@ use super::registry::Registry;
 use crate::dialect::lorawan::{self, Topic};
 use crate::sandbox::broker::{QoS, Router};
 use crate::sandbox::fault::Faults;
-use crate::sandbox::grpc::RateLimit;
+use crate::sandbox::grpc::Throttle;
 use crate::sandbox::journal::{Entry, Journal};
 use crate::sandbox::room::Room;
 use crate::sync::{Mutex, MutexGuard};
@@ -21,7 +21,7 @@ pub(in crate::sandbox) struct Network {
     pub(in crate::sandbox) faults: Faults,
     pub(in crate::sandbox) room: Arc<Room>,
     pub(in crate::sandbox) journal: Journal,
-    pub(in crate::sandbox) limit: RateLimit,
+    pub(in crate::sandbox) throttle: Throttle,
     registry: Mutex<Registry>,
     radio: Mutex<Radio>,
 }

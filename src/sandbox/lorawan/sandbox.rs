@@ -233,7 +233,7 @@ impl Sandbox {
     /// Let the handler answer so many calls a second for each application, as the public network did; `None` for any
     /// number.
     pub fn limit_calls(&self, per_second: Option<f64>) {
-        self.network.limit.set(per_second);
+        self.network.throttle.set(per_second);
     }
 
     /// Forget sessions, retained messages and downlink queues. Applications, keys and devices stay.

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::device::{Credentials, Device, Scope};
 use super::hub::Hub;
-use super::limits::Limits;
+use super::limits::TransportLimits;
 use super::state::CALLS;
 use crate::dialect::mqtt::{code, is_refusal};
 use crate::dialect::thingsboard::{Package, names};
@@ -143,7 +143,7 @@ impl Hub {
         self.state().provisioning = key_and_secret;
     }
 
-    pub(super) fn limit(&self, limits: Limits) {
+    pub(super) fn limit(&self, limits: TransportLimits) {
         let mut state = self.state();
         state.allowances.clear();
         state.gateway_allowances.clear();

@@ -8,7 +8,7 @@ use crate::dialect::thingsboard::{LimitTexts, RateLimit};
 
 /// Limits of a session; empty texts for none.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct TransportLimits {
     /// Of a device itself.
     pub own: LimitTexts,
     /// Of all devices behind a gateway together; unless given, as its own.
@@ -22,7 +22,7 @@ pub struct Limits {
 /// Bytes of a message unless another number is set: the server's default.
 const PAYLOAD_BYTES: u64 = 65_536;
 
-impl Default for Limits {
+impl Default for TransportLimits {
     fn default() -> Self {
         Self { own: LimitTexts::default(), devices: None, in_flight: 100, payload_bytes: 0 }
     }
@@ -37,7 +37,7 @@ fn windows(limits: &LimitTexts) -> Value {
     })
 }
 
-impl Limits {
+impl TransportLimits {
     /// The answer to `getSessionLimits`.
     pub(super) fn answer(&self, gateway: bool) -> Value {
         let mut answer = json!({

@@ -31,7 +31,7 @@ use tokio::sync::{Mutex, broadcast};
 
 pub use self::device::{Credentials, Scope};
 use self::hub::Hub;
-pub use self::limits::Limits;
+pub use self::limits::TransportLimits;
 use super::certificate::Certificate;
 use super::fault::Faults;
 use super::journal::Entry;
@@ -249,7 +249,7 @@ impl ThingsBoard {
     }
 
     /// What sessions are told as their limits, and held to.
-    pub fn limit(&self, limits: Limits) {
+    pub fn limit(&self, limits: TransportLimits) {
         self.hub.limit(limits);
     }
 

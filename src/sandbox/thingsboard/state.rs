@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::device::Device;
-use super::limits::{Allowance, Limits};
+use super::limits::{Allowance, TransportLimits};
 use crate::dialect::thingsboard::names;
 use crate::error::{Error, Result};
 
@@ -78,7 +78,7 @@ impl Member {
 pub(super) struct State {
     pub(super) devices: BTreeMap<String, Device>,
     pub(super) members: HashMap<u64, Member>,
-    pub(super) limits: Limits,
+    pub(super) limits: TransportLimits,
     pub(super) provisioning: Option<(String, String)>,
     pub(super) scripts: HashMap<String, Option<Value>>,
     /// Calls that wait for their device's answer.

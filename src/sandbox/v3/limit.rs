@@ -19,7 +19,7 @@ const CLASSES: [&str; 3] = [ACCEPT, DOWN, CALLS];
 
 /// The limits that are set; none at the start.
 #[derive(Debug, Default)]
-pub(super) struct Limits(Mutex<State>);
+pub(super) struct RateLimiter(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -34,7 +34,7 @@ struct Rule {
     burst: u32,
 }
 
-impl Limits {
+impl RateLimiter {
     /// Limit something to so many a minute, or no longer.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_goes_through_and_then_the_rate_holds() {
-        let limits = Limits::default();
+        let limits = RateLimiter::default();
         assert!((0..100).all(|_| limits.take(DOWN, "a")));
         limits.set(DOWN, Some((12.0, 3))).unwrap();
         let through = |who| (0..5).filter(|_| limits.take(DOWN, who)).count();
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_limit_that_is_none_is_refused() {
-        let limits = Limits::default();
+        let limits = RateLimiter::default();
         for (class, rate) in
             [("mqtt", None), (DOWN, Some((0.0, 1))), (DOWN, Some((f64::NAN, 1))), (DOWN, Some((1.0, 0)))]
         {

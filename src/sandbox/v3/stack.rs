@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::limit::Limits;
+use super::limit::RateLimiter;
 use super::mqtt::Router;
 use super::registry::Registry;
 use crate::sandbox::fault::Faults;
@@ -21,7 +21,7 @@ pub(super) struct Stack {
     pub(super) faults: Faults,
     pub(super) room: Arc<Room>,
     pub(super) journal: Journal,
-    pub(super) limits: Limits,
+    pub(super) limits: RateLimiter,
     /// What this machine is called, beside its usual names.
     pub(super) host: String,
     /// Changes when connections have lived their day.
