@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::dialect::json::Document;
+use crate::dialect::json::{Document, ScanError};
 use crate::error::Error;
 use crate::session::{Item, Message, QoS, Receipt};
 
@@ -97,7 +97,7 @@ pub enum Body {
         /// The bytes.
         payload: Bytes,
         /// Why they are no JSON.
-        reason: String,
+        reason: ScanError,
     },
 }
 
@@ -129,9 +129,9 @@ impl From<Message> for Incoming {
                 (Body::Json(Arc::new(document)), size)
             }
             // Copied, so that a few undecodable messages do not keep whole read buffers.
-            Err(error) => {
+            Err(reason) => {
                 let size = payload.len();
-                (Body::Undecodable { payload: Bytes::copy_from_slice(&payload), reason: error.to_string() }, size)
+                (Body::Undecodable { payload: Bytes::copy_from_slice(&payload), reason }, size)
             }
         };
         let weight = size + topic.len() + size_of::<Self>();

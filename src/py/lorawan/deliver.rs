@@ -132,7 +132,7 @@ impl Served {
             }
             Body::Undecodable { reason, .. } => {
                 if handlers.all.iter().any(|handler| handler.subject == Subject::Error) {
-                    let error = Error::Decode { topic: message.topic.clone(), reason: reason.clone() };
+                    let error = Error::Decode { topic: message.topic.clone(), reason: reason.to_string() };
                     self.tell_error(py, handlers, &to_py(py, &error), client);
                 }
             }
