@@ -96,8 +96,7 @@ impl Default for Journal {
 
 impl Journal {
     /// Write an entry.
-    pub(super) fn write(&self, entry: impl FnOnce() -> Entry) {
-        let entry = entry();
+    pub(super) fn write(&self, entry: Entry) {
         self.lately.lock().keep(entry.clone());
         // Without a follower nobody misses it.
         let _followers = self.followers.send(entry);

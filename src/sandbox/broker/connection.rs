@@ -39,7 +39,7 @@ pub(super) async fn serve<S: Socket>(mut stream: S, network: &Arc<Network>, arri
     let evict = Arc::new(Notify::new());
     let (ask, asked) = mpsc::unbounded_channel();
     session.attach(serial, evict.clone(), ask);
-    network.journal.write(|| Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
+    network.journal.write(Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
     let keep_alive = Duration::from_secs(u64::from(connect.keep_alive));
     let mut connection = ClientConnection {
         network,
@@ -70,7 +70,7 @@ pub(super) async fn serve<S: Socket>(mut stream: S, network: &Arc<Network>, arri
     if served && session.clean {
         network.router.forget(&session);
     }
-    network.journal.write(|| Entry::Disconnected { client_id: session.client_id.clone(), clean });
+    network.journal.write(Entry::Disconnected { client_id: session.client_id.clone(), clean });
     if let Some(will) = connect.last_will.filter(|_| !clean) {
         let LastWill { topic, message, qos, retain } = will;
         network.published(Some(&session), &topic, &message, qos, retain);
@@ -116,7 +116,7 @@ fn judge(mut connect: Connect, network: &Arc<Network>) -> (u8, Option<(Connect, 
     let login =
         connect.login.take().unwrap_or_else(|| rumqttc::Login { username: String::new(), password: String::new() });
     let refuse = |code: u8| {
-        network.journal.write(|| Entry::Refused { app_id: login.username.clone(), code });
+        network.journal.write(Entry::Refused { app_id: login.username.clone(), code });
         (code, None)
     };
     let fault = network.faults.login_code();
@@ -266,7 +266,7 @@ impl<S: Socket> ClientConnection<'_, S> {
                 && !is_too_deep(&filter.path)
                 && [self.session.app_id.as_str(), "+", "#"].contains(&first);
             let qos = if filter.qos == QoS::AtMostOnce { QoS::AtMostOnce } else { QoS::AtLeastOnce };
-            self.network.journal.write(|| Entry::Subscribed {
+            self.network.journal.write(Entry::Subscribed {
                 client_id: self.session.client_id.clone(),
                 filter: filter.path.clone(),
                 qos: allowed.then_some(qos as u8),

@@ -59,7 +59,7 @@ impl Network {
         retain: bool,
     ) {
         let allowed = by.is_none_or(|client| client.may_publish(topic));
-        self.journal.write(|| Entry::Published {
+        self.journal.write(Entry::Published {
             client_id: by.map(|client| client.client_id().to_owned()),
             topic: topic.to_owned(),
             payload: payload.clone(),
@@ -79,7 +79,7 @@ impl Network {
     /// Publish for the network itself. At QoS 1, so that clients which ask for it get it at least once; the real
     /// network publishes at 0.
     pub(in crate::sandbox) fn emit(&self, topic: &str, payload: Bytes) {
-        self.journal.write(|| Entry::Published {
+        self.journal.write(Entry::Published {
             client_id: None,
             topic: topic.to_owned(),
             payload: payload.clone(),

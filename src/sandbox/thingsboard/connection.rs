@@ -79,7 +79,7 @@ where
     };
     hub.leave(&connection.session);
     let clean = matches!(ended, Some(End::Left));
-    hub.journal.write(|| Entry::Disconnected { client_id, clean });
+    hub.journal.write(Entry::Disconnected { client_id, clean });
     if let Some(End::Ended(reason)) = ended {
         tokio::select! {
             () = turns(&mut stop, true) => {}

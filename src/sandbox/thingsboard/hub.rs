@@ -68,7 +68,7 @@ impl Hub {
                 (false, Level::V5) => code::TOPIC_FILTER_INVALID,
             });
             let granted = allowed.then_some(qos);
-            self.journal.write(|| Entry::Subscribed {
+            self.journal.write(Entry::Subscribed {
                 client_id: session.client_id.clone(),
                 filter: filter.clone(),
                 qos: granted,
@@ -101,7 +101,7 @@ impl Hub {
     /// Take a message from a client.
     pub(super) fn published(&self, session: &Seat, topic: &str, payload: &Bytes, qos: u8) -> Verdict {
         let verdict = self.judge(session, topic, payload);
-        self.journal.write(|| Entry::Published {
+        self.journal.write(Entry::Published {
             client_id: Some(session.client_id.clone()),
             topic: topic.to_owned(),
             payload: payload.clone(),

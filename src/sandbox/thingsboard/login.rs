@@ -58,7 +58,7 @@ impl Hub {
         shown: Option<&[u8]>,
     ) -> std::result::Result<(Seat, mpsc::UnboundedReceiver<Order>), u8> {
         let refuse = |code: u8| {
-            self.journal.write(|| Entry::Refused { app_id: String::new(), code });
+            self.journal.write(Entry::Refused { app_id: String::new(), code });
             Err(code)
         };
         if login.level == Level::V5 && self.refuses_level_5.load(Ordering::Relaxed) {
@@ -96,7 +96,7 @@ impl Hub {
         state.members.insert(serial, member);
         drop(state);
         let name = device.clone().unwrap_or_else(|| "provision".to_owned());
-        self.journal.write(|| Entry::Connected { client_id: client_id.clone(), app_id: name });
+        self.journal.write(Entry::Connected { client_id: client_id.clone(), app_id: name });
         Ok((Seat { serial, client_id, device, cut }, receiver))
     }
 }

@@ -73,7 +73,7 @@ impl Stack {
 
     /// Write down that a client has published something.
     pub(super) fn note(&self, client_id: &str, topic: &str, payload: &Bytes, qos: u8, allowed: bool) {
-        self.journal.write(|| Entry::Published {
+        self.journal.write(Entry::Published {
             client_id: Some(client_id.to_owned()),
             topic: topic.to_owned(),
             payload: payload.clone(),
@@ -85,7 +85,7 @@ impl Stack {
     /// Publish for the stack itself.
     pub(super) fn emit(&self, uid: &str, dev_id: &str, event: &str, payload: String) {
         let (topic, payload) = (format!("v3/{uid}/devices/{dev_id}/{event}"), Bytes::from(payload));
-        self.journal.write(|| Entry::Published {
+        self.journal.write(Entry::Published {
             client_id: None,
             topic: topic.clone(),
             payload: payload.clone(),

@@ -38,7 +38,7 @@ pub(super) async fn serve<S: Socket>(mut stream: S, stack: &Arc<Stack>, arrival:
         login = timeout_at(login_by, log_in(&mut stream, &mut inbound, stack, ask)) => login,
     };
     let Ok(Ok(Some((connect, session)))) = login else { return };
-    stack.journal.write(|| Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
+    stack.journal.write(Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
     let keep_alive = Duration::from_secs(u64::from(connect.keep_alive)).mul_f64(1.5);
     let mut connection = ClientConnection {
         stack,
@@ -64,7 +64,7 @@ pub(super) async fn serve<S: Socket>(mut stream: S, stack: &Arc<Stack>, arrival:
     }
     let clean = connection.has_parted;
     stack.router.close(&session);
-    stack.journal.write(|| Entry::Disconnected { client_id: session.client_id.clone(), clean });
+    stack.journal.write(Entry::Disconnected { client_id: session.client_id.clone(), clean });
     if let Some((topic, payload)) = connect.will.filter(|_| !clean) {
         stack.published(&session, &topic, &payload, 0);
     }
@@ -118,7 +118,7 @@ impl Stack {
             } else {
                 1
             };
-            self.journal.write(|| Entry::Refused { app_id: username, code });
+            self.journal.write(Entry::Refused { app_id: username, code });
             return Err(code);
         };
         // Of the key only its ID, which is no secret.
@@ -259,7 +259,7 @@ impl<S: Socket> ClientConnection<'_, S> {
         for (filter, qos) in filters {
             let own = within(&filter, &self.session.uid);
             codes.push(if own.is_some() { qos } else { 0x80 });
-            self.stack.journal.write(|| Entry::Subscribed {
+            self.stack.journal.write(Entry::Subscribed {
                 client_id: self.session.client_id.clone(),
                 filter,
                 qos: own.is_some().then_some(qos),
