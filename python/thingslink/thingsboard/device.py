@@ -300,66 +300,7 @@ class TBDeviceMqttClient(PackageClient):
         else:
             log.warning("Cannot retrieve service configuration, session will use default configuration.")
 
-    @staticmethod
-    def provision(
-        host: str,
-        provision_device_key: str,
-        provision_device_secret: str,
-        port: int = 1883,
-        device_name: str | None = None,
-        access_token: str | None = None,
-        client_id: str | None = None,
-        username: str | None = None,
-        password: str | None = None,
-        hash: str | None = None,  # noqa: A002 - the original's name
-        gateway: bool | None = None,
-        *,
-        tls: bool | None = None,
-        ca_certs: str | bytes | PathLike[str] | None = None,
-        insecure: bool = False,
-        timeout: float = 60,
-    ) -> dict[str, Any] | None:
-        """Ask a server for credentials of a new device; gives its answer, or ``None`` when it refuses.
-
-        Args:
-            host: Name or address of the server.
-            provision_device_key: Key of the device profile.
-            provision_device_secret: Its secret.
-            port: The server's port; TLS is spoken on 8883, and wherever it is asked for.
-            device_name: Name of the new device; by default the server makes one.
-            access_token: Its access token; by default, without other credentials, the server makes one.
-            client_id: Part of basic credentials.
-            username: Part of basic credentials.
-            password: Part of basic credentials.
-            hash: PEM text of its certificate.
-            gateway: Whether it is a gateway.
-            tls: Whether to speak TLS, whatever the port.
-            ca_certs: Certificates to trust instead of the system's: a path, PEM text or PEM bytes.
-            insecure: Whether to accept any certificate: whoever answers then gets the key and the secret.
-            timeout: Seconds to wait for the answer.
-
-        Raises:
-            OSError: The server cannot be reached.
-            TlsError: It does not show a certificate that is trusted; nothing was told to it.
-            ThingsTimeoutError: No answer in time.
-        """
-        return provision(
-            host,
-            provision_device_key,
-            provision_device_secret,
-            port,
-            device_name=device_name,
-            access_token=access_token,
-            client_id=client_id,
-            username=username,
-            password=password,
-            hash=hash,
-            gateway=gateway,
-            tls=tls,
-            ca_certs=ca_certs,
-            insecure=insecure,
-            timeout=timeout,
-        )
+    provision = staticmethod(provision)
 
     def _on_connect(
         self,

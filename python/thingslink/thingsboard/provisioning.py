@@ -1,5 +1,7 @@
 """Asking a server for credentials of a new device (TB 1.6, 3.9)."""
 
+# ruff: noqa: PLR0917 - the parameters are the original's
+
 from __future__ import annotations
 
 import json
@@ -89,7 +91,6 @@ def provision(
     provision_device_key: str,
     provision_device_secret: str,
     port: int = 1883,
-    *,
     device_name: str | None = None,
     access_token: str | None = None,
     client_id: str | None = None,
@@ -97,10 +98,36 @@ def provision(
     password: str | None = None,
     hash: str | None = None,  # noqa: A002 - the original's name
     gateway: bool | None = None,
+    *,
+    tls: bool | None = None,
+    ca_certs: str | bytes | PathLike[str] | None = None,
+    insecure: bool = False,
     timeout: float = 60,
-    **secured: Any,
 ) -> dict[str, Any] | None:
-    """See ``TBDeviceMqttClient.provision``."""
+    """Ask a server for credentials of a new device; gives its answer, or ``None`` when it refuses.
+
+    Args:
+        host: Name or address of the server.
+        provision_device_key: Key of the device profile.
+        provision_device_secret: Its secret.
+        port: The server's port; TLS is spoken on 8883, and wherever it is asked for.
+        device_name: Name of the new device; by default the server makes one.
+        access_token: Its access token; by default, without other credentials, the server makes one.
+        client_id: Part of basic credentials.
+        username: Part of basic credentials.
+        password: Part of basic credentials.
+        hash: PEM text of its certificate.
+        gateway: Whether it is a gateway.
+        tls: Whether to speak TLS, whatever the port.
+        ca_certs: Certificates to trust instead of the system's: a path, PEM text or PEM bytes.
+        insecure: Whether to accept any certificate: whoever answers then gets the key and the secret.
+        timeout: Seconds to wait for the answer.
+
+    Raises:
+        OSError: The server cannot be reached.
+        TlsError: It does not show a certificate that is trusted; nothing was told to it.
+        ThingsTimeoutError: No answer in time.
+    """
     request: dict[str, Any] = {
         "provisionDeviceKey": provision_device_key,
         "provisionDeviceSecret": provision_device_secret,
@@ -114,6 +141,6 @@ def provision(
     request |= {"deviceName": device_name, "gateway": gateway}
     # The server fails on a null: what is not given is left out.
     given = {key: value for key, value in request.items() if value is not None}
-    client = ProvisionClient(host, port, given, **secured)
+    client = ProvisionClient(host, port, given, tls=tls, ca_certs=ca_certs, insecure=insecure)
     client.provision(timeout)
     return client.get_credentials()
