@@ -84,14 +84,29 @@ pub(super) fn connect<S: Serve>(
 ) -> PyResult<Prepared<()>> {
     let process = served.owner().process()?.clone();
     process.close_at_exit(served);
-    served.owner().connecting(object);
-    let served = served.clone();
+    let connecting = Connecting::begin(served, object);
     let opened = Prepared::new(process, opening, |py, outcome| outcome.or_raise(py));
     Prepared::settle(object.py(), Ok(opened), move |_, outcome| {
-        served.owner().connected();
-        served.owner().release(served.line());
+        drop(connecting);
         outcome.map(Prepared::Ready)
     })
+}
+
+/// A call of `connect`, also one that is never waited for to its end: meanwhile the Python object is kept alive.
+struct Connecting<S: Serve>(Arc<S>);
+
+impl<S: Serve> Connecting<S> {
+    fn begin(served: &Arc<S>, object: &Bound<'_, PyAny>) -> Self {
+        served.owner().connecting(object);
+        Self(served.clone())
+    }
+}
+
+impl<S: Serve> Drop for Connecting<S> {
+    fn drop(&mut self) {
+        self.0.owner().connected();
+        self.0.owner().release(self.0.line());
+    }
 }
 
 /// Close a client, at most `within`; nothing is waited for where one of its own callbacks calls.

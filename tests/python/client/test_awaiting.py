@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,3 +53,32 @@ def test_a_connect_that_is_cancelled_leaves_the_client_usable(raw_server: RawSer
     client.connect(timeout=20)
     assert client.is_connected
     client.close()
+
+
+def test_a_connect_that_cannot_be_awaited_lets_the_client_go(raw_server: RawServer) -> None:
+    client = MQTTClient("app", "key", raw_server.address)
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        client._connect_async(timeout=20)
+    gone = weakref.ref(client)
+    del client
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_connect_whose_event_loop_is_closed_lets_the_client_go(
+    raw_server: RawServer, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    raw_server.connack = b""
+
+    async def main() -> weakref.ref[MQTTClient]:
+        client = MQTTClient("app", "key", raw_server.address)
+        client._connect_async(timeout=1)
+        return weakref.ref(client)
+
+    gone = asyncio.run(main())
+
+    def is_gone() -> bool:
+        gc.collect()
+        return gone() is None
+
+    eventually(is_gone)
