@@ -25,6 +25,18 @@ from .conftest import GATEWAY_TOKEN, TOKEN, Calls, Eventually, Maker, published
 ALGORITHMS = ("SHA256", "SHA384", "SHA512", "MD5", "CRC32", "MURMUR3_32", "MURMUR3_128")
 
 
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a package is stored that no callback takes."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def finish(client: TBDeviceMqttClient) -> None:
+    """Wait until everything is told that the client has said so far."""
+    assert client.send_telemetry({"end": 1}).get(timeout=PATIENCE) == 0
+
+
 def states(server: ThingsBoard, device: str = "Device 1", kind: str = "fw") -> list[str]:
     key = f"{kind}_state"
     return [entry["values"][key] for entry in server.telemetry_of(device) if key in entry["values"]]
@@ -43,7 +55,7 @@ def test_a_package_is_downloaded(
     server.offer_firmware("Device 1", "pump-fw", "v2", data, algorithm=algorithm)
     assert calls.next() == (client, data, "v2")
     assert client.firmware_data == data and client.firmware_info["fw_title"] == "pump-fw"
-    client.send_telemetry({"end": 1}).get()
+    finish(client)
     assert states(server) == ["IDLE", "DOWNLOADING", "DOWNLOADED", "VERIFIED"]
     requests = [topic for topic, _, _ in itertools.islice(published(follower, "v2/fw/"), 8 if chunk_size else 1)]
     assert requests == [f"v2/fw/request/1/chunk/{number}" for number in range(len(requests))]
@@ -67,15 +79,13 @@ def test_a_wrong_checksum_is_told(device: TBDeviceMqttClient, server: ThingsBoar
 def test_without_a_callback_the_package_is_stored(
     device: TBDeviceMqttClient,
     server: ThingsBoard,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
     eventually: Eventually,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     server.offer_firmware("Device 1", "../../evil", "v2", b"data")
     eventually(lambda: states(server)[-1:] == ["UPDATED"])
     # The title chooses no folder.
-    assert (tmp_path / "evil").read_bytes() == b"data"
+    assert (folder / "evil").read_bytes() == b"data"
     assert device.current_firmware_info["current_fw_version"] == "v2"
 
 
@@ -95,7 +105,7 @@ def test_a_package_that_lies_elsewhere_is_told_once_and_not_fetched(
         asked = Calls()
         device.request_attributes(shared_keys=list(package), callback=asked)
         asked.next()
-        device.send_telemetry({"end": 1}).get()
+        finish(device)
     assert calls.empty and caplog.text.count("https://cdn.example/pump.bin") == 1 and "secret" not in caplog.text
     sent = list(itertools.takewhile(lambda entry: b"end" not in entry[1], published(follower, "v")))
     topics = [topic for topic, _, _ in sent]
@@ -109,7 +119,7 @@ def test_a_package_without_a_size_is_asked_for_once(
     follower = server.follow()
     server.set_shared("Device 1", {"fw_title": "pump-fw", "fw_version": "v2"})
     eventually(lambda: "without its size" in caplog.text)
-    device.send_telemetry({"end": 1}).get()
+    finish(device)
     sent = itertools.takewhile(lambda entry: b"end" not in entry[1], published(follower, "v"))
     assert len([topic for topic, _, _ in sent if "attributes/request" in topic]) == 1
 
@@ -117,6 +127,11 @@ def test_a_package_without_a_size_is_asked_for_once(
 ANNOUNCED = (
     b'{"fw_title":"pump-fw","fw_version":"v2","fw_size":250,"fw_checksum":"00","fw_checksum_algorithm":"SHA256"}'
 )
+
+
+def client_of(server: RawServer, chunk_size: int = 0) -> TBDeviceMqttClient:
+    host, port = server.address.split(":")
+    return TBDeviceMqttClient(host, int(port), TOKEN, chunk_size=chunk_size, protocol="3.1.1")
 
 
 def until(server: RawServer, text: bytes, wanted: bytes) -> list[bytes]:
@@ -133,15 +148,14 @@ def test_a_request_that_the_server_answers_with_an_error_is_not_made_again(
 ) -> None:
     """The server neither acknowledges it nor stays."""
     raw_server.unacknowledged = b"v2/fw/request/"
-    host, port = raw_server.address.split(":")
-    client = connected(TBDeviceMqttClient(host, int(port), "t", protocol="3.1.1"), limits=False)
+    client = connected(client_of(raw_server), limits=False)
     raw_server.send(publish("v1/devices/me/attributes", ANNOUNCED))
     until(raw_server, b"", b"v2/fw/request/1/chunk/0")
     raw_server.send(publish("v2/fw/error", b"NOT_FOUND", qos=1))
     raw_server.connections[-1].shutdown(socket.SHUT_RDWR)
     eventually(lambda: client.current_firmware_info["fw_state"] == "FAILED")
     assert client.current_firmware_info["fw_error"] == "NOT_FOUND"
-    assert client.send_telemetry({"end": 1}).get(timeout=PATIENCE) == 0
+    finish(client)
     assert until(raw_server, b"\x17v2/fw/request/", b'"end"') == []
     assert len(raw_server.connections) == 2
 
@@ -150,12 +164,11 @@ def test_a_request_that_the_server_answers_by_hanging_up_ends(
     raw_server: RawServer, connected: Maker, eventually: Eventually
 ) -> None:
     raw_server.hangs_up = b"\x17v2/fw/request/"
-    host, port = raw_server.address.split(":")
-    client = connected(TBDeviceMqttClient(host, int(port), "t", protocol="3.1.1"), limits=False)
+    client = connected(client_of(raw_server), limits=False)
     raw_server.send(publish("v1/devices/me/attributes", ANNOUNCED))
     eventually(lambda: client.current_firmware_info["fw_state"] == "FAILED")
     assert "v2/fw/request/1/chunk/0" in client.current_firmware_info["fw_error"]
-    assert client.send_telemetry({"end": 1}).get(timeout=PATIENCE) == 0
+    finish(client)
     assert len(until(raw_server, b"\x17v2/fw/request/", b'"end"')) == 4
     assert len(raw_server.connections) <= 5
 
@@ -163,7 +176,7 @@ def test_a_request_that_the_server_answers_by_hanging_up_ends(
 def test_firmware_info_is_told(device: TBDeviceMqttClient, server: ThingsBoard) -> None:
     device.update_firmware_info(title="t", version="v9", state=TBFirmwareState.FAILED, error="broken")
     device.update_firmware_info(state="UPDATED", error="not told")
-    device.send_telemetry({"end": 1}).get()
+    finish(device)
     first, second, _ = (entry["values"] for entry in server.telemetry_of("Device 1"))
     assert first == {
         "current_fw_title": "t",
@@ -208,7 +221,7 @@ def test_each_state_has_a_time_of_its_own(device: TBDeviceMqttClient, server: Th
         calls.next()
         for state in (TBFirmwareState.UPDATING, TBFirmwareState.UPDATED):
             device.update_firmware_info(title="pump-fw", version=version, state=state)
-    device.send_telemetry({"end": 1}).get()
+    finish(device)
     assert states(server) == ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATING", "UPDATED"] * 2
     times = [entry["ts"] for entry in server.telemetry_of("Device 1") if "fw_state" in entry["values"]]
     assert times == sorted(set(times))
@@ -219,7 +232,7 @@ def test_a_clock_that_was_never_set_gives_no_times(
 ) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 5_000_000_000)
     device.update_firmware_info(state="UPDATING")
-    device.send_telemetry({"end": 1}).get()
+    finish(device)
     (told, _) = server.telemetry_of("Device 1")
     assert told["values"]["fw_state"] == "UPDATING" and told["ts"] > packages.CLOCK_IS_SET_MS
 
@@ -260,7 +273,7 @@ def test_software_is_fetched_as_firmware_is(
     assert calls.next() == (client, b"s" * 250, "1.0")
     assert client.software_data == b"s" * 250 and client.software_info["sw_title"] == "app"
     client.update_software_info(title="app", version="1.0", state=TBFirmwareState.UPDATED)
-    client.send_telemetry({"end": 1}).get()
+    finish(client)
     assert states(server, kind="sw") == ["DOWNLOADING", "DOWNLOADED", "VERIFIED", "UPDATED"]
     told = server.telemetry_of("Device 1")[-2]["values"]
     assert told == {
@@ -275,18 +288,16 @@ def test_software_is_fetched_as_firmware_is(
 def test_software_that_is_there_already_is_fetched_by_a_call(
     device: TBDeviceMqttClient,
     server: ThingsBoard,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
     eventually: Eventually,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     server.offer_software("Device 1", "app", "1.0", b"data")
     # Nobody has asked for software: programs of the original's time know of none.
-    device.send_telemetry({"end": 1}).get()
+    finish(device)
     assert states(server, kind="sw") == []
     device.get_software_update()
     eventually(lambda: states(server, kind="sw")[-1:] == ["UPDATED"])
-    assert (tmp_path / "app").read_bytes() == b"data"
+    assert (folder / "app").read_bytes() == b"data"
 
 
 def test_firmware_and_software_wait_for_each_other(server: ThingsBoard, connected: Maker, calls: Calls) -> None:
@@ -307,12 +318,10 @@ def test_firmware_and_software_wait_for_each_other(server: ThingsBoard, connecte
 def test_what_cannot_be_stored_has_failed(
     device: TBDeviceMqttClient,
     server: ThingsBoard,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
     eventually: Eventually,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "pump-fw").mkdir()
+    (folder / "pump-fw").mkdir()
     server.offer_firmware("Device 1", "pump-fw", "v2", b"data")
     eventually(lambda: states(server)[-1:] == ["FAILED"])
     assert "directory" in device.current_firmware_info["fw_error"]
@@ -384,8 +393,7 @@ def read_publish(packet: bytes) -> tuple[str, bytes]:
 
 @pytest.fixture
 def pieces(raw_server: RawServer, calls: Calls) -> Iterator[Pieces]:
-    host, port = raw_server.address.split(":")
-    client = TBDeviceMqttClient(host, int(port), TOKEN, chunk_size=3, protocol="3.1.1")
+    client = client_of(raw_server, chunk_size=3)
     client.set_on_firmware_received_callback(lambda _client, data, version: calls(data, version))
     client.connect(min_reconnect_delay=0.01, timeout=0.05)
     pieces = Pieces(raw_server, client)
@@ -462,8 +470,7 @@ def test_a_connect_callback_does_not_fetch_without_an_end_what_the_server_refuse
     raw_server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packages, "TRIES", 2)
-    host, port = raw_server.address.split(":")
-    client = TBDeviceMqttClient(host, int(port), TOKEN, protocol="3.1.1")
+    client = client_of(raw_server)
     pieces = Pieces(raw_server, client)
     given_up = threading.Event()
     monkeypatch.setattr(packages.log, "error", lambda text, *_: given_up.set() if "no more" in text else None)
