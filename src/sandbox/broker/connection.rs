@@ -11,12 +11,12 @@ use rumqttc::mqttbytes::v4::{
 };
 use rumqttc::mqttbytes::{Error as CodecError, Protocol, QoS, valid_filter};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout_at;
 
 use super::session::{ClientSession, Outgoing};
 use crate::dialect::mqtt::is_too_deep;
-use crate::sandbox::exchange::{Moved, Wants, exchange};
+use crate::sandbox::exchange::{Exchange, READ_BYTES};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Arrival, LOGIN_BYTES, Socket, turns};
 use crate::sandbox::lorawan::Network;
@@ -29,7 +29,7 @@ const WRITE_AHEAD: usize = 256 << 10;
 /// Serve a connection until it ends or is to stop.
 pub(super) async fn serve<S: Socket>(mut stream: S, network: &Arc<Network>, arrival: Arrival) {
     let Arrival { login_by, mut stop, .. } = arrival;
-    let mut inbound = BytesMut::with_capacity(8 << 10);
+    let mut inbound = BytesMut::with_capacity(READ_BYTES);
     let login = tokio::select! {
         () = turns(&mut stop, true) => return,
         login = timeout_at(login_by, log_in(&mut stream, &mut inbound, network)) => login,
@@ -41,19 +41,12 @@ pub(super) async fn serve<S: Socket>(mut stream: S, network: &Arc<Network>, arri
     session.attach(serial, evict.clone(), ask);
     network.journal.write(Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
     let keep_alive = Duration::from_secs(u64::from(connect.keep_alive));
+    let longest_silence = (!keep_alive.is_zero()).then(|| keep_alive.mul_f64(1.5));
     let mut connection = ClientConnection {
         network,
         session: &session,
-        stream,
-        inbound,
-        asked,
-        asking: Vec::new(),
-        outbound: BytesMut::new(),
-        needs_flush: false,
+        exchange: Exchange::new(stream, inbound, asked, longest_silence),
         unreleased: HashSet::new(),
-        deadline: (!keep_alive.is_zero()).then(|| keep_alive.mul_f64(1.5)),
-        heard: Instant::now(),
-        look_again: None,
     };
     let clean = tokio::select! {
         () = turns(&mut stop, true) => false,
@@ -140,21 +133,9 @@ fn judge(mut connect: Connect, network: &Arc<Network>) -> (u8, Option<(Connect, 
 struct ClientConnection<'c, S> {
     network: &'c Arc<Network>,
     session: &'c Arc<ClientSession>,
-    stream: S,
-    inbound: BytesMut,
-    /// Those who want to know when everything that the client has written so far is handled.
-    asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
-    /// Those of them who wait.
-    asking: Vec<oneshot::Sender<()>>,
-    outbound: BytesMut,
-    needs_flush: bool,
+    exchange: Exchange<S>,
     /// QoS 2 messages that were taken and not released.
     unreleased: HashSet<u16>,
-    /// Longest silence of the client.
-    deadline: Option<Duration>,
-    heard: Instant,
-    /// When a message that is held back is due.
-    look_again: Option<Instant>,
 }
 
 impl<S: Socket> ClientConnection<'_, S> {
@@ -162,53 +143,29 @@ impl<S: Socket> ClientConnection<'_, S> {
     async fn run(&mut self) -> io::Result<()> {
         let mut silence = self.network.faults.silence();
         loop {
-            if *silence.borrow_and_update() {
-                turns(&mut silence, false).await;
-                self.heard = Instant::now();
-            }
+            self.exchange.keep_silent(&mut silence).await;
             if self.decode()? {
                 return Ok(());
             }
             self.fill()?;
-            let far = Instant::now() + Duration::from_secs(86_400);
-            let quiet_until = self.deadline.map_or(far, |deadline| self.heard + deadline);
-            let wants = Wants { read: true, write: !self.outbound.is_empty() || self.needs_flush };
-            tokio::select! {
-                () = turns(&mut silence, true) => {}
-                moved = exchange(&mut self.stream, &mut self.inbound, &mut self.outbound, wants, &mut self.asking) => {
-                    let Moved { read, written } = moved;
-                    if let Some(count) = read {
-                        if count? == 0 {
-                            return Err(io::ErrorKind::UnexpectedEof.into());
-                        }
-                        self.heard = Instant::now();
-                    }
-                    if let Some(written) = written {
-                        self.needs_flush = written?;
-                    }
-                }
-                Some(asking) = self.asked.recv() => self.asking.push(asking),
-                () = self.session.wake.notified() => {}
-                () = tokio::time::sleep_until(self.look_again.unwrap_or(far)) => self.look_again = None,
-                () = tokio::time::sleep_until(quiet_until) => return Err(io::ErrorKind::TimedOut.into()),
-            }
+            self.exchange.turn(true, &mut silence, &self.session.wake).await?;
         }
     }
 
     fn encode(&mut self, packet: &Packet) -> io::Result<()> {
-        packet.write(&mut self.outbound, usize::MAX).map_err(|error| io::Error::other(error.to_string()))?;
+        packet.write(&mut self.exchange.outbound, usize::MAX).map_err(|error| io::Error::other(error.to_string()))?;
         Ok(())
     }
 
     /// Handle all packets that are complete; tells whether the client has said goodbye.
     fn decode(&mut self) -> io::Result<bool> {
         loop {
-            match Packet::read(&mut self.inbound, MAX_PACKET) {
+            match Packet::read(&mut self.exchange.inbound, MAX_PACKET) {
                 Ok(Packet::Disconnect) => return Ok(true),
                 Ok(packet) => self.handle(packet)?,
                 // Not what a packet announces: that may never come.
                 Err(CodecError::InsufficientBytes(_)) => {
-                    self.inbound.reserve(8 << 10);
+                    self.exchange.inbound.reserve(READ_BYTES);
                     return Ok(false);
                 }
                 Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error.to_string())),
@@ -287,7 +244,7 @@ impl<S: Socket> ClientConnection<'_, S> {
 
     /// Encode messages for the client as far as the write buffer goes.
     fn fill(&mut self) -> io::Result<()> {
-        while self.outbound.len() < WRITE_AHEAD {
+        while self.exchange.outbound.len() < WRITE_AHEAD {
             match self.session.next() {
                 Ok(delivery) => {
                     if self.network.faults.takes_duplicate() {
@@ -298,7 +255,7 @@ impl<S: Socket> ClientConnection<'_, S> {
                     }
                 }
                 Err(again) => {
-                    self.look_again = again;
+                    self.exchange.look_again = again;
                     break;
                 }
             }
@@ -316,8 +273,8 @@ impl<S: Socket> ClientConnection<'_, S> {
             pkid: delivery.packet_id,
             payload: message.payload.clone(),
         };
-        packet.write(&mut self.outbound).map_err(|error| io::Error::other(error.to_string()))?;
-        self.network.faults.garble_tail(&mut self.outbound, message.payload.len());
+        packet.write(&mut self.exchange.outbound).map_err(|error| io::Error::other(error.to_string()))?;
+        self.network.faults.garble_tail(&mut self.exchange.outbound, message.payload.len());
         Ok(())
     }
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use super::filter::within;
 use super::packet::{self, Connect, Packet, Publish, answer, message, pieces};
 use super::session::{Login, Outgoing, Session};
-use crate::sandbox::exchange::{Moved, Wants, exchange};
+use crate::sandbox::exchange::{Exchange, READ_BYTES};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Arrival, LOGIN_BYTES, Socket, turns};
 use crate::sandbox::v3::downlink;
@@ -31,7 +31,7 @@ const ANSWERS: usize = 3 * 64;
 /// Serve a connection until it ends or is to stop.
 pub(super) async fn serve<S: Socket>(mut stream: S, stack: &Arc<Stack>, arrival: Arrival) {
     let Arrival { login_by, mut stop, .. } = arrival;
-    let mut inbound = BytesMut::with_capacity(8 << 10);
+    let mut inbound = BytesMut::with_capacity(READ_BYTES);
     let (ask, asked) = mpsc::unbounded_channel();
     let login = tokio::select! {
         () = turns(&mut stop, true) => return,
@@ -40,19 +40,12 @@ pub(super) async fn serve<S: Socket>(mut stream: S, stack: &Arc<Stack>, arrival:
     let Ok(Ok(Some((connect, session)))) = login else { return };
     stack.journal.write(Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
     let keep_alive = Duration::from_secs(u64::from(connect.keep_alive)).mul_f64(1.5);
+    let longest_silence = if keep_alive.is_zero() { LONGEST_SILENCE } else { keep_alive };
     let mut connection = ClientConnection {
         stack,
         session: &session,
-        stream,
-        inbound,
-        asked,
-        asking: Vec::new(),
+        exchange: Exchange::new(stream, inbound, asked, Some(longest_silence)),
         pieces: VecDeque::new(),
-        outbound: BytesMut::new(),
-        needs_flush: false,
-        longest_silence: if keep_alive.is_zero() { LONGEST_SILENCE } else { keep_alive },
-        heard: Instant::now(),
-        look_again: None,
         has_parted: false,
     };
     tokio::select! {
@@ -151,21 +144,9 @@ impl Stack {
 struct ClientConnection<'c, S> {
     stack: &'c Arc<Stack>,
     session: &'c Arc<Session>,
-    stream: S,
-    inbound: BytesMut,
-    /// Those who want to know when everything that the client has written so far is handled.
-    asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>,
-    /// Those of them who wait.
-    asking: Vec<oneshot::Sender<()>>,
-    /// What goes out next, in the pieces in which it is written.
+    exchange: Exchange<S>,
+    /// What goes out next, in the pieces in which it is written, one at a time.
     pieces: VecDeque<Bytes>,
-    /// The piece that is being written.
-    outbound: BytesMut,
-    needs_flush: bool,
-    longest_silence: Duration,
-    heard: Instant,
-    /// When a message that is held back is due.
-    look_again: Option<Instant>,
     /// Whether the client has said goodbye. It is the one to close.
     has_parted: bool,
 }
@@ -175,49 +156,23 @@ impl<S: Socket> ClientConnection<'_, S> {
     async fn run(&mut self) -> io::Result<()> {
         let mut silence = self.stack.faults.silence();
         loop {
-            if *silence.borrow_and_update() {
-                turns(&mut silence, false).await;
-                self.heard = Instant::now();
-            }
+            self.exchange.keep_silent(&mut silence).await;
             self.decode()?;
             self.fill();
-            let far = Instant::now() + Duration::from_secs(86_400);
-            let wants =
-                Wants { read: self.pieces.len() < ANSWERS, write: !self.outbound.is_empty() || self.needs_flush };
-            tokio::select! {
-                () = turns(&mut silence, true) => {}
-                moved = exchange(&mut self.stream, &mut self.inbound, &mut self.outbound, wants, &mut self.asking) => {
-                    let Moved { read, written } = moved;
-                    if let Some(count) = read {
-                        if count? == 0 {
-                            return Err(io::ErrorKind::UnexpectedEof.into());
-                        }
-                        self.heard = Instant::now();
-                    }
-                    if let Some(written) = written {
-                        self.needs_flush = written?;
-                    }
-                }
-                Some(asking) = self.asked.recv() => self.asking.push(asking),
-                () = self.session.wake.notified() => {}
-                () = tokio::time::sleep_until(self.look_again.unwrap_or(far)) => self.look_again = None,
-                () = tokio::time::sleep_until(self.heard + self.longest_silence) => {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-            }
+            self.exchange.turn(self.pieces.len() < ANSWERS, &mut silence, &self.session.wake).await?;
         }
     }
 
     /// Handle all packets that are complete.
     fn decode(&mut self) -> io::Result<()> {
         while self.pieces.len() < ANSWERS {
-            match packet::read(&mut self.inbound, LONGEST) {
+            match packet::read(&mut self.exchange.inbound, LONGEST) {
                 Ok(Some(packet)) => self.handle(packet)?,
                 Ok(None) => break,
                 Err(reason) => return Err(io::Error::new(io::ErrorKind::InvalidData, reason)),
             }
         }
-        self.inbound.reserve(8 << 10);
+        self.exchange.inbound.reserve(READ_BYTES);
         Ok(())
     }
 
@@ -291,17 +246,17 @@ impl<S: Socket> ClientConnection<'_, S> {
 
     /// Have the next piece ready for the socket.
     fn fill(&mut self) {
-        if !self.outbound.is_empty() || self.needs_flush {
+        if !self.exchange.has_written() {
             return;
         }
         if self.pieces.is_empty() {
             match self.session.next() {
                 Ok(outgoing) => self.deliver(&outgoing),
-                Err(again) => self.look_again = again,
+                Err(again) => self.exchange.look_again = again,
             }
         }
         if let Some(piece) = self.pieces.pop_front() {
-            self.outbound.extend_from_slice(&piece);
+            self.exchange.outbound.extend_from_slice(&piece);
         }
     }
 }
