@@ -13,6 +13,8 @@ pub struct Faults {
     refuse_logins: AtomicU8,
     /// Connections are closed as soon as they are accepted.
     refuse_connections: AtomicBool,
+    /// Nobody knows keys any more, as without the database of V3's Identity Server.
+    lose_identity: AtomicBool,
     /// Nothing is read or written any more, connections stay open.
     silent: watch::Sender<bool>,
     /// How long each message waits before it goes out, in milliseconds.
@@ -38,6 +40,11 @@ impl Faults {
     /// Close every new connection at once, or no longer.
     pub fn refuse_connections(&self, on: bool) {
         self.refuse_connections.store(on, Ordering::Relaxed);
+    }
+
+    /// Refuse logins and calls as a stack does whose Identity Server has no database, or no longer.
+    pub fn lose_identity(&self, on: bool) {
+        self.lose_identity.store(on, Ordering::Relaxed);
     }
 
     /// Neither read nor write on any connection, or go on.
@@ -81,6 +88,7 @@ impl Faults {
     pub fn clear(&self) {
         self.refuse_logins(0);
         self.refuse_connections(false);
+        self.lose_identity(false);
         self.go_silent(false);
         self.delay(Duration::ZERO);
         self.duplicate(0);
@@ -94,6 +102,10 @@ impl Faults {
 
     pub(super) fn refuses_connections(&self) -> bool {
         self.refuse_connections.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_lost_identity(&self) -> bool {
+        self.lose_identity.load(Ordering::Relaxed)
     }
 
     /// Whether silence is kept, and a way to wait for its end.

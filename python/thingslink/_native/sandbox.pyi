@@ -68,6 +68,11 @@ class _Sandbox:
         of a client that publishes, each application and key counted for itself. ``grpc:method`` refuses calls, each
         method, device and key counted for itself, and adds the stack's ``x-rate-limit-...`` to every answer.
         """
+    def lose_identity_server(self, on: bool = True) -> None:
+        """Refuse logins and calls as a stack does whose Identity Server is away, or no longer. On V3 only.
+
+        Logins get code 5, which is what a wrong key gets; calls are ``UNAVAILABLE``. Who is connected stays so.
+        """
     @property
     def clients(self) -> list[str]:
         """Identifiers of the clients that are connected, sorted."""

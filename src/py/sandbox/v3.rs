@@ -48,4 +48,12 @@ impl PySandbox {
     fn limit(&self, py: Python<'_>, name: &str, per_minute: Option<f64>, burst: u32) -> PyResult<()> {
         self.v3("limit")?.limit(name, per_minute.map(|rate| (rate, burst))).or_raise(py)
     }
+
+    /// Refuse logins and calls as a stack does whose Identity Server is away, or no longer.
+    #[pyo3(signature = (on=true))]
+    fn lose_identity_server(&self, on: bool) -> PyResult<()> {
+        self.v3("lose_identity_server")?;
+        self.sandbox()?.faults().lose_identity(on);
+        Ok(())
+    }
 }

@@ -16,6 +16,7 @@ use crate::rpc::proto::v3::ErrorDetails;
 pub(super) enum Attribute {
     Text(String),
     Number(u32),
+    Flag(bool),
     Texts(Vec<String>),
 }
 
@@ -73,6 +74,7 @@ impl Failure {
         let attributes = self.attributes.iter().fold(Object::spaced(), |object, (name, value)| match value {
             Attribute::Text(text) => object.text(name, text),
             Attribute::Number(number) => object.put(name, number),
+            Attribute::Flag(flag) => object.put(name, flag),
             Attribute::Texts(texts) => object.texts(name, texts),
         });
         Object::spaced()
@@ -120,6 +122,7 @@ impl Attribute {
         match self {
             Self::Text(text) => text.clone(),
             Self::Number(number) => number.to_string(),
+            Self::Flag(flag) => flag.to_string(),
             Self::Texts(texts) => texts.join(", "),
         }
     }
@@ -129,6 +132,7 @@ impl Attribute {
         match self {
             Self::Text(own) => text(own),
             Self::Number(number) => Value { kind: Some(Kind::NumberValue(f64::from(*number))) },
+            Self::Flag(flag) => Value { kind: Some(Kind::BoolValue(*flag)) },
             Self::Texts(texts) => {
                 Value { kind: Some(Kind::ListValue(ListValue { values: texts.iter().map(text).collect() })) }
             }

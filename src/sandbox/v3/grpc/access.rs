@@ -31,6 +31,15 @@ impl Stack {
     /// What a key permits with an application; nothing for a key of another one.
     pub(super) fn rights_of(&self, metadata: &MetadataMap, app_id: &str) -> Result<Option<Rights>, Failure> {
         let key = key(metadata)?;
+        if self.faults.has_lost_identity() {
+            let cause = Failure::new(Code::Unknown, "pkg/errors", "syscall", "`{syscall}` failed");
+            return Err(Failure::new(Code::Unavailable, "pkg/errors", "net_operation", "net operation failed")
+                .with("address", "127.0.0.1:5432")
+                .with("net", "tcp")
+                .with("op", "dial")
+                .with_value("timeout", Attribute::Flag(false))
+                .because(cause.with("error", "connection refused").with("syscall", "connect")));
+        }
         let id = key.split('.').nth(1).unwrap_or_default();
         self.registry().rights(app_id, key).map_err(|bad| match bad {
             BadKey::NoKey => Failure::new(Code::InvalidArgument, "pkg/auth", "token", "invalid token"),
