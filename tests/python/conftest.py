@@ -28,8 +28,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(mqtts_port=0, seed=0) as sandbox:
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Give an offline network: V2, unless the test says which (`harness.on_both_networks`)."""
+    with Sandbox(network=getattr(request, "param", "v2"), mqtts_port=0, seed=0) as sandbox:
         yield sandbox
 
 

@@ -12,6 +12,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 #: No test waits longer than this for anything.
 PATIENCE = 20.0
+#: Runs a test on V2 and on V3, where callbacks see the same; `client/test_both_networks.py` says where they do not.
+on_both_networks = pytest.mark.parametrize("sandbox", ["v2", "v3"], indirect=True)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import thingslink
+from harness import on_both_networks
 from thingslink.ttn import MQTTClient
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from thingslink.sandbox import Sandbox
 
 
+@on_both_networks
 def test_connect_and_close_can_be_awaited(sandbox: Sandbox, client_for: Callable[..., MQTTClient]) -> None:
     client = client_for(sandbox)
 
@@ -30,6 +32,7 @@ def test_connect_and_close_can_be_awaited(sandbox: Sandbox, client_for: Callable
     assert asyncio.run(main(), debug=True) == (True, False)
 
 
+@on_both_networks
 def test_an_awaited_connect_that_is_refused_raises(sandbox: Sandbox) -> None:
     client = MQTTClient(sandbox.app_id, "wrong", sandbox.mqtt_address)
 

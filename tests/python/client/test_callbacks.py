@@ -12,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import PATIENCE, Recorder
+from harness import PATIENCE, Recorder, on_both_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Maker = Callable[..., MQTTClient]
 
 
+@on_both_networks
 def test_callbacks_add_up_and_come_in_order(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device, client = sandbox.device("node-1"), client_for(sandbox)
     twice = recorder.on("twice")
@@ -36,6 +37,7 @@ def test_callbacks_add_up_and_come_in_order(sandbox: Sandbox, client_for: Maker,
     assert [recorder.entries.get(timeout=PATIENCE)[0] for _ in range(5)] == ["first", "twice", "twice", "last", "raw"]
 
 
+@on_both_networks
 def test_a_callback_is_taken_back_once_for_each_time_it_was_set(sandbox: Sandbox, client_for: Maker) -> None:
     client = client_for(sandbox)
     client.set_connect_callback(print)
@@ -94,6 +96,7 @@ class Bound:
     "name",
     ["both", "other_name", "one", "default", "keyword_only", "third", "anything", "positional", "__call__", "wrapped"],
 )
+@on_both_networks
 def test_the_client_is_given_in_the_way_that_the_callable_takes_it(
     name: str, sandbox: Sandbox, client_for: Maker
 ) -> None:
@@ -106,12 +109,14 @@ def test_the_client_is_given_in_the_way_that_the_callable_takes_it(
     assert bound.got[1:] == ([] if name in {"one", "wrapped"} else [client])
 
 
+@on_both_networks
 @pytest.mark.parametrize("callback", [None, 7, "print", lambda: None])
 def test_what_cannot_be_called_so_is_refused_at_once(callback: Any, sandbox: Sandbox, client_for: Maker) -> None:
     with pytest.raises(TypeError, match="callback"):
         client_for(sandbox).set_uplink_callback(callback)
 
 
+@on_both_networks
 @pytest.mark.thingslink_allow_callback_exceptions(raises=RuntimeError)
 def test_an_exception_stops_nothing_and_is_told(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder, caplog: pytest.LogCaptureFixture
@@ -137,6 +142,7 @@ def test_an_exception_stops_nothing_and_is_told(
     assert "broken by 0" in caplog.text and "Traceback" in caplog.text and "in broken" in caplog.text
 
 
+@on_both_networks
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
 @pytest.mark.thingslink_allow_callback_exceptions(raises=(SystemExit, KeyboardInterrupt))
 def test_a_callback_cannot_end_the_process(
@@ -155,6 +161,7 @@ def test_a_callback_cannot_end_the_process(
     assert [recorder.expect("uplink").counter for _ in range(2)] == [0, 1]
 
 
+@on_both_networks
 def test_a_slow_callback_holds_up_its_own_client_alone(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device = sandbox.device("node-1")
     release = threading.Event()
@@ -199,6 +206,7 @@ def test_a_callback_that_blocks_for_three_keep_alive_periods_keeps_the_connectio
         assert client.stats()["reconnects"] == 0
 
 
+@on_both_networks
 def test_delivery_goes_on_while_the_main_thread_is_busy(sandbox: Sandbox, client_for: Maker) -> None:
     client = client_for(sandbox)
     seen: list[int] = []
@@ -212,6 +220,7 @@ def test_delivery_goes_on_while_the_main_thread_is_busy(sandbox: Sandbox, client
     assert len(seen) == 2000 and spins > 0
 
 
+@on_both_networks
 def test_everything_may_be_called_from_inside(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device, client = sandbox.device("node-1"), client_for(sandbox)
 
@@ -234,6 +243,7 @@ def test_everything_may_be_called_from_inside(sandbox: Sandbox, client_for: Make
     assert recorder.expect("added").counter == 1
 
 
+@on_both_networks
 def test_close_and_connect_from_inside_many_times(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device, client = sandbox.device("node-1"), client_for(sandbox)
     rounds = 1000
@@ -254,6 +264,7 @@ def test_close_and_connect_from_inside_many_times(sandbox: Sandbox, client_for: 
     assert closes == [True] * (rounds + 1)
 
 
+@on_both_networks
 def test_close_from_inside_many_times(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device, client = sandbox.device("node-1"), client_for(sandbox)
     client.set_uplink_callback(lambda msg, client: client.close())
@@ -265,6 +276,7 @@ def test_close_from_inside_many_times(sandbox: Sandbox, client_for: Maker, recor
     assert not client.is_connected
 
 
+@on_both_networks
 def test_a_client_lives_as_long_as_it_is_connected(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder, eventually: Callable[..., None]
 ) -> None:

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import PATIENCE
+from harness import PATIENCE, on_both_networks
 from thingslink.sandbox import ReceivedDownlink, Sandbox
 from thingslink.ttn import ApplicationClient, MQTTClient
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+@on_both_networks
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_a_downlink_that_was_written_is_in_time_for_the_next_uplink(
     tls: bool, sandbox: Sandbox, client_for: Callable[..., MQTTClient]
@@ -30,6 +31,7 @@ def test_a_downlink_that_was_written_is_in_time_for_the_next_uplink(
         assert [one.payload for one in device.received] == [n.to_bytes(2, "big") for n in range(number + 1)]
 
 
+@on_both_networks
 def test_many_downlinks_and_large_ones_are_taken_in_before(
     sandbox: Sandbox, client_for: Callable[..., MQTTClient]
 ) -> None:
@@ -81,6 +83,7 @@ def test_fields_reach_the_device_as_the_bytes_that_the_encoder_made(
     assert device.next_downlink().payload == b"\x01\x03"
 
 
+@on_both_networks
 def test_the_next_downlink_is_waited_for(sandbox: Sandbox, client_for: Callable[..., MQTTClient]) -> None:
     device = sandbox.device("node-1")
     client = client_for(sandbox)
@@ -125,6 +128,7 @@ def test_the_journal_keeps_what_happened_lately(sandbox: Sandbox, client_for: Ca
     assert sum(len(entry["payload"]) for entry in sandbox.journal) <= 4 << 20
 
 
+@on_both_networks
 def test_an_uplink_does_not_wait_for_a_silent_network(sandbox: Sandbox, client_for: Callable[..., MQTTClient]) -> None:
     device = sandbox.device("node-1")
     client_for(sandbox).connect()
