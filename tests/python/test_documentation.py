@@ -22,8 +22,10 @@ ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"
 
 
-def blocks(path: Path) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+def blocks(path: Path, section: int = 1) -> list[str]:
+    """Give the programs of the README: of its beginning, which is V3's (0), or of all the rest (1)."""
+    text = path.read_text(encoding="utf-8").split("\n## Scripts over the old packages\n")[section]
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)
 
 
 def test_the_readme_s_examples_run(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -221,6 +223,35 @@ def test_the_demo_runs_from_end_to_end() -> None:
 def test_every_example_has_a_test() -> None:
     tested = Path(__file__).read_text(encoding="utf-8")
     assert all(f'"{path.name}"' in tested for path in EXAMPLES.glob("*.py"))
+
+
+def test_the_readme_s_examples_of_v3_run() -> None:
+    receiving, managing = blocks(ROOT / "README.md", section=0)
+    seen: queue.Queue[str] = queue.Queue()
+    with Sandbox(network="v3") as stack:
+        names: dict[str, Any] = {
+            "app_id": stack.username,
+            "api_key": stack.access_key,
+            "print": lambda *args: seen.put(" ".join(map(str, args))),
+            "stack": stack,
+        }
+        cluster = 'cluster="eu1"'
+        assert cluster in receiving and cluster in managing
+        from_there = (
+            'handler_address=stack.management_address, cert_content=stack.ca_certs, frequency_plan_id="EU_863_870"'
+        )
+        before, after = receiving.replace(cluster, "mqtt_address=stack.mqtt_address").split("...\n")
+        exec("from thingslink import ttn\n" + managing.replace(cluster, from_there), names)
+        assert seen.get(timeout=PATIENCE) == "['soil-07']"
+        device = stack.device("soil-07")
+        device.join()
+        exec(before, names)
+        device.uplink(b"\x05")
+        assert seen.get(timeout=PATIENCE).startswith("soil-07 b'\\x05' -")
+        stack.wait_for(lambda: device.downlinks, timeout=PATIENCE)
+        exec(after, names)
+        device.uplink(b"\x06")
+        assert device.next_downlink().payload == b"\x01"
 
 
 def documented() -> list[tuple[str, str]]:
