@@ -1,10 +1,10 @@
 """A server that answers logins and subscriptions, and then writes pre-encoded uplinks as fast as the socket takes them.
 
 It isolates the client: no broker, no routing. Run as
-``python feeder.py COUNT [--one-by-one PAUSE]``; prints its port.
+``python feeder.py COUNT [--one-by-one PAUSE | --v3]``; prints its port.
 
 With ``--one-by-one`` each uplink goes out PAUSE seconds after the client has answered the one before with any PUBLISH,
-and carries the time of sending.
+and carries the time of sending. With ``--v3`` the uplinks are those of The Things Stack V3.
 """
 
 from __future__ import annotations
@@ -65,6 +65,70 @@ UPLINK: dict[str, Any] = {
 TOPIC = b"orchard-app/devices/soil-07/up"
 
 
+def antenna(gateway: str, eui: str, rssi: int, snr: float, **more: Any) -> dict[str, Any]:
+    """What a gateway of a stack has heard."""
+    return {
+        "gateway_ids": {"gateway_id": gateway, "eui": eui},
+        "time": "2025-03-14T09:26:53.170Z",
+        "timestamp": 1839274652,
+        "rssi": rssi,
+        "channel_rssi": rssi,
+        "snr": snr,
+        "location": {"latitude": 51.9812, "longitude": 5.6623, "altitude": 31, "source": "SOURCE_REGISTRY"},
+        "uplink_token": "ChwKGgoMcm9vZnRvcC1lYXN0EghYoMv//oASNBCc0oPtBhoMCKrz0L4GEJjH+LwCIODU7JXUlAo=",
+        "channel_index": 3,
+        "received_at": "2025-03-14T09:26:53.188402117Z",
+        **more,
+    }
+
+
+#: About 2 kB, heard by three gateways, one of them of another network.
+V3_UPLINK: dict[str, Any] = {
+    "end_device_ids": {
+        "device_id": "soil-07",
+        "application_ids": {"application_id": "orchard-app"},
+        "dev_eui": "0004A30B00AABBCC",
+        "join_eui": "70B3D57ED00000AA",
+        "dev_addr": "260B5C41",
+    },
+    "correlation_ids": ["gs:uplink:01JP9K4T7Q2X8M5N6V3C1B0A9Z"],
+    "received_at": "2025-03-14T09:26:53.412718605Z",
+    "uplink_message": {
+        "session_key_id": "AZWhw28uS3Co0clOewLzXQ==",
+        "f_port": 3,
+        "f_cnt": 4711,
+        "frm_payload": "AWcA6wJoXQ==",
+        "decoded_payload": {"relative_humidity_2": 46.5, "temperature_1": 23.5},
+        "rx_metadata": [
+            antenna("eui-b827ebfffe0a0b0c", "B827EBFFFE0A0B0C", -103, 6.25),
+            antenna("barn-roof", "58A0CBFFFE801234", -117, -4.8),
+            antenna(
+                "packetbroker",
+                "AC1F09FFFE0A5678",
+                -113,
+                -4.25,
+                packet_broker={
+                    "message_id": "01JP9K4T8E5H0B8F2Q6V4X1A3D",
+                    "forwarder_net_id": "000013",
+                    "forwarder_tenant_id": "acme-farm",
+                    "forwarder_gateway_id": "harbour-north",
+                },
+            ),
+        ],
+        "settings": {
+            "data_rate": {"lora": {"bandwidth": 125000, "spreading_factor": 9, "coding_rate": "4/5"}},
+            "frequency": "867500000",
+            "timestamp": 1839274652,
+        },
+        "received_at": "2025-03-14T09:26:53.201455210Z",
+        "consumed_airtime": "0.205824s",
+        "locations": {"user": {"latitude": 51.9801, "longitude": 5.6611, "altitude": 9, "source": "SOURCE_REGISTRY"}},
+        "network_ids": {"net_id": "000013", "tenant_id": "ttn", "cluster_id": "eu1"},
+    },
+}
+V3_TOPIC = b"v3/orchard-app/devices/soil-07/up"
+
+
 def packet(kind: int, body: bytes) -> bytes:
     """Frame a packet."""
     length, rest = b"", len(body)
@@ -114,11 +178,10 @@ def welcome(connection: socket.socket) -> None:
             return
 
 
-def flood(connection: socket.socket, count: int) -> None:
-    """Send ``count`` uplinks; the last one carries port 9, which tells the client to stop."""
+def flood(connection: socket.socket, count: int, uplink: bytes) -> None:
+    """Send ``count`` uplinks, and one more, by which the client knows that it has all."""
     chunk = 1000
-    block = publish(encode(UPLINK)) * chunk
-    last = publish(encode({**UPLINK, "port": 9}))
+    block, last = uplink * chunk, uplink
     for _ in range(count // chunk):
         connection.sendall(block)
     connection.sendall(last)
@@ -148,7 +211,8 @@ def main() -> None:
             if "--one-by-one" in sys.argv:
                 one_by_one(connection, count, float(sys.argv[3]))
             else:
-                flood(connection, count)
+                is_v3 = "--v3" in sys.argv
+                flood(connection, count, publish(encode(V3_UPLINK), V3_TOPIC) if is_v3 else publish(encode(UPLINK)))
             # Until the client has closed: a reset would cost it what it has not read.
             while connection.recv(65536):
                 pass

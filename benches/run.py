@@ -185,6 +185,34 @@ def latency() -> None:
         table(f"Latency from broker to callback, {title}", rows)
 
 
+def stack() -> None:
+    """Measure The Things Stack V3: uplinks beside V2's, and listing devices that four servers have."""
+    found = rounds(
+        {
+            **builds(lambda python: flood(1_000_000, python, "ours.py", "receive-v3", "--v3"), ", V3"),
+            "paho-mqtt 1.6 + json.loads, V3": lambda: flood(100_000, OURS, "paho_json.py", "receive-v3", "--v3"),
+            **builds(lambda python: flood(1_000_000, python, "ours.py", "receive"), ", V2"),
+            "paho-mqtt 1.6 + json.loads, V2": lambda: flood(100_000, OURS, "paho_json.py", "receive"),
+        }
+    )
+    rows: list[tuple[str, ...]] = [("subject", "uplinks/s", "CPU µs each", "lost", "thingslink is")]
+    for name, figures in found.items():
+        ratio = found[f"thingslink, {name[-2:]}"]["per_s"] / figures["per_s"]
+        cells = f"{figures['per_s']:,.0f}", f"{figures['cpu_us']:.2f}", f"{figures.get('lost', 0):,.0f}"
+        rows.append((name, *cells, f"{ratio:.3g} x"))
+    table("Uplinks of The Things Stack V3, and of V2, into the callback", rows)
+    command = [OURS, str(HERE / "stack.py"), str(CERTIFICATE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdin
+        assert server.stdout
+        address, key = server.stdout.readline().split()
+        listed = rounds(builds(lambda python: subject(python, "stack_listing.py", address, key, str(CERTIFICATE))))
+        server.stdin.close()
+    rows = [("subject", "as the Identity Server lists them, ms", "with what all four servers say, ms")]
+    rows += [(name, f"{figures['ms']:.1f}", f"{figures['complete_ms']:.1f}") for name, figures in listed.items()]
+    table(f"devices() with {listed['thingslink']['devices']:,.0f} devices of The Things Stack V3", rows)
+
+
 class Broker:
     """The sandbox in a process of its own."""
 
@@ -318,6 +346,7 @@ def main() -> None:
         "sending": sending,
         "resources": resources,
         "managing": managing,
+        "stack": stack,
         "thingsboard": lambda: thingsboard_device.tables(BUILDS, rounds, table),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,4 +1,4 @@
-"""paho-mqtt with ``json.loads`` in the callback. ``python paho_json.py receive|latency|send0|send1 PORT COUNT``."""
+"""paho-mqtt with ``json.loads``. ``python paho_json.py receive|receive-v3|latency|send0|send1 PORT COUNT``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ def receive(port: str, count: int) -> None:
     def on_message(_client: mqtt.Client, _userdata: Any, message: Any) -> None:
         msg = json.loads(message.payload)
         _ = (msg["dev_id"], msg["payload_raw"], msg["metadata"]["gateways"][0]["rssi"])
+        meter.tick()
+
+    listen(port, on_message)
+    meter.wait()
+    meter.report()
+
+
+def receive_v3(port: str, count: int) -> None:
+    """Read the same of V3's uplinks."""
+    meter = measure.Meter(count + 1)
+
+    def on_message(_client: mqtt.Client, _userdata: Any, message: Any) -> None:
+        msg = json.loads(message.payload)
+        uplink = msg["uplink_message"]
+        _ = (msg["end_device_ids"]["device_id"], uplink["frm_payload"], uplink["rx_metadata"][0]["rssi"])
         meter.tick()
 
     listen(port, on_message)
@@ -83,6 +98,8 @@ def main() -> None:
     what, port, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     if what == "latency":
         latency(port)
+    elif what == "receive-v3":
+        receive_v3(port, count)
     elif what in {"send0", "send1"}:
         send(port, count, int(what[-1]))
     else:
