@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import re
 import threading
 from typing import TYPE_CHECKING, Any
@@ -87,9 +88,11 @@ def test_fields_reach_the_device_as_the_bytes_that_the_encoder_made(
 def test_the_next_downlink_is_waited_for(sandbox: Sandbox, client_for: Callable[..., MQTTClient]) -> None:
     device = sandbox.device("node-1")
     client = client_for(sandbox)
-    client.set_uplink_callback(lambda message, client: client.send(message.dev_id, b"\x05"))
+    sent = queue.SimpleQueue[int]()
+    client.set_uplink_callback(lambda message, client: sent.put(client.send(message.dev_id, b"\x05")))
     client.connect()
     device.uplink()
+    sent.get(timeout=PATIENCE)
     assert sandbox.wait_for(lambda: device.downlinks, timeout=PATIENCE) == [b"\x05"]
     with pytest.raises(TimeoutError, match="reached 'node-1', and 1 more wait for its next uplink within 0 s"):
         device.next_downlink(timeout=0)
@@ -97,6 +100,7 @@ def test_the_next_downlink_is_waited_for(sandbox: Sandbox, client_for: Callable[
     uplinks.start()
     assert device.next_downlink(timeout=PATIENCE).payload == b"\x05"
     uplinks.join()
+    sent.get(timeout=PATIENCE)  # the second uplink's, too, before the client closes
 
 
 def test_waiting_ends_with_what_happened_last(sandbox: Sandbox) -> None:
