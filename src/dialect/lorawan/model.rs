@@ -144,8 +144,9 @@ impl Payload {
     /// # Errors
     /// [`Error::Invalid`] when it is neither.
     pub fn from_text(text: &str) -> Result<Self> {
-        let bare: String = text.split_whitespace().collect();
-        let in_pairs = bare.len() > 2 && text.split_whitespace().all(|pair| pair.len() == 2);
+        let is_bare = !text.contains(char::is_whitespace);
+        let bare = if is_bare { text.to_owned() } else { text.split_whitespace().collect() };
+        let in_pairs = !is_bare && bare.len() > 2 && text.split_whitespace().all(|pair| pair.len() == 2);
         match (base64::decode(&bare), hex::decode(&bare).ok()) {
             (_, Some(bytes)) if in_pairs => Ok(Self::from_bytes(&bytes)),
             (Ok(bytes), Some(_)) if !bytes.is_empty() => Ok(Self::Either(bare)),

@@ -1,7 +1,5 @@
 //! The Things Network V2 (V2 1 of the wire contract): topics `<app>/devices/<dev>/…`, the original's JSON and its words.
 
-use std::fmt::Write as _;
-
 use super::fields::Fields;
 use super::model::{Downlink, EventKind, Filter, Payload, Schedule, Topic};
 use crate::error::Error;
@@ -80,24 +78,34 @@ pub(super) fn filter(app_id: &AppId, filter: &Filter) -> String {
 
 /// Topic and body of a downlink (V2 1.6), byte for byte as the `ttn` package wrote them.
 pub(super) fn downlink(app_id: &AppId, dev_id: &DevId, downlink: &Downlink) -> (String, String) {
-    let (key, value) = match &downlink.payload {
+    // Pieces put together, since formatting them is a quarter of the work of sending.
+    let (key, quote, value) = match &downlink.payload {
         // Base64 needs no escaping.
-        Payload::Raw(text) | Payload::Either(text) => ("payload_raw", format!("\"{text}\"")),
-        Payload::Fields(json) => ("payload_fields", json.clone()),
+        Payload::Raw(text) | Payload::Either(text) => ("payload_raw", "\"", text),
+        Payload::Fields(json) => ("payload_fields", "", json),
     };
     let schedule = match downlink.schedule {
         Schedule::Replace => "replace",
         Schedule::First => "first",
         Schedule::Last => "last",
     };
-    let mut body = String::with_capacity(80 + value.len());
-    write!(
-        body,
-        "{{\"port\": {}, \"confirmed\": {}, \"schedule\": \"{schedule}\", \"{key}\": {value}}}",
-        downlink.port, downlink.confirmed
-    )
-    .expect("writing to a String cannot fail");
-    (format!("{app_id}/devices/{dev_id}/down"), body)
+    let (port, confirmed) = (downlink.port.to_string(), if downlink.confirmed { "true" } else { "false" });
+    let body = [
+        "{\"port\": ",
+        &port,
+        ", \"confirmed\": ",
+        confirmed,
+        ", \"schedule\": \"",
+        schedule,
+        "\", \"",
+        key,
+        "\": ",
+        quote,
+        value,
+        quote,
+        "}",
+    ];
+    ([app_id.as_str(), "/devices/", dev_id.as_str(), "/down"].concat(), body.concat())
 }
 
 #[cfg(test)]

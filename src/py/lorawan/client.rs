@@ -22,6 +22,10 @@ use crate::py::prepared::{Face, Prepared};
 use crate::py::{log, runtime, serve};
 use crate::sync::Mutex;
 
+fn not_made() -> PyErr {
+    PyRuntimeError::new_err("MQTTClient.__init__() was not called")
+}
+
 /// Receives an application's uplinks and sends its downlinks.
 #[pyclass(frozen, subclass, name = "MQTTClient", module = "thingslink.ttn", weakref, dict)]
 pub(in crate::py) struct PyMqttClient {
@@ -37,7 +41,11 @@ pub(super) struct Made {
 
 impl PyMqttClient {
     pub(super) fn made(&self) -> PyResult<Made> {
-        self.made.lock().clone().ok_or_else(|| PyRuntimeError::new_err("MQTTClient.__init__() was not called"))
+        self.made.lock().clone().ok_or_else(not_made)
+    }
+
+    fn served(&self) -> PyResult<Arc<Served>> {
+        self.made.lock().as_ref().map(|made| made.served.clone()).ok_or_else(not_made)
     }
 
     fn connecting(slf: &Bound<'_, Self>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Prepared<()>> {
@@ -213,7 +221,7 @@ impl PyMqttClient {
     ) -> PyResult<u16> {
         let mut aliases = Aliases::new("send", aliases);
         let dev_id = aliases.require("dev_id", dev_id, &["devID", "deviceID"])?;
-        let served = self.made()?.served;
+        let served = self.served()?;
         let dev_id = served.client.config().network.dev_id(text("dev_id", &dev_id)?).or_raise(py)?;
         let port = port.map_or_else(|| Ok::<_, PyErr>(1_i64.into_pyobject(py)?.into_any()), Ok)?;
         let downlink = downlink(py, &mut aliases, payload, &port, confirmation, schedule)?;
@@ -223,7 +231,7 @@ impl PyMqttClient {
 
     /// Let the server forget a message, of a client that was made with ``manual_ack=True``.
     fn ack(&self, msg: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.made()?.served.acknowledge(msg)
+        self.served()?.acknowledge(msg)
     }
 
     /// Wait until every downlink is written (QoS 0) or acknowledged (QoS 1).
@@ -238,12 +246,12 @@ impl PyMqttClient {
     /// Whether the client is logged in now.
     #[getter]
     fn is_connected(&self) -> PyResult<bool> {
-        Ok(serve::is_connected(self.made()?.served.as_ref()))
+        Ok(serve::is_connected(self.served()?.as_ref()))
     }
 
     #[getter]
     fn _last_refusal(&self) -> PyResult<u8> {
-        Ok(self.made()?.served.client.last_refusal())
+        Ok(self.served()?.client.last_refusal())
     }
 
     /// Application ID, as messages have it: without a tenant.
@@ -256,12 +264,12 @@ impl PyMqttClient {
 
     /// Give the counters.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(pythonize::pythonize(py, &self.made()?.served.client.stats())?)
+        Ok(pythonize::pythonize(py, &self.served()?.client.stats())?)
     }
 
     /// Give a handle for one device: ``send`` and the setters without its ID.
     fn device(&self, py: Python<'_>, dev_id: String) -> PyResult<PyDeviceHandle> {
-        let served = self.made()?.served;
+        let served = self.served()?;
         let dev_id = served.client.config().network.dev_id(dev_id).or_raise(py)?;
         Ok(PyDeviceHandle::new(served, dev_id))
     }
@@ -274,7 +282,7 @@ impl PyMqttClient {
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<bool> {
         // A forked child that leaves the block has nothing to close, and its own reason to leave.
-        if self.made()?.served.owner.check_process().is_ok() {
+        if self.served()?.owner.check_process().is_ok() {
             self.close(py, None)?;
         }
         Ok(false)

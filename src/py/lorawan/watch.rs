@@ -6,6 +6,7 @@ use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyDict};
 
 use crate::client::Delivery;
 use crate::py::leaving;
@@ -14,8 +15,8 @@ use crate::sync::Mutex;
 /// `logging.DEBUG`.
 const DEBUG: u8 = 10;
 
-/// The logger, which stays the same.
-static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// The logger, which stays the same, and where it remembers what it has said of levels, if it does.
+static LOGGER: PyOnceLock<(Py<PyAny>, Option<Py<PyDict>>)> = PyOnceLock::new();
 
 /// What a program has put in the log's place.
 #[derive(Default)]
@@ -47,19 +48,35 @@ impl Watch {
         }
     }
 
-    /// Whom to tell now; nobody costs a look at the logger's level. That is Python code, in which a program's signal handlers
-    /// run: what they raise is an error here.
+    /// Whom to tell now; nobody costs a look at what the logger remembers. The first time it is asked, in Python code, in
+    /// which a program's signal handlers run: what they raise is an error here.
     pub(super) fn teller(&self, py: Python<'_>) -> PyResult<Option<Teller>> {
         if let Some(told) = &*self.0.lock() {
             return Ok(Some(Teller(told.clone_ref(py))));
+        }
+        if is_known_to_be_silent(py)? {
+            return Ok(None);
         }
         leaving::within(py, || debug_of_the_log(py))
     }
 }
 
+/// Whether the logger remembers that nobody wants lines at DEBUG. It forgets that whenever a level is set anywhere.
+fn is_known_to_be_silent(py: Python<'_>) -> PyResult<bool> {
+    let Some((_, Some(known))) = LOGGER.get(py) else { return Ok(false) };
+    let said = known.bind(py).get_item(DEBUG)?;
+    Ok(said.is_some_and(|said| said.is(PyBool::new(py, false))))
+}
+
 fn debug_of_the_log(py: Python<'_>) -> PyResult<Option<Teller>> {
-    let logger = LOGGER.get_or_try_init(py, || {
-        py.import("logging")?.call_method1("getLogger", ("thingslink.ttn",)).map(Bound::unbind)
+    let (logger, _) = LOGGER.get_or_try_init(py, || {
+        let logging = py.import("logging")?;
+        let logger = logging.call_method1("getLogger", ("thingslink.ttn",))?;
+        // A program's own class of loggers may know better than what it remembers.
+        let is_usual = logger.get_type().is(&logging.getattr("Logger")?);
+        let known = if is_usual { logger.getattr_opt("_cache")? } else { None };
+        let known = known.and_then(|known| known.cast_into().ok()).map(Bound::unbind);
+        Ok::<_, PyErr>((logger.unbind(), known))
     })?;
     let logger = logger.bind(py);
     if logger.call_method1("isEnabledFor", (DEBUG,))?.is_truthy()? {
