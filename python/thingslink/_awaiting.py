@@ -30,6 +30,8 @@ __all__ = ["run_to_its_end"]
 _SLICE = 0.1
 #: Seconds after which a loop that does not run counts as ended: programs may run one in turns.
 _STANDSTILL = 1.0
+#: Seconds after which a loop that runs and takes nothing up is told of.
+_STUCK = 5.0
 #: Seconds that what is left on the library's loop has to end at the exit.
 _FAREWELL = 1.0
 
@@ -106,11 +108,14 @@ class _Handed:
 
     def _is_ended(self) -> bool:
         stands_still_since = None
+        begun = time.monotonic()
         while not self._over.acquire(timeout=_SLICE):
+            now = time.monotonic()
             if self._loop.is_running():
                 stands_still_since = None
+                if not self._is_decided and now - begun >= _STUCK:
+                    _warn_of_blocked(self._loop)
                 continue
-            now = time.monotonic()
             stands_still_since = stands_still_since or now
             if self._loop.is_closed() or now - stands_still_since >= _STANDSTILL:
                 if self._decide():
@@ -202,6 +207,21 @@ def _warn_of(loop: asyncio.AbstractEventLoop) -> None:
         log.warning(
             "the event loop %r, on which a callback was set, does not run any more: its coroutines run on a loop of "
             "the library's own. Close the client before the loop ends.",
+            loop,
+        )
+
+
+_warned_of_blocked: set[int] = set()
+
+
+def _warn_of_blocked(loop: asyncio.AbstractEventLoop) -> None:
+    """Say once for each loop that its callbacks, and all deliveries after them, wait for it."""
+    if id(loop) not in _warned_of_blocked:
+        _warned_of_blocked.add(id(loop))
+        log.warning(
+            "a callback has waited for %g s to begin on the event loop %r: something blocks that loop's thread, and "
+            "the client's next deliveries wait, too. Run what blocks with `asyncio.to_thread`, or await it.",
+            _STUCK,
             loop,
         )
 

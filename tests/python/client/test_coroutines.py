@@ -347,6 +347,48 @@ def test_when_the_loop_has_ended_the_librarys_own_takes_over(
     assert sum("does not run any more" in record.getMessage() for record in caplog.records) == 1
 
 
+def test_a_loop_that_is_blocked_is_told_of_once(
+    loop: asyncio.AbstractEventLoop,
+    sandbox: Sandbox,
+    client_for: Maker,
+    log: Log,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_awaiting, "_STUCK", 0.2)
+    client, device = client_for(sandbox), sandbox.device("node-1")
+    told, released = threading.Event(), threading.Event()
+
+    class Telling(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "something blocks that loop's thread" in record.getMessage():
+                told.set()
+
+    async def callback(msg: Any, client: Any) -> None:
+        log.note(msg.counter)
+
+    on(loop, lambda: client.set_uplink_callback(callback))
+    client.connect()
+    handler = Telling()
+    logging.getLogger("thingslink.client").addHandler(handler)
+    try:
+        for turn in range(2):
+            loop.call_soon_threadsafe(released.wait, PATIENCE)
+            device.uplink()
+            if turn == 0:
+                assert told.wait(PATIENCE)
+            else:
+                # As long as it took to be told of before.
+                assert not released.wait(5 * _awaiting._STUCK)
+            released.set()
+            assert len(log.wait_for(turn + 1)) == turn + 1
+            released.clear()
+    finally:
+        released.set()
+        logging.getLogger("thingslink.client").removeHandler(handler)
+    assert sum("something blocks that loop's thread" in record.getMessage() for record in caplog.records) == 1
+
+
 @pytest.mark.thingslink_allow_callback_exceptions
 def test_a_loop_that_ends_in_the_middle_is_an_exception(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder
