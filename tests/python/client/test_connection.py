@@ -98,6 +98,14 @@ def test_what_is_no_mqtt_server_is_told(answer: bytes, raw_server: RawServer) ->
         client.connect(timeout=0.5)
 
 
+def test_an_answer_to_the_login_of_more_than_64_kib_is_not_waited_for(raw_server: RawServer) -> None:
+    # A megabyte is announced, and nothing of it comes.
+    raw_server.connack = b"\x20\x80\x80\x40"
+    client = MQTTClient("app", "key", raw_server.address)
+    with pytest.raises(thingslink.ConnectionLostError, match="1048576 bytes"):
+        client.connect(timeout=10 * PATIENCE)
+
+
 def test_all_forms_of_the_address_connect(sandbox: Sandbox, client_for: Maker) -> None:
     host, port = sandbox.mqtt_address.split(":")
     for address in (f"{host}:{port}", f"mqtt://{host}:{port}", f"{host}:{port}:9", f"localhost:{port}"):
