@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import queue
 import subprocess
 import sys
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +140,22 @@ def test_enable_logger_gives_what_passes_at_debug(
     assert lines.lines.empty(), "nothing of the other client"
     assert [line for _, _, _, line in told] == ([line for _, _, line in seen] if given == "on_log" else [])
     assert all(values[0] is inner and values[1:3] == (None, 16) for values in told)
+
+
+def test_on_log_may_be_a_coroutine_function(
+    sandbox: Sandbox, client_for: Callable[..., MQTTClient], recorder: Recorder
+) -> None:
+    client: Any = client_for(sandbox)
+    inner = client._MQTTClient__client
+
+    async def tell(*values: Any) -> None:
+        await asyncio.sleep(0)
+        recorder.on("told")((threading.current_thread().name, *values), client)
+
+    inner.on_log = tell
+    client.connect()
+    assert recorder.expect("told")[:4] == ("thingslink-asyncio", inner, None, 16)
+    client.close()
 
 
 def test_the_log_tells_what_passes_at_debug_and_not_else(

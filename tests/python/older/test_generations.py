@@ -267,6 +267,29 @@ def test_the_first_generation(sandbox: Sandbox, capsys: Any) -> None:
         assert line in printed
 
 
+def test_coroutine_functions_of_the_first_generation(sandbox: Sandbox, events: Events, capsys: Any) -> None:
+    async def waiting(*values: Any, client: Any = None) -> None:
+        await asyncio.sleep(0)
+        events.queue.put((threading.current_thread().name, (*values, client)))
+
+    thread = "thingslink-asyncio"
+    first = mqtt(sandbox.app_id, EUI, sandbox.access_key, "node-1")
+    first.setMessageHandler(waiting)
+    first.setUplinkCallback(waiting)
+    first.setDownlinkCallback(waiting)
+    first.customConnect(*port_of(sandbox))
+    first.startBackground()
+    sandbox.device("node-1").uplink(b"\x01")
+    heard = [events.expect(thread) for _ in range(2)]
+    assert sorted(len(values) for values in heard) == [1, 2]
+    assert any(values[0]["dev_id"] == "node-1" and values[1] is first for values in heard if len(values) == 2)
+    first.publish('{"port": 1, "confirmed": false, "payload_raw": "AA=="}')
+    mid, client = events.expect(thread)
+    assert isinstance(mid, int) and client is first
+    first.stopBackground()
+    capsys.readouterr()
+
+
 def test_a_handler_of_what_has_waited_may_disconnect(
     sandbox: Sandbox, eventually: Callable[[Callable[[], object]], None]
 ) -> None:

@@ -223,6 +223,50 @@ def test_coroutine_functions_in_every_setter(device: TBDeviceMqttClient, server:
     assert calls.next() == (thread, device, b"data", "v2")
 
 
+def test_coroutine_functions_in_every_setter_of_a_gateway(
+    gateway: TBGatewayMqttClient, server: ThingsBoard, calls: Calls
+) -> None:
+    async def noting(*arguments: Any) -> None:
+        await asyncio.sleep(0)
+        calls(threading.current_thread().name, *arguments)
+
+    async def answering(client: Any, content: Any) -> None:
+        await asyncio.sleep(0)
+        client.gw_send_rpc_reply(content["device"], content["data"]["id"], {"of": content["data"]["method"]})
+
+    thread = "thingslink-asyncio"
+    gateway.gw_connect_device("Pump 1").get()
+    gateway.gw_set_server_side_rpc_request_handler(answering)
+    assert server.rpc("Pump 1", "m") == {"of": "m"}
+    gateway.gw_subscribe_to_attribute("Pump 1", "a", noting)
+    server.set_shared("Pump 1", {"a": 1})
+    assert calls.next() == (thread, {"device": "Pump 1", "data": {"a": 1}})
+    gateway.gw_request_shared_attributes("Pump 1", ["a"], noting)
+    assert calls.next()[0] == thread
+
+
+def test_coroutine_functions_in_the_setters_of_software(
+    device: TBDeviceMqttClient, server: ThingsBoard, calls: Calls
+) -> None:
+    def noting(which: str) -> Callable[..., Any]:
+        async def callback(*arguments: Any) -> None:
+            await asyncio.sleep(0)
+            calls(which, threading.current_thread().name, *arguments)
+
+        return callback
+
+    thread = "thingslink-asyncio"
+    device.set_on_software_failed_callback(noting("failed"))
+    device.set_on_software_url_callback(noting("elsewhere"))
+    device.set_on_software_received_callback(noting("received"))
+    server.offer_software("Device 1", "app", "1.0", b"data")
+    assert calls.next() == ("received", thread, device, b"data", "1.0")
+    server.offer_software("Device 1", "app", "1.1", b"data", checksum="00")
+    assert calls.next()[:3] == ("failed", thread, device)
+    server.set_shared("Device 1", {"sw_title": "app", "sw_version": "1.2", "sw_url": "http://localhost/app"})
+    assert calls.next() == ("elsewhere", thread, device, "http://localhost/app", "1.2")
+
+
 def test_a_connect_callback_that_is_a_coroutine_function(server: ThingsBoard, calls: Calls) -> None:
     client = TBDeviceMqttClient(server.host, server.port, "A1_TEST_TOKEN")
 
