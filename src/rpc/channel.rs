@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::codegen::http::Uri;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -14,6 +15,7 @@ use tonic::transport;
 
 use super::codec::AsIs;
 use super::method::Method;
+use super::pace::{Paces, Pass, Told};
 use super::stack;
 use super::status::{CONNECTION_LOST, Failure, Fate, deadline, is_unknown_method, to_failure};
 use super::witness::{Watched, Witness};
@@ -35,6 +37,8 @@ const PROBE_ANSWER: Duration = Duration::from_secs(10);
 const LARGEST_REPLY: usize = 64 << 20;
 /// How long a call may take that is given no time; as it was with the original, the server is not told of it.
 const UNTOLD: Duration = Duration::from_secs(60);
+/// How long a call without a time may wait for the server's limit, before that begins.
+const PACED: Duration = Duration::from_secs(3600);
 /// No call takes longer: more is not to be expressed everywhere on the way.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// How often a call is sent again whose connection was lost.
@@ -46,6 +50,8 @@ const STALE: Duration = Duration::from_secs(5);
 /// Between these tries.
 const RETRY: Bounds = Bounds { min: Duration::from_millis(100), max: Duration::from_secs(2) };
 
+/// What is said of a call that found no room in its time.
+const NO_ROOM: &str = "the server's rate limit has no room for this call within its timeout: it was not sent";
 /// What to try with a payload function that fails.
 const PAYLOAD_FUNCTION: &str = "the network runs ECMAScript 5; dry_uplink and dry_downlink try functions without storing \
                                 them, and give what console.log prints";
@@ -142,7 +148,8 @@ impl Server {
         });
         let gone = self.endpoints.iter().find(|endpoint| endpoint.is_switched_off()).cloned();
         let inner = self.settings.connect_with_connector_lazy(connector);
-        Channel { inner, gone, witness, largest_reply: self.largest_reply }
+        let (paces, closed) = (Paces::default(), Arc::default());
+        Channel { inner, gone, witness, paces, closed, largest_reply: self.largest_reply }
     }
 }
 
@@ -154,6 +161,9 @@ pub struct Channel {
     gone: Option<Endpoint>,
     /// Who answers.
     witness: Witness,
+    /// How fast it wants to be called.
+    paces: Paces,
+    closed: Arc<watch::Sender<bool>>,
     largest_reply: usize,
 }
 
@@ -166,10 +176,25 @@ impl Channel {
         Ok(Server::new(endpoints, trust)?.channel())
     }
 
-    /// Call a method with an encoded message.
+    /// Have the calls fail that wait for the server's limit or for another try. Those that are on their way end by themselves.
+    pub fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    /// Wait, unless the channel is closed meanwhile.
+    async fn wait<T>(&self, waiting: impl Future<Output = T>) -> Result<T> {
+        let mut closed = self.closed.subscribe();
+        tokio::select! {
+            // The sender is held here, so this ends with its word alone.
+            _ = closed.wait_for(|closed| *closed) => Err(Error::NotConnected),
+            value = waiting => Ok(value),
+        }
+    }
+
+    /// Call a method with an encoded message. Calls of The Things Stack V3 wait until its limit has room for them.
     ///
     /// # Errors
-    /// [`Error::Rpc`] for whatever the server, the way there or the deadline answers, [`Error::SwitchedOff`] for a server
+    /// [`Error::NotConnected`] when the channel is closed during a wait, [`Error::Rpc`] for whatever the server, the way there or the deadline answers, [`Error::SwitchedOff`] for a server
     /// of a network that is no more; [`Error::Invalid`] for metadata that cannot be sent.
     pub async fn call(&self, method: &Method, message: Bytes, options: &CallOptions) -> Result<Reply> {
         self.insist(method, message, options).await.map_err(|error| match (&self.gone, error) {
@@ -207,14 +232,30 @@ impl Channel {
     }
 
     async fn insist(&self, method: &Method, message: Bytes, options: &CallOptions) -> Result<Reply> {
-        let give_up = Instant::now() + options.timeout.unwrap_or(UNTOLD).min(LONGEST);
+        let begun = Instant::now();
+        let within = options.timeout.unwrap_or(UNTOLD).min(LONGEST);
+        let pace = method.is_of_the_stack().then(|| self.paces.of(method.path()));
+        // Who has given no time waits for many others, too.
+        let admitted_by = begun + if options.timeout.is_some() { within } else { PACED };
+        let (mut give_up, mut tried) = (None, None);
         let mut backoff = Backoff::new(RETRY, fastrand::Rng::new());
-        let (mut again, mut outages, begun) = (AGAIN, OUTAGES, Instant::now());
+        let (mut again, mut outages) = (AGAIN, OUTAGES);
         loop {
+            let mut pass = None;
+            if let Some(pace) = &pace {
+                let bound = give_up.unwrap_or(admitted_by);
+                let admitted = self.wait(timeout_at(bound, pace.admit())).await?;
+                pass = Some(admitted.map_err(|_| Error::rpc(RpcCode::ResourceExhausted, NO_ROOM))?);
+            }
+            let now = Instant::now();
+            tried.get_or_insert(now);
+            let give_up = *give_up.get_or_insert(options.timeout.map_or(now, |_| begun) + within);
             let left = options.timeout.map(|_| give_up.saturating_duration_since(Instant::now()));
             let attempt = self.attempt(method, message.clone(), options, left);
             let too_late = |_| Err(Failure::settled(deadline()));
-            let failure = match timeout_at(give_up, attempt).await.unwrap_or_else(too_late) {
+            let outcome = timeout_at(give_up, attempt).await.unwrap_or_else(too_late);
+            learn(pass, method, &outcome);
+            let failure = match outcome {
                 Ok(reply) => return Ok(reply),
                 Err(failure) => failure,
             };
@@ -226,7 +267,7 @@ impl Channel {
                     return Err(failure.error);
                 }
                 tracing::debug!(method = method.name(), ?delay, reason, "trying again");
-                sleep(delay).await;
+                self.wait(sleep(delay)).await?;
                 continue;
             }
             // A server that was restarted is noticed by the next call: that call is not to blame.
@@ -235,7 +276,7 @@ impl Channel {
                 Fate::Unsent => true,
                 Fate::Unknown => method.is_repeatable(),
             };
-            if !repeatable || again == 0 || begun.elapsed() > STALE {
+            if !repeatable || again == 0 || tried.is_none_or(|tried: Instant| tried.elapsed() > STALE) {
                 return Err(failure.error);
             }
             again -= 1;
@@ -288,16 +329,36 @@ impl Channel {
     }
 }
 
+/// Take in what an answer tells of the limit.
+fn learn(pass: Option<Pass>, method: &Method, outcome: &std::result::Result<Reply, Failure>) {
+    let Some(pass) = pass else { return };
+    match outcome {
+        Ok(reply) => pass.answered(Told::read(|name| reply.metadata.get(name).map(String::as_str))),
+        Err(failure) if is_rate(failure) => {
+            tracing::warn!(
+                method = method.name(),
+                "the server's rate limit was met: are there others with the same key?"
+            );
+            pass.refused(failure.told, failure.wait.unwrap_or(RETRY.max));
+        }
+        Err(failure) if failure.fate == Fate::Answered => pass.answered(failure.told),
+        // Nothing was heard.
+        Err(_) => drop(pass),
+    }
+}
+
+/// Whether a call came too soon. What is full stays full: a rate alone is a matter of time.
+fn is_rate(failure: &Failure) -> bool {
+    let Error::Rpc { code: RpcCode::ResourceExhausted, reported, .. } = &failure.error else { return false };
+    reported.as_ref().is_none_or(|reported| reported.name == "rate_limit_exceeded")
+}
+
 /// Why a call that the server has answered is worth another one later.
 fn worth_a_wait(method: &Method, failure: &Failure, outages: &mut u32) -> Option<&'static str> {
-    let Error::Rpc { code, reported, .. } = &failure.error else { return None };
+    let Error::Rpc { code, .. } = &failure.error else { return None };
     let is_answer = failure.fate == Fate::Answered && method.is_of_the_stack();
     match code {
-        RpcCode::ResourceExhausted => {
-            // What is full stays full: a rate alone is a matter of time.
-            let is_rate = reported.as_ref().is_none_or(|reported| reported.name == "rate_limit_exceeded");
-            is_rate.then_some("the server is at its rate limit")
-        }
+        RpcCode::ResourceExhausted => is_rate(failure).then_some("the server is at its rate limit"),
         RpcCode::Unavailable if is_answer => take_one(outages, "a server behind this one is away"),
         RpcCode::DeadlineExceeded if is_answer && method.is_reading() => take_one(outages, "the server took too long"),
         _ => None,

@@ -12,6 +12,7 @@ mod fuzz;
 pub mod json;
 pub mod message;
 mod method;
+mod pace;
 mod plain;
 pub mod proto;
 mod stack;

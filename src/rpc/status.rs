@@ -7,6 +7,7 @@ use std::time::Duration;
 use prost::Message as _;
 use tonic::{Code, Status};
 
+use super::pace::Told;
 use super::plain::from_struct;
 use super::proto::{status, v3};
 use crate::error::{Error, Reported, RpcCode};
@@ -27,12 +28,14 @@ pub(super) struct Failure {
     pub(super) fate: Fate,
     /// When the server may be asked again, as it says itself.
     pub(super) wait: Option<Duration>,
+    /// What it tells of its limit.
+    pub(super) told: Option<Told>,
 }
 
 impl Failure {
     /// One that nothing more can become of.
     pub(super) fn settled(error: Error) -> Self {
-        Self { error, fate: Fate::Settled, wait: None }
+        Self { error, fate: Fate::Settled, wait: None, told: None }
     }
 }
 
@@ -73,10 +76,11 @@ pub(super) fn to_failure(status: &Status) -> Failure {
     }
     if transport && matches!(status.code(), Code::Unknown | Code::Internal | Code::Cancelled | Code::Unavailable) {
         let details = format!("{CONNECTION_LOST}: {details}");
-        return Failure { error: Error::rpc(RpcCode::Unavailable, details), fate, wait: None };
+        return Failure { error: Error::rpc(RpcCode::Unavailable, details), fate, wait: None, told: None };
     }
     let reported = reported(status.details()).map(Arc::new);
-    Failure { error: Error::Rpc { code, details, reported }, fate: Fate::Answered, wait: rate_limit(status) }
+    let told = Told::read(|name| status.metadata().get(name)?.to_str().ok());
+    Failure { error: Error::Rpc { code, details, reported }, fate: Fate::Answered, wait: rate_limit(status), told }
 }
 
 /// The wait that a server at its rate limit asks for (V3 3.2): whole seconds rounded down, hence one more.

@@ -45,11 +45,14 @@ class Generated:
 class PeerServer:
     """A server of gRPC's own that keeps every call and answers what the test says."""
 
+    #: gRPC's own settings.
+    options: tuple[tuple[str, int], ...] = ()
+
     def __init__(self, identity: Identity | None = None) -> None:
         self.calls: list[tuple[str, bytes, dict[str, str], float | None]] = []
         self.answers: dict[str, Any] = {}
         self.lock = threading.Lock()
-        self._server = grpc.server(concurrent.futures.ThreadPoolExecutor(8))
+        self._server = grpc.server(concurrent.futures.ThreadPoolExecutor(8), options=self.options)
         self._server.add_generic_rpc_handlers((_Everything(self),))
         if identity is None:
             self.address = "127.0.0.1:%d" % self._server.add_insecure_port("127.0.0.1:0")

@@ -70,9 +70,15 @@ impl Connection {
         Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
     }
 
-    /// Forget the channel; calls under way end by themselves.
+    /// Forget the channel; calls under way end by themselves, those that only wait at once.
     pub(in crate::py) fn close(&self) {
-        self.link.lock().replace(Link::Closed);
+        let mut link = self.link.lock();
+        if let Link::Made(channel, process) = &*link
+            && process.check().is_ok()
+        {
+            channel.close();
+        }
+        link.replace(Link::Closed);
     }
 
     /// The channel of this process, and the process. Called with the interpreter lock, so that no fork comes in between.
