@@ -29,6 +29,11 @@ impl Lead {
         LEAD.lock().clone()
     }
 
+    /// Whether anything is led anywhere.
+    pub(super) fn is_somewhere(&self) -> bool {
+        self.discovery.is_some() || self.mqtt.is_some()
+    }
+
     /// The discovery server to ask.
     pub(super) fn discovery(&self) -> &str {
         self.discovery.as_deref().unwrap_or(DISCOVERY)
@@ -70,8 +75,7 @@ pub(super) fn lead(
 #[pyfunction]
 #[pyo3(name = "_is_led")]
 pub(super) fn is_led() -> bool {
-    let lead = LEAD.lock();
-    lead.discovery.is_some() || lead.mqtt.is_some()
+    LEAD.lock().is_somewhere()
 }
 
 /// An address as it may be shown in an error.

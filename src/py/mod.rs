@@ -65,7 +65,7 @@ mod _native {
     #[pymodule_export]
     use super::manage::{PyApplicationClient, PyDevicePages, PyDiscoveryClient, PyHandlerClient, PyMethod, PyPages};
     #[pymodule_export]
-    use super::manage::{PyStackDevice, PyStub};
+    use super::manage::{PyStackApplication, PyStackDevice, PyStub};
     #[pymodule_export]
     use super::proto::{
         PyAnnouncement, PyApplication, PyDescriptor, PyDevice, PyDryDownlinkResult, PyDryUplinkResult, PyEmpty,

@@ -40,6 +40,7 @@ from thingslink._native.manage import (
     PageIterator,
     ServiceMethod,
     ServiceStub,
+    StackApplication,
     StackDevice,
 )
 from thingslink._native.proto import (
@@ -159,6 +160,7 @@ __all__ = [
     "ServiceMetadata",
     "ServiceMethod",
     "ServiceStub",
+    "StackApplication",
     "StackDevice",
     "Stream",
     "SubscriptionRefusedError",

@@ -49,9 +49,13 @@ class DiscoveryClient:
         discovery_address: ``host:port``, or several separated by commas, tried in order.
         certificate: PEM text or bytes to trust instead of the system's roots.
         insecure_channel: Whether to speak plain text in place of TLS.
+        cluster: Of The Things Stack V3: ``"eu1"``, ``"nam1"``, ``"au1"``, or a host name. A ``discovery_address`` at a
+            hosted network stands for its cluster. It is no server that could be asked: the client answers by itself,
+            with the cluster as the one handler, at the usual ports, with TLS unless ``insecure_channel``.
 
     Raises:
-        ValueError: An address that cannot be read.
+        ValueError: An address or cluster that cannot be read.
+        NotImplementedError: By ``get_by_gateway_id`` on V3.
         RpcError: By all calls, whatever went wrong: ``code()`` and ``details()`` tell.
     """
 
@@ -60,6 +64,8 @@ class DiscoveryClient:
         discovery_address: str = "discovery.thethings.network:1900",
         certificate: str | bytes | None = None,
         insecure_channel: bool = False,
+        *,
+        cluster: str | None = None,
     ) -> Self: ...
     client: Any
     """What the calls go through. May be replaced by anything with the service's methods."""
@@ -121,7 +127,8 @@ class HandlerClient:
         token: Token of the account server, used in place of the key.
         timeout: Seconds for asking the discovery server, connecting included; 60 by default.
         cluster: Of The Things Stack V3, in place of discovery: ``"eu1"``, ``"nam1"``, ``"au1"``, or a host name. Ports
-            are the usual ones, with TLS unless ``insecure_channel``; ``cert_path`` is for both clients.
+            are the usual ones, with TLS unless ``insecure_channel``; ``cert_path`` is for both clients. A
+            ``discovery_address`` at a hosted network stands for its cluster. An API key of V3 needs one of them.
 
     Attributes:
         app_id: Application ID, for the clients made from now on.
@@ -177,7 +184,8 @@ class ApplicationClient:
     All methods and messages have V2's shape on both; what they do on V3 takes several calls to its servers, which is
     one to the program. A context manager, safe to share between threads and with forked children. Each call takes at
     most ``timeout`` seconds, connecting included: by default 30 (``ttn.application.TIME_OUT``), and 60 for deleting a
-    device. A call that the server refuses because of its rate limit is tried again within that time.
+    device. A call that the server refuses because of its rate limit is tried again within that time; on V3 calls wait
+    within it until the limit, which the server tells, has room for them.
 
     Args:
         app_id: Application ID; on V3 also ``app@tenant``.
@@ -352,6 +360,13 @@ class ApplicationClient:
         or together with an ``app_key`` one that goes on without joining anew. A device is not replaced there:
         ``ALREADY_EXISTS``. Where a server refuses it, what the others had taken is deleted again.
         """
+    def check_device(self, dev_id: str, device: Mapping[str, Any] | Device) -> None:
+        """Check a device as ``register_device`` does before it asks anybody, and ask nobody.
+
+        Raises:
+            ValueError: A value that is no good, a key that is unknown, or one that is missing.
+            TypeError: A value of another type.
+        """
     def update_device(
         self, dev_id: str, updates: Mapping[str, Any] | Device, *, timeout: _Seconds | None = None
     ) -> Empty | list[str]:
@@ -505,6 +520,17 @@ class PageIterator:
 
     def __iter__(self) -> Self: ...
     def __next__(self) -> RepeatedContainer[Device]: ...
+
+@final
+class StackApplication:
+    """The messages that the servers of The Things Stack V3 have of an application, from its ``v3``."""
+
+    @property
+    def identity(self) -> Message:
+        """The Identity Server's."""
+    @property
+    def link(self) -> Message | None:
+        """The Application Server's; ``None`` where none was ever set."""
 
 @final
 class StackDevice:

@@ -195,6 +195,7 @@ class Application(Message):
         decoder: JavaScript, as the other functions.
         payload_format: ``custom``, ``cayennelpp`` or empty.
         register_on_join_access_key: A secret; masked in ``repr``.
+        v3: Of an application on The Things Stack V3: a ``StackApplication`` with its servers' messages.
     """
 
     app_id: str

@@ -1,6 +1,7 @@
 //! An application: what it is called, its payload formatters, its rights, its end (V3 3.4.1 to 3.4.3).
 
 use bytes::Bytes;
+use prost::Message as _;
 
 use super::functions::{Functions, NOT_VALID};
 use super::queue::settings;
@@ -24,16 +25,29 @@ const FORMATTERS: [&str; 4] = [
     "default_formatters.down_formatter_parameter",
 ];
 
+/// An application, from its servers.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// The Identity Server's message, as it came.
+    pub message: Bytes,
+    /// The Application Server's, as it came; none where no link was ever set.
+    pub link: Option<Bytes>,
+    /// What that has of payload functions.
+    pub functions: Functions,
+}
+
 impl Stack {
-    /// What the Identity Server says of the application, encoded, and its payload functions.
+    /// What the servers have of the application.
     ///
     /// # Errors
     /// What the servers say.
-    pub async fn application(&self) -> Result<(Bytes, Functions)> {
+    pub async fn application(&self) -> Result<Application> {
         let request =
             v3::GetApplicationRequest { application_ids: Some(self.application_ids()), field_mask: mask(FIELDS) };
         let reply = self.reply("ApplicationRegistry", "Get", &request).await?;
-        Ok((reply.message, self.functions().await?))
+        let link = self.link().await?;
+        let functions = functions(link.as_ref())?;
+        Ok(Application { message: reply.message, link, functions })
     }
 
     /// Whether there is such an application: the error says that there is none.
@@ -62,11 +76,15 @@ impl Stack {
     /// # Errors
     /// What the Application Server says.
     pub async fn functions(&self) -> Result<Functions> {
+        functions(self.link().await?.as_ref())
+    }
+
+    async fn link(&self) -> Result<Option<Bytes>> {
         let application_ids = Some(self.application_ids());
         let request = v3::GetApplicationLinkRequest { application_ids, field_mask: mask(["default_formatters"]) };
-        match self.call::<v3::ApplicationLink>("As", "GetLink", &request).await {
-            Ok(link) => Ok(Functions::of(&link.default_formatters.unwrap_or_default())),
-            Err(error) if code_of(&error) == Some(RpcCode::NotFound) => Ok(Functions::default()),
+        match self.reply("As", "GetLink", &request).await {
+            Ok(reply) => Ok(Some(reply.message)),
+            Err(error) if code_of(&error) == Some(RpcCode::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -169,6 +187,15 @@ impl Stack {
             None => self.functions().await,
         }
     }
+}
+
+fn functions(link: Option<&Bytes>) -> Result<Functions> {
+    let Some(link) = link else { return Ok(Functions::default()) };
+    let link = v3::ApplicationLink::decode(link.clone()).map_err(|error| Error::Malformed {
+        message: "ttn.lorawan.v3.ApplicationLink".to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(Functions::of(&link.default_formatters.unwrap_or_default()))
 }
 
 /// Whether it is the validator's word that a decoder's run ended with.

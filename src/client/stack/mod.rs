@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use prost::Message;
 
+pub use self::application::Application;
 pub use self::functions::Functions;
 pub use self::part::{Device, Part};
 pub use self::queue::MAX_PAYLOAD;
-pub use self::registration::Registration;
+pub use self::registration::{Registration, check};
 pub use self::shape::SERVERS;
 use crate::error::{Error, Result, RpcCode};
 use crate::ids::AccessKey;

@@ -2,7 +2,7 @@
 
 use super::masks::{is_of_application, is_of_identity, is_of_join, is_of_network};
 use super::part::{Device, Part};
-use super::registration::{Registration, envelope, place, random_id};
+use super::registration::{Registration, check, envelope, place, random_id};
 use super::shape::SERVERS;
 use super::{Stack, check_id, mask};
 use crate::error::{Error, Result};
@@ -109,8 +109,8 @@ impl Stack {
         let device = self.device(dev_id).await?;
         let registration = Registration::again(&device);
         // Checked before it is deleted here: the network allows each pair of EUIs only once.
-        to.check(&registration)?;
-        self.check(&registration)?;
+        check(&registration, &to.defaults)?;
+        check(&registration, &self.defaults)?;
         self.delete(&device.identity.ids()).await?;
         let Err(error) = Box::pin(to.register_device(&registration)).await else { return Ok(()) };
         match Box::pin(self.register_device(&registration)).await {

@@ -124,6 +124,15 @@ impl PyApplicationClient {
         self.face.give(py, registered)
     }
 
+    /// Check a device as ``register_device`` does before it asks anybody, and ask nobody.
+    fn check_device(&self, py: Python<'_>, dev_id: &Bound<'_, PyAny>, device: &Bound<'_, PyAny>) -> PyResult<()> {
+        let dev_id = device_id(py, dev_id)?;
+        match &self.way {
+            Way::V2(_) => dictionary::merge(&mut message("handler.Device", &[]), device).map(drop),
+            Way::V3(calls) => calls.check_device(py, dev_id.as_str(), device),
+        }
+    }
+
     /// Change a device: what is given is changed, the rest stays. An attribute with the value ``None`` is removed.
     #[pyo3(signature = (dev_id, updates, *, timeout=None))]
     fn update_device<'py>(

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use prost_reflect::{DynamicMessage, Value};
+use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
 use super::stub::{Answer, Call, Connection, PyStub, deadline, invoke, message, method};
+use super::v3;
 use crate::endpoint::Trust;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::exact_bytes;
@@ -40,14 +42,21 @@ pub(in crate::py) struct PyDiscoveryClient {
     face: Face,
 }
 
-/// The server that is asked.
-struct Asked {
+/// Who is asked.
+enum Asked {
+    Server(Server),
+    /// Of The Things Stack V3: nobody needs to be.
+    Cluster(v3::Cluster),
+}
+
+/// A discovery server.
+struct Server {
     address: String,
     client: Mutex<Py<PyAny>>,
     connection: Arc<Connection>,
 }
 
-impl Asked {
+impl Server {
     fn call(
         &self,
         py: Python<'_>,
@@ -63,6 +72,15 @@ impl Asked {
 }
 
 impl PyDiscoveryClient {
+    fn server(&self) -> PyResult<&Server> {
+        match &*self.asked {
+            Asked::Server(server) => Ok(server),
+            Asked::Cluster(_) => Err(PyAttributeError::new_err(
+                "client: The Things Stack V3 has no discovery server, and no stub for one",
+            )),
+        }
+    }
+
     fn one<'py>(
         &self,
         py: Python<'py>,
@@ -71,7 +89,14 @@ impl PyDiscoveryClient {
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let asked = method(SERVICE, name)?;
-        let answer = self.asked.call(py, name, request, timeout, Vec::new())?;
+        let server = match &*self.asked {
+            Asked::Server(server) => server,
+            Asked::Cluster(cluster) => {
+                deadline(timeout)?;
+                return self.face.give(py, cluster.answer(py, name, &request)?);
+            }
+        };
+        let answer = server.call(py, name, request, timeout, Vec::new())?;
         self.face.give(py, answer.map(py, move |py, answer| answer.into_object(py, &asked))?)
     }
 }
@@ -147,33 +172,39 @@ impl PyDiscoveryClient {
 impl PyDiscoveryClient {
     #[new]
     #[pyo3(
-        signature = (discovery_address=None, certificate=None, insecure_channel=false),
-        text_signature = "(discovery_address='discovery.thethings.network:1900', certificate=None, insecure_channel=False)"
+        signature = (discovery_address=None, certificate=None, insecure_channel=false, *, cluster=None),
+        text_signature = "(discovery_address='discovery.thethings.network:1900', certificate=None, insecure_channel=False, *, cluster=None)"
     )]
     fn new(
         py: Python<'_>,
         discovery_address: Option<&str>,
         certificate: Option<Bound<'_, PyAny>>,
         insecure_channel: bool,
+        cluster: Option<String>,
     ) -> PyResult<Self> {
         let certificate = pem("certificate", certificate.as_ref())?;
+        if let Some(cluster) = cluster.or_else(|| v3::cluster_at(discovery_address)) {
+            let cluster = v3::Cluster::new(py, cluster, insecure_channel)?;
+            return Ok(Self { asked: Arc::new(Asked::Cluster(cluster)), face: Face::default() });
+        }
         let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
         let connection = discovery.connect(py)?;
         let client = Py::new(py, PyStub::new(SERVICE, connection.clone()))?.into_any();
-        let asked = Asked { address: discovery.address, client: Mutex::new(client), connection };
-        Ok(Self { asked: Arc::new(asked), face: Face::default() })
+        let server = Server { address: discovery.address, client: Mutex::new(client), connection };
+        Ok(Self { asked: Arc::new(Asked::Server(server)), face: Face::default() })
     }
 
     /// What the calls go through. May be replaced by anything with the service's methods.
     #[getter]
-    fn client(&self, py: Python<'_>) -> Py<PyAny> {
-        self.asked.client.lock().clone_ref(py)
+    fn client(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(self.server()?.client.lock().clone_ref(py))
     }
 
     #[setter]
-    fn set_client(&self, client: Py<PyAny>) {
-        let old = std::mem::replace(&mut *self.asked.client.lock(), client);
+    fn set_client(&self, client: Py<PyAny>) -> PyResult<()> {
+        let old = std::mem::replace(&mut *self.server()?.client.lock(), client);
         drop(old);
+        Ok(())
     }
 
     /// List the announcements of a service: ``"router"``, ``"broker"`` or ``"handler"``.
@@ -187,7 +218,14 @@ impl PyDiscoveryClient {
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = message("discovery.GetServiceRequest", &[("service_name", &id("service_name", service_name)?)]);
-        let answer = self.asked.call(py, "GetAll", request, timeout.as_ref(), paging(limit, offset))?;
+        let server = match &*self.asked {
+            Asked::Server(server) => server,
+            Asked::Cluster(cluster) => {
+                deadline(timeout.as_ref())?;
+                return self.face.give(py, cluster.list(py, &request, limit, offset)?);
+            }
+        };
+        let answer = server.call(py, "GetAll", request, timeout.as_ref(), paging(limit, offset))?;
         let list = answer.map(py, |py, answer| match answer {
             Answer::Reply(reply) => {
                 let of = descriptor("discovery.Announcement");
@@ -274,7 +312,9 @@ impl PyDiscoveryClient {
 
     /// Close the connection; later calls fail.
     fn close(&self) {
-        self.asked.connection.close();
+        if let Asked::Server(server) = &*self.asked {
+            server.connection.close();
+        }
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -288,7 +328,11 @@ impl PyDiscoveryClient {
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        Ok(format!("<{} discovery_address='{}'>", slf.get_type().name()?, slf.get().asked.address))
+        let class = slf.get_type().name()?;
+        Ok(match &*slf.get().asked {
+            Asked::Server(server) => format!("<{class} discovery_address='{}'>", server.address),
+            Asked::Cluster(cluster) => format!("<{class} cluster='{}' network='v3'>", cluster.name()),
+        })
     }
 }
 

@@ -222,6 +222,13 @@ impl PyHandlerGiven {
             _ => None,
         };
         let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
+        let cluster = cluster.or_else(|| v3::cluster_at(discovery_address));
+        let is_of_stack = token.as_ref().or(key.as_ref()).is_some_and(|key| AccessKey::new(key.as_str()).is_of_stack());
+        if is_of_stack && cluster.is_none() && discovery_address.is_none() && !discovery.lead.is_somewhere() {
+            return Err(PyValueError::new_err(
+                "no cluster: an API key of The Things Stack V3 needs cluster=\"eu1\" (nam1, au1, or a host name)",
+            ));
+        }
         let timeout = timeout.map(Bound::unbind);
         Ok(Self { identity: Identity { app_id, key, token }, discovery, timeout, cluster })
     }

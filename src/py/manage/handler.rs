@@ -11,6 +11,7 @@ use super::identity::{Identity, announced_server, secret};
 use super::stub::message_of;
 use super::v3;
 use super::way::Way;
+use crate::dialect::lorawan::Network;
 use crate::py::arguments::wrong_type;
 use crate::py::lorawan::PyMqttClient;
 use crate::rpc::message::descriptor;
@@ -144,6 +145,7 @@ impl PyHandlerClient {
         arguments.set_item("insecure_channel", self.discovery.insecure)?;
         arguments.set_item("discovery_certificate", self.discovery.certificate.as_deref())?;
         if self.state.lock().cluster.is_some() {
+            arguments.set_item("network", Network::V3.to_string())?;
             if let Some(pem) = &self.discovery.certificate {
                 arguments.set_item("ca_certs", PyBytes::new(py, pem))?;
             }

@@ -21,4 +21,4 @@ pub(super) use self::discovery::{Discovery, PyDiscoveryClient, pem};
 pub(super) use self::handler::PyHandlerClient;
 pub(super) use self::pages::{PyDevicePages, PyPages};
 pub(super) use self::stub::{PyMethod, PyStub};
-pub(super) use self::v3::PyStackDevice;
+pub(super) use self::v3::{PyStackApplication, PyStackDevice};

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from stack_peer import APP, FULL, Refusal, StackPeer
-from thingslink import ApplicationError, NotConnectedError, ttn
+from thingslink import ApplicationError, NotConnectedError, RpcError, ttn
 from thingslink.ttn import ApplicationClient
 
 if TYPE_CHECKING:
@@ -93,6 +93,56 @@ def test_a_handler_client_asks_nobody_where_a_cluster_is(
         data.close()
     with pytest.raises(ValueError, match='cluster "eu9"'):
         ttn.HandlerClient(APP, FULL, cluster="eu9")
+
+
+def test_a_discovery_client_answers_for_a_cluster_by_itself() -> None:
+    for client in (ttn.DiscoveryClient(cluster="nam1"), ttn.DiscoveryClient("nam1.cloud.thethings.network:1900")):
+        with client:
+            host = "nam1.cloud.thethings.network"
+            found = client.get_by_app_id(APP)
+            assert (found.id, found.net_address) == (host, f"{host}:8884")
+            assert found.mqtt_address == f"mqtts://{host}:8883" and "network='v3'" in repr(client)
+            assert [each.id for each in client.get_all("handler")] == [host] and not client.get_all("broker")
+            assert len(client.get_all("handler", offset=1)) == 0
+            assert client.get("handler", host).id == host == client.get_by_app_eui("70B3D57ED00000A1").id
+            with pytest.raises(RpcError, match="has no broker"):
+                client.get("broker", "x")
+            with pytest.raises(NotImplementedError, match="Gateway Server"):
+                client.get_by_gateway_id("eui-0102")
+            with pytest.raises(AttributeError, match="no discovery server"):
+                _ = client.client
+            assert asyncio.run(_found(client)) == host
+    tenant = ttn.DiscoveryClient(cluster="eu2").get_by_app_id(f"{APP}@acme")
+    assert tenant.id == "acme.eu2.cloud.thethings.industries"
+    with pytest.raises(ValueError, match='cluster "eu9"'):
+        ttn.DiscoveryClient(cluster="eu9")
+
+
+async def _found(client: ttn.DiscoveryClient) -> Any:
+    return (await client._call_async("get_by_app_id", APP)).id
+
+
+def test_a_handler_client_of_v3_needs_a_cluster() -> None:
+    with pytest.raises(ValueError, match="needs cluster="):
+        ttn.HandlerClient(APP, FULL)
+    with ttn.HandlerClient(APP, FULL, "au1.cloud.thethings.network") as handler:
+        assert handler.announcement.id == "au1.cloud.thethings.network"
+    with ttn.HandlerClient(APP, "any key", cluster="localhost:1", insecure_channel=True) as handler:
+        data = handler.data()
+        assert "network='v3'" in repr(data)
+        data.close()
+        with handler.application() as client:
+            assert client.network == "v3"
+
+
+def test_an_application_has_all_that_the_servers_have(stack: StackPeer, stack_client: ApplicationClient) -> None:
+    application = stack_client.get()
+    assert application.v3.identity.name == "Greenhouse" and application.v3.link is None
+    stack_client.set_custom_payload_functions(decoder=DECODER)
+    application = stack_client.get()
+    assert application.decoder == DECODER and stack.link is not None
+    assert application.v3.link.default_formatters.up_formatter_parameter == DECODER
+    assert repr(application.v3) == f"<StackApplication {APP}>"
 
 
 def test_the_identity_server_may_be_elsewhere(stack: StackPeer, generated: Generated) -> None:

@@ -134,6 +134,27 @@ def test_a_registration_that_fails_leaves_nothing_behind(
     assert deleted == ([] if step == IS else [f"{name}/Delete" for name in (AS, NS, JS, IS)])
 
 
+@pytest.mark.parametrize("step", [IS, NS, AS])
+def test_a_session_that_fails_leaves_nothing_behind_either(
+    step: str, stack: StackPeer, client: ApplicationClient
+) -> None:
+    stack.refuse(f"{step}/{'Create' if step == IS else 'Set'}", Refusal("EUIs taken"))
+    with pytest.raises(ApplicationError, match="updating"):
+        client.register_device("abp1", ABP)
+    assert stack.devices() == NOWHERE
+    deleted = [name for name in stack.names() if name.endswith("/Delete")]
+    assert deleted == ([] if step == IS else [f"{name}/Delete" for name in (AS, NS, IS)])
+
+
+def test_a_device_is_checked_without_a_call(stack: StackPeer, client: ApplicationClient) -> None:
+    client.check_device("otaa1", OTAA)
+    with pytest.raises(ValueError, match="expected an ID without '_'"):
+        client.check_device("node_1", OTAA)
+    with pytest.raises(ValueError, match="an app_key"):
+        client.check_device("otaa1", {})
+    assert stack.names() == []
+
+
 def test_what_cannot_be_undone_is_told(stack: StackPeer, client: ApplicationClient) -> None:
     stack.refuse(f"{NS}/Set", Refusal("NS set with unknown frequency plan"))
     stack.refuse(f"{IS}/Delete", Refusal("key without DEVICES_WRITE"))

@@ -13,10 +13,11 @@ use super::super::refused::{
     GET_RIGHTS, REGISTER_APPLICATION, REGISTER_DEVICE, SET_APPLICATION, SET_QUEUE, SIMULATE, UPDATE_DEVICE, Words,
 };
 use super::super::stub::Connection;
+use super::application::Got;
 use super::device::Listed;
 use super::dictionary;
 use super::downlink;
-use crate::client::stack::{Defaults, Functions, Stack, check_id};
+use crate::client::stack::{Defaults, Functions, Stack, check, check_id};
 use crate::error::Error;
 use crate::ids::AccessKey;
 use crate::py::error::{OrRaise as _, application_error, to_py, unreadable_answer};
@@ -79,7 +80,10 @@ impl Calls {
             GET_APPLICATION,
             timeout,
             async move |stack| stack.application().await,
-            move |py, (_, functions)| object(py, "handler.Application", &functions.to_v2(&app_id)),
+            move |py, application| {
+                let got = Got { app_id, application };
+                wrap(py, Message::beside(got.to_v2(), Arc::new(got))).map(Bound::unbind)
+            },
         )
     }
 
@@ -221,6 +225,16 @@ impl Calls {
         let (registration, _) = leaving::within(py, || dictionary::read(dev_id, device))?;
         let write = async move |stack: Stack| Box::pin(stack.register_device(&registration)).await;
         self.run(py, REGISTER_DEVICE, timeout, write, |py, ()| empty(py))
+    }
+
+    pub(in super::super) fn check_device(
+        &self,
+        py: Python<'_>,
+        dev_id: &str,
+        device: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let (registration, _) = leaving::within(py, || dictionary::read(dev_id, device))?;
+        check(&registration, &self.defaults).or_raise(py)
     }
 
     pub(in super::super) fn update_device(

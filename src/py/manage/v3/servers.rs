@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use prost_reflect::DynamicMessage;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::super::identity::Identity;
-use super::super::stub::{Connection, message};
+use super::super::stub::Connection;
 use super::calls::{Calls, plain};
 use super::dictionary;
 use crate::client::stack::{Defaults, check_id};
@@ -32,27 +31,6 @@ pub(in super::super) struct Place {
     pub(in super::super) frequency_plan_id: Option<String>,
     pub(in super::super) lorawan_version: Option<String>,
     pub(in super::super) lorawan_phy_version: Option<String>,
-}
-
-/// What a discovery server of V2 would announce: nobody needs to be asked where a cluster is.
-pub(in super::super) fn announcement(
-    py: Python<'_>,
-    cluster: &str,
-    app_id: &str,
-    insecure: bool,
-) -> PyResult<DynamicMessage> {
-    let (grpc, mqtt, scheme) = if insecure { (1884, 1883, "mqtt") } else { (8884, 8883, "mqtts") };
-    let host = hosted::host(cluster, app_id).or_raise(py)?;
-    let endpoint = Endpoint::parse_plain("cluster", &host, EXPECTED, grpc, !insecure).or_raise(py)?;
-    let mqtt = Endpoint { port: mqtt, ..endpoint.clone() };
-    let (net_address, mqtt_address) = (endpoint.to_string(), format!("{scheme}://{mqtt}"));
-    let fields = [
-        ("id", host.as_str()),
-        ("service_name", "handler"),
-        ("net_address", &net_address),
-        ("mqtt_address", &mqtt_address),
-    ];
-    Ok(message("discovery.Announcement", &fields))
 }
 
 const EXPECTED: &str = "host:port, such as \"eu1.cloud.thethings.network:8884\"";

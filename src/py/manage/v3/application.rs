@@ -1,0 +1,64 @@
+//! What an `Application` of this network has beside V2's attributes.
+
+use pyo3::prelude::*;
+
+use super::calls::shape;
+use crate::client::stack::Application;
+use crate::py::proto::{Beside, Place, wrap};
+use crate::rpc::message::descriptor;
+
+/// The messages that the servers of The Things Stack V3 have of an application.
+#[pyclass(frozen, name = "StackApplication", module = "thingslink.ttn")]
+pub(in crate::py) struct PyStackApplication {
+    app_id: String,
+    application: Application,
+}
+
+#[pymethods]
+impl PyStackApplication {
+    /// The Identity Server's.
+    #[getter]
+    fn identity(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let message = self.application.message.clone();
+        wrap(py, Place::encoded(descriptor("ttn.lorawan.v3.Application"), message)).map(Bound::unbind)
+    }
+
+    /// The Application Server's; ``None`` where none was ever set.
+    #[getter]
+    fn link(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let link = self.application.link.clone();
+        let place = link.map(|link| Place::encoded(descriptor("ttn.lorawan.v3.ApplicationLink"), link));
+        place.map(|place| wrap(py, place).map(Bound::unbind)).transpose()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<StackApplication {}>", self.app_id)
+    }
+}
+
+/// An application as a program gets it.
+pub(super) struct Got {
+    pub(super) app_id: String,
+    pub(super) application: Application,
+}
+
+impl Got {
+    pub(super) fn to_v2(&self) -> prost_reflect::DynamicMessage {
+        shape(&descriptor("handler.Application"), &self.application.functions.to_v2(&self.app_id))
+    }
+}
+
+impl Beside for Got {
+    fn complete(&self, _py: Python<'_>, _place: &Place) -> PyResult<()> {
+        Ok(())
+    }
+
+    fn attribute(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>> {
+        if name != "v3" {
+            return Ok(None);
+        }
+        let Self { app_id, application } = self;
+        let parts = PyStackApplication { app_id: app_id.clone(), application: application.clone() };
+        Ok(Some(Py::new(py, parts)?.into_any()))
+    }
+}
