@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from thingslink import ApplicationError, LoginRefusedError, RpcError, ThingsTimeoutError, __version__
-from thingslink.cli import application, devices, downlinks, run, sandbox, uplinks
+from thingslink.cli import application, devices, downlinks, migrate, run, sandbox, uplinks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     application.add_to(commands)
     devices.add_to(commands)
+    migrate.add_to(commands)
     uplinks.add_to(commands)
     downlinks.add_to(commands)
     sandbox.add_to(commands)

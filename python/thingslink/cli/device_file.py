@@ -1,6 +1,6 @@
 """Files of devices.
 
-JSON is a list, or an object a line. CSV has a column for each key, ``attributes.<name>`` for attributes.
+JSON is a list, or objects one after the other. CSV has a column for each key, ``attributes.<name>`` for attributes.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def write(file: TextIO, devices: Iterable[Mapping[str, Any]], form: str) -> int:
     """Write devices, given as ``to_dict()`` gives them; tells how many."""
     rows = [flat(device) for device in devices]
     if form == "json":
-        json.dump([_nested(row) for row in rows], file, indent=2, ensure_ascii=False)
+        json.dump([nested(row) for row in rows], file, indent=2, ensure_ascii=False)
         file.write("\n")
         return len(rows)
     attributes = sorted({key for row in rows for key in row if key.startswith("attributes.")})
@@ -73,7 +73,8 @@ def write(file: TextIO, devices: Iterable[Mapping[str, Any]], form: str) -> int:
     return len(rows)
 
 
-def _nested(row: Mapping[str, Any]) -> dict[str, Any]:
+def nested(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a device that ``flat`` has made flat with its attributes in one place."""
     device = {key: value for key, value in row.items() if not key.startswith("attributes.")}
     attributes = {key.partition(".")[2]: value for key, value in row.items() if key.startswith("attributes.")}
     return {**device, "attributes": attributes} if attributes else device
@@ -92,7 +93,19 @@ def _value(key: str, text: str) -> Any:
 
 def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
     """Give a device from texts, as a row or the command line has them; empty ones are left out."""
-    return _nested({key: _value(key, text) for key, text in texts.items() if text})
+    return nested({key: _value(key, text) for key, text in texts.items() if text})
+
+
+def entries(file: TextIO, form: str) -> list[tuple[str, dict[str, Any] | ValueError]]:
+    """Give each device of a file with its place, or what is wrong with it.
+
+    Raises:
+        ValueError: A file that cannot be read at all.
+    """
+    if form == "csv":
+        return [(f"line {number}", _row(number, row)) for number, row in enumerate(csv.DictReader(file), start=2)]
+    found = enumerate(_objects(file.read()), start=1)
+    return [(f"device {place}", row if isinstance(row, dict) else {}) for place, row in found]
 
 
 def read(file: TextIO, form: str) -> list[tuple[str, dict[str, Any]]]:
@@ -101,34 +114,38 @@ def read(file: TextIO, form: str) -> list[tuple[str, dict[str, Any]]]:
     Raises:
         ValueError: What cannot be read, with its place.
     """
-    rows: Iterable[Mapping[str, Any]]
-    if form == "csv":
-        reader = csv.DictReader(file)
-        rows = [_row(number, row) for number, row in enumerate(reader, start=2)]
-    else:
-        text = file.read()
-        try:
-            loaded = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in _full(text)]
-        except json.JSONDecodeError as error:
-            raise ValueError(f"no JSON list and no JSON lines: {error}") from None
-        rows = loaded
     devices = []
-    for place, row in enumerate(rows, start=1):
-        dev_id = row.get("dev_id") or row.get("devId") if isinstance(row, dict) else None
+    for place, (_, row) in enumerate(entries(file, form), start=1):
+        if isinstance(row, ValueError):
+            raise row
+        dev_id = row.get("dev_id") or row.get("devId")
         if not isinstance(dev_id, str):
             raise ValueError(f"device {place} of the file has no dev_id")  # noqa: TRY004 - the file is at fault
-        devices.append((dev_id, dict(row)))
+        devices.append((dev_id, row))
     return devices
 
 
-def _row(number: int, row: Mapping[str, str | None]) -> dict[str, Any]:
+def _row(number: int, row: Mapping[str, str | None]) -> dict[str, Any] | ValueError:
     if None in row:
-        raise ValueError(f"line {number} of the file has more cells than the head")
+        return ValueError(f"line {number} of the file has more cells than the head")
     try:
         return from_texts({key: text or "" for key, text in row.items()})
     except ValueError as error:
-        raise ValueError(f"line {number} of the file: {error}") from None
+        return ValueError(f"line {number} of the file: {error}")
 
 
-def _full(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.strip()]
+def _objects(text: str) -> list[Any]:
+    """Give what JSON has: a list, or objects one after the other."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    try:
+        if text.lstrip().startswith("["):
+            return list(json.loads(text))
+        end = len(text.rstrip())
+        while at < end:
+            while text[at].isspace():
+                at += 1
+            each, at = decoder.raw_decode(text, at)
+            found.append(each)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"no JSON list and no JSON lines: {error}") from None
+    return found

@@ -89,7 +89,7 @@ def show(options: argparse.Namespace) -> int:
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     device: dict[str, Any] = {}
     if options.file:
-        with _reading(options.file) as file:
+        with reading(options.file) as file:
             loaded = json.load(file)
         if not isinstance(loaded, dict):
             raise ValueError(f"{options.file}: expected one JSON object")
@@ -107,7 +107,8 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
 
 
 @contextmanager
-def _reading(path: str) -> Iterator[TextIO]:
+def reading(path: str) -> Iterator[TextIO]:
+    """Give a file that was named, or standard input."""
     if path == "-":
         yield sys.stdin
     else:
@@ -169,24 +170,30 @@ def export(options: argparse.Namespace) -> int:
 
 def import_devices(options: argparse.Namespace) -> int:
     """Register the devices of a file."""
-    if options.jobs < 1:
-        raise ValueError(f"--jobs {options.jobs} is not valid: expected 1 or more")
-    with _reading(options.file) as file:
+    check_jobs(options.jobs)
+    with reading(options.file) as file:
         devices = device_file.read(file, device_file.form_of(options.file, options.format))
     with connection.application(options) as client:
         if options.skip_existing:
             known = {device.dev_id for device in client.iter_devices()}
             devices = [(dev_id, device) for dev_id, device in devices if dev_id not in known]
-        failed = _register_all(client, devices, options.jobs)
+        failed = register_all(client, devices, options.jobs)
     print(f"{len(devices) - len(failed)} of {len(devices)} devices registered", file=sys.stderr)
     for dev_id, why in failed:
         print(f"{dev_id}: {why}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _register_all(
+def check_jobs(jobs: int) -> None:
+    """Refuse a number of calls at the same time that is none."""
+    if jobs < 1:
+        raise ValueError(f"--jobs {jobs} is not valid: expected 1 or more")
+
+
+def register_all(
     client: ApplicationClient, devices: list[tuple[str, dict[str, Any]]], jobs: int
 ) -> list[tuple[str, str]]:
+    """Register devices, so many at the same time; gives those that failed, and why."""
     failed: list[tuple[str, str]] = []
 
     def one(item: tuple[str, dict[str, Any]]) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from harness import PATIENCE
+from thingslink.cli import stack_file
 from thingslink.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -76,3 +77,94 @@ def test_devices_go_out_of_one_application_and_into_another(run: Run, stack_sand
     assert run("devices", "import", file).stderr.splitlines()[-1] == "1 of 1 devices registered"
     shown = json.loads(run("devices", "show", "otaa1", "--json").stdout)
     assert {name: shown["lorawan_device"][name] for name in OTAA} == OTAA and stack_sandbox.app_id == shown["app_id"]
+
+
+V2_EXPORT = """\
+dev_id,dev_eui,app_eui,dev_addr,app_key,nwk_s_key,app_s_key,activation_constraints,disable_f_cnt_check,description
+otaa1,70B3D57ED0000001,70B3D57ED00000A1,26011234,000102030405060708090A0B0C0D0E0F,AA,BB,local,true,attic
+abp1,,,26011235,,11111111111111111111111111111111,22222222222222222222222222222222,local,false,
+no_de,70B3D57ED0000003,70B3D57ED00000A1,,000102030405060708090A0B0C0D0E0F,,,,,
+bad1,70B3,70B3D57ED00000A1,,000102030405060708090A0B0C0D0E0F,,,,,
+flag1,,,,,,,,perhaps,
+otaa1,70B3D57ED0000004,70B3D57ED00000A1,,000102030405060708090A0B0C0D0E0F,,,,,
+"""
+SECRETS = ("000102030405060708090A0B0C0D0E0F", "1111111111111111", "2222222222222222")
+
+
+def test_devices_of_v2_are_migrated_after_a_dry_run(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "devices.csv"
+    file.write_text(V2_EXPORT)
+    rows = ["otaa1,OTAA,70B3D57ED0000001,70B3D57ED00000A1,,", "abp1,ABP,,,26011235,"]
+    wrong = [
+        "line 4: no_de: dev_id \"no_de\" is not valid: expected an ID without '_'",
+        "line 5: bad1: ",
+        "line 6 of the file: disable_f_cnt_check 'perhaps' is not valid",
+        "line 7: otaa1: the file has this dev_id twice",
+    ]
+
+    def check(outcome: subprocess.CompletedProcess[str], summary: str, outcomes: list[str]) -> None:
+        assert outcome.returncode == 1, outcome.stderr
+        assert outcome.stdout.splitlines()[1:3] == [row + word for row, word in zip(rows, outcomes, strict=True)]
+        first, *errors = outcome.stderr.splitlines()
+        assert first == summary
+        assert all(told.startswith(words) for told, words in zip(errors, wrong, strict=True)), errors
+        assert not any(secret in outcome.stdout + outcome.stderr for secret in SECRETS)
+
+    dry = run("migrate", "devices", str(file), "--dry-run")
+    check(dry, "2 of 6 devices to register, 0 were there already, 4 failed", ["to be registered"] * 2)
+    assert run("devices", "list").stdout.splitlines()[1:] == []
+    done = run("migrate", "devices", str(file))
+    check(done, "2 of 6 devices registered, 0 were there already, 4 failed", ["registered"] * 2)
+    shown = json.loads(run("devices", "show", "otaa1", "--json").stdout)
+    assert shown["description"] == "attic"
+    # It joins anew: its old network's address is not heard there.
+    assert shown["lorawan_device"]["app_key"] == OTAA["app_key"] and "dev_addr" not in shown["lorawan_device"]
+    assert json.loads(run("devices", "show", "abp1", "--json").stdout)["lorawan_device"]["dev_addr"] == "26011235"
+    again = run("migrate", "devices", str(file))
+    wrong.pop()
+    rows_before = "0 of 6 devices registered, 3 were there already, 3 failed"
+    check(again, rows_before, ["registered already"] * 2)
+
+
+STACK_EXPORT = """
+{"ids": {"device_id": "node_1", "dev_eui": "70B3D57ED0000001", "join_eui": "70B3D57ED00000A1"}, "name": "Attic",
+ "lorawan_version": "MAC_V1_0_3", "lorawan_phy_version": "PHY_V1_0_3_REV_A", "frequency_plan_id": "US_902_928_FSB_2",
+ "supports_join": true, "root_keys": {"app_key": {"key": "000102030405060708090A0B0C0D0E0F"}},
+ "mac_settings": {"rx1_delay": {"value": "RX_DELAY_1"}, "supports_32_bit_f_cnt": {"value": true},
+  "factory_preset_frequencies": ["868100000"], "class_c_timeout": "5s"},
+ "locations": {"user": {"latitude": 52.5, "longitude": 4.5}},
+ "session": {"dev_addr": "26011234", "keys": {"f_nwk_s_int_key": {"key": "11111111111111111111111111111111"},
+  "app_s_key": {"key": "22222222222222222222222222222222"}}, "last_f_cnt_up": 7, "last_n_f_cnt_down": 3}}
+{"ids": {"device_id": "node-2"}, "mac_settings": {"rx1_delay": "soon"}}
+"""
+
+
+def test_the_file_of_the_stack_s_own_tool_is_read(run: Run) -> None:
+    outcome = run("migrate", "devices", "-", "--fix-ids", "--keep-sessions", stdin=STACK_EXPORT)
+    assert outcome.returncode == 1 and not any(secret in outcome.stdout + outcome.stderr for secret in SECRETS)
+    assert outcome.stderr.splitlines()[1] == (
+        "device 2: mac_settings.rx1_delay 'soon' is not valid: expected a number, or a name that ends with one"
+    )
+    shown = json.loads(run("devices", "show", "node-1", "--json").stdout)
+    assert (shown["latitude"], shown["longitude"]) == (52.5, 4.5)
+    lorawan = shown["lorawan_device"]
+    assert lorawan["dev_addr"] == "26011234"
+    assert lorawan["app_key"] == OTAA["app_key"] and lorawan["nwk_s_key"] == "1" * 32
+    # The offline network counts frames itself.
+    device = stack_file.read(json.loads(STACK_EXPORT.partition('\n{"ids": {"device_id": "node-2"')[0]))
+    assert (device["f_cnt_up"], device["f_cnt_down"], device["frequency_plan_id"]) == (7, 3, "US_902_928_FSB_2")
+    assert device["mac_settings"] == {
+        "rx1_delay": 1,
+        "supports_32_bit_f_cnt": True,
+        "factory_preset_frequencies": [868100000],
+        "class_c_timeout": 5.0,
+    }
+
+
+def test_a_migration_that_cannot_begin_says_why(run: Run) -> None:
+    missing = run("migrate", "devices", "nowhere.csv")
+    assert missing.returncode != 0 and "nowhere.csv" in missing.stderr
+    jobs = run("migrate", "devices", "-", "--jobs", "0", stdin="[]")
+    assert jobs.returncode == 2 and "--jobs 0 is not valid" in jobs.stderr
+    refused = run("migrate", "devices", "-", stdin="[]", THINGSLINK_ACCESS_KEY="NNSXS.A.B")
+    assert refused.returncode == 4 and "NNSXS.A.B" not in refused.stderr
