@@ -89,6 +89,7 @@ class ApplicationClient(Calling[_native.ApplicationClient]):
     clear_custom_payload_functions = awaited(_native.ApplicationClient.clear_custom_payload_functions)
     set_register_on_join_access_key = awaited(_native.ApplicationClient.set_register_on_join_access_key)
     device = awaited(_native.ApplicationClient.device)
+    check_device = awaited(_native.ApplicationClient.check_device)
     register_device = awaited(_native.ApplicationClient.register_device)
     update_device = awaited(_native.ApplicationClient.update_device)
     delete_device = awaited(_native.ApplicationClient.delete_device)

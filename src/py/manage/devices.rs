@@ -125,12 +125,18 @@ impl PyApplicationClient {
     }
 
     /// Check a device as ``register_device`` does before it asks anybody, and ask nobody.
-    fn check_device(&self, py: Python<'_>, dev_id: &Bound<'_, PyAny>, device: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn check_device<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: &Bound<'py, PyAny>,
+        device: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let dev_id = device_id(py, dev_id)?;
         match &self.way {
-            Way::V2(_) => dictionary::merge(&mut message("handler.Device", &[]), device).map(drop),
-            Way::V3(calls) => calls.check_device(py, dev_id.as_str(), device),
+            Way::V2(_) => drop(dictionary::merge(&mut message("handler.Device", &[]), device)?),
+            Way::V3(calls) => calls.check_device(py, dev_id.as_str(), device)?,
         }
+        self.face.give(py, Prepared::Ready(py.None()))
     }
 
     /// Change a device: what is given is changed, the rest stays. An attribute with the value ``None`` is removed.
