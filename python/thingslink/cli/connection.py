@@ -11,8 +11,6 @@ from typing import Any
 
 from thingslink.ttn import ApplicationClient, HandlerClient, MQTTClient
 
-_DISCOVERY = "discovery.thethings.network:1900"
-
 
 class _Refuse(argparse.Action):
     """Says what to do in place of giving a key here, without showing it."""
@@ -88,13 +86,15 @@ def _insecure(options: argparse.Namespace) -> bool:
 
 
 def _handler(options: argparse.Namespace, key: str) -> HandlerClient:
+    discovery = _setting(options, "discovery")
+    where: dict[str, Any] = {"discovery_address": discovery} if discovery else {}
     return HandlerClient(
         app_id(options),
         key,
-        _setting(options, "discovery") or _DISCOVERY,
-        _setting(options, "ca_file") or "",
-        _insecure(options),
+        cert_path=_setting(options, "ca_file") or "",
+        insecure_channel=_insecure(options),
         timeout=30,
+        **where,
     )
 
 

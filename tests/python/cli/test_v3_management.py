@@ -57,6 +57,16 @@ def run(stack_sandbox: Sandbox) -> Run:
 def test_a_cluster_leads_mqtt_too(run: Run) -> None:
     outcome = run("send", "otaa1", "01", THINGSLINK_CLUSTER="eu9")
     assert outcome.returncode == 2 and 'cluster "eu9" is not valid' in outcome.stderr
+    outcome = run("send", "otaa1", "01", THINGSLINK_CLUSTER="")
+    assert outcome.returncode == 2 and "needs cluster=" in outcome.stderr
+
+
+def test_the_application_is_shown_and_changed(run: Run, tmp_path: Path) -> None:
+    decoder = tmp_path / "decoder.js"
+    decoder.write_text("function Decoder(bytes, port) { return {n: bytes.length}; }")
+    assert run("app", "set", "--payload-format", "custom", "--decoder", str(decoder)).returncode == 0
+    shown = json.loads(run("app", "show", "--json").stdout)
+    assert (shown["payload_format"], shown["decoder"]) == ("custom", decoder.read_text())
 
 
 def test_devices_go_out_of_one_application_and_into_another(run: Run, stack_sandbox: Sandbox, tmp_path: Path) -> None:
