@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 9] = [
+const PROTOS: [&str; 10] = [
     "discovery.proto",
     "handler.proto",
     "lorawan.proto",
@@ -16,6 +16,7 @@ const PROTOS: [&str; 9] = [
     "v3/error.proto",
     "v3/identifiers.proto",
     "v3/messages.proto",
+    "v3/storage.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -73,6 +73,8 @@ class Sandbox(_Sandbox):
         mqtts_port: Port of MQTT over TLS; 0 takes a free one, ``None`` serves none.
         management_port: Port of V3's four servers (gRPC); 0 takes a free one.
         http_port: Port of the same calls over HTTP, in JSON; 0 takes a free one.
+        storage: Whether V3's storage integration keeps the latest 10,000 messages to applications; by default it does
+            with a `tenant`, as hosted stacks do, and else not.
         discovery_port: Port of V2's discovery service (gRPC); 0 takes a free one.
         handler_port: Port of V2's handler (gRPC); 0 takes a free one.
         insecure: Whether what is called over gRPC and HTTP speaks plain text in place of TLS.
@@ -109,6 +111,7 @@ class Sandbox(_Sandbox):
         mqtts_port: int | None = None,
         management_port: int = 0,
         http_port: int = 0,
+        storage: bool | None = None,
         discovery_port: int = 0,
         handler_port: int = 0,
         insecure: bool = False,
@@ -124,7 +127,9 @@ class Sandbox(_Sandbox):
             raise ValueError(f'network {network!r} is not valid: expected "v2" or "v3"')
         of_v2 = {"discovery_port": discovery_port, "handler_port": handler_port, "state": state}
         missing = (
-            of_v2 if network == "v3" else {"tenant": tenant, "management_port": management_port, "http_port": http_port}
+            of_v2
+            if network == "v3"
+            else {"tenant": tenant, "management_port": management_port, "http_port": http_port, "storage": storage}
         )
         for name, value in missing.items():
             if value:
@@ -144,6 +149,7 @@ class Sandbox(_Sandbox):
             tenant,
             management_port,
             http_port,
+            storage,
             max_connections,
         )
         self.app_id = app_id

@@ -24,6 +24,7 @@ class _Sandbox:
         tenant: str | None = None,
         management_port: int = 0,
         http_port: int = 0,
+        storage: bool | None = None,
         max_connections: int = 10_000,
     ) -> Self: ...
     @property

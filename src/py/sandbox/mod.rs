@@ -105,7 +105,7 @@ fn not_there(what: &str, network: &str) -> PyErr {
 #[pymethods]
 impl PySandbox {
     #[new]
-    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, is_v3=false, tenant=None, management_port=0, http_port=0, max_connections=10_000))]
+    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, is_v3=false, tenant=None, management_port=0, http_port=0, storage=None, max_connections=10_000))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new(
         host: &str,
@@ -121,6 +121,7 @@ impl PySandbox {
         tenant: Option<String>,
         management_port: u16,
         http_port: u16,
+        storage: Option<bool>,
         max_connections: i64,
     ) -> PyResult<Self> {
         let max_connections = most_connections(max_connections)?;
@@ -134,6 +135,7 @@ impl PySandbox {
                 http_port,
                 insecure,
                 tenant,
+                storage,
                 seed,
                 any_key,
                 max_connections,

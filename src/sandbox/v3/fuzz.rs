@@ -20,7 +20,7 @@ pub(super) const KEY: &str =
 
 /// A stack that takes applications as they come, and knows one already.
 pub(super) fn stack() -> Arc<Stack> {
-    let stack = Stack::new("localhost".to_owned(), Registry::new(None, true), Room::default(), Some(7));
+    let stack = Stack::new("localhost".to_owned(), Registry::new(None, true), Room::default(), Some(7), true);
     assert!(stack.registry().log_in("app1", KEY).is_some());
     Arc::new(stack)
 }

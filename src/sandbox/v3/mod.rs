@@ -18,6 +18,7 @@ mod right;
 mod sandbox;
 mod simulated;
 mod stack;
+mod storage;
 mod traffic;
 
 pub use self::right::Rights;

@@ -42,6 +42,8 @@ pub struct Options {
     pub insecure: bool,
     /// The tenant that applications belong to; `None` as where the stack is one's own.
     pub tenant: Option<String>,
+    /// Whether messages are kept for who asks for them later; `None` where there is a tenant, as on hosted stacks.
+    pub storage: Option<bool>,
     /// Makes radio conditions repeatable.
     pub seed: Option<u64>,
     /// Whether applications and keys are taken as they come.
@@ -60,6 +62,7 @@ impl Default for Options {
             http_port: 0,
             insecure: false,
             tenant: None,
+            storage: None,
             seed: None,
             any_key: false,
             max_connections: MAX_CONNECTIONS,
@@ -100,9 +103,10 @@ impl Sandbox {
             return Err(Error::invalid("tenant", tenant, "a tenant's ID, such as \"ttn\""));
         }
         let registry = Registry::new(options.tenant.clone(), options.any_key);
+        let keeps = options.storage.unwrap_or(options.tenant.is_some());
         let room = Room::new(options.max_connections);
         let mut sandbox = Self {
-            stack: Arc::new(Stack::new(options.host.clone(), registry, room, options.seed)),
+            stack: Arc::new(Stack::new(options.host.clone(), registry, room, options.seed, keeps)),
             mqtt_port: options.mqtt_port,
             mqtts_port: options.mqtts_port,
             management_port: options.management_port,

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tonic::Status;
 
 use super::limit::RateLimiter;
 use super::mqtt::Router;
 use super::registry::Registry;
+use super::storage::{Storage, up};
+use crate::rpc::proto::v3::ApplicationUp;
 use crate::sandbox::fault::Faults;
 use crate::sandbox::journal::{Entry, Journal};
 use crate::sandbox::room::Room;
@@ -24,20 +27,33 @@ pub(super) struct Stack {
     pub(super) limits: RateLimiter,
     /// What this machine is called, beside its usual names.
     pub(super) host: String,
+    pub(super) storage: Storage,
+    subscribers: Mutex<Vec<Subscriber>>,
     /// Changes when connections have lived their day.
     day: watch::Sender<()>,
     registry: Mutex<Registry>,
     random: Mutex<fastrand::Rng>,
 }
 
+/// Messages that wait for who subscribes by a call; as with MQTT, what is more is dropped without a word.
+const BUFFER: usize = 64 + 128;
+
+/// Who subscribes by a call.
+#[derive(Debug)]
+struct Subscriber {
+    uid: String,
+    tell: mpsc::Sender<Result<ApplicationUp, Status>>,
+}
+
 impl Stack {
-    pub(super) fn new(host: String, registry: Registry, room: Room, seed: Option<u64>) -> Self {
+    pub(super) fn new(host: String, registry: Registry, room: Room, seed: Option<u64>, keeps: bool) -> Self {
         let random = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
         Self {
             host,
             room: Arc::new(room),
             registry: Mutex::new(registry),
             random: Mutex::new(random),
+            storage: Storage::new(keeps),
             ..Self::default()
         }
     }
@@ -56,9 +72,35 @@ impl Stack {
         self.day.subscribe()
     }
 
+    /// What is published to an application from now on.
+    pub(super) fn subscribe(&self, uid: String) -> mpsc::Receiver<Result<ApplicationUp, Status>> {
+        let (tell, told) = mpsc::channel(BUFFER);
+        self.subscribers.lock().push(Subscriber { uid, tell });
+        told
+    }
+
+    fn tell_subscribers(&self, uid: &str, payload: &Bytes) {
+        let mut subscribers = self.subscribers.lock();
+        subscribers.retain(|subscriber| !subscriber.tell.is_closed());
+        let mut own = subscribers.iter().filter(|subscriber| subscriber.uid == uid).peekable();
+        let Some(up) = own.peek().and_then(|_| up(payload)).and_then(|up| up.transcode_to::<ApplicationUp>().ok())
+        else {
+            return;
+        };
+        for subscriber in own {
+            if subscriber.tell.try_send(Ok(up.clone())).is_err() {
+                tracing::debug!(%uid, "subscriber too slow: dropped a message");
+            }
+        }
+    }
+
     /// Part with all connections as after 24 hours (V3 3.1); tells how many there were of MQTT.
     pub(super) fn end_day(&self) -> usize {
         self.day.send_replace(());
+        for subscriber in self.subscribers.lock().drain(..) {
+            // For one that is too slow the stream ends without a word.
+            let _told = subscriber.tell.try_send(Err(Status::unavailable("the connection is 24 hours old")));
+        }
         self.router.cut(None)
     }
 
@@ -92,6 +134,8 @@ impl Stack {
             qos: 0,
             allowed: true,
         });
+        self.storage.keep(uid, dev_id, &payload);
+        self.tell_subscribers(uid, &payload);
         self.router.publish(uid, &topic, &payload, self.faults.message_delay());
     }
 }

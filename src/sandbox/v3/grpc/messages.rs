@@ -4,15 +4,16 @@ use jiff::Timestamp;
 use prost_types::value::Kind;
 use tonic::{Code, Request, Response, Status};
 
+use super::stream::Told;
 use super::{Servers, of_application, of_device};
 use crate::rpc::proto::v3::app_as_server::AppAs;
 use crate::rpc::proto::v3::application_downlink::ConfirmedRetry;
 use crate::rpc::proto::v3::application_up::Up;
 use crate::rpc::proto::v3::ns_server::Ns;
 use crate::rpc::proto::v3::{
-    ApplicationDownlink, ApplicationDownlinks, ApplicationUp, DecodeUplinkRequest, DecodeUplinkResponse,
-    DownlinkQueueRequest, EncodeDownlinkRequest, EncodeDownlinkResponse, EndDeviceIdentifiers, GenerateDevAddrResponse,
-    MessagePayloadFormatters,
+    ApplicationDownlink, ApplicationDownlinks, ApplicationIdentifiers, ApplicationUp, DecodeUplinkRequest,
+    DecodeUplinkResponse, DownlinkQueueRequest, EncodeDownlinkRequest, EncodeDownlinkResponse, EndDeviceIdentifiers,
+    GenerateDevAddrResponse, MessagePayloadFormatters,
 };
 use crate::sandbox::v3::downlink::{ClassBC, Downlink};
 use crate::sandbox::v3::failure::Failure;
@@ -104,6 +105,12 @@ impl Servers {
 
 #[tonic::async_trait]
 impl AppAs for Servers {
+    type SubscribeStream = Told;
+
+    async fn subscribe(&self, request: Request<ApplicationIdentifiers>) -> Result<Response<Told>, Status> {
+        self.tell(request).await
+    }
+
     async fn downlink_queue_push(&self, request: Request<DownlinkQueueRequest>) -> Result<Response<()>, Status> {
         self.queue(request, "/ttn.lorawan.v3.AppAs/DownlinkQueuePush", false).await
     }

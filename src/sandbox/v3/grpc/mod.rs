@@ -7,6 +7,7 @@ mod device;
 mod identity;
 mod mask;
 mod messages;
+mod stream;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::stack::Stack;
 use crate::rpc::proto::v3::app_as_server::AppAsServer;
 use crate::rpc::proto::v3::application_access_server::ApplicationAccessServer;
 use crate::rpc::proto::v3::application_registry_server::ApplicationRegistryServer;
+use crate::rpc::proto::v3::application_up_storage_server::ApplicationUpStorageServer;
 use crate::rpc::proto::v3::as_end_device_registry_server::AsEndDeviceRegistryServer;
 use crate::rpc::proto::v3::as_server::AsServer;
 use crate::rpc::proto::v3::end_device_registry_server::EndDeviceRegistryServer;
@@ -41,6 +43,7 @@ pub(super) struct GrpcService {
 impl GrpcService {
     pub(super) fn new(stack: Arc<Stack>) -> Arc<Self> {
         let servers = Servers(stack.clone());
+        let storage = servers.clone();
         let routes = Routes::new(ApplicationRegistryServer::new(servers.clone()))
             .add_service(ApplicationAccessServer::new(servers.clone()))
             .add_service(EndDeviceRegistryServer::new(servers.clone()))
@@ -50,6 +53,9 @@ impl GrpcService {
             .add_service(NsServer::new(servers.clone()))
             .add_service(AsServer::new(servers.clone()))
             .add_service(AppAsServer::new(servers).max_decoding_message_size(16 << 20));
+        // A stack that keeps nothing does not have the service.
+        let routes =
+            if stack.storage.is_on() { routes.add_service(ApplicationUpStorageServer::new(storage)) } else { routes };
         Arc::new(Self { routes: routes.prepare(), stack })
     }
 

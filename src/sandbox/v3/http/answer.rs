@@ -84,6 +84,10 @@ pub(super) fn response(outcome: Result<Answer, Refusal>, request_id: &str, is_ke
         Ok(Answer::Many(metadata, descriptor, messages)) => {
             (StatusCode::OK, metadata.into_headers(), Body::new(Lines::new(messages, descriptor)))
         }
+        // A service that this stack does not have.
+        Err(Refusal::Method(status)) if status.code() == Code::Unimplemented && status.message().is_empty() => {
+            (StatusCode::NOT_FOUND, HeaderMap::new(), Body::new(plain(Code::NotFound, "Not Found")))
+        }
         Err(Refusal::Method(status)) => {
             let text = refused(&status);
             (status_of(status.code()), status.metadata().clone().into_headers(), Body::new(text))

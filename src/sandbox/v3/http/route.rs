@@ -22,7 +22,7 @@ const SHORT: [(&str, &str); 5] = [
     ("{new}", "end_device.ids.device_id"),
 ];
 
-const ROUTES: [Route; 31] = [
+const ROUTES: [Route; 33] = [
     to("GET", "applications/{app}", "ApplicationRegistry", "Get"),
     to("DELETE", "applications/{application_id}", "ApplicationRegistry", "Delete"),
     to("GET", "applications/{application_id}/rights", "ApplicationAccess", "ListRights"),
@@ -73,6 +73,13 @@ const ROUTES: [Route; 31] = [
     to("POST", "as/applications/{dev.app}/devices/{dev}/up/simulate", "AppAs", "SimulateUplink"),
     to("POST", "as/applications/{dev.app}/devices/{dev}/down/encode", "AppAs", "EncodeDownlink"),
     to("POST", "as/applications/{dev.app}/devices/{dev}/up/decode", "AppAs", "DecodeUplink"),
+    to("GET", "as/applications/{app}/packages/storage/{type}", "ApplicationUpStorage", "GetStoredApplicationUp"),
+    to(
+        "GET",
+        "as/applications/{dev.app}/devices/{dev}/packages/storage/{type}",
+        "ApplicationUpStorage",
+        "GetStoredApplicationUp",
+    ),
     to("GET", "ns/dev_addr", "Ns", "GenerateDevAddr"),
 ];
 
@@ -155,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_call_has_a_route() {
+    fn every_call_has_a_route_but_one() {
         let pool = descriptor("ttn.lorawan.v3.EndDevice").parent_pool().clone();
         let services = pool.services().filter(|service| service.package_name() == "ttn.lorawan.v3");
         let names: Vec<_> = services
@@ -170,7 +177,8 @@ mod tests {
             .iter()
             .filter(|name| !ROUTES.iter().any(|route| format!("{}/{}", route.call.0, route.call.1) == **name))
             .collect();
-        assert!(missing.is_empty(), "{missing:?}");
+        // The stack has none for it, either.
+        assert_eq!(missing, ["AppAs/Subscribe"]);
     }
 
     #[test]
