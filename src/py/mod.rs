@@ -83,8 +83,8 @@ mod _native {
     #[pymodule_export]
     use super::thingsboard::{
         PyDeviceClient, PyGatewayClient, PyMessageInfo, PyMqttHandle, PyPrepared, PyProxy, PyPublishInfo, PyRateLimit,
-        PyResultCode, PyTlsSettings, PyTokenBucket, PyWill, TBQoSException, TBTimeoutException, has_parameter,
-        murmur3_32, murmur3_128, request_credentials, set_percentage, split_entries, to_json_bytes,
+        PyResultCode, PyTlsSettings, PyTokenBucket, PyWill, TBQoSException, TBTimeoutException, await_credentials,
+        has_parameter, murmur3_32, murmur3_128, request_credentials, set_percentage, split_entries, to_json_bytes,
     };
 
     #[pymodule_init]

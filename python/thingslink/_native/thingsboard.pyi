@@ -1,6 +1,7 @@
 """The ThingsBoard clients."""
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Generator, Iterable, Mapping
 from os import PathLike
 from typing import Any, ClassVar, TypeAlias, final
 
@@ -80,6 +81,8 @@ class TBPublishInfo:
         """The first code that is not 0, without waiting; 0 while nothing has failed. To be called, or compared."""
     def wait_for_publish(self, timeout: _Seconds | None = None) -> None:
         """Wait until everything is written (QoS 0) or acknowledged (QoS 1), at most ``timeout`` seconds."""
+    def __await__(self) -> Generator[Any, None, int]:
+        """``await`` gives what ``get`` does, and holds no thread up meanwhile."""
     def mid(self) -> Any:
         """The message IDs, 1 to 65535, one for each message."""
     def get(self, timeout: _Seconds | None = None) -> int:
@@ -372,6 +375,13 @@ class DeviceClient:
         other_port: int | None,
     ) -> Prepared: ...
     def _native_connect(self, prepared: Prepared) -> None: ...
+    def _native_connect_async(self, prepared: Prepared) -> asyncio.Future[None]: ...
+    def _close_async(self, timeout: _Seconds | None = None) -> asyncio.Future[int]: ...
+    def _native_await(self, client: DeviceClient) -> None:
+        """Be another view of this client: what it sends is awaited, and begun by that where it must wait."""
+    @property
+    def _is_refused(self) -> bool:
+        """Whether the last login was refused for good."""
     def _native_claim_thread(self) -> None: ...
     def _native_connect_callback(self, running: bool) -> None: ...
     def _native_subscribe(self, topic: str, qos: int | None = None) -> tuple[int, int | None]: ...
@@ -471,6 +481,9 @@ def _split_entries(items: list[Any], max_points: int, max_bytes: int) -> list[di
 def _provision(
     host: str, port: int, tls: TlsSettings | None, request: Mapping[str, Any], timeout: _Seconds
 ) -> bytes: ...
+def _provision_async(
+    host: str, port: int, tls: TlsSettings | None, request: Mapping[str, Any], timeout: _Seconds
+) -> asyncio.Future[bytes]: ...
 def _to_json(value: Any) -> bytes: ...
 def _murmur3_32(data: bytes) -> int: ...
 def _murmur3_128(data: bytes) -> int: ...

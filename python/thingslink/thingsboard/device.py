@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from thingslink._native import Prepared
+
     _Callback: TypeAlias = Callable[..., object]
     _Seconds: TypeAlias = float | timedelta
 
@@ -222,22 +224,33 @@ class TBDeviceMqttClient(PackageClient):
             older_key: Any = keepalive if isinstance(keepalive, str) else None
             port, ca_certs, cert_file, key_file = ca_certs, cert_file, key_file, older_key
             keepalive = 120 if older_key is not None else keepalive
+        files = (ca_certs, cert_file, key_file, key_password, insecure) if tls else None
+        how = self._prepare_connection(keepalive, files, port, (min_reconnect_delay, timeout))
+        self.__connect_callback = told
+        self._native_connect(how)
+
+    def _prepare_connection(
+        self,
+        keepalive: _Seconds | None,
+        files: tuple[Any, ...] | None,
+        port: int | str | None,
+        delays: tuple[_Seconds | None, _Seconds | None],
+    ) -> Prepared:
+        """Put together what a connection needs; `files` are the arguments of `TlsSettings`, if TLS is asked for."""
         mqtt = self._client
         # As in the original: what was set there before holds.
         secured = mqtt._tls_settings()
-        if secured is None and tls:
-            secured = TlsSettings(ca_certs, cert_file, key_file, key_password, insecure)
+        if secured is None and files is not None:
+            secured = TlsSettings(*files)
         how = self._native_prepare(
             keepalive, secured, mqtt._will, mqtt._proxy, None if port is None else constructor.port(port)
         )
-        delays = (min_reconnect_delay, timeout)
         given = [one for one in delays if one is not None and not isinstance(one, _Default)]
         # Without either of them, what `reconnect_delay_set` has said holds.
         if given:
             self.reconnect_delay_set(*delays)
-        self.__connect_callback = told
         self.__keep_limits()
-        self._native_connect(how)
+        return how
 
     def __enter__(self) -> Self:
         self.connect()

@@ -8,7 +8,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from thingslink._native import TlsSettings, _provision
+from thingslink._native import TlsSettings, _provision, _provision_async
 
 from . import constructor
 
@@ -71,7 +71,15 @@ class ProvisionClient:
             ThingsTimeoutError: No answer in that time.
         """
         self._credentials = None
-        answer = json.loads(_provision(self._host, self._port, self._tls, self._request, timeout))
+        self._take(_provision(self._host, self._port, self._tls, self._request, timeout))
+
+    async def provision_async(self, timeout: float = 60) -> None:
+        """Do the same in a coroutine; cancelled, the connection is closed."""
+        self._credentials = None
+        self._take(await _provision_async(self._host, self._port, self._tls, self._request, timeout))
+
+    def _take(self, body: bytes) -> None:
+        answer = json.loads(body)
         if isinstance(answer, dict) and answer.get("status") == "SUCCESS":
             self._credentials = answer
         else:
@@ -84,6 +92,37 @@ class ProvisionClient:
 
     def __repr__(self) -> str:
         return f"ProvisionClient({self._host!r}, {self._port})"
+
+
+def client_for(
+    host: str,
+    provision_device_key: str,
+    provision_device_secret: str,
+    port: int = 1883,
+    device_name: str | None = None,
+    access_token: str | None = None,
+    client_id: str | None = None,
+    username: str | None = None,
+    password: str | None = None,
+    hash: str | None = None,  # noqa: A002 - the original's name
+    gateway: bool | None = None,
+    **secured: Any,
+) -> ProvisionClient:
+    """Give the request that ``provision`` makes of its arguments."""
+    request: dict[str, Any] = {
+        "provisionDeviceKey": provision_device_key,
+        "provisionDeviceSecret": provision_device_secret,
+    }
+    if access_token is not None:
+        request |= {"token": access_token, "credentialsType": "ACCESS_TOKEN"}
+    elif username is not None or password is not None or client_id is not None:
+        request |= {"username": username, "password": password, "clientId": client_id, "credentialsType": "MQTT_BASIC"}
+    elif hash is not None:
+        request |= {"hash": hash, "credentialsType": "X509_CERTIFICATE"}
+    request |= {"deviceName": device_name, "gateway": gateway}
+    # The server fails on a null: what is not given is left out.
+    given = {key: value for key, value in request.items() if value is not None}
+    return ProvisionClient(host, port, given, **secured)
 
 
 def provision(
@@ -128,19 +167,21 @@ def provision(
         TlsError: It does not show a certificate that is trusted; nothing was told to it.
         ThingsTimeoutError: No answer in time.
     """
-    request: dict[str, Any] = {
-        "provisionDeviceKey": provision_device_key,
-        "provisionDeviceSecret": provision_device_secret,
-    }
-    if access_token is not None:
-        request |= {"token": access_token, "credentialsType": "ACCESS_TOKEN"}
-    elif username is not None or password is not None or client_id is not None:
-        request |= {"username": username, "password": password, "clientId": client_id, "credentialsType": "MQTT_BASIC"}
-    elif hash is not None:
-        request |= {"hash": hash, "credentialsType": "X509_CERTIFICATE"}
-    request |= {"deviceName": device_name, "gateway": gateway}
-    # The server fails on a null: what is not given is left out.
-    given = {key: value for key, value in request.items() if value is not None}
-    client = ProvisionClient(host, port, given, tls=tls, ca_certs=ca_certs, insecure=insecure)
+    client = client_for(
+        host,
+        provision_device_key,
+        provision_device_secret,
+        port,
+        device_name=device_name,
+        access_token=access_token,
+        client_id=client_id,
+        username=username,
+        password=password,
+        hash=hash,
+        gateway=gateway,
+        tls=tls,
+        ca_certs=ca_certs,
+        insecure=insecure,
+    )
     client.provision(timeout)
     return client.get_credentials()

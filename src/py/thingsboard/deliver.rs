@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -10,21 +9,17 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
 use super::callback::Callback;
 use super::logger;
-use super::publish_info::{PATIENCE, PyPublishInfo};
 use super::registry::Registry;
-use super::telemetry::Cut;
-use crate::client::thingsboard::{Client, Config, Device, Meters, Request, Sent, Traffic, Unanswered};
+use crate::client::thingsboard::{Client, Config, Device, Meters, Request, Unanswered};
 use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::mqtt;
-use crate::dialect::thingsboard::{Package, PublishCode, Topic, connect_reason, names};
+use crate::dialect::thingsboard::{Package, Topic, connect_reason, names};
 use crate::error::Error;
 use crate::py::acknowledging::Acknowledging;
 use crate::py::face;
 use crate::py::owner::Owner;
-use crate::py::runtime;
 use crate::py::serve::{Serve, is_our_interrupt, served};
 use crate::py::value::{Objects, to_py};
-use crate::session::QoS;
 use crate::sync::Mutex;
 
 /// What the dispatch pool and the Python object have in common.
@@ -56,39 +51,6 @@ impl Shared {
                 has_failed: AtomicBool::new(false),
             })
         })
-    }
-
-    /// Send parts of a message; waits for what `Client` says it must, open to Ctrl-C.
-    pub(super) fn publish(
-        &self,
-        py: Python<'_>,
-        topic: &str,
-        qos: QoS,
-        traffic: Traffic,
-        cut: impl Into<Cut>,
-        timeout: Option<Duration>,
-    ) -> PyResult<PyPublishInfo> {
-        let patience = timeout.unwrap_or(PATIENCE);
-        let Cut { parts, refused } = cut.into();
-        let largest = parts.iter().map(|(payload, _)| payload.len()).max().unwrap_or(0);
-        let sending = self.client.sending(topic.to_owned(), qos, traffic, parts).lacking(refused);
-        let sent = self.owner.process().and_then(|process| match sending.start(&self.client) {
-            Ok(sent) => Ok(sent),
-            Err(sending) => process.wait(py, sending.finish(self.client.clone(), timeout)),
-        });
-        if let (Ok(Sent { refused: Some(code), .. }), None) = (&sent, refused) {
-            self.log_unsent(py, topic, *code, largest);
-        }
-        // The last words of a `__del__` when the program has ended.
-        let unsaid = Sent { tickets: Vec::new(), refused: Some(PublishCode::NoConn) };
-        Ok(PyPublishInfo::new(self.client.clone(), runtime::parted(py, sent, unsaid)?, patience))
-    }
-
-    fn log_unsent(&self, py: Python<'_>, topic: &str, code: PublishCode, bytes: usize) {
-        let limit = self.client.outbox().limits().largest_payload(topic).filter(|_| code == PublishCode::PayloadSize);
-        let limit = limit.map_or_else(String::new, |limit| format!(", which is {limit} bytes"));
-        let why = code.why_unsent();
-        logger::log(py, "error", &format!("a message of {bytes} bytes to {topic:?} is not sent: {why}{limit}"));
     }
 
     fn failed(&self, client: &Bound<'_, PyAny>, error: &PyErr) {

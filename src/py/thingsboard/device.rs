@@ -28,6 +28,7 @@ use super::json::{named, to_json};
 use super::mqtt_handle::set_in_flight;
 use super::publish_info::PyPublishInfo;
 use super::rate_limit::{meters, percentage};
+use super::reach::Reach;
 use super::telemetry::{self, Bounds};
 use crate::client::thingsboard::{Config, Meters, Traffic};
 use crate::dialect::thingsboard::names;
@@ -36,7 +37,7 @@ use crate::py::acknowledging::Acknowledging;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::{self, seconds};
 use crate::py::error::OrRaise as _;
-use crate::py::prepared::Face;
+use crate::py::prepared::{Face, Prepared};
 use crate::py::{log, runtime, serve};
 use crate::session::{QoS, Version};
 use crate::sync::Mutex;
@@ -53,7 +54,7 @@ pub(in crate::py) struct PyDeviceClient {
 
 #[derive(Clone)]
 pub(super) struct Made {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Reach,
     host: Arc<str>,
     port: u16,
 }
@@ -74,7 +75,7 @@ impl PyDeviceClient {
         self.made.lock().clone().ok_or_else(|| PyRuntimeError::new_err("the constructor of the base was not called"))
     }
 
-    pub(super) fn shared(&self) -> PyResult<Arc<Shared>> {
+    pub(super) fn shared(&self) -> PyResult<Reach> {
         Ok(self.made()?.shared)
     }
 
@@ -139,13 +140,21 @@ impl PyDeviceClient {
 const NO_CONNECTION: i32 = 4;
 
 impl PyDeviceClient {
-    fn part(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<i32> {
+    fn part(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>, face: Face) -> PyResult<Prepared<i32>> {
         let within = Self::patience(timeout)?.unwrap_or(super::publish_info::PATIENCE);
         // A constructor that raised leaves an object to be taken down all the same.
-        let Ok(shared) = self.shared() else { return Ok(NO_CONNECTION) };
+        let Ok(shared) = self.shared() else { return Ok(Prepared::Ready(NO_CONNECTION)) };
         let connected = shared.client.is_connected();
-        serve::close(&shared, py, within, Face::Blocking)?.wait(py)?;
-        Ok(if connected { 0 } else { NO_CONNECTION })
+        let closed = serve::close(&shared, py, within, face)?;
+        closed.map(py, move |_, ()| Ok(if connected { 0 } else { NO_CONNECTION }))
+    }
+
+    fn opening(slf: &Bound<'_, Self>, prepared: &Bound<'_, PyPrepared>) -> PyResult<Prepared<()>> {
+        let shared = slf.get().shared()?;
+        let how = prepared.get().how.clone();
+        log::prepare(slf.py())?;
+        let client = shared.client.clone();
+        serve::connect(&shared, slf.as_any(), async move { client.connect(how).await })
     }
 }
 
@@ -193,7 +202,7 @@ impl PyDeviceClient {
             set_in_flight(&shared, in_flight as usize);
         }
         shared.client.pace().set(backoff(None, None)?);
-        *self.made.lock() = Some(Made { shared, host: host.into(), port });
+        *self.made.lock() = Some(Made { shared: Reach::new(shared), host: host.into(), port });
         Ok(())
     }
 
@@ -220,18 +229,41 @@ impl PyDeviceClient {
 
     /// Open a connection; returns when it is open, without waiting for the answer to the login.
     fn _native_connect(slf: &Bound<'_, Self>, prepared: &Bound<'_, PyPrepared>) -> PyResult<()> {
-        let py = slf.py();
-        let shared = slf.get().shared()?;
-        let how = prepared.get().how.clone();
-        log::prepare(py)?;
-        let client = shared.client.clone();
-        serve::connect(&shared, slf.as_any(), async move { client.connect(how).await })?.wait(slf.py())
+        Self::opening(slf, prepared)?.wait(slf.py())
+    }
+
+    /// The same as a future of asyncio.
+    fn _native_connect_async<'py>(
+        slf: &Bound<'py, Self>,
+        prepared: &Bound<'py, PyPrepared>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::opening(slf, prepared)?.future(slf.py())
+    }
+
+    /// Whether the last login was refused for good.
+    #[getter]
+    fn _is_refused(&self) -> PyResult<bool> {
+        Ok(self.shared()?.client.is_refused())
+    }
+
+    /// Be another view of this client, whose sends are awaited.
+    fn _native_await(&self, client: &Self) -> PyResult<()> {
+        let Made { shared, host, port } = client.made()?;
+        *self.made.lock() = Some(Made { shared: shared.awaited(), host, port });
+        Ok(())
     }
 
     /// Send what was accepted and part with the server; gives 0, or 4 when there was no connection.
     #[pyo3(signature = (*, timeout=None))]
     fn disconnect(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<i32> {
-        runtime::parted(py, self.part(py, timeout), NO_CONNECTION)
+        let parted = self.part(py, timeout, Face::Blocking).and_then(|parting| parting.wait(py));
+        runtime::parted(py, parted, NO_CONNECTION)
+    }
+
+    /// The same as a future of asyncio.
+    #[pyo3(signature = (timeout=None))]
+    fn _close_async<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        self.part(py, timeout, Face::Asyncio)?.future(py)
     }
 
     /// Make those who wait for a connection give up; the connection itself stays.

@@ -1,8 +1,6 @@
 //! `MqttHandle`: what `_client` does to the connection. Everything else that programs reach for there is written in
 //! Python (`thingslink/thingsboard/mqtt.py`).
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -11,6 +9,7 @@ use super::connection::topic_of;
 use super::deliver::Shared;
 use super::device::PyDeviceClient;
 use super::publish_info::{PATIENCE, PyPublishInfo};
+use super::reach::Reach;
 use crate::client::thingsboard::Traffic;
 use crate::dialect::thingsboard::count_points;
 use crate::py::convert::{self, seconds};
@@ -23,7 +22,7 @@ const MOST_IN_FLIGHT: usize = 60_000;
 #[pyclass(frozen, subclass, name = "MqttHandle", module = "thingslink._native", dict)]
 pub(in crate::py) struct PyMqttHandle {
     // Not the Python object, which holds this one: nobody would be freed before the garbage collector comes.
-    shared: Arc<Shared>,
+    shared: Reach,
 }
 
 #[pymethods]

@@ -1,6 +1,8 @@
 //! `TBPublishInfo`: what became of a send.
 
-use std::sync::Arc;
+mod later;
+
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyTypeError;
@@ -8,12 +10,14 @@ use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
 use pyo3::types::{PyDict, PyList};
 
+pub(super) use self::later::Later;
 use super::logger;
 use crate::client::thingsboard::{Client, Sent};
 use crate::dialect::thingsboard::PublishCode;
 use crate::py::convert::seconds;
 use crate::py::{leaving, runtime};
 use crate::session::Ticket;
+use crate::sync::Mutex;
 
 /// How long a wait may be deaf to Ctrl-C.
 const SLICE: Duration = Duration::from_millis(100);
@@ -89,21 +93,42 @@ pub(in crate::py) struct PyPublishInfo {
 enum Source {
     Ours {
         client: Client,
-        sent: Sent,
+        /// Nothing before it is known.
+        sent: OnceLock<Sent>,
         patience: Duration,
+        /// What has not begun: it is left to whoever awaits it.
+        later: Mutex<Option<Box<Later>>>,
     },
     /// Whatever a program has wrapped.
     Given(Py<PyAny>),
 }
 
+/// What is known of a send that was not begun, or whose wait was cancelled.
+static UNSENT: Sent = Sent { tickets: Vec::new(), refused: Some(PublishCode::NoConn) };
+
+fn known(sent: &OnceLock<Sent>) -> &Sent {
+    sent.get().unwrap_or(&UNSENT)
+}
+
+/// The code of a send whose tickets are settled, or are not waited for any more.
+fn outcome(client: &Client, sent: &Sent, settled: bool) -> i64 {
+    match first_failure(sent) {
+        0 if settled => 0,
+        0 if client.is_connected() => PublishCode::Again as i64,
+        0 if client.is_refused() => PublishCode::Auth as i64,
+        0 => PublishCode::NoConn as i64,
+        code => code.into(),
+    }
+}
+
 impl PyPublishInfo {
     pub(super) fn new(client: Client, sent: Sent, patience: Duration) -> Self {
-        Self { source: Source::Ours { client, sent, patience } }
+        Self { source: Source::Ours { client, sent: OnceLock::from(sent), patience, later: Mutex::new(None) } }
     }
 
     fn code(&self, py: Python<'_>) -> PyResult<i64> {
         match &self.source {
-            Source::Ours { sent, .. } => Ok(first_failure(sent).into()),
+            Source::Ours { sent, .. } => Ok(first_failure(known(sent)).into()),
             Source::Given(info) => {
                 for info in infos(info.bind(py))? {
                     match code_of(&info)? {
@@ -119,15 +144,7 @@ impl PyPublishInfo {
     /// What becomes of its first message.
     pub(super) fn ticket(&self) -> Option<Arc<Ticket>> {
         match &self.source {
-            Source::Ours { sent, .. } => sent.tickets.first().cloned(),
-            Source::Given(_) => None,
-        }
-    }
-
-    /// Why something of it was not sent.
-    pub(super) fn refused(&self) -> Option<PublishCode> {
-        match &self.source {
-            Source::Ours { sent, .. } => sent.refused,
+            Source::Ours { sent, .. } => known(sent).tickets.first().cloned(),
             Source::Given(_) => None,
         }
     }
@@ -278,7 +295,7 @@ impl PyPublishInfo {
             Source::Given(info) => Ok(info.bind(py).clone()),
             Source::Ours { client, sent, .. } => {
                 let list = PyList::empty(py);
-                for ticket in &sent.tickets {
+                for ticket in &known(sent).tickets {
                     list.append(Bound::new(py, PyMessageInfo { client: client.clone(), ticket: ticket.clone() })?)?;
                 }
                 Ok(list.into_any())
@@ -309,7 +326,7 @@ impl PyPublishInfo {
     fn mid<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.source {
             Source::Ours { sent, .. } => {
-                let ids: Vec<u16> = sent.tickets.iter().map(|ticket| ticket.mid()).collect();
+                let ids: Vec<u16> = known(sent).tickets.iter().map(|ticket| ticket.mid()).collect();
                 ids.into_pyobject(py)
             }
             Source::Given(info) => {
@@ -328,15 +345,10 @@ impl PyPublishInfo {
     fn get(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<i64> {
         let given = timeout.map(|timeout| seconds("timeout", &timeout)).transpose()?;
         match &self.source {
-            Source::Ours { client, sent, patience } => {
+            Source::Ours { client, sent, patience, .. } => {
+                let sent = known(sent);
                 let settled = wait(py, client, &sent.tickets, Instant::now() + given.unwrap_or(*patience))?;
-                Ok(match first_failure(sent) {
-                    0 if settled => 0,
-                    0 if client.is_connected() => PublishCode::Again as i64,
-                    0 if client.is_refused() => PublishCode::Auth as i64,
-                    0 => PublishCode::NoConn as i64,
-                    code => code.into(),
-                })
+                Ok(outcome(client, sent, settled))
             }
             Source::Given(info) => {
                 let options = PyDict::new(py);
@@ -359,6 +371,7 @@ impl PyPublishInfo {
                 let published = |ticket: &Arc<Ticket>| {
                     ticket.outcome().is_some_and(|reason| PublishCode::of_reason(reason) == PublishCode::Success)
                 };
+                let sent = known(sent);
                 Ok(sent.refused.is_none() && sent.tickets.iter().all(published))
             }
             Source::Given(info) => {

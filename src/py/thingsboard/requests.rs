@@ -10,6 +10,7 @@ use super::callback::Callback;
 use super::deliver::Shared;
 use super::exceptions::TBTimeoutException;
 use super::publish_info::PyPublishInfo;
+use super::reach::Reach;
 use super::registry::{Pending, Timer};
 use crate::client::thingsboard::{Request, Traffic, Unanswered};
 use crate::dialect::thingsboard::PublishCode;
@@ -105,27 +106,6 @@ impl Shared {
         Ok(())
     }
 
-    /// Send a request whose answer `callback` gets, and not later than `patience` why there is none.
-    pub(super) fn ask(
-        &self,
-        py: Python<'_>,
-        request: Request,
-        callback: Option<Callback>,
-        asking: Asking<'_>,
-    ) -> PyResult<PyPublishInfo> {
-        let awaited = callback.is_some();
-        if let Some(callback) = callback {
-            self.await_answer(request, callback, asking.patience)?;
-        }
-        let info = self.publish(py, asking.topic, asking.qos, asking.traffic, vec![(asking.body, 0)], asking.timeout);
-        match info.as_ref().map(PyPublishInfo::refused) {
-            Err(_) => drop(self.take(request)),
-            Ok(Some(code)) if awaited => self.client.give_up(Unanswered { request, unsent: Some(code) }),
-            Ok(_) => {}
-        }
-        info
-    }
-
     pub(super) fn unanswered(&self, client: &Bound<'_, PyAny>, unanswered: Unanswered) -> PyResult<()> {
         let py = client.py();
         let Unanswered { request, unsent } = unanswered;
@@ -151,6 +131,29 @@ impl Shared {
             Request::Piece => {}
         }
         Ok(())
+    }
+}
+
+impl Reach {
+    /// Send a request whose answer `callback` gets, and not later than `patience` why there is none.
+    pub(super) fn ask(
+        &self,
+        py: Python<'_>,
+        request: Request,
+        callback: Option<Callback>,
+        asking: Asking<'_>,
+    ) -> PyResult<PyPublishInfo> {
+        let awaited = callback.is_some();
+        if let Some(callback) = callback {
+            self.await_answer(request, callback, asking.patience)?;
+        }
+        let info = self.publish(py, asking.topic, asking.qos, asking.traffic, vec![(asking.body, 0)], asking.timeout);
+        match info.as_ref().map(|info| if awaited { info.asks(request) } else { None }) {
+            Err(_) => drop(self.take(request)),
+            Ok(Some(code)) => self.client.give_up(Unanswered { request, unsent: Some(code) }),
+            Ok(None) => {}
+        }
+        info
     }
 }
 
