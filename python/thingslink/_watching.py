@@ -42,10 +42,33 @@ def wait_for(
     while not (found := holds()):
         left = deadline - time.monotonic()
         if left <= 0:
-            lines = [f"{missing()} within {timeout:g} s; the last entries of the journal:", *told(journal()[-_SHOWN:])]
-            raise TimeoutError("\n  ".join(lines))
+            raise _late(missing(), timeout, journal())
         follower.next(min(left, _LOOK_AGAIN))
     return found
+
+
+async def wait_async(
+    holds: Callable[[], T | None],
+    timeout: float,
+    *,
+    follow: Callable[[], Follower],
+    missing: Callable[[], str],
+    journal: Callable[[], list[dict[str, Any]]],
+) -> T:
+    """Do the same, and let other tasks run meanwhile."""
+    deadline = time.monotonic() + timeout
+    follower = follow()
+    while not (found := holds()):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise _late(missing(), timeout, journal())
+        await follower._next_async(min(left, _LOOK_AGAIN))  # noqa: SLF001 - our own seam
+    return found
+
+
+def _late(missing: str, timeout: float, journal: list[dict[str, Any]]) -> TimeoutError:
+    lines = [f"{missing} within {timeout:g} s; the last entries of the journal:", *told(journal[-_SHOWN:])]
+    return TimeoutError("\n  ".join(lines))
 
 
 def told(entries: list[dict[str, Any]]) -> list[str]:

@@ -15,7 +15,7 @@ with Sandbox() as sandbox:
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from thingslink._native import Follower, Stream, _Sandbox
 from thingslink._watching import started, wait_for
@@ -98,6 +98,7 @@ class Sandbox(_Sandbox):
     network: Literal["v2", "v3"]
     tenant: str | None
     _thingsboard: ThingsBoard
+    _of_thingsboard: ClassVar[type[ThingsBoard]] = ThingsBoard
 
     def __new__(
         cls,
@@ -156,7 +157,7 @@ class Sandbox(_Sandbox):
         self.access_key = _ACCESS_KEYS[network] if access_key is None else access_key
         self.network = network
         self.tenant = tenant
-        self._thingsboard = ThingsBoard(
+        self._thingsboard = cls._of_thingsboard(
             host=host, port=thingsboard_port, tls_port=thingsboard_tls_port, max_connections=max_connections
         )
         return self
@@ -185,7 +186,7 @@ class Sandbox(_Sandbox):
 
     def stop(self) -> None:
         """Cut all connections, end streams and serve no longer. Returns when everything has ended."""
-        self._thingsboard.stop()
+        ThingsBoard.stop(self._thingsboard)
         self._stop(True)
 
     def restart(self, *, keep_state: bool = True) -> None:

@@ -147,6 +147,8 @@ class Stream:
         Raises:
             RuntimeError: It was stopped, or has been waited for.
         """
+    def _wait_async(self) -> asyncio.Future[int]:
+        """Give the same as a future of asyncio."""
     def stop(self) -> None:
         """Send no more."""
 

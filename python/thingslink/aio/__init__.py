@@ -21,5 +21,18 @@ from thingslink.aio.application import ApplicationClient
 from thingslink.aio.discovery import DiscoveryClient
 from thingslink.aio.handler import HandlerClient
 from thingslink.aio.mqtt import MQTTClient
+from thingslink.aio.sandbox import Sandbox
+from thingslink.aio.thingsboard import TBDeviceMqttClient, TBGatewayMqttClient
 
-__all__ = ["ApplicationClient", "Batches", "DiscoveryClient", "Downlink", "HandlerClient", "MQTTClient", "Stream"]
+__all__ = [
+    "ApplicationClient",
+    "Batches",
+    "DiscoveryClient",
+    "Downlink",
+    "HandlerClient",
+    "MQTTClient",
+    "Sandbox",
+    "Stream",
+    "TBDeviceMqttClient",
+    "TBGatewayMqttClient",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-__all__ = ["awaited", "taking"]
+__all__ = ["awaited", "like", "taking", "threaded"]
 
 
 def awaited(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
@@ -24,6 +25,29 @@ def awaited(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[An
         return result
 
     return wraps(method)(call)
+
+
+def threaded(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
+    """Give a coroutine function in place of a method that waits: it waits on another thread.
+
+    For servers of tests, whose waits are short: one that is cancelled goes on there.
+    """
+
+    async def call(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
+        return await asyncio.to_thread(method, self, *arguments, **options)
+
+    return wraps(method)(call)
+
+
+def like(
+    method: Callable[P, T],
+) -> Callable[[Callable[..., Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
+    """Have a coroutine function take the arguments of another function, under its name and with its docstring."""
+
+    def adapt(function: Callable[..., Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        return wraps(method)(function)
+
+    return adapt
 
 
 def taking(

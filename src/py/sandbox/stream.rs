@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 
 use crate::error::Error;
 use crate::py::error::OrRaise as _;
+use crate::py::prepared::Prepared;
 use crate::py::runtime::Process;
 use crate::sync::Mutex;
 
@@ -17,16 +18,27 @@ pub(in crate::py) struct PyStream {
     pub(super) process: Arc<Process>,
 }
 
+impl PyStream {
+    fn end(&self) -> PyResult<Prepared<u64>> {
+        let task = self.task.lock().take();
+        let Some(task) = task else { return Err(PyRuntimeError::new_err("the stream has been waited for or stopped")) };
+        Ok(Prepared::new(self.process.clone(), task, |py, ended| match ended {
+            Ok(outcome) => outcome.or_raise(py),
+            Err(_) => Err(PyRuntimeError::new_err("the stream was stopped")),
+        }))
+    }
+}
+
 #[pymethods]
 impl PyStream {
     /// Wait for the end; gives the number of uplinks. Ctrl-C stops the stream.
     fn wait(&self, py: Python<'_>) -> PyResult<u64> {
-        let task = self.task.lock().take();
-        let Some(task) = task else { return Err(PyRuntimeError::new_err("the stream has been waited for or stopped")) };
-        match self.process.wait(py, task)? {
-            Ok(outcome) => outcome.or_raise(py),
-            Err(_) => Err(PyRuntimeError::new_err("the stream was stopped")),
-        }
+        self.end()?.wait(py)
+    }
+
+    /// The same as a future of asyncio.
+    fn _wait_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.end()?.future(py)
     }
 
     /// Send no more.

@@ -313,7 +313,8 @@ impl PyDeviceClient {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // While somebody holds the lock the client is in use, and not garbage.
         let Some(made) = self.made.try_lock() else { return Ok(()) };
-        let Some(made) = made.as_ref() else { return Ok(()) };
+        // Each object is visited once for each reference to it.
+        let Some(made) = made.as_ref().filter(|made| !made.shared.is_awaited()) else { return Ok(()) };
         if let Some(registry) = made.shared.registry.try_lock() {
             for object in registry.objects() {
                 visit.call(object)?;
@@ -324,7 +325,7 @@ impl PyDeviceClient {
 
     fn __clear__(&self) {
         let made = self.made.lock().take();
-        if let Some(made) = made {
+        if let Some(made) = made.filter(|made| !made.shared.is_awaited()) {
             let registry = std::mem::take(&mut *made.shared.registry.lock());
             drop(registry);
         }

@@ -41,6 +41,11 @@ impl Reach {
         Self { shared: self.shared.clone(), face: Face::Asyncio }
     }
 
+    /// Whether this is a second view of a client, which does not own its callbacks.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.face == Face::Asyncio
+    }
+
     /// Send parts of a message; waits for what `Client` says it must, open to Ctrl-C, or has it awaited.
     pub(super) fn publish(
         &self,
@@ -57,7 +62,7 @@ impl Reach {
         let sending = self.client.sending(topic.to_owned(), qos, traffic, parts).lacking(refused);
         let sent = self.owner.process().and_then(|process| match sending.start(&self.client) {
             Ok(sent) => Ok(Ok(sent)),
-            Err(sending) if self.face == Face::Asyncio => Ok(Err(sending)),
+            Err(sending) if self.is_awaited() => Ok(Err(sending)),
             Err(sending) => process.wait(py, sending.finish(self.client.clone(), timeout)).map(Ok),
         });
         // The last words of a `__del__` when the program has ended.

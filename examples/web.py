@@ -1,0 +1,46 @@
+"""A web service over an application's devices, with FastAPI.
+
+THINGSLINK_APP_ID=my-app THINGSLINK_ACCESS_KEY=… uvicorn examples.web:app
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, HTTPException
+from thingslink import ApplicationError, StatusCode, aio
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Keep one client for all requests."""
+    arguments = os.environ["THINGSLINK_APP_ID"], os.environ["THINGSLINK_ACCESS_KEY"]
+    where = os.environ.get("THINGSLINK_HANDLER", ""), os.environ.get("THINGSLINK_CA_CERTS", "")
+    async with aio.ApplicationClient(*arguments, *where) as application:
+        app.state.application = application
+        yield
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/devices")
+async def devices() -> list[str]:
+    """List the devices."""
+    return [device.dev_id async for device in app.state.application.devices()]
+
+
+@app.get("/devices/{dev_id}")
+async def device(dev_id: str) -> dict[str, Any]:
+    """Show a device."""
+    try:
+        found = await app.state.application.device(dev_id)
+    except ApplicationError as error:
+        status = 404 if error.code is StatusCode.NOT_FOUND else 502
+        raise HTTPException(status, error.details) from error
+    return {"dev_id": found.dev_id, "description": found.description}
