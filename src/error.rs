@@ -163,6 +163,18 @@ pub enum Error {
         /// What a server of The Things Stack V3 reports beside that.
         reported: Option<Arc<Reported>>,
     },
+    /// A downlink does not come as far as it should.
+    #[error("downlink {mid}{} is {state}: {reason}", dev_id.as_deref().map(|id| format!(" to {id}")).unwrap_or_default())]
+    Downlink {
+        /// Its message ID.
+        mid: u16,
+        /// Its device, where that is known.
+        dev_id: Option<String>,
+        /// The state that it is in.
+        state: &'static str,
+        /// Why, in the network's words or in ours.
+        reason: String,
+    },
     /// The sandbox cannot do what was asked, for example serve an address that is taken.
     #[error("sandbox: {reason}")]
     Sandbox {

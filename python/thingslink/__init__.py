@@ -11,6 +11,7 @@ from thingslink._json import json_default
 from thingslink._native import (
     ConnectionLostError,
     DecodeError,
+    DownlinkError,
     LoginRefusedError,
     MessageTooLargeError,
     NotConnectedError,
@@ -59,6 +60,7 @@ __all__ = [
     "ConnectionLostError",
     "DecodeError",
     "DiscoveryClient",
+    "DownlinkError",
     "HandlerClient",
     "LoginRefusedError",
     "MQTTClient",

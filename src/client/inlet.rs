@@ -89,7 +89,11 @@ impl<P: Platform> Sink for Inlet<P> {
         };
         let ended = batch.iter().any(|event| matches!(event, Event::Ended));
         // Decoded before the mailbox is locked.
-        let mut deliveries: Vec<_> = batch.drain(..).filter_map(|event| client.translate(event)).collect();
+        let mut deliveries = Vec::with_capacity(batch.len());
+        for event in batch.drain(..) {
+            let told = client.translate(event, &mut deliveries);
+            deliveries.extend(told);
+        }
         if self.holds.load(Ordering::Acquire) {
             self.hold_back(&mut deliveries);
         }
@@ -117,11 +121,17 @@ impl<P: Platform> Sink for Inlet<P> {
 }
 
 impl<P: Platform> Inner<P> {
-    /// What the consumer is told of an event, if anything.
-    fn translate(&self, event: Event) -> Option<Delivery<P::Own>> {
-        self.platform.overhear(&event, &self.outbox);
+    /// What the consumer is told of an event, if anything; what the platform has to say of it goes before that.
+    fn translate(&self, event: Event, before: &mut Vec<Delivery<P::Own>>) -> Option<Delivery<P::Own>> {
+        let mut tell = |delivery| before.extend(self.news.filter(delivery));
+        let passes = self.platform.overhear(&event, &self.outbox, &mut tell);
         let delivery = match event {
-            Event::Message(message) => return self.take_in(message).map(Delivery::Message),
+            Event::Message(message) if passes => return self.take_in(message).map(Delivery::Message),
+            // It was asked for by the client itself, which has heard it.
+            Event::Message(message) => {
+                message.receipt.into_iter().for_each(|receipt| self.outbox.acknowledge(receipt));
+                return None;
+            }
             Event::Connected { again, session_present } => {
                 self.refusal.store(0, Ordering::Release);
                 self.online.send_replace(true);
@@ -130,6 +140,9 @@ impl<P: Platform> Inner<P> {
             }
             Event::Sent { mid } => {
                 add(&self.counters.sent, 1);
+                if !passes {
+                    return None;
+                }
                 Delivery::Sent(mid)
             }
             Event::Rejected { mid, topic, reason } => {

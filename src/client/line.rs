@@ -138,7 +138,7 @@ impl<P: Platform> Line<P> {
     /// Whether there is a session, be it connected or connecting anew. A loss without leave to reconnect ends it.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        *self.inner.open.borrow()
+        self.inner.is_open()
     }
 
     /// Wait until there is no session that may yet deliver something.
@@ -412,6 +412,11 @@ impl<P: Platform> Inner<P> {
         self.refusal.store(code, Ordering::Release);
         // For those who wait for a word of the server.
         self.online.send_modify(|_| {});
+    }
+
+    /// Whether there is a session.
+    pub(super) fn is_open(&self) -> bool {
+        *self.open.borrow()
     }
 
     /// Nothing more will be delivered. Told to the consumer after the last delivery, so that it can let go of what it

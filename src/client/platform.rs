@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Delivery;
 use crate::session::{Event, Gate, Outbox};
 
 /// What is particular to the clients of one platform.
@@ -22,8 +23,11 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
         None
     }
 
-    /// What a session tells, before anybody else hears of it; on the session's own task.
-    fn overhear(&self, _event: &Event, _outbox: &Outbox) {}
+    /// What a session tells, before anybody else hears of it; on the session's own task. What the platform has to say of it
+    /// goes to `tell`; gives whether the consumer is to hear of the event itself.
+    fn overhear(&self, _event: &Event, _outbox: &Outbox, _tell: &mut dyn FnMut(Delivery<Self::Own>)) -> bool {
+        true
+    }
 
     /// How long the server's limits keep from logging in anew.
     fn rest(&self) -> Duration {

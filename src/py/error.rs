@@ -33,8 +33,9 @@ const QUEUE_FULL: usize = 7;
 const DECODE: usize = 8;
 const SANDBOX: usize = 9;
 const TOO_LARGE: usize = 10;
+const DOWNLINK: usize = 11;
 
-const CLASSES: [(&str, Also, &str); 11] = [
+const CLASSES: [(&str, Also, &str); 12] = [
     ("ThingsError", Also::Nothing, "Base of the errors of this library."),
     ("NotConnectedError", Also::Nothing, "There is no session; nothing was queued."),
     (
@@ -50,6 +51,11 @@ const CLASSES: [(&str, Also, &str); 11] = [
     ("DecodeError", Also::Value, "A message or a payload cannot be decoded."),
     ("SandboxError", Also::Nothing, "The sandbox cannot do what was asked."),
     ("MessageTooLargeError", Also::Value, "A message is larger than a limit."),
+    (
+        "DownlinkError",
+        Also::Nothing,
+        "A downlink does not come as far as it should.\n\nAttributes:\n    mid: Its message ID.\n    dev_id: Its device; None where that is not known.\n    state: The state that it is in, such as \"failed\" or \"unconfirmed\".",
+    ),
 ];
 
 /// Make the classes and export them.
@@ -104,10 +110,14 @@ pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
         Error::Tls { .. } => raise(py, TLS, text),
         Error::Refused { code, .. } => {
             let error = raise(py, REFUSED, text);
-            match error.value(py).setattr("code", code) {
-                Ok(()) => error,
-                Err(failure) => failure,
-            }
+            let told = error.value(py).setattr("code", code);
+            told.err().unwrap_or(error)
+        }
+        Error::Downlink { mid, dev_id, state, .. } => {
+            let error = raise(py, DOWNLINK, text);
+            let value = error.value(py);
+            let told = value.setattr("mid", mid).and_then(|()| value.setattr("dev_id", dev_id));
+            told.and_then(|()| value.setattr("state", state)).err().unwrap_or(error)
         }
         Error::SubscriptionRefused { .. } => raise(py, SUBSCRIPTION, text),
         Error::Rejected { .. } => raise(py, THINGS, text),

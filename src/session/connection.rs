@@ -101,6 +101,8 @@ pub(super) struct Connection {
     written_at: Option<Instant>,
     /// The gate holds messages back until then.
     gated: Option<Instant>,
+    /// Version of the subscriptions that the server was told of.
+    subscribed: u64,
 }
 
 impl Connection {
@@ -136,6 +138,7 @@ impl Connection {
             answered_at: None,
             written_at: None,
             gated: None,
+            subscribed: 0,
         }
     }
 
@@ -302,6 +305,8 @@ impl Connection {
 
     /// Make the server's subscriptions those that are wanted.
     pub(super) fn subscribe(&mut self, now: Instant) -> Result<(), Loss> {
+        // Before the look: a change that comes meanwhile is looked at once more.
+        self.subscribed = self.subscriptions.version();
         let (more, fewer) = self.asked.want(self.subscriptions.wanted());
         let batch = self.subscriptions.batch;
         for filters in more.chunks(batch) {
@@ -316,6 +321,15 @@ impl Connection {
         }
         self.settle(now);
         Ok(())
+    }
+
+    /// The same where something has changed since.
+    pub(super) fn renew(&mut self, now: Instant) -> Result<(), Loss> {
+        if self.is_outdated() { self.subscribe(now) } else { Ok(()) }
+    }
+
+    fn is_outdated(&self) -> bool {
+        self.subscribed != self.subscriptions.version()
     }
 
     /// Encode acknowledgements, and messages as far as the write buffer goes.
@@ -336,6 +350,10 @@ impl Connection {
         }
         while self.writer.has_room() {
             let Some(message) = self.outbox.next(&self.server) else { break };
+            // What was subscribed to before a message was accepted is asked for before it goes out.
+            if self.is_outdated() {
+                self.subscribe(now())?;
+            }
             self.writer.publish(self.version, message)?;
         }
         self.gated = self.outbox.held_back().map(|wait| now() + wait);

@@ -103,7 +103,15 @@ impl Outbox {
     /// # Errors
     /// [`Error::Full`] at the bound, [`Error::TooLarge`] for a message that could never fit.
     pub fn publish(&self, topic: String, payload: Bytes, qos: QoS) -> Result<u16> {
-        self.accept(topic, payload, qos, None).map(|(mid, _)| mid)
+        self.publish_noting(topic, payload, qos, |_| {})
+    }
+
+    /// As [`Outbox::publish`]; `note` is called with the ID before the message can go out, and must not use the outbox.
+    ///
+    /// # Errors
+    /// As [`Outbox::publish`].
+    pub fn publish_noting(&self, topic: String, payload: Bytes, qos: QoS, note: impl FnOnce(u16)) -> Result<u16> {
+        self.accept(topic, payload, qos, None, note).map(|(mid, _)| mid)
     }
 
     /// As [`Outbox::publish`], with a ticket that tells what becomes of the message. The gate is told how many values are
@@ -112,7 +120,7 @@ impl Outbox {
     /// # Errors
     /// As [`Outbox::publish`].
     pub fn track(&self, topic: String, payload: Bytes, qos: QoS, points: usize) -> Result<Arc<Ticket>> {
-        let (mid, ticket) = self.accept(topic, payload, qos, Some(points))?;
+        let (mid, ticket) = self.accept(topic, payload, qos, Some(points), |_| {})?;
         Ok(ticket.unwrap_or_else(|| Ticket::new(mid)))
     }
 
@@ -122,6 +130,7 @@ impl Outbox {
         payload: Bytes,
         qos: QoS,
         tracked: Option<usize>,
+        note: impl FnOnce(u16),
     ) -> Result<(u16, Option<Arc<Ticket>>)> {
         let weight = topic.len() + payload.len();
         let mut state = self.state();
@@ -135,6 +144,7 @@ impl Outbox {
         }
         let kept = state.accept(topic, payload, qos, tracked);
         let accepted = (kept.message.mid, kept.ticket.clone());
+        note(accepted.0);
         state.waiting.push_back(kept);
         // With a full window only an acknowledgement lets more go, and that wakes the driver itself.
         let wake = !state.saturated;
@@ -250,6 +260,11 @@ impl Outbox {
 
     pub(super) fn take_receipts(&self) -> Vec<(Receipt, Dealt)> {
         std::mem::take(&mut self.state().receipts)
+    }
+
+    /// An ID for something that is sent in another way, as messages have them.
+    pub fn number(&self) -> u16 {
+        self.state().next_mid()
     }
 
     /// An ID for a subscription, in use until [`Outbox::release`].

@@ -1,6 +1,7 @@
 //! What should be subscribed to.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
@@ -16,6 +17,8 @@ pub struct Subscriptions {
     /// Filters in one request.
     pub(super) batch: usize,
     wanted: Mutex<Vec<(String, QoS)>>,
+    /// Counts changes, so that a look for one costs next to nothing.
+    version: AtomicU64,
     pub(super) changed: Notify,
 }
 
@@ -23,13 +26,19 @@ impl Subscriptions {
     /// Nothing wanted yet; everything will be asked for at `qos`.
     #[must_use]
     pub fn new(qos: QoS) -> Self {
-        Self { qos, batch: 50, wanted: Mutex::default(), changed: Notify::new() }
+        Self { qos, batch: 50, wanted: Mutex::default(), version: AtomicU64::new(0), changed: Notify::new() }
     }
 
     /// These in this order, each asked for in a request of its own: for servers that look at the order.
     #[must_use]
     pub fn one_by_one(filters: Vec<(String, QoS)>) -> Self {
-        Self { qos: QoS::AtLeastOnce, batch: 1, wanted: Mutex::new(filters), changed: Notify::new() }
+        Self {
+            qos: QoS::AtLeastOnce,
+            batch: 1,
+            wanted: Mutex::new(filters),
+            version: AtomicU64::new(0),
+            changed: Notify::new(),
+        }
     }
 
     /// Want one more.
@@ -38,7 +47,7 @@ impl Subscriptions {
         if wanted.iter().all(|(known, _)| known != filter) {
             wanted.push((filter.to_owned(), qos));
             drop(wanted);
-            self.changed.notify_one();
+            self.tell();
         }
     }
 
@@ -49,7 +58,7 @@ impl Subscriptions {
         wanted.retain(|(known, _)| known != filter);
         if wanted.len() != before {
             drop(wanted);
-            self.changed.notify_one();
+            self.tell();
         }
     }
 
@@ -66,8 +75,18 @@ impl Subscriptions {
         if *wanted != needed {
             *wanted = needed;
             drop(wanted);
-            self.changed.notify_one();
+            self.tell();
         }
+    }
+
+    fn tell(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    /// Changes with the filters.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// The filters wanted now.

@@ -11,7 +11,7 @@ use thingslink::session::QoS;
 use crate::consumer::{Consumer, PATIENCE, config, sandbox};
 
 fn downlink(bytes: &[u8]) -> Downlink {
-    Downlink { port: 1, confirmed: false, schedule: Schedule::Last, payload: Payload::from_bytes(bytes) }
+    Downlink { port: 1, confirmed: false, schedule: Schedule::Last, payload: Payload::from_bytes(bytes), options: None }
 }
 
 #[tokio::test]

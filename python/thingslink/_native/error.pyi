@@ -38,3 +38,16 @@ class SandboxError(ThingsError):
 
 class MessageTooLargeError(ThingsError, ValueError):
     """A message is larger than a limit."""
+
+class DownlinkError(ThingsError):
+    """A downlink does not come as far as it should.
+
+    Attributes:
+        mid: Its message ID.
+        dev_id: Its device; None where that is not known.
+        state: The state that it is in, such as "failed" or "unconfirmed".
+    """
+
+    mid: int
+    dev_id: str | None
+    state: str

@@ -95,6 +95,10 @@ class MQTTClient:
             with ``NNSXS.``, for ``cluster``, and for an address of a hosted stack, else V2.
         cluster: In place of ``mqtt_address``, on V3: ``"eu1"``, ``"nam1"`` or ``"au1"``, for an ``app_id`` with a
             tenant also ``"eu2"`` and ``"as1"``; or a host name.
+        queue_timeout: Seconds, on V3, in which the network has to say that a written downlink is queued; 10 by default.
+            After that it counts as ``unconfirmed``, and the error callbacks get a ``DownlinkError``.
+        follow_downlinks: Whether to listen to what the network tells of downlinks from the first connect on. On V3 that
+            begins with the first ``send`` at the latest, on V2 with the first call of ``downlink``.
 
     Raises:
         ValueError: A setting that cannot be used, named.
@@ -130,6 +134,8 @@ class MQTTClient:
         manual_ack: bool = False,
         network: str | None = None,
         cluster: str | None = None,
+        queue_timeout: _Seconds | None = 10,
+        follow_downlinks: bool = False,
         **aliases: str,
     ) -> None: ...
     @property
@@ -181,24 +187,43 @@ class MQTTClient:
         port: int = 1,
         confirmation: bool = False,
         schedule: str | None = "replace",
+        *,
+        priority: str | None = None,
+        class_b_c: dict[str, Any] | None = None,
+        confirmed_retry: int | dict[str, int] | None = None,
+        correlation_ids: list[str] | None = None,
         **aliases: Any,
     ) -> int:
         """Queue a downlink for one device and return at once.
 
+        On The Things Stack V3 the server acknowledges downlinks that it then drops without a word. So what it would
+        drop is refused here, and each downlink carries a correlation ID by which the client hears what became of it.
+
         Args:
-            dev_id: Device ID: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them. Also ``devID``, ``deviceID``.
-            payload: Bytes, at most 242, or a list of integers from 0 to 255; base64 text, sent as it is; hex text that
-                is no base64; or a dict of fields, which JSON can express, for the application's encoder. Blanks and
-                line ends in text do not matter. Of text that is base64 and hex alike, such as ``"0102"``, a warning in
-                the log ``thingslink.client`` tells once for each device that it was sent as base64. Also ``pay``.
-            port: LoRaWAN FPort, 1 to 223; 1 by default.
+            dev_id: Device ID: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them; on V3 at least 3, and no
+                ``_``. Also ``devID``, ``deviceID``.
+            payload: Bytes, at most 242 (on V3 1 to 255), or a list of integers from 0 to 255; base64 text, sent as it
+                is; hex text that is no base64; or a dict of fields, which JSON can express, for the application's
+                encoder. Blanks and line ends in text do not matter. Of text that is base64 and hex alike, such as
+                ``"0102"``, a warning in the log ``thingslink.client`` tells once for each device that it was sent as
+                base64. Also ``pay``.
+            port: LoRaWAN FPort, 1 to 223 (on V3 1 to 255, but not 224); 1 by default.
             confirmation: Whether the device must acknowledge it. Also ``conf``, ``confirmed``. ``False`` by default.
             schedule: Place in the device's queue: ``"replace"`` (default), ``"first"`` or ``"last"``. Also ``sched``.
+            priority: Only on V3, as the three after it: ``"LOWEST"`` (default), ``"LOW"``, ``"BELOW_NORMAL"``,
+                ``"NORMAL"``, ``"ABOVE_NORMAL"``, ``"HIGH"`` or ``"HIGHEST"`` among what a gateway has to send.
+            class_b_c: For devices of class B and C: ``gateways``, a list of gateway IDs or of dicts with
+                ``gateway_ids`` (``gateway_id``), ``antenna_index`` and ``group_index``; ``absolute_time``, an aware
+                ``datetime`` or RFC 3339 text.
+            confirmed_retry: How often a confirmed downlink is sent again at most: 1 to 32, or
+                ``{"max_attempts": ...}``.
+            correlation_ids: Texts of 1 to 100 characters that all events of the downlink repeat.
             **aliases: The other spellings.
 
         Returns:
-            Message ID, 1 to 65535; the downlink callbacks get it when the message is written (QoS 0) or acknowledged
-            by the server (QoS 1).
+            Message ID, 1 to 65535, also that of its handle: see ``downlink``. The downlink callbacks get it when the
+            message is written (QoS 0) or acknowledged by the server (QoS 1); on V3 when the network says that the
+            downlink is queued.
 
         Raises:
             NotConnectedError: There is no session. Nothing was queued.
@@ -207,6 +232,18 @@ class MQTTClient:
             QueueFullError: No room in the queue for 30 s.
 
         Source: The Things Network V2 MQTT API, downlink messages.
+        """
+    def downlink(self, mid: int) -> DownlinkHandle:
+        """Give the handle of a downlink, by the message ID that ``send`` gave.
+
+        On V2 the first call makes the client listen to the events of downlinks from then on; what came before is not
+        known, unless it was made with ``follow_downlinks=True``.
+
+        Args:
+            mid: Its message ID; the latest 10,000 are known.
+
+        Raises:
+            ValueError: No downlink that is known has this ID.
         """
     def ack(self, msg: UplinkMessage | RawMessage | DeviceEvent | FieldValue) -> None:
         """Let the server forget a message, of a client that was made with ``manual_ack=True``.
@@ -299,13 +336,18 @@ class MQTTClient:
     def remove_close_callback(self, callback: _Callback) -> None:
         """Take back one ``set_close_callback``."""
     def set_downlink_callback(self, callback: _Callback) -> None:
-        """Add ``callback(mid, client)``: the downlink with this ID is written (QoS 0) or acknowledged (QoS 1)."""
+        """Add ``callback(mid, client)``: the downlink with this ID is written (QoS 0) or acknowledged (QoS 1).
+
+        On The Things Stack V3 it is called when the network says that the downlink is queued. If that fails, or is not
+        said in time, the error callbacks get a ``DownlinkError`` instead.
+        """
     def remove_downlink_callback(self, callback: _Callback) -> None:
         """Take back one ``set_downlink_callback``."""
     def set_error_callback(self, callback: _Callback) -> None:
         """Add ``callback(error, client)`` for what stops nothing; ``error`` is the exception.
 
-        These are exceptions in callbacks, undecodable messages, refused subscriptions, messages over the limit.
+        These are exceptions in callbacks, undecodable messages, refused subscriptions, messages over the limit, and on
+        The Things Stack V3 downlinks that failed or were not confirmed (``DownlinkError``).
         """
     def remove_error_callback(self, callback: _Callback) -> None:
         """Take back one ``set_error_callback``."""
@@ -348,6 +390,11 @@ class DeviceHandle:
         port: int = 1,
         confirmation: bool = False,
         schedule: str | None = "replace",
+        *,
+        priority: str | None = None,
+        class_b_c: dict[str, Any] | None = None,
+        confirmed_retry: int | dict[str, int] | None = None,
+        correlation_ids: list[str] | None = None,
         **aliases: Any,
     ) -> int:
         """As ``MQTTClient.send``."""
@@ -371,6 +418,61 @@ class DeviceHandle:
         """As ``MQTTClient.set_activation_callback``."""
     def remove_activation_callback(self, callback: _Callback) -> None:
         """As ``MQTTClient.remove_activation_callback``."""
+
+@final
+class DownlinkHandle:
+    """A downlink on its way, from ``MQTTClient.downlink``.
+
+    The states, of which each one has those before it in it:
+
+    - ``"waiting"``: with the client.
+    - ``"written"``: to the connection; at QoS 1, acknowledged by the server.
+    - ``"queued"``: in the device's queue, as the network says.
+    - ``"sent"``: by a gateway.
+    - ``"acked"``: by the device; final.
+    - ``"nacked"``: not acknowledged by the device; The Things Stack V3 sends it again.
+    - ``"failed"``: will not be sent; final. ``error`` says why.
+    - ``"unconfirmed"``: on V3, written and not said to be queued within ``queue_timeout``; ``error`` says what may be
+      behind it. If the network says it later, the state goes on.
+
+    V2's events name no downlink. There the client takes an event for the next downlink of the device, with the port
+    that the event names, to which it can apply: in the order in which they were sent, those with ``schedule="first"``
+    before the others; what a later ``"replace"`` has taken out of the queue stays ``"queued"``. Downlinks that other
+    programs send to the same device and port are mistaken for those of this client. A new state is there before the
+    callbacks of the message that brought it are called.
+    """
+
+    @property
+    def mid(self) -> int:
+        """Message ID."""
+    @property
+    def state(self) -> str:
+        """Where it is, as far as is known.
+
+        Raises:
+            ValueError: There were 10,000 downlinks after it.
+        """
+    @property
+    def error(self) -> str | None:
+        """Why it has failed, or what may be behind the network's silence; ``None`` of others."""
+    def wait(self, state: str = "queued", timeout: _Seconds | None = None) -> str:
+        """Wait until it is, or has been, in a state; Ctrl-C ends it.
+
+        Args:
+            state: Any but ``"waiting"``.
+            timeout: Seconds, 30 by default.
+
+        Returns:
+            The state that it is in then.
+
+        Raises:
+            DownlinkError: It has failed, is unconfirmed or acknowledged and will not come into that state, or the
+                client is closed.
+            ThingsTimeoutError: It took longer.
+            ValueError: No such state, or there were 10,000 downlinks after it.
+        """
+    def _wait_async(self, state: str = "queued", timeout: _Seconds | None = None) -> asyncio.Future[str]:
+        """As ``wait``, for the event loop that runs on this thread."""
 
 @final
 class UplinkMessage:

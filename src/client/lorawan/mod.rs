@@ -1,14 +1,22 @@
 //! A client of The Things Network's MQTT side.
 
+mod downlinks;
+mod following;
+mod handle;
+
 use std::collections::HashSet;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use self::downlinks::Mark;
+pub use self::downlinks::{Downlinked, REMEMBERED, State};
+use self::following::Following;
 use crate::backoff::Bounds;
-use crate::client::{Line, Platform};
+use crate::client::{Delivery, Line, Platform};
 use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, base64};
 use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust};
@@ -19,9 +27,6 @@ use crate::session::{
     Event, MailboxLimits, Options, Outbox, OutboxLimits, Overflow, QoS, Ready, Subscriptions, Version, is_unanswered,
 };
 use crate::sync::Mutex;
-
-/// Largest LoRaWAN application payload in bytes, at the fastest data rates.
-pub const MAX_PAYLOAD_BYTES: usize = 242;
 
 /// Everything that a client is told when it is made.
 #[derive(Clone, Debug)]
@@ -52,6 +57,8 @@ pub struct Config {
     pub queue: MailboxLimits,
     /// Bounds of the queue of downlinks.
     pub outbox: OutboxLimits,
+    /// How long the network may take to say that a downlink is queued, where it says so.
+    pub queue_timeout: Duration,
 }
 
 impl Config {
@@ -72,6 +79,7 @@ impl Config {
             max_incoming_bytes: 4 << 20,
             queue: MailboxLimits::default(),
             outbox: OutboxLimits::default(),
+            queue_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -97,6 +105,7 @@ pub struct Application {
     warned_of: Mutex<HashSet<String>>,
     /// How long the server is left alone, since it will refuse the next login, too.
     rest: Mutex<Duration>,
+    following: Following,
 }
 
 impl Platform for Application {
@@ -105,17 +114,15 @@ impl Platform for Application {
     const SENT: &'static str = "downlinks";
     const JSON_ONLY: bool = true;
 
-    fn overhear(&self, event: &Event, _outbox: &Outbox) {
-        if self.config.network == Network::V3 {
-            match event {
-                Event::LoginRefused { code } => self.rest_long(&format!("the login was refused (code {code})")),
-                Event::AttemptFailed { error } if is_unanswered(error) => self.rest_long(&error.to_string()),
-                Event::Connected { .. } | Event::AttemptFailed { .. } | Event::Lost { .. } => {
-                    *self.rest.lock() = Duration::ZERO;
-                }
-                _ => {}
-            }
+    fn overhear(&self, event: &Event, _outbox: &Outbox, tell: &mut dyn FnMut(Delivery<Infallible>)) -> bool {
+        match event {
+            Event::Message(message) => return self.heard(message, tell),
+            Event::Sent { mid } => return self.written(*mid),
+            Event::Rejected { mid, reason, .. } => self.rejected(*mid, *reason),
+            event if self.config.network == Network::V3 => self.note_end(event),
+            _ => {}
         }
+        true
     }
 
     fn rest(&self) -> Duration {
@@ -128,6 +135,18 @@ impl Platform for Application {
 }
 
 impl Application {
+    /// How a connection ended, or began.
+    fn note_end(&self, event: &Event) {
+        match event {
+            Event::LoginRefused { code } => self.rest_long(&format!("the login was refused (code {code})")),
+            Event::AttemptFailed { error } if is_unanswered(error) => self.rest_long(&error.to_string()),
+            Event::Connected { .. } | Event::AttemptFailed { .. } | Event::Lost { .. } => {
+                *self.rest.lock() = Duration::ZERO;
+            }
+            _ => {}
+        }
+    }
+
     /// The stack's rate limit counts each login, and a key that it refused it will refuse a second later, too: wait about as
     /// long as delays ever get.
     fn rest_long(&self, why: &str) {
@@ -176,13 +195,11 @@ impl Client {
             queue.overflow = Overflow::StopReading;
         }
         let (outbox, subscriptions) = (config.outbox, Subscriptions::new(config.qos));
-        Ok(Self::make(
-            Application { config, warned_of: Mutex::default(), rest: Mutex::default() },
-            queue,
-            outbox,
-            subscriptions,
-            wake,
-        ))
+        let (warned_of, rest, following) = (Mutex::default(), Mutex::default(), Following::default());
+        let application = Application { config, warned_of, rest, following };
+        let client = Self::make(application, queue, outbox, subscriptions, wake);
+        client.inner.platform.following.attach(Arc::downgrade(&client.inner));
+        Ok(client)
     }
 
     /// The settings.
@@ -194,7 +211,13 @@ impl Client {
     /// Listen to these and nothing else, now and after every connect.
     pub fn listen(&self, filters: impl IntoIterator<Item = Filter>) {
         let Config { network, app_id, .. } = self.config();
-        self.subscriptions().set(filters.into_iter().flat_map(|filter| network.filters(app_id, &filter)));
+        let filters = filters.into_iter().flat_map(|filter| network.filters(app_id, &filter)).collect();
+        self.inner.platform.following.want(filters, self);
+    }
+
+    /// Listen to what is told of downlinks as well, whether or not a callback asks for it: now, and after every connect.
+    pub fn follow(&self) {
+        self.inner.platform.following.follow(self);
     }
 
     /// Connect to a server, log in and subscribe, all of it within `timeout`. A connection that exists goes on until the
@@ -236,17 +259,30 @@ impl Client {
     pub fn send(&self, dev_id: &DevId, downlink: &Downlink) -> Result<u16> {
         if let Payload::Raw(text) | Payload::Either(text) = &downlink.payload {
             let padding = text.bytes().rev().take_while(|byte| *byte == b'=').count();
-            let size = text.len() / 4 * 3 - padding;
-            if size > MAX_PAYLOAD_BYTES {
-                return Err(Error::TooLarge { what: "payload", size, limit: MAX_PAYLOAD_BYTES });
+            let (size, limit) = (text.len() / 4 * 3 - padding, self.config().network.max_payload_bytes());
+            if size > limit {
+                return Err(Error::TooLarge { what: "payload", size, limit });
             }
         }
         if !self.is_connected() || self.is_closing() {
             return Err(Error::NotConnected);
         }
         let Config { network, app_id, qos, .. } = self.config();
-        let (topic, body) = network.downlink(app_id, dev_id, downlink)?;
-        let mid = self.outbox().publish(topic, Bytes::from(body), *qos)?;
+        let (token, mark, confirms) = match network {
+            Network::V2 => (0, Mark::device(dev_id.as_str(), downlink.port, downlink.schedule), None),
+            Network::V3 => {
+                // Before the downlink, so that the server hears of it first.
+                self.follow();
+                let token = fastrand::u64(..);
+                (token, Mark::token(token), Some(dev_id))
+            }
+        };
+        let (topic, body) = network.downlink(app_id, dev_id, downlink, token)?;
+        let following = &self.inner.platform.following;
+        let note = |mid| {
+            following.note(mid, mark, confirms);
+        };
+        let mid = self.outbox().publish_noting(topic, Bytes::from(body), *qos, note)?;
         if let Payload::Either(text) = &downlink.payload {
             self.warn_of_either(dev_id.as_str(), text);
         }
@@ -282,12 +318,17 @@ impl Client {
         }
     }
 
-    /// Publish bytes to any topic; for programs that reached into the original for it.
+    /// Publish bytes to any topic; for programs that reached into the original for it. What is a downlink of V2 is sent as
+    /// one of the network's own.
     ///
     /// # Errors
-    /// As [`Client::send`].
+    /// As [`Client::send`]; [`Error::Invalid`] for what the network would drop without a word.
     pub fn publish(&self, topic: &str, payload: Bytes) -> Result<u16> {
         mqtt::check_topic(topic)?;
+        let Config { network, app_id, .. } = self.config();
+        if let Some((dev_id, downlink)) = network.publication(app_id, topic, &payload)? {
+            return self.send(&dev_id, &downlink);
+        }
         if !self.is_connected() {
             return Err(Error::NotConnected);
         }

@@ -19,7 +19,6 @@ use prost::Message;
 pub use self::application::Application;
 pub use self::functions::Functions;
 pub use self::part::{Device, Part};
-pub use self::queue::MAX_PAYLOAD;
 pub use self::registration::{Registration, check};
 pub use self::shape::SERVERS;
 use crate::error::{Error, Result, RpcCode};

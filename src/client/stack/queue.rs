@@ -7,9 +7,6 @@ use crate::error::Result;
 use crate::rpc::message::elements;
 use crate::rpc::proto::v3;
 
-/// Longest payload of a downlink, in bytes; what a device may get at its data rate is less.
-pub const MAX_PAYLOAD: usize = 255;
-
 impl Stack {
     /// The downlinks that wait, encoded, in their order.
     ///

@@ -98,7 +98,7 @@ impl Platform for Device {
     const SENT: &'static str = "messages";
     const JSON_ONLY: bool = false;
 
-    fn overhear(&self, event: &Event, outbox: &Outbox) {
+    fn overhear(&self, event: &Event, outbox: &Outbox, _tell: &mut dyn FnMut(Delivery<Unanswered>)) -> bool {
         match event {
             Event::Connected { again, .. } => self.introduce(outbox, *again),
             Event::Message(Message { topic, payload, .. }) => match Topic::parse(topic) {
@@ -120,6 +120,7 @@ impl Platform for Device {
             }
             _ => {}
         }
+        true
     }
 
     fn gate(&self) -> Option<Arc<dyn Gate>> {

@@ -14,9 +14,9 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use self::fields::{Fields, Unreadable, timestamp};
-pub use self::model::{Downlink, EventKind, Filter, Payload, Schedule, Topic};
-pub use self::v3::Direct;
-use crate::dialect::json::Value;
+pub use self::model::{Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};
+pub use self::v3::{Direct, MAX_ATTEMPTS, check_correlation_id, priority};
+use crate::dialect::json::{Document, Value};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
@@ -148,14 +148,102 @@ impl Network {
         }
     }
 
-    /// The topic and the body of a downlink.
+    /// A LoRaWAN `FPort` for downlinks.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub fn port(self, number: i64) -> Result<u8, &'static str> {
+        let (last, expected) = match self {
+            Self::V2 => (223, "a LoRaWAN FPort, 1 to 223"),
+            Self::V3 => (255, "a LoRaWAN FPort, 1 to 255, but not 224"),
+        };
+        u8::try_from(number).ok().filter(|port| (1..=last).contains(port) && *port != 224).ok_or(expected)
+    }
+
+    /// Longest payload of a downlink, in bytes; what a device may get at its data rate is less.
+    #[must_use]
+    pub fn max_payload_bytes(self) -> usize {
+        match self {
+            // At the fastest data rates.
+            Self::V2 => 242,
+            // The server's own bound.
+            Self::V3 => 255,
+        }
+    }
+
+    /// The topic and the body of a downlink. `token` is what the network is to repeat in all that it tells of it, where it
+    /// can: see [`Network::token`].
     ///
     /// # Errors
     /// [`Error::Invalid`] for what the network cannot be asked for.
-    pub fn downlink(self, app_id: &AppId, dev_id: &DevId, downlink: &Downlink) -> Result<(String, String)> {
+    pub fn downlink(self, app_id: &AppId, dev_id: &DevId, downlink: &Downlink, token: u64) -> Result<(String, String)> {
         match self {
             Self::V2 => Ok(v2::downlink(app_id, dev_id, downlink)),
-            Self::V3 => v3::downlink(app_id, dev_id, downlink),
+            Self::V3 => v3::downlink(app_id, dev_id, downlink, token),
+        }
+    }
+
+    /// Look at what a program publishes by itself. Gives the downlink where it is one in V2's form, which this network has
+    /// to be told in its own.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what the network would drop without a word, or empty a queue over.
+    pub fn publication(self, app_id: &AppId, topic: &str, payload: &[u8]) -> Result<Option<(DevId, Downlink)>> {
+        if self == Self::V2 {
+            return Ok(None);
+        }
+        let of_v2 = v2::topic(topic).filter(|topic| matches!(topic, Topic::Downlink { .. }));
+        let is_own = |topic: &Topic<'_>| [app_id.as_str(), self.plain(app_id)].contains(&topic.app_id());
+        let Some(topic) = of_v2.filter(is_own) else {
+            return v3::check_publication(app_id, topic, payload).map(|()| None);
+        };
+        let document = Document::parse(payload);
+        let downlink =
+            document.as_ref().ok().and_then(|document| v2::read_downlink(document.root())).ok_or_else(|| {
+                let expected = "a downlink in V2's form, with \"payload_raw\" or \"payload_fields\"";
+                Error::invalid("payload", String::from_utf8_lossy(payload), expected)
+            })?;
+        let port = downlink.port;
+        self.port(port.into()).map_err(|expected| Error::invalid("port", port.to_string(), expected))?;
+        Ok(Some((self.dev_id(topic.dev_id())?, downlink)))
+    }
+
+    /// The device and the step of its downlink that a message on this topic tells of.
+    #[must_use]
+    pub fn step(self, topic: &str) -> Option<(&str, Step)> {
+        match self.topic(topic)? {
+            Topic::Event { dev_id, name, .. } => Some((dev_id, Step::of(name)?)),
+            _ => None,
+        }
+    }
+
+    /// The filter of all that is told of downlinks.
+    #[must_use]
+    pub fn steps(self, app_id: &AppId) -> String {
+        match self {
+            Self::V2 => format!("{app_id}/devices/+/events/down/+"),
+            Self::V3 => format!("v3/{app_id}/devices/+/down/+"),
+        }
+    }
+
+    /// The tokens of downlinks that an event repeats.
+    pub fn tokens(self, event: Value<'_>) -> impl Iterator<Item = u64> {
+        let ids = if self == Self::V3 { event.get("correlation_ids") } else { None };
+        ids.into_iter().flat_map(Value::elements).filter_map(v3::token)
+    }
+
+    /// The port of the downlink that an event tells of, where it says so.
+    #[must_use]
+    pub fn port_of_event(self, event: Value<'_>) -> Option<u8> {
+        event.get("message")?.get("port")?.raw().parse().ok()
+    }
+
+    /// What an event says of a downlink that has failed.
+    #[must_use]
+    pub fn failure(self, event: Value<'_>) -> String {
+        match self {
+            Self::V2 => event.get("error").and_then(Value::as_str).unwrap_or_default().into_owned(),
+            Self::V3 => v3::failure(event),
         }
     }
 

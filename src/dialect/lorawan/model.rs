@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use jiff::Timestamp;
+
 use super::base64;
 use crate::error::{Error, Result};
 use crate::ids::DevId;
@@ -160,7 +162,9 @@ impl Payload {
 /// A downlink as the application gives it to the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Downlink {
-    /// LoRaWAN FPort, 1–223.
+    /// LoRaWAN FPort: see [`Network::port`].
+    ///
+    /// [`Network::port`]: super::Network::port
     pub port: u8,
     /// Whether the device must acknowledge it.
     pub confirmed: bool,
@@ -168,6 +172,70 @@ pub struct Downlink {
     pub schedule: Schedule,
     /// What it carries.
     pub payload: Payload,
+    /// What only some networks can be told of it.
+    pub options: Option<Box<Options>>,
+}
+
+/// What The Things Stack V3 can be told of a downlink beside that (V3 2.6).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Its priority among what a gateway has to send, by its name.
+    pub priority: Option<&'static str>,
+    /// What only devices of class B and C need.
+    pub class_b_c: Option<ClassBC>,
+    /// How often it is sent again that was to be acknowledged and was not.
+    pub max_attempts: Option<u32>,
+    /// Texts that all events of the downlink have.
+    pub correlation_ids: Vec<String>,
+}
+
+/// On which way, and when, a downlink goes to a device of class B or C.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassBC {
+    /// The gateways that it may go by; empty for all.
+    pub gateways: Vec<Antenna>,
+    /// When it goes.
+    pub absolute_time: Option<Timestamp>,
+}
+
+/// An antenna of a gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Antenna {
+    /// The gateway.
+    pub gateway_id: String,
+    /// Which of its antennas.
+    pub antenna_index: u32,
+    /// Which of its groups.
+    pub group_index: u32,
+}
+
+/// What a network tells of a downlink's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is in the device's queue.
+    Queued,
+    /// A gateway has sent it.
+    Sent,
+    /// The device has acknowledged it.
+    Acked,
+    /// The device has not acknowledged it.
+    Nacked,
+    /// It will not be sent.
+    Failed,
+}
+
+impl Step {
+    /// From the name of an event, as callbacks have it.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "down/scheduled" => Self::Queued,
+            "down/sent" => Self::Sent,
+            "down/acks" => Self::Acked,
+            "down/nack" => Self::Nacked,
+            "down/errors" => Self::Failed,
+            _ => return None,
+        })
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::fields::Fields;
 use super::model::{Downlink, EventKind, Filter, Payload, Schedule, Topic};
+use crate::dialect::json::{Kind, Value};
 use crate::error::Error;
 use crate::ids::{AccessKey, AppId, DevId};
 
@@ -108,6 +109,23 @@ pub(super) fn downlink(app_id: &AppId, dev_id: &DevId, downlink: &Downlink) -> (
     ([app_id.as_str(), "/devices/", dev_id.as_str(), "/down"].concat(), body.concat())
 }
 
+/// A downlink as programs write it that publish by themselves: read back from its body.
+pub(super) fn read_downlink(body: Value<'_>) -> Option<Downlink> {
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let payload = match (text("payload_raw"), body.get("payload_fields")) {
+        (Some(raw), _) => Payload::Raw(raw.into_owned()),
+        (None, Some(fields)) if fields.kind() == Kind::Object => Payload::Fields(fields.raw().to_owned()),
+        _ => return None,
+    };
+    let schedule = match text("schedule") {
+        Some(schedule) if !schedule.is_empty() => schedule.parse().ok()?,
+        _ => Schedule::Replace,
+    };
+    let port = body.get("port").map_or(Some(1), Value::as_i64)?;
+    let confirmed = body.get("confirmed").is_some_and(|confirmed| confirmed.kind() == Kind::True);
+    Some(Downlink { port: u8::try_from(port).ok()?, confirmed, schedule, payload, options: None })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Network;
@@ -156,15 +174,20 @@ mod tests {
 
     #[test]
     fn the_observed_bytes_of_a_downlink_are_written() {
-        let raw =
-            Downlink { port: 1, confirmed: false, schedule: Schedule::Replace, payload: Payload::Raw("AQ==".into()) };
-        let (topic, body) = Network::V2.downlink(&app(), &dev(), &raw).unwrap();
+        let raw = Downlink {
+            port: 1,
+            confirmed: false,
+            schedule: Schedule::Replace,
+            payload: Payload::Raw("AQ==".into()),
+            options: None,
+        };
+        let (topic, body) = Network::V2.downlink(&app(), &dev(), &raw, 0).unwrap();
         assert_eq!(topic, "demo-app/devices/node-1/down");
         assert_eq!(body, r#"{"port": 1, "confirmed": false, "schedule": "replace", "payload_raw": "AQ=="}"#);
         let payload = Payload::Fields(r#"{"on": true}"#.into());
         for (schedule, word) in [(Schedule::First, "first"), (Schedule::Last, "last")] {
-            let fields = Downlink { port: 223, confirmed: true, schedule, payload: payload.clone() };
-            let (_, body) = Network::V2.downlink(&app(), &dev(), &fields).unwrap();
+            let fields = Downlink { port: 223, confirmed: true, schedule, payload: payload.clone(), options: None };
+            let (_, body) = Network::V2.downlink(&app(), &dev(), &fields, 0).unwrap();
             let start = r#"{"port": 223, "confirmed": true, "schedule": ""#;
             assert_eq!(body, format!(r#"{start}{word}", "payload_fields": {{"on": true}}}}"#));
             assert_eq!(word.parse::<Schedule>().unwrap(), schedule);

@@ -113,6 +113,7 @@ impl PyAioClient {
             manual_ack,
             network,
             cluster,
+            queue_timeout: None,
         };
         let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;
@@ -187,7 +188,8 @@ impl PyAioClient {
         let dev_id = self.network().dev_id(dev_id).or_raise(py)?;
         let given = |value| Given(Some(value));
         let mut aliases = Aliases::new("send", None);
-        let downlink = downlink(py, &mut aliases, given(payload), &port, given(confirmation), given(schedule))?;
+        let downlink =
+            downlink(py, self.network(), &mut aliases, given(payload), &port, given(confirmation), given(schedule))?;
         let mid = self.flow.client.send(&dev_id, &downlink).or_raise(py)?;
         self.flow.await_sent(py, &event_loop, mid)
     }

@@ -281,6 +281,11 @@ impl Flow {
                 let future = self.sent(mid);
                 future.map_or(Ok(()), |future| complete(future.bind(py), Err(error())))
             }
+            // The Things Stack V3 has not taken it, or has not said so.
+            Delivery::Problem(error @ Error::Downlink { mid, .. }) => {
+                let future = self.sent(mid);
+                future.map_or(Ok(()), |future| complete(future.bind(py), Err(to_py(py, &error))))
+            }
             Delivery::Connected { .. } => {
                 for stream in streams {
                     stream.fail(None);

@@ -13,6 +13,8 @@ use super::address::Address;
 use super::callbacks::Served;
 use super::convert::downlink;
 use super::device::PyDeviceHandle;
+use super::downlink::PyDownlinkHandle;
+use super::options::Asked;
 use super::settings::Settings;
 use crate::endpoint::masked;
 use crate::py::arguments::{Aliases, Given, text};
@@ -66,7 +68,7 @@ impl PyMqttClient {
 
     fn closing(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>, face: Face) -> PyResult<Prepared<()>> {
         let timeout = timeout.map_or(Ok(Duration::from_secs(10)), |timeout| seconds("timeout", &timeout))?;
-        serve::close(&self.made()?.served, py, timeout, face)
+        serve::close(&self.served()?, py, timeout, face)
     }
 }
 
@@ -75,7 +77,7 @@ impl PyMqttClient {
     #[new]
     #[pyo3(
         signature = (*_args, **_kwargs),
-        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error='acknowledge', manual_ack=False, network=None, cluster=None, **aliases)"
+        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error='acknowledge', manual_ack=False, network=None, cluster=None, queue_timeout=10, follow_downlinks=False, **aliases)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self { made: Mutex::new(None) }
@@ -89,7 +91,8 @@ impl PyMqttClient {
             reconnect_min_delay=None, reconnect_max_delay=None, max_message_bytes=4 << 20, max_inflight=1000,
             queue_messages=None, queue_bytes=None, overflow=None,
             send_queue_messages=50_000, send_queue_bytes=64 << 20, insecure_channel=false, discovery_certificate=None,
-            on_callback_error="acknowledge", manual_ack=false, network=None, cluster=None, **aliases
+            on_callback_error="acknowledge", manual_ack=false, network=None, cluster=None,
+            queue_timeout=None, follow_downlinks=false, **aliases
         )
     )]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
@@ -122,6 +125,8 @@ impl PyMqttClient {
         manual_ack: bool,
         network: Option<&str>,
         cluster: Option<&str>,
+        queue_timeout: Option<Bound<'py, PyAny>>,
+        follow_downlinks: bool,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<()> {
         let mut aliases = Aliases::new("MQTTClient", aliases);
@@ -162,11 +167,15 @@ impl PyMqttClient {
             manual_ack,
             network,
             cluster,
+            queue_timeout,
         };
         let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;
-        let address = Arc::new(address);
-        *self.made.lock() = Some(Made { address, served: Served::new(config, acknowledging).or_raise(py)? });
+        let served = Served::new(config, acknowledging).or_raise(py)?;
+        if follow_downlinks {
+            served.client.follow();
+        }
+        *self.made.lock() = Some(Made { address: Arc::new(address), served });
         Ok(())
     }
 
@@ -205,8 +214,11 @@ impl PyMqttClient {
 
     /// Queue a downlink for one device and return at once.
     #[pyo3(
-        signature = (dev_id=Given(None), payload=Given(None), port=None, confirmation=Given(None), schedule=Given(None), **aliases),
-        text_signature = "($self, dev_id, payload, port=1, confirmation=False, schedule='replace', **aliases)"
+        signature = (
+            dev_id=Given(None), payload=Given(None), port=None, confirmation=Given(None), schedule=Given(None), *,
+            priority=None, class_b_c=None, confirmed_retry=None, correlation_ids=None, **aliases
+        ),
+        text_signature = "($self, dev_id, payload, port=1, confirmation=False, schedule='replace', *, priority=None, class_b_c=None, confirmed_retry=None, correlation_ids=None, **aliases)"
     )]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn send<'py>(
@@ -217,16 +229,27 @@ impl PyMqttClient {
         port: Option<Bound<'py, PyAny>>,
         confirmation: Given<'py>,
         schedule: Given<'py>,
+        priority: Option<Bound<'py, PyAny>>,
+        class_b_c: Option<Bound<'py, PyAny>>,
+        confirmed_retry: Option<Bound<'py, PyAny>>,
+        correlation_ids: Option<Bound<'py, PyAny>>,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<u16> {
         let mut aliases = Aliases::new("send", aliases);
         let dev_id = aliases.require("dev_id", dev_id, &["devID", "deviceID"])?;
         let served = self.served()?;
-        let dev_id = served.client.config().network.dev_id(text("dev_id", &dev_id)?).or_raise(py)?;
+        let network = served.client.config().network;
+        let dev_id = network.dev_id(text("dev_id", &dev_id)?).or_raise(py)?;
         let port = port.map_or_else(|| Ok::<_, PyErr>(1_i64.into_pyobject(py)?.into_any()), Ok)?;
-        let downlink = downlink(py, &mut aliases, payload, &port, confirmation, schedule)?;
+        let mut downlink = downlink(py, network, &mut aliases, payload, &port, confirmation, schedule)?;
+        downlink.options = Asked { priority, class_b_c, confirmed_retry, correlation_ids }.read(py, network)?;
         aliases.finish()?;
         served.send(py, &dev_id, downlink)
+    }
+
+    /// Give the handle of a downlink, by the message ID that ``send`` gave.
+    fn downlink(&self, py: Python<'_>, mid: u16) -> PyResult<PyDownlinkHandle> {
+        PyDownlinkHandle::new(py, self.served()?, mid)
     }
 
     /// Let the server forget a message, of a client that was made with ``manual_ack=True``.

@@ -41,9 +41,17 @@ pub(in crate::py) fn optional_device(
     dev_id.map(|dev_id| network.dev_id(dev_id).or_raise(py)).transpose()
 }
 
+/// The port of a downlink.
+pub(in crate::py) fn fport(network: Network, number: i64) -> PyResult<u8> {
+    network
+        .port(number)
+        .map_err(|expected| PyValueError::new_err(format!("port {number} is not valid: expected {expected}")))
+}
+
 /// The arguments of `send` in any of their spellings, as a downlink.
 pub(in crate::py) fn downlink<'py>(
     py: Python<'py>,
+    network: Network,
     aliases: &mut Aliases<'_, 'py>,
     payload_argument: Given<'py>,
     port: &Bound<'py, PyAny>,
@@ -64,10 +72,8 @@ pub(in crate::py) fn downlink<'py>(
     } else {
         port.extract().map_err(|_| wrong_type("port", "int", port))?
     };
-    let port = u8::try_from(number).ok().filter(|port| (1..=223).contains(port)).ok_or_else(|| {
-        PyValueError::new_err(format!("port {number} is not valid: expected a LoRaWAN FPort, 1 to 223"))
-    })?;
-    Ok(Downlink { port, confirmed, schedule, payload: payload(py, &data)? })
+    let port = fport(network, number)?;
+    Ok(Downlink { port, confirmed, schedule, payload: payload(py, &data)?, options: None })
 }
 
 /// Whether a text may be a part of a topic.

@@ -7,6 +7,7 @@ use pyo3::types::PyDict;
 
 use super::callbacks::Served;
 use super::convert::{downlink, event_name, field_path};
+use super::options::Asked;
 use super::subject::Subject;
 use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given};
@@ -42,9 +43,13 @@ impl PyDeviceHandle {
 
     /// As ``MQTTClient.send``.
     #[pyo3(
-        signature = (payload=Given(None), port=None, confirmation=Given(None), schedule=Given(None), **aliases),
-        text_signature = "($self, payload, port=1, confirmation=False, schedule='replace', **aliases)"
+        signature = (
+            payload=Given(None), port=None, confirmation=Given(None), schedule=Given(None), *,
+            priority=None, class_b_c=None, confirmed_retry=None, correlation_ids=None, **aliases
+        ),
+        text_signature = "($self, payload, port=1, confirmation=False, schedule='replace', *, priority=None, class_b_c=None, confirmed_retry=None, correlation_ids=None, **aliases)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn send<'py>(
         &self,
         py: Python<'py>,
@@ -52,11 +57,17 @@ impl PyDeviceHandle {
         port: Option<Bound<'py, PyAny>>,
         confirmation: Given<'py>,
         schedule: Given<'py>,
+        priority: Option<Bound<'py, PyAny>>,
+        class_b_c: Option<Bound<'py, PyAny>>,
+        confirmed_retry: Option<Bound<'py, PyAny>>,
+        correlation_ids: Option<Bound<'py, PyAny>>,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<u16> {
         let mut aliases = Aliases::new("send", aliases);
+        let network = self.served.client.config().network;
         let port = port.map_or_else(|| Ok::<_, PyErr>(1_i64.into_pyobject(py)?.into_any()), Ok)?;
-        let downlink = downlink(py, &mut aliases, payload, &port, confirmation, schedule)?;
+        let mut downlink = downlink(py, network, &mut aliases, payload, &port, confirmation, schedule)?;
+        downlink.options = Asked { priority, class_b_c, confirmed_retry, correlation_ids }.read(py, network)?;
         aliases.finish()?;
         self.served.send(py, &self.id, downlink)
     }

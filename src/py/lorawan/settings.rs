@@ -43,6 +43,7 @@ pub(in crate::py) struct Settings<'a, 'py> {
     pub(in crate::py) manual_ack: bool,
     pub(in crate::py) network: Option<&'a str>,
     pub(in crate::py) cluster: Option<&'a str>,
+    pub(in crate::py) queue_timeout: Option<Bound<'py, PyAny>>,
 }
 
 impl Settings<'_, '_> {
@@ -85,6 +86,9 @@ impl Settings<'_, '_> {
         }
         if let Some(delay) = self.reconnect_max_delay {
             config.backoff.max = seconds("reconnect_max_delay", &delay)?;
+        }
+        if let Some(timeout) = self.queue_timeout {
+            config.queue_timeout = seconds("queue_timeout", &timeout)?;
         }
         self.client_id.clone_into(&mut config.client_id);
         config.clean_session = self.clean_session;

@@ -142,7 +142,7 @@ impl Link<'_> {
                     count => self.read(count)?,
                 },
                 () = outbox.wake.notified() => {}
-                () = subscriptions.changed.notified() => self.connection.subscribe(Instant::now())?,
+                () = subscriptions.changed.notified() => self.connection.renew(Instant::now())?,
                 () = sink.room().notified(), if deaf => {}
                 () = &mut alarm => alarm_at = Instant::now() + Duration::from_secs(86_400),
             }

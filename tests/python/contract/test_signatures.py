@@ -37,7 +37,10 @@ def test_the_client_has_the_method(name: str) -> None:
 
 def test_the_documented_defaults_are_shown() -> None:
     shown = str(inspect.signature(MQTTClient.send))
-    assert shown == "(self, /, dev_id, payload, port=1, confirmation=False, schedule='replace', **aliases)"
+    original = "(self, /, dev_id, payload, port=1, confirmation=False, schedule='replace', "
+    assert (
+        shown == original + "*, priority=None, class_b_c=None, confirmed_retry=None, correlation_ids=None, **aliases)"
+    )
     documented = (
         "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *,"
     )

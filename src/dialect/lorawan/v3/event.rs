@@ -57,12 +57,17 @@ fn activation(message: Value<'_>) -> String {
 fn failed(message: Value<'_>) -> String {
     let mut out = Object::new(String::with_capacity(512));
     let failed = message.get("downlink_failed");
-    let error = failed.and_then(|failed| failed.get("error")).map(error_text).unwrap_or_default();
-    out.raw("error", &quoted(&error));
+    out.raw("error", &quoted(&failure(message)));
     if let Some(downlink) = failed.and_then(|failed| failed.get("downlink")).filter(|it| it.kind() == Kind::Object) {
         out.with("message", |out| describe(message, downlink, out));
     }
     out.end()
+}
+
+/// Why a downlink has failed.
+pub(in crate::dialect::lorawan) fn failure(message: Value<'_>) -> String {
+    let failed = message.get("downlink_failed");
+    failed.and_then(|failed| failed.get("error")).map(error_text).unwrap_or_default()
 }
 
 fn identify(message: Value<'_>, out: &mut Object) {
@@ -85,7 +90,7 @@ fn describe(message: Value<'_>, downlink: Value<'_>, out: &mut Object) {
 }
 
 /// The words of an error of the stack: `namespace:name`, and its text with the attributes filled in.
-pub(in crate::dialect::lorawan) fn error_text(error: Value<'_>) -> String {
+fn error_text(error: Value<'_>) -> String {
     let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
     let mut format = text("message_format").into_owned();
     for (name, value) in error.get("attributes").into_iter().flat_map(Value::members) {
@@ -100,7 +105,8 @@ pub(in crate::dialect::lorawan) fn error_text(error: Value<'_>) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
+/// A text as JSON.
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for letter in text.chars() {

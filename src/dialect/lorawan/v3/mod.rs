@@ -1,16 +1,18 @@
 //! The Things Stack V3 (V3 2 of the wire contract): topics `v3/<app>[@<tenant>]/devices/<dev>/…`, its JSON in V2's shape.
 
+mod downlink;
 mod event;
 mod uplink;
 
-use super::base64;
 use super::fields::Fields;
 use super::hosted;
-use super::model::{Downlink, EventKind, Filter, Payload, Schedule, Topic};
+use super::model::{EventKind, Filter, Topic};
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId, is_access_key, is_stack_id};
 
-pub(super) use self::event::event;
+pub use self::downlink::{MAX_ATTEMPTS, check_correlation_id, priority};
+pub(super) use self::downlink::{check_publication, downlink, token};
+pub(super) use self::event::{event, failure};
 pub use self::uplink::Direct;
 pub(super) use self::uplink::{direct, in_v2_shape, single_field};
 
@@ -165,38 +167,6 @@ pub(super) fn filters(app_id: &AppId, filter: &Filter) -> Vec<String> {
     ends.into_iter().map(|end| format!("v3/{app_id}/devices/{dev_id}/{end}")).collect()
 }
 
-/// Topic and body of a downlink (V3 2.6, 4.4). The stack drops what is wrong without a word, so all of it is looked at
-/// here.
-pub(super) fn downlink(app_id: &AppId, device: &DevId, downlink: &Downlink) -> Result<(String, String)> {
-    dev_id(device.as_str().to_owned())?;
-    let end = match downlink.schedule {
-        Schedule::Replace => "replace",
-        Schedule::Last => "push",
-        Schedule::First => {
-            let expected = "\"replace\" or \"last\": The Things Stack V3 takes nothing in front of its queue over MQTT";
-            return Err(Error::invalid("schedule", "first", expected));
-        }
-    };
-    let payload = match &downlink.payload {
-        Payload::Raw(text) | Payload::Either(text) => {
-            // Written anew: the stack does not pass over what other readers do.
-            let bytes = base64::decode(text).map_err(|_| Error::invalid("payload", text, "base64"))?;
-            if bytes.is_empty() {
-                return Err(Error::invalid(
-                    "payload",
-                    "",
-                    "at least 1 byte: The Things Stack V3 drops empty downlinks",
-                ));
-            }
-            format!("\"frm_payload\":\"{}\"", base64::encode(&bytes))
-        }
-        Payload::Fields(json) => format!("\"decoded_payload\":{json}"),
-    };
-    let confirmed = if downlink.confirmed { ",\"confirmed\":true" } else { "" };
-    let body = format!("{{\"downlinks\":[{{\"f_port\":{},{payload}{confirmed}}}]}}", downlink.port);
-    Ok((format!("v3/{app_id}/devices/{device}/down/{end}"), body))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Network;
@@ -287,29 +257,5 @@ mod tests {
         assert!(text("app-1", hosted).contains("\"app-1@ttn\""), "a tenant too few");
         assert!(text("app-1@ttn", hosted).contains("this cluster") && text("app-1", "h").contains("app-1@tenant"));
         assert!(text("app-1", "h").contains("code 5") && text("app-1", "h").contains("Identity Server"));
-    }
-
-    #[test]
-    fn downlinks_are_never_of_v2s_form() {
-        let raw = |schedule| Downlink { port: 10, confirmed: true, schedule, payload: Payload::Raw("Ag8=".into()) };
-        let (topic, body) = Network::V3.downlink(&app(), &dev(), &raw(Schedule::Replace)).unwrap();
-        assert_eq!(topic, "v3/greenhouse-7@ttn/devices/soil-probe-03/down/replace");
-        assert_eq!(body, r#"{"downlinks":[{"f_port":10,"frm_payload":"Ag8=","confirmed":true}]}"#);
-        let (topic, _) = Network::V3.downlink(&app(), &dev(), &raw(Schedule::Last)).unwrap();
-        assert!(topic.ends_with("/down/push"));
-        let fields = Downlink { payload: Payload::Fields(r#"{"on": true}"#.into()), ..raw(Schedule::Last) };
-        let (_, body) = Network::V3.downlink(&app(), &dev(), &fields).unwrap();
-        assert!(body.contains(r#""decoded_payload":{"on": true}"#) && !body.contains("frm_payload"));
-    }
-
-    #[test]
-    fn what_the_stack_would_drop_in_silence_is_refused() {
-        let downlink =
-            |schedule, text: &str| Downlink { port: 1, confirmed: false, schedule, payload: Payload::Raw(text.into()) };
-        let refused =
-            |device: &str, it| Network::V3.downlink(&app(), &DevId::new(device).unwrap(), &it).unwrap_err().to_string();
-        assert!(refused("dev-1", downlink(Schedule::First, "AQ==")).contains("in front"));
-        assert!(refused("dev-1", downlink(Schedule::Last, "")).contains("at least 1 byte"));
-        assert!(refused("dev_1", downlink(Schedule::Last, "AQ==")).contains("V2 with '_'"));
     }
 }

@@ -4,15 +4,14 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::client::stack::MAX_PAYLOAD;
+use crate::dialect::lorawan::{Network, check_correlation_id, priority};
 use crate::py::arguments::{text, wrong_type};
 use crate::py::convert::octets;
+use crate::py::error::OrRaise as _;
 use crate::py::json::{Spacing, dumps};
+use crate::py::lorawan::fport;
 use crate::rpc::proto::{handler, v3};
 use crate::rpc::to_struct;
-
-/// Longest correlation ID, in characters.
-const CORRELATION: usize = 100;
 
 /// What belongs to a downlink beside its payload.
 #[derive(Default)]
@@ -28,22 +27,14 @@ pub(in super::super) fn downlink(
     port: i64,
     manner: Manner,
 ) -> PyResult<v3::ApplicationDownlink> {
+    let py = payload.py();
     let mut downlink = v3::ApplicationDownlink { confirmed: manner.confirmed, ..v3::ApplicationDownlink::default() };
-    downlink.f_port =
-        u32::try_from(port).ok().filter(|port| (1..=255).contains(port) && *port != 224).ok_or_else(|| {
-            PyValueError::new_err(format!("port {port} is not valid: expected a LoRaWAN FPort, 1 to 255, but not 224"))
-        })?;
+    downlink.f_port = fport(Network::V3, port)?.into();
     if let Some(name) = manner.priority {
-        let priority = v3::TxSchedulePriority::from_str_name(&name.to_ascii_uppercase()).ok_or_else(|| {
-            let expected = "LOWEST, LOW, BELOW_NORMAL, NORMAL, ABOVE_NORMAL, HIGH or HIGHEST";
-            PyValueError::new_err(format!("priority {name:?} is not valid: expected {expected}"))
-        })?;
-        downlink.priority = priority.into();
+        let priority = v3::TxSchedulePriority::from_str_name(priority(&name).or_raise(py)?);
+        downlink.priority = priority.unwrap_or_default().into();
     }
-    if let Some(long) = manner.correlation_ids.iter().find(|id| id.is_empty() || id.chars().count() > CORRELATION) {
-        let text = format!("a correlation ID {long:?} is not valid: expected 1 to {CORRELATION} characters");
-        return Err(PyValueError::new_err(text));
-    }
+    manner.correlation_ids.iter().try_for_each(|id| check_correlation_id(id)).or_raise(py)?;
     downlink.correlation_ids = manner.correlation_ids;
     if payload.is_instance_of::<PyDict>() {
         downlink.decoded_payload = Some(fields("payload", payload)?);
@@ -55,8 +46,9 @@ pub(in super::super) fn downlink(
         Err(_) => octets("payload", payload)?
             .ok_or_else(|| wrong_type("payload", "bytes, a list of integers, base64 text or a dict", payload))?,
     };
-    if !(1..=MAX_PAYLOAD).contains(&bytes.len()) {
-        let text = format!("payload of {} bytes is not valid: expected 1 to {MAX_PAYLOAD} bytes", bytes.len());
+    let most = Network::V3.max_payload_bytes();
+    if !(1..=most).contains(&bytes.len()) {
+        let text = format!("payload of {} bytes is not valid: expected 1 to {most} bytes", bytes.len());
         return Err(PyValueError::new_err(text));
     }
     downlink.frm_payload = bytes;

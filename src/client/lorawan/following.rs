@@ -1,0 +1,219 @@
+//! Downlinks on their way: what is known of them comes from what the session and the network tell, on the session's own
+//! task. So a state is there before the callbacks of the message that brought it, and of the uplink after it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{OnceLock, Weak};
+
+use tokio::time::Instant;
+
+use super::downlinks::{Change, Downlinked, Downlinks, Mark, State};
+use super::{Application, Client, Config};
+use crate::client::line::Inner;
+use crate::client::{Delivery, Platform};
+use crate::dialect::json::Document;
+use crate::dialect::lorawan::{Network, Step};
+use crate::dialect::mqtt::covers;
+use crate::error::Error;
+use crate::ids::DevId;
+use crate::session::Message;
+use crate::sync::Mutex;
+
+type Tell<'a> = &'a mut dyn FnMut(Delivery<<Application as Platform>::Own>);
+
+/// What may be behind it when the network does not say a word of a downlink (V3 2.6).
+const SILENCE: &str = "is there such a device, has the access key the rights to write downlinks \
+                       (RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE) and to read traffic (RIGHT_APPLICATION_TRAFFIC_READ), and did \
+                       the connection last?";
+
+/// What is known of downlinks, and what has to be heard for it.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    pub(super) downlinks: Downlinks,
+    /// The filters that the program wants.
+    wanted: Mutex<Vec<String>>,
+    /// What is told of downlinks is listened to.
+    follows: AtomicBool,
+    silent: Mutex<Silent>,
+    /// To tell what nobody has said.
+    line: OnceLock<Weak<Inner<Application>>>,
+}
+
+/// Downlinks of which the network has not said a word.
+#[derive(Debug, Default)]
+struct Silent {
+    unwritten: HashMap<u16, (Downlinked, DevId)>,
+    /// In the order in which they were written.
+    written: VecDeque<Written>,
+    /// There is a task that waits for the first of them.
+    watched: bool,
+}
+
+#[derive(Debug)]
+struct Written {
+    at: Downlinked,
+    dev_id: DevId,
+    /// When it counts as unconfirmed.
+    until: Instant,
+}
+
+impl Following {
+    /// The program wants these filters and no others.
+    pub(super) fn want(&self, filters: Vec<String>, client: &Client) {
+        let mut wanted = self.wanted.lock();
+        *wanted = filters;
+        self.subscribe(&wanted, client);
+    }
+
+    /// Listen to what is told of downlinks, from now on. What is sent after this is heard of from its beginning.
+    pub(super) fn follow(&self, client: &Client) {
+        if self.follows.load(Ordering::Acquire) {
+            return;
+        }
+        let wanted = self.wanted.lock();
+        self.follows.store(true, Ordering::Release);
+        self.subscribe(&wanted, client);
+    }
+
+    fn subscribe(&self, wanted: &[String], client: &Client) {
+        let Config { network, app_id, .. } = client.config();
+        let own = self.follows.load(Ordering::Acquire).then(|| network.steps(app_id));
+        client.subscriptions().set(wanted.iter().cloned().chain(own));
+    }
+
+    pub(super) fn attach(&self, line: Weak<Inner<Application>>) {
+        // Once, when the client is made.
+        let _first = self.line.set(line);
+    }
+
+    /// A downlink is about to go out. `dev_id` is given where the network is to confirm it.
+    pub(super) fn note(&self, mid: u16, mark: Mark, dev_id: Option<&DevId>) -> Downlinked {
+        let at = self.downlinks.remember(mid, mark);
+        if let Some(dev_id) = dev_id {
+            self.silent.lock().unwritten.insert(mid, (at, dev_id.clone()));
+        }
+        at
+    }
+}
+
+impl Application {
+    /// A message went out. Tells whether that is all that is to be known of it.
+    pub(super) fn written(&self, mid: u16) -> bool {
+        let following = &self.following;
+        let Some(at) = following.downlinks.find(mid) else { return true };
+        following.downlinks.advance(at, State::Written);
+        if self.config.network == Network::V2 {
+            return true;
+        }
+        let mut silent = following.silent.lock();
+        let Some((_, dev_id)) = silent.unwritten.remove(&mid).filter(|(known, _)| *known == at) else { return false };
+        // The acknowledgement may come after the word itself.
+        if following.downlinks.state(at) == Some(State::Written) {
+            silent.written.push_back(Written { at, dev_id, until: Instant::now() + self.config.queue_timeout });
+            if !std::mem::replace(&mut silent.watched, true)
+                && let Some(line) = following.line.get()
+            {
+                tokio::spawn(watch(line.clone()));
+            }
+        }
+        false
+    }
+
+    /// The server refused a message, or hung up over it.
+    pub(super) fn rejected(&self, mid: u16, reason: u8) {
+        self.following.silent.lock().unwritten.remove(&mid);
+        if let Some(at) = self.following.downlinks.find(mid) {
+            let text =
+                format!("the server refused the message (reason code {reason}), or hung up over it again and again");
+            self.following.downlinks.fail(at, State::Failed, &text);
+        }
+    }
+
+    /// A message came. Tells whether the program asked for it.
+    pub(super) fn heard(&self, message: &Message, tell: Tell<'_>) -> bool {
+        if !self.following.follows.load(Ordering::Acquire) || !message.topic.contains("/down/") {
+            return true;
+        }
+        let network = self.config.network;
+        if let Some((dev_id, step)) = network.step(&message.topic)
+            && let Ok(document) = Document::parse(&message.payload)
+        {
+            let (event, downlinks) = (document.root(), &self.following.downlinks);
+            let reason = if step == Step::Failed { network.failure(event) } else { String::new() };
+            match network {
+                Network::V2 => {
+                    if let Some(at) = downlinks.of_device(dev_id, network.port_of_event(event), step) {
+                        self.stepped(at, step, &reason);
+                    }
+                }
+                Network::V3 => {
+                    for at in network.tokens(event).filter_map(|token| downlinks.with_token(token)) {
+                        match (self.stepped(at, step, &reason), step) {
+                            (Change::Queued, _) => tell(Delivery::Sent(at.mid)),
+                            (Change::Moved, Step::Failed) => {
+                                let error = failure(at, dev_id, State::Failed, reason.clone());
+                                tell(Delivery::Problem(error));
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+            }
+        }
+        self.following.wanted.lock().iter().any(|filter| covers(filter, &message.topic))
+    }
+
+    fn stepped(&self, at: Downlinked, step: Step, reason: &str) -> Change {
+        match step {
+            Step::Failed => self.following.downlinks.fail(at, State::Failed, reason),
+            step => self.following.downlinks.advance(at, step.into()),
+        }
+    }
+}
+
+fn failure(at: Downlinked, dev_id: &str, state: State, reason: String) -> Error {
+    Error::Downlink { mid: at.mid, dev_id: Some(dev_id.to_owned()), state: state.name(), reason }
+}
+
+impl Silent {
+    /// Those whose time is over, and when the next one's is.
+    fn take_due(&mut self, downlinks: &Downlinks, now: Instant) -> (Vec<Written>, Option<Instant>) {
+        let mut due = Vec::new();
+        while let Some(first) = self.written.front() {
+            let is_silent = downlinks.state(first.at) == Some(State::Written);
+            if is_silent && first.until > now {
+                break;
+            }
+            due.extend(self.written.pop_front().filter(|_| is_silent));
+        }
+        let next = self.written.front().map(|first| first.until);
+        self.watched = next.is_some();
+        (due, next)
+    }
+}
+
+/// Wait for the time of written downlinks to be over, as long as there are some.
+async fn watch(line: Weak<Inner<Application>>) {
+    loop {
+        let Some(inner) = line.upgrade() else { return };
+        let application = &inner.platform;
+        let (due, next) =
+            application.following.silent.lock().take_due(&application.following.downlinks, Instant::now());
+        for Written { at, dev_id, .. } in due {
+            let patience = application.config.queue_timeout.as_secs_f64();
+            let reason = format!("the network has not said within {patience} s that it is queued: {SILENCE}");
+            let change = application.following.downlinks.fail(at, State::Unconfirmed, &reason);
+            if change != Change::None {
+                tracing::warn!(mid = at.mid, dev_id = dev_id.as_str(), "downlink unconfirmed: {reason}");
+                if inner.is_open() {
+                    inner.tell(Delivery::Problem(failure(at, dev_id.as_str(), State::Unconfirmed, reason)));
+                }
+            }
+        }
+        drop(inner);
+        match next {
+            Some(next) => tokio::time::sleep_until(next).await,
+            None => return,
+        }
+    }
+}
