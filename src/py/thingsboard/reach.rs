@@ -65,16 +65,18 @@ impl Reach {
             Err(sending) if self.is_awaited() => Ok(Err(sending)),
             Err(sending) => process.wait(py, sending.finish(self.client.clone(), timeout)).map(Ok),
         });
-        // The last words of a `__del__` when the program has ended.
+        let told = || Told { topic: topic.to_owned(), largest, is_known: refused.is_some() };
+        if let Ok(Ok(sent)) = &sent
+            && sent.refused.is_some()
+        {
+            self.tell_unsent(py, &told(), sent);
+        }
+        // The last words of a `__del__` when the program has ended, of which nothing is told.
         let unsaid = Sent { tickets: Vec::new(), refused: Some(PublishCode::NoConn) };
-        let told = Told { topic: topic.to_owned(), largest, is_known: refused.is_some() };
         match runtime::parted(py, sent, Ok(unsaid))? {
-            Ok(sent) => {
-                self.tell_unsent(py, &told, &sent);
-                Ok(PyPublishInfo::new(self.client.clone(), sent, patience))
-            }
+            Ok(sent) => Ok(PyPublishInfo::new(self.client.clone(), sent, patience)),
             Err(sending) => {
-                let later = Later { shared: self.shared.clone(), sending, timeout, told, request: None };
+                let later = Later { shared: self.shared.clone(), sending, timeout, told: told(), request: None };
                 Ok(PyPublishInfo::later(self.client.clone(), later, patience))
             }
         }

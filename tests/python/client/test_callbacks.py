@@ -238,7 +238,9 @@ def test_everything_may_be_called_from_inside(sandbox: Sandbox, client_for: Make
     client.set_uplink_callback(uplink)
     client.connect()
     device.uplink()
-    assert recorder.expect("mid") == 2 and recorder.expect("stats")["sent"] == 1
+    # The login's subscription has the first ID; on V3 that to what becomes of downlinks takes one, too, meanwhile.
+    possible = {2, 3} if "network='v3'" in repr(client) else {2}
+    assert recorder.expect("mid") in possible and recorder.expect("stats")["sent"] == 1
     device.uplink()
     assert recorder.expect("added").counter == 1
 
