@@ -90,6 +90,10 @@ pub(in crate::py) struct PyPublishInfo {
     source: Source,
 }
 
+#[cfg_attr(
+    all(test, feature = "explore"),
+    expect(clippy::large_enum_variant, reason = "the locks of that scheduler are large, those of the system are not")
+)]
 enum Source {
     Ours {
         client: Client,
