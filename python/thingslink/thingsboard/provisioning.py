@@ -99,16 +99,16 @@ def client_for(
     provision_device_key: str,
     provision_device_secret: str,
     port: int = 1883,
-    device_name: str | None = None,
-    access_token: str | None = None,
-    client_id: str | None = None,
-    username: str | None = None,
-    password: str | None = None,
-    hash: str | None = None,  # noqa: A002 - the original's name
-    gateway: bool | None = None,
-    **secured: Any,
+    *,
+    tls: bool | None = None,
+    ca_certs: str | bytes | PathLike[str] | None = None,
+    insecure: bool = False,
+    **wishes: Any,
 ) -> ProvisionClient:
-    """Give the request that ``provision`` makes of its arguments."""
+    """Give the request that ``provision`` makes of its arguments; ``wishes`` are those about the new device."""
+    access_token, client_id, username, password, certificate = (
+        wishes.get(name) for name in ("access_token", "client_id", "username", "password", "hash")
+    )
     request: dict[str, Any] = {
         "provisionDeviceKey": provision_device_key,
         "provisionDeviceSecret": provision_device_secret,
@@ -117,12 +117,12 @@ def client_for(
         request |= {"token": access_token, "credentialsType": "ACCESS_TOKEN"}
     elif username is not None or password is not None or client_id is not None:
         request |= {"username": username, "password": password, "clientId": client_id, "credentialsType": "MQTT_BASIC"}
-    elif hash is not None:
-        request |= {"hash": hash, "credentialsType": "X509_CERTIFICATE"}
-    request |= {"deviceName": device_name, "gateway": gateway}
+    elif certificate is not None:
+        request |= {"hash": certificate, "credentialsType": "X509_CERTIFICATE"}
+    request |= {"deviceName": wishes.get("device_name"), "gateway": wishes.get("gateway")}
     # The server fails on a null: what is not given is left out.
     given = {key: value for key, value in request.items() if value is not None}
-    return ProvisionClient(host, port, given, **secured)
+    return ProvisionClient(host, port, given, tls=tls, ca_certs=ca_certs, insecure=insecure)
 
 
 def provision(
