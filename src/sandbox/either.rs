@@ -9,14 +9,14 @@ use super::fault::Faults;
 use super::frame::{Received, UplinkFrame};
 use super::journal::Entry;
 use super::stream::StreamOptions;
-use super::{lorawan, v3};
+use super::{v2, v3};
 use crate::error::Result;
 
 /// Where a sandbox listens, and for whom.
 #[derive(Clone, Debug)]
 pub enum NetworkOptions {
     /// As The Things Network V2.
-    V2(lorawan::Options),
+    V2(v2::Options),
     /// As The Things Stack V3.
     V3(v3::Options),
 }
@@ -25,7 +25,7 @@ pub enum NetworkOptions {
 #[derive(Debug)]
 pub enum NetworkSandbox {
     /// As The Things Network V2.
-    V2(lorawan::Sandbox),
+    V2(v2::Sandbox),
     /// As The Things Stack V3.
     V3(v3::Sandbox),
 }
@@ -43,7 +43,7 @@ macro_rules! of_each {
 impl NetworkSandbox {
     pub async fn start(options: NetworkOptions) -> Result<Self> {
         Ok(match options {
-            NetworkOptions::V2(options) => Self::V2(lorawan::Sandbox::start(options).await?),
+            NetworkOptions::V2(options) => Self::V2(v2::Sandbox::start(options).await?),
             NetworkOptions::V3(options) => Self::V3(v3::Sandbox::start(options).await?),
         })
     }

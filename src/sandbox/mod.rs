@@ -4,7 +4,6 @@
 //! They stand on the packet codec alone and never on our own session or client: a shared mistake would hide itself.
 
 mod air;
-mod broker;
 mod cayenne;
 mod certificate;
 mod either;
@@ -13,22 +12,19 @@ mod fault;
 mod frame;
 #[cfg(test)]
 mod fuzz;
-mod grpc;
 mod http2;
 mod journal;
 mod listener;
-mod lorawan;
-mod payload;
 mod room;
 mod script;
 mod stream;
 pub mod thingsboard;
+pub mod v2;
 pub mod v3;
 
 pub use self::either::{NetworkOptions, NetworkSandbox};
 pub use self::fault::Faults;
 pub use self::frame::{Received, UplinkFrame};
 pub use self::journal::Entry;
-pub use self::lorawan::{Options, Right, Sandbox};
 pub use self::room::MAX_CONNECTIONS;
 pub use self::stream::{StreamOptions, device_id};

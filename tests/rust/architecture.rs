@@ -37,10 +37,7 @@ const APART: [&[(&str, &[&str])]; 3] = [
                 "dialect::lorawan",
                 "client::lorawan",
                 "client::stack",
-                "sandbox::lorawan",
-                "sandbox::broker",
-                "sandbox::grpc",
-                "sandbox::payload",
+                "sandbox::v2",
                 "sandbox::v3",
                 "py::lorawan",
                 "py::manage",
@@ -58,17 +55,7 @@ const APART: [&[(&str, &[&str])]; 3] = [
         ),
     ],
     &[
-        (
-            "V2",
-            &[
-                "dialect::lorawan::v2",
-                "sandbox::lorawan",
-                "sandbox::broker",
-                "sandbox::grpc",
-                "sandbox::payload",
-                "py::manage::calls",
-            ],
-        ),
+        ("V2", &["dialect::lorawan::v2", "sandbox::v2", "py::manage::calls"]),
         ("V3", &["dialect::lorawan::v3", "client::stack", "sandbox::v3", "py::manage::v3"]),
     ],
     &[
@@ -244,8 +231,8 @@ fn a_network_that_names_the_other_is_refused_in_any_spelling() {
     }
     refused("dialect/thingsboard/topic.rs", "use crate::dialect::lorawan;");
     refused("dialect/lorawan/v3.rs", "use super::v2::Message;");
-    refused("sandbox/v3/stack.rs", "use super::super::lorawan::Network;");
-    refused("sandbox/broker/router.rs", "use crate::sandbox::v3::Rights;");
+    refused("sandbox/v3/stack.rs", "use super::super::v2::Network;");
+    refused("sandbox/v2/mqtt/router.rs", "use crate::sandbox::v3::Rights;");
     refused("py/lorawan/client.rs", "use super::super::PyMqtt;");
     refused("py/lorawan/client.rs", "use crate::py::PyMqtt;");
     refused("py/manage/calls.rs", "use crate::py::{value, thingsboard::words};");

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use thingslink::sandbox::thingsboard::{ThingsBoard, ThingsBoardOptions};
-use thingslink::sandbox::{MAX_CONNECTIONS, Options, Sandbox, v3};
+use thingslink::sandbox::v2::{Options, Sandbox};
+use thingslink::sandbox::{MAX_CONNECTIONS, v3};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};

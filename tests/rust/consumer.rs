@@ -9,7 +9,7 @@ use thingslink::client::{Delivery, Incoming};
 use thingslink::dialect::lorawan::Filter;
 use thingslink::endpoint::Endpoint;
 use thingslink::ids::{AccessKey, AppId};
-use thingslink::sandbox::{Options, Right, Sandbox};
+use thingslink::sandbox::v2::{Options, Right, Sandbox};
 use thingslink::session::Hands;
 use tokio::sync::{Notify, mpsc};
 

@@ -9,7 +9,7 @@ use thingslink::error::{Error, RpcCode};
 use thingslink::ids::AccessKey;
 use thingslink::rpc::proto::{discovery, handler};
 use thingslink::rpc::{Authority, CallOptions, Channel, DISCOVERY_PORT, HANDLER_PORT, Method, addresses};
-use thingslink::sandbox::{Options, Right, Sandbox};
+use thingslink::sandbox::v2::{Options, Right, Sandbox};
 
 async fn sandbox() -> Sandbox {
     let sandbox = Sandbox::start(Options { insecure: true, ..Options::default() }).await.unwrap();

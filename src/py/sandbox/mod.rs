@@ -28,7 +28,8 @@ use crate::py::json::{Spacing, dumps};
 use crate::py::leaving;
 use crate::py::log;
 use crate::py::runtime::{self, Closable, Process};
-use crate::sandbox::{NetworkOptions, NetworkSandbox, Options, Received, Right, Sandbox, StreamOptions, UplinkFrame};
+use crate::sandbox::v2::{Options, Right, Sandbox};
+use crate::sandbox::{NetworkOptions, NetworkSandbox, Received, StreamOptions, UplinkFrame};
 use crate::sync::Mutex;
 
 /// See `_native/sandbox.pyi`.

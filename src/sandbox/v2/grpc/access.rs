@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
-use crate::sandbox::lorawan::Network;
-use crate::sandbox::lorawan::Right;
+use crate::sandbox::v2::Network;
+use crate::sandbox::v2::Right;
 use crate::sync::Mutex;
 
 /// How long a call may be held back before it is refused.
@@ -17,14 +17,14 @@ const HOLD: Duration = Duration::from_millis(500);
 
 /// Calls per second and application, if they are limited.
 #[derive(Debug, Default)]
-pub(in crate::sandbox) struct Throttle {
+pub(in crate::sandbox::v2) struct Throttle {
     per_second: Mutex<Option<f64>>,
     next: Mutex<HashMap<String, Instant>>,
 }
 
 impl Throttle {
     /// Limit the calls, or no longer.
-    pub(in crate::sandbox) fn set(&self, per_second: Option<f64>) {
+    pub(in crate::sandbox::v2) fn set(&self, per_second: Option<f64>) {
         *self.per_second.lock() = per_second;
         self.next.lock().clear();
     }

@@ -12,9 +12,9 @@ pub(super) use rumqttc::mqttbytes::QoS;
 
 use std::sync::Arc;
 
-use super::listener::{Arrival, Service, Socket};
-use super::lorawan::Network;
-use super::room::Room;
+use super::Network;
+use crate::sandbox::listener::{Arrival, Service, Socket};
+use crate::sandbox::room::Room;
 
 impl Service for Network {
     fn refuses_connections(&self) -> bool {

@@ -5,8 +5,8 @@ mod javascript;
 use serde_json::Value;
 
 pub(super) use self::javascript::Log;
-use super::cayenne;
-use super::lorawan::Settings;
+use super::Settings;
+use crate::sandbox::cayenne;
 
 /// What payload functions make of an uplink.
 #[derive(Debug)]

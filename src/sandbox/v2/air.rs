@@ -5,29 +5,29 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::downlinks::Queue;
-use super::wire_v2::{Gateway, Location, Metadata};
+use super::wire::{Gateway, Location, Metadata};
 use crate::sandbox::air::{ALTITUDE, GATEWAYS, Reception, airtime_ns};
 
 /// IDs of the gateways.
-pub(in crate::sandbox) fn gateway_ids() -> impl Iterator<Item = &'static str> {
+pub(in crate::sandbox::v2) fn gateway_ids() -> impl Iterator<Item = &'static str> {
     GATEWAYS.iter().map(|gateway| gateway.id)
 }
 
 /// The air between devices and gateways.
 #[derive(Debug, Default)]
-pub(in crate::sandbox) struct Radio {
+pub(in crate::sandbox::v2) struct Radio {
     random: fastrand::Rng,
     pub(super) queues: HashMap<(String, String), Queue>,
 }
 
 impl Radio {
     /// Make what follows repeatable.
-    pub(in crate::sandbox) fn seed(&mut self, seed: u64) {
+    pub(in crate::sandbox::v2) fn seed(&mut self, seed: u64) {
         self.random.seed(seed);
     }
 
     /// Forget all downlinks.
-    pub(in crate::sandbox) fn forget(&mut self) {
+    pub(in crate::sandbox::v2) fn forget(&mut self) {
         self.queues.clear();
     }
 

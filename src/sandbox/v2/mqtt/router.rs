@@ -10,12 +10,12 @@ use rumqttc::mqttbytes::{QoS, matches};
 
 use super::session::{ClientSession, Published};
 use super::tree::Tree;
-use crate::sandbox::lorawan::Right;
+use crate::sandbox::v2::Right;
 use crate::sync::{Mutex, MutexGuard};
 
 /// The state of a broker that survives its connections.
 #[derive(Debug, Default)]
-pub(in crate::sandbox) struct Router {
+pub(in crate::sandbox::v2) struct Router {
     state: Mutex<State>,
     serial: AtomicU64,
 }
@@ -97,7 +97,7 @@ impl Router {
     }
 
     /// Hand a message to everyone who is subscribed and may see it, once each.
-    pub(in crate::sandbox) fn publish(&self, topic: &str, payload: Bytes, qos: QoS, retain: bool, delay: Duration) {
+    pub(in crate::sandbox::v2) fn publish(&self, topic: &str, payload: Bytes, qos: QoS, retain: bool, delay: Duration) {
         let message = Arc::new(Published { topic: topic.to_owned(), payload });
         let mut state = self.state();
         if retain {
@@ -123,14 +123,14 @@ impl Router {
     }
 
     /// Cut the connections of one client, or of all; tells how many there were.
-    pub(in crate::sandbox) fn cut(&self, client_id: Option<&str>) -> usize {
+    pub(in crate::sandbox::v2) fn cut(&self, client_id: Option<&str>) -> usize {
         let state = self.state();
         let chosen = state.sessions.values().filter(|session| client_id.is_none_or(|id| id == session.client_id));
         chosen.filter(|session| session.evict()).count()
     }
 
     /// Identifiers of connected clients, sorted.
-    pub(in crate::sandbox) fn connected(&self) -> Vec<String> {
+    pub(in crate::sandbox::v2) fn connected(&self) -> Vec<String> {
         let state = self.state();
         let mut ids: Vec<_> = state
             .sessions
@@ -143,13 +143,13 @@ impl Router {
     }
 
     /// Messages that wait for one client or are unacknowledged by it.
-    pub(in crate::sandbox) fn backlog(&self, client_id: &str) -> usize {
+    pub(in crate::sandbox::v2) fn backlog(&self, client_id: &str) -> usize {
         let state = self.state();
         state.sessions.values().filter(|session| session.client_id == client_id).map(|session| session.backlog()).sum()
     }
 
     /// Wait until everything that an application's clients have written by now is handled.
-    pub(in crate::sandbox) async fn take_in(&self, app_id: &str) {
+    pub(in crate::sandbox::v2) async fn take_in(&self, app_id: &str) {
         let told: Vec<_> = {
             let state = self.state();
             state
@@ -166,7 +166,7 @@ impl Router {
     }
 
     /// Forget sessions, subscriptions and retained messages.
-    pub(in crate::sandbox) fn reset(&self) {
+    pub(in crate::sandbox::v2) fn reset(&self) {
         *self.state() = State::default();
     }
 }

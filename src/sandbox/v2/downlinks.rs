@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use super::body::Body;
 use super::network::Network;
-use super::wire_v2::{DownlinkBody, DownlinkConfig, DownlinkEvent, to_json};
+use super::wire::{DownlinkBody, DownlinkConfig, DownlinkEvent, to_json};
 use crate::dialect::lorawan::base64;
 use crate::sandbox::air::{GATEWAYS, airtime_ns};
 use crate::sandbox::frame::{Inbox, Received};
-use crate::sandbox::payload;
+use crate::sandbox::v2::payload;
 
 /// Downlinks that may wait for one device.
 const QUEUE: usize = 1000;
@@ -129,7 +129,7 @@ impl Network {
     }
 
     /// Take a downlink from an application (V2 1.6). What the network drops silently is dropped silently.
-    pub(in crate::sandbox) fn take_downlink(&self, app_id: &str, dev_id: &str, payload: &[u8]) {
+    pub(in crate::sandbox::v2) fn take_downlink(&self, app_id: &str, dev_id: &str, payload: &[u8]) {
         if self.registry().device(app_id, dev_id).is_none() {
             return tracing::debug!(%app_id, %dev_id, "dropped a downlink for an unknown device");
         }
@@ -169,7 +169,7 @@ impl Network {
     }
 
     /// Downlinks that wait for a device, as base64 texts, first to go first.
-    pub(in crate::sandbox) fn downlinks(&self, app_id: &str, dev_id: &str) -> Vec<String> {
+    pub(in crate::sandbox::v2) fn downlinks(&self, app_id: &str, dev_id: &str) -> Vec<String> {
         let radio = self.radio();
         let queue = radio.queues.get(&(app_id.to_owned(), dev_id.to_owned()));
         queue
@@ -180,14 +180,14 @@ impl Network {
     }
 
     /// Downlinks that have reached a device, first to last.
-    pub(in crate::sandbox) fn received(&self, app_id: &str, dev_id: &str) -> Vec<Received> {
+    pub(in crate::sandbox::v2) fn received(&self, app_id: &str, dev_id: &str) -> Vec<Received> {
         let radio = self.radio();
         let queue = radio.queues.get(&(app_id.to_owned(), dev_id.to_owned()));
         queue.map(|queue| queue.inbox.all()).unwrap_or_default()
     }
 
     /// The next of them that this did not give yet.
-    pub(in crate::sandbox) fn next_received(&self, app_id: &str, dev_id: &str) -> Option<Received> {
+    pub(in crate::sandbox::v2) fn next_received(&self, app_id: &str, dev_id: &str) -> Option<Received> {
         let mut radio = self.radio();
         radio.queues.get_mut(&(app_id.to_owned(), dev_id.to_owned()))?.inbox.next()
     }

@@ -14,9 +14,9 @@ use crate::rpc::proto::handler::{
     DryUplinkMessage, DryUplinkResult, LogEntry, SimulatedUplinkMessage,
 };
 use crate::sandbox::frame::UplinkFrame;
-use crate::sandbox::lorawan::Network;
-use crate::sandbox::lorawan::{Right, Settings};
-use crate::sandbox::payload::{self, Log};
+use crate::sandbox::v2::Network;
+use crate::sandbox::v2::payload::{self, Log};
+use crate::sandbox::v2::{Right, Settings};
 
 /// The service.
 #[derive(Debug)]

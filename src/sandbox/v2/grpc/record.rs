@@ -3,7 +3,7 @@
 use tonic::Status;
 
 use crate::rpc::proto::{handler, lorawan};
-use crate::sandbox::lorawan::{Device, Settings};
+use crate::sandbox::v2::{Device, Settings};
 
 /// A field of a fixed length: absent means `None`, any other length makes the whole request unreadable.
 fn fixed<const LENGTH: usize>(name: &str, bytes: &[u8]) -> Result<Option<[u8; LENGTH]>, Status> {
@@ -58,7 +58,7 @@ fn shortest(single: f32) -> f64 {
 
 /// What a device becomes by a request. Everything is taken from the request, except an address or keys that it does not
 /// have and what only the network knows.
-pub(in crate::sandbox) fn from_wire(wire: &handler::Device, known: Option<&Device>) -> Result<Device, Status> {
+pub(in crate::sandbox::v2) fn from_wire(wire: &handler::Device, known: Option<&Device>) -> Result<Device, Status> {
     let Some(handler::device::Device::LorawanDevice(lorawan)) = &wire.device else {
         return Err(Status::invalid_argument("Device not valid: No LoRaWAN Device"));
     };

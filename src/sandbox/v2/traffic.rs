@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use tonic::Status;
 
 use super::network::Network;
-use super::wire_v2::{Activation, Location, Metadata, Registration, Uplink, UplinkError, to_json};
+use super::wire::{Activation, Location, Metadata, Registration, Uplink, UplinkError, to_json};
 use crate::error::{Error, Result};
 use crate::rpc::proto::handler;
 use crate::sandbox::frame::UplinkFrame;
-use crate::sandbox::grpc::from_wire;
-use crate::sandbox::payload;
 use crate::sandbox::stream::Field;
+use crate::sandbox::v2::grpc::from_wire;
+use crate::sandbox::v2::payload;
 
 impl Field for Network {
     /// Register a device if it is new; that is an event.
@@ -62,7 +62,7 @@ impl Network {
     }
 
     /// Place a device; that is an event.
-    pub(in crate::sandbox) fn locate(&self, app_id: &str, dev_id: &str, location: (f64, f64, i32)) -> Result<()> {
+    pub(in crate::sandbox::v2) fn locate(&self, app_id: &str, dev_id: &str, location: (f64, f64, i32)) -> Result<()> {
         let mut registry = self.registry();
         let device = registry.device(app_id, dev_id).ok_or_else(|| unknown(dev_id))?;
         device.location = Some(location);
@@ -79,7 +79,7 @@ impl Network {
     }
 
     /// Remove a device; that is an event.
-    pub(in crate::sandbox) fn delete(&self, app_id: &str, dev_id: &str) -> Result<()> {
+    pub(in crate::sandbox::v2) fn delete(&self, app_id: &str, dev_id: &str) -> Result<()> {
         if !self.registry().remove(app_id, dev_id) {
             return Err(unknown(dev_id));
         }
@@ -89,7 +89,7 @@ impl Network {
     }
 
     /// Put a device's record in place, as the manager is told to; that is an event.
-    pub(in crate::sandbox) fn put(&self, wire: &handler::Device) -> std::result::Result<(), Status> {
+    pub(in crate::sandbox::v2) fn put(&self, wire: &handler::Device) -> std::result::Result<(), Status> {
         let (app_id, dev_id) = (wire.app_id.as_str(), wire.dev_id.as_str());
         let mut registry = self.registry();
         let known = registry.device(app_id, dev_id).cloned();
@@ -116,7 +116,7 @@ impl Network {
     }
 
     /// Let a device join.
-    pub(in crate::sandbox) fn join(&self, app_id: &str, dev_id: &str) -> Result<()> {
+    pub(in crate::sandbox::v2) fn join(&self, app_id: &str, dev_id: &str) -> Result<()> {
         let mut registry = self.registry();
         let address = registry.new_address();
         let device = registry.device(app_id, dev_id).ok_or_else(|| unknown(dev_id))?;
@@ -136,7 +136,7 @@ impl Network {
     }
 
     /// Handle a payload as if a device had sent it (V2 1.4): nothing was on the air, no counter moves.
-    pub(in crate::sandbox) fn simulate(&self, app_id: &str, dev_id: &str, frame: &UplinkFrame) -> Result<()> {
+    pub(in crate::sandbox::v2) fn simulate(&self, app_id: &str, dev_id: &str, frame: &UplinkFrame) -> Result<()> {
         let metadata = Metadata {
             time: Timestamp::now().to_string(),
             frequency: None,

@@ -3,16 +3,16 @@
 use serde_json::Value;
 
 use super::Decoded;
-use crate::sandbox::lorawan::Settings;
 use crate::sandbox::script;
+use crate::sandbox::v2::Settings;
 
 /// What a function printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::sandbox) struct Log {
+pub(in crate::sandbox::v2) struct Log {
     /// `Decoder`, `Converter`, `Validator` or `Encoder`.
-    pub(in crate::sandbox) function: &'static str,
+    pub(in crate::sandbox::v2) function: &'static str,
     /// JSON texts, one for each argument.
-    pub(in crate::sandbox) fields: Vec<String>,
+    pub(in crate::sandbox::v2) fields: Vec<String>,
 }
 
 /// Run one function; gives its result as JSON and what it printed.

@@ -52,7 +52,7 @@ impl Right {
     }
 
     /// The network's word.
-    pub(in crate::sandbox) fn name(self) -> &'static str {
+    pub(in crate::sandbox::v2) fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(right, _)| *right == self).map_or("", |(_, name)| name)
     }
 }
@@ -60,48 +60,48 @@ impl Right {
 /// A device as the network knows it. What is all zero is not set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(in crate::sandbox) struct Device {
+pub(in crate::sandbox::v2) struct Device {
     #[serde(with = "hex::serde")]
-    pub(in crate::sandbox) app_eui: [u8; 8],
+    pub(in crate::sandbox::v2) app_eui: [u8; 8],
     #[serde(with = "hex::serde")]
-    pub(in crate::sandbox) dev_eui: [u8; 8],
+    pub(in crate::sandbox::v2) dev_eui: [u8; 8],
     #[serde(with = "hex::serde")]
-    pub(in crate::sandbox) dev_addr: [u8; 4],
+    pub(in crate::sandbox::v2) dev_addr: [u8; 4],
     #[serde(with = "hex::serde")]
-    pub(in crate::sandbox) nwk_s_key: [u8; 16],
+    pub(in crate::sandbox::v2) nwk_s_key: [u8; 16],
     #[serde(with = "hex::serde")]
-    pub(in crate::sandbox) app_s_key: [u8; 16],
+    pub(in crate::sandbox::v2) app_s_key: [u8; 16],
     #[serde(with = "hex::serde")]
-    pub(in crate::sandbox) app_key: [u8; 16],
-    pub(in crate::sandbox) disable_f_cnt_check: bool,
-    pub(in crate::sandbox) uses32_bit_f_cnt: bool,
-    pub(in crate::sandbox) activation_constraints: String,
+    pub(in crate::sandbox::v2) app_key: [u8; 16],
+    pub(in crate::sandbox::v2) disable_f_cnt_check: bool,
+    pub(in crate::sandbox::v2) uses32_bit_f_cnt: bool,
+    pub(in crate::sandbox::v2) activation_constraints: String,
     /// Unix time in nanoseconds; 0 for never.
-    pub(in crate::sandbox) last_seen: i64,
+    pub(in crate::sandbox::v2) last_seen: i64,
     /// Latitude and longitude in degrees, altitude in metres.
-    pub(in crate::sandbox) location: Option<(f64, f64, i32)>,
+    pub(in crate::sandbox::v2) location: Option<(f64, f64, i32)>,
     /// Free texts that go along with decoded uplinks.
-    pub(in crate::sandbox) attributes: BTreeMap<String, String>,
-    pub(in crate::sandbox) description: String,
+    pub(in crate::sandbox::v2) attributes: BTreeMap<String, String>,
+    pub(in crate::sandbox::v2) description: String,
     /// Frame counter of the next uplink.
-    pub(in crate::sandbox) uplinks: u32,
+    pub(in crate::sandbox::v2) uplinks: u32,
     /// Frame counter of the next downlink.
-    pub(in crate::sandbox) downlinks: u32,
+    pub(in crate::sandbox::v2) downlinks: u32,
     /// Whether it acknowledges confirmed downlinks.
-    pub(in crate::sandbox) acknowledges: bool,
+    pub(in crate::sandbox::v2) acknowledges: bool,
 }
 
 /// How an application's payloads are read and written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(in crate::sandbox) struct Settings {
+pub(in crate::sandbox::v2) struct Settings {
     /// `custom`, `cayennelpp` or nothing.
-    pub(in crate::sandbox) payload_format: String,
-    pub(in crate::sandbox) decoder: String,
-    pub(in crate::sandbox) converter: String,
-    pub(in crate::sandbox) validator: String,
-    pub(in crate::sandbox) encoder: String,
-    pub(in crate::sandbox) register_on_join_access_key: String,
+    pub(in crate::sandbox::v2) payload_format: String,
+    pub(in crate::sandbox::v2) decoder: String,
+    pub(in crate::sandbox::v2) converter: String,
+    pub(in crate::sandbox::v2) validator: String,
+    pub(in crate::sandbox::v2) encoder: String,
+    pub(in crate::sandbox::v2) register_on_join_access_key: String,
 }
 
 /// An application. Its keys belong to the account server: they stay when the handler forgets it.
@@ -118,7 +118,7 @@ struct Application {
 
 /// Applications by ID.
 #[derive(Debug, Default)]
-pub(in crate::sandbox) struct Registry {
+pub(in crate::sandbox::v2) struct Registry {
     /// Whether applications and keys are taken as they come.
     any_key: bool,
     applications: BTreeMap<String, Application>,
@@ -129,12 +129,12 @@ pub(in crate::sandbox) struct Registry {
 
 impl Registry {
     /// Take applications and keys as they come from now on.
-    pub(in crate::sandbox) fn take_any_key(&mut self) {
+    pub(in crate::sandbox::v2) fn take_any_key(&mut self) {
         self.any_key = true;
     }
 
     /// Somebody names an application: where any is taken, it exists from now on.
-    pub(in crate::sandbox) fn welcome(&mut self, app_id: &str) {
+    pub(in crate::sandbox::v2) fn welcome(&mut self, app_id: &str) {
         if self.any_key && is_network_id(app_id) && !self.applications.contains_key(app_id) {
             self.applications.insert(app_id.to_owned(), Application { registered: true, ..Application::default() });
             self.version += 1;
@@ -142,7 +142,7 @@ impl Registry {
     }
 
     /// Register an application, or give a known one another key.
-    pub(in crate::sandbox) fn add_application(
+    pub(in crate::sandbox::v2) fn add_application(
         &mut self,
         app_id: &str,
         key: AccessKey,
@@ -161,7 +161,7 @@ impl Registry {
     }
 
     /// The rights of a login; `None` if there is no such application or key.
-    pub(in crate::sandbox) fn rights(&mut self, app_id: &str, key: &str) -> Option<BTreeSet<Right>> {
+    pub(in crate::sandbox::v2) fn rights(&mut self, app_id: &str, key: &str) -> Option<BTreeSet<Right>> {
         self.welcome(app_id);
         let application = self.applications.get_mut(app_id)?;
         if self.any_key && !key.is_empty() && application.keys.iter().all(|(known, _)| known.reveal() != key) {
@@ -171,24 +171,24 @@ impl Registry {
     }
 
     /// Whether the handler serves this application.
-    pub(in crate::sandbox) fn is_registered(&self, app_id: &str) -> bool {
+    pub(in crate::sandbox::v2) fn is_registered(&self, app_id: &str) -> bool {
         self.applications.get(app_id).is_some_and(|application| application.registered)
     }
 
     /// IDs of the applications that the handler serves.
-    pub(in crate::sandbox) fn applications(&self) -> Vec<String> {
+    pub(in crate::sandbox::v2) fn applications(&self) -> Vec<String> {
         self.applications.iter().filter(|(_, known)| known.registered).map(|(app_id, _)| app_id.clone()).collect()
     }
 
     /// Whether a served application has a device with this `AppEUI`.
-    pub(in crate::sandbox) fn serves_app_eui(&self, app_eui: &[u8]) -> bool {
+    pub(in crate::sandbox::v2) fn serves_app_eui(&self, app_eui: &[u8]) -> bool {
         let served = self.applications.values().filter(|application| application.registered);
         served.flat_map(|application| application.devices.values()).any(|device| device.app_eui == app_eui)
     }
 
     /// Have the handler serve an application, or no longer; then its devices and settings are forgotten. Tells whether
     /// that changed anything.
-    pub(in crate::sandbox) fn set_registered(&mut self, app_id: &str, registered: bool) -> bool {
+    pub(in crate::sandbox::v2) fn set_registered(&mut self, app_id: &str, registered: bool) -> bool {
         let Some(application) = self.applications.get_mut(app_id) else { return false };
         if application.registered == registered {
             return false;
@@ -203,13 +203,13 @@ impl Registry {
     }
 
     /// How a served application's payloads are read and written.
-    pub(in crate::sandbox) fn settings(&self, app_id: &str) -> Option<Arc<Settings>> {
+    pub(in crate::sandbox::v2) fn settings(&self, app_id: &str) -> Option<Arc<Settings>> {
         let application = self.applications.get(app_id).filter(|application| application.registered)?;
         Some(application.settings.clone())
     }
 
     /// Replace the settings of an application.
-    pub(in crate::sandbox) fn set_settings(&mut self, app_id: &str, settings: Settings) {
+    pub(in crate::sandbox::v2) fn set_settings(&mut self, app_id: &str, settings: Settings) {
         if let Some(application) = self.applications.get_mut(app_id) {
             application.settings = Arc::new(settings);
             self.version += 1;
@@ -217,7 +217,7 @@ impl Registry {
     }
 
     /// The device, registered now with an EUI and an address if need be; tells whether it is new.
-    pub(in crate::sandbox) fn register(&mut self, app_id: &str, dev_id: &str) -> Result<(&mut Device, bool)> {
+    pub(in crate::sandbox::v2) fn register(&mut self, app_id: &str, dev_id: &str) -> Result<(&mut Device, bool)> {
         if !is_network_id(dev_id) {
             return Err(Error::invalid("dev_id", dev_id, "2 to 36 of a-z and 0-9 with single '-' or '_' between them"));
         }
@@ -244,32 +244,43 @@ impl Registry {
     }
 
     /// A device address that nobody has. `0x2601…` is the block of The Things Network that its documentation shows.
-    pub(in crate::sandbox) fn new_address(&mut self) -> [u8; 4] {
+    pub(in crate::sandbox::v2) fn new_address(&mut self) -> [u8; 4] {
         self.made = self.made.wrapping_add(1);
         (0x2601_0000 + (self.made & 0x00FF_FFFF)).to_be_bytes()
     }
 
     /// Put a device's record in place; tells whether the device is new.
-    pub(in crate::sandbox) fn put(&mut self, app_id: &str, dev_id: &str, device: Device) -> bool {
+    pub(in crate::sandbox::v2) fn put(&mut self, app_id: &str, dev_id: &str, device: Device) -> bool {
         self.version += 1;
         let Some(application) = self.applications.get_mut(app_id) else { return false };
         application.devices.insert(dev_id.to_owned(), device).is_none()
     }
 
     /// Whether another device of the application has this pair of EUIs.
-    pub(in crate::sandbox) fn has_euis(&self, app_id: &str, dev_id: &str, app_eui: [u8; 8], dev_eui: [u8; 8]) -> bool {
+    pub(in crate::sandbox::v2) fn has_euis(
+        &self,
+        app_id: &str,
+        dev_id: &str,
+        app_eui: [u8; 8],
+        dev_eui: [u8; 8],
+    ) -> bool {
         let devices = self.applications.get(app_id).into_iter().flat_map(|application| &application.devices);
         devices.into_iter().any(|(id, known)| id != dev_id && known.app_eui == app_eui && known.dev_eui == dev_eui)
     }
 
     /// A registered device.
-    pub(in crate::sandbox) fn device(&mut self, app_id: &str, dev_id: &str) -> Option<&mut Device> {
+    pub(in crate::sandbox::v2) fn device(&mut self, app_id: &str, dev_id: &str) -> Option<&mut Device> {
         self.version += 1;
         self.applications.get_mut(app_id)?.devices.get_mut(dev_id)
     }
 
     /// A page of an application's devices, sorted by ID, and how many there are in all.
-    pub(in crate::sandbox) fn page(&self, app_id: &str, limit: usize, offset: usize) -> (Vec<(String, Device)>, usize) {
+    pub(in crate::sandbox::v2) fn page(
+        &self,
+        app_id: &str,
+        limit: usize,
+        offset: usize,
+    ) -> (Vec<(String, Device)>, usize) {
         let Some(application) = self.applications.get(app_id) else { return (Vec::new(), 0) };
         let limit = if limit == 0 { usize::MAX } else { limit };
         let page = application.devices.iter().skip(offset).take(limit);
@@ -277,18 +288,18 @@ impl Registry {
     }
 
     /// Forget a device; tells whether there was one.
-    pub(in crate::sandbox) fn remove(&mut self, app_id: &str, dev_id: &str) -> bool {
+    pub(in crate::sandbox::v2) fn remove(&mut self, app_id: &str, dev_id: &str) -> bool {
         self.version += 1;
         self.applications.get_mut(app_id).is_some_and(|application| application.devices.remove(dev_id).is_some())
     }
 
     /// Device IDs of an application, sorted.
-    pub(in crate::sandbox) fn devices(&self, app_id: &str) -> Vec<String> {
+    pub(in crate::sandbox::v2) fn devices(&self, app_id: &str) -> Vec<String> {
         self.applications.get(app_id).map(|found| found.devices.keys().cloned().collect()).unwrap_or_default()
     }
 
     /// Forget all devices of all applications.
-    pub(in crate::sandbox) fn forget_devices(&mut self) {
+    pub(in crate::sandbox::v2) fn forget_devices(&mut self) {
         self.version += 1;
         for application in self.applications.values_mut() {
             application.devices.clear();
@@ -296,17 +307,17 @@ impl Registry {
     }
 
     /// Changes with every change.
-    pub(in crate::sandbox) fn version(&self) -> u64 {
+    pub(in crate::sandbox::v2) fn version(&self) -> u64 {
         self.version
     }
 
     /// Everything but the access keys, as JSON.
-    pub(in crate::sandbox) fn save(&self) -> serde_json::Result<Vec<u8>> {
+    pub(in crate::sandbox::v2) fn save(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec_pretty(&self.applications)
     }
 
     /// Take in what [`Registry::save`] gave.
-    pub(in crate::sandbox) fn load(&mut self, saved: &[u8]) -> serde_json::Result<()> {
+    pub(in crate::sandbox::v2) fn load(&mut self, saved: &[u8]) -> serde_json::Result<()> {
         let saved: BTreeMap<String, Application> = serde_json::from_slice(saved)?;
         let devices = saved.values().map(|application| application.devices.len()).sum::<usize>();
         // Addresses that were given before are not given again.

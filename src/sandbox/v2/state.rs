@@ -18,7 +18,7 @@ const MODE: u32 = 0o600;
 
 /// The file.
 #[derive(Debug)]
-pub(in crate::sandbox) struct StateFile {
+pub(in crate::sandbox::v2) struct StateFile {
     path: PathBuf,
     network: Arc<Network>,
 }
@@ -28,7 +28,7 @@ impl StateFile {
     ///
     /// # Errors
     /// [`Error::Sandbox`] when it cannot be read or understood.
-    pub(in crate::sandbox) fn open(path: PathBuf, network: Arc<Network>) -> Result<Self> {
+    pub(in crate::sandbox::v2) fn open(path: PathBuf, network: Arc<Network>) -> Result<Self> {
         let file = Self { path, network };
         match fs::read(&file.path) {
             Ok(saved) => file.network.registry().load(&saved).map_err(|error| file.failed("read", &error))?,
@@ -46,13 +46,13 @@ impl StateFile {
     ///
     /// # Errors
     /// [`Error::Sandbox`] when it cannot be written.
-    pub(in crate::sandbox) fn save(&self) -> Result<()> {
+    pub(in crate::sandbox::v2) fn save(&self) -> Result<()> {
         let saved = self.network.registry().save().map_err(|error| self.failed("write", &error))?;
         file::replace(&self.path, &saved, MODE).map_err(|error| self.failed("write", &error))
     }
 
     /// Save changes soon after they are made, for ever.
-    pub(in crate::sandbox) async fn follow(self: Arc<Self>) {
+    pub(in crate::sandbox::v2) async fn follow(self: Arc<Self>) {
         let mut saved = self.network.registry().version();
         loop {
             tokio::time::sleep(INTERVAL).await;

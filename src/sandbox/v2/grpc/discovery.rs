@@ -11,17 +11,17 @@ use crate::rpc::proto::discovery::{
     Announcement, AnnouncementsResponse, GetByAppEuiRequest, GetByAppIdRequest, GetByGatewayIdRequest, GetRequest,
     GetServiceRequest, Metadata, MetadataRequest,
 };
-use crate::sandbox::lorawan::Network;
-use crate::sandbox::lorawan::gateway_ids;
+use crate::sandbox::v2::Network;
+use crate::sandbox::v2::gateway_ids;
 
 /// What the sandbox announces of itself.
 #[derive(Clone, Debug)]
-pub(in crate::sandbox) struct Announced {
+pub(in crate::sandbox::v2) struct Announced {
     /// gRPC address of the handler.
-    pub(in crate::sandbox) net_address: String,
+    pub(in crate::sandbox::v2) net_address: String,
     /// PEM, if the handler speaks TLS.
-    pub(in crate::sandbox) certificate: String,
-    pub(in crate::sandbox) mqtt_address: String,
+    pub(in crate::sandbox::v2) certificate: String,
+    pub(in crate::sandbox::v2) mqtt_address: String,
 }
 
 /// The service.

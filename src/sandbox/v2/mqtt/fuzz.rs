@@ -11,7 +11,7 @@ use super::connection::serve;
 use crate::fuzz::{Shape, Target};
 use crate::ids::AccessKey;
 use crate::sandbox::fuzz::converse;
-use crate::sandbox::lorawan::{Network, Right};
+use crate::sandbox::v2::{Network, Right};
 
 /// A network with the application of the corpus and a device.
 fn network() -> Arc<Network> {

@@ -19,7 +19,7 @@ use crate::dialect::mqtt::is_too_deep;
 use crate::sandbox::exchange::{Exchange, READ_BYTES};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Arrival, LOGIN_BYTES, Socket, turns};
-use crate::sandbox::lorawan::Network;
+use crate::sandbox::v2::Network;
 
 /// Largest packet taken from a client.
 const MAX_PACKET: usize = 16 << 20;

@@ -7,27 +7,27 @@ use bytes::Bytes;
 use super::air::Radio;
 use super::registry::Registry;
 use crate::dialect::lorawan::{self, Topic};
-use crate::sandbox::broker::{QoS, Router};
 use crate::sandbox::fault::Faults;
-use crate::sandbox::grpc::Throttle;
 use crate::sandbox::journal::{Entry, Journal};
 use crate::sandbox::room::Room;
+use crate::sandbox::v2::grpc::Throttle;
+use crate::sandbox::v2::mqtt::{QoS, Router};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Everything that the connections of a sandbox share.
 #[derive(Debug, Default)]
-pub(in crate::sandbox) struct Network {
-    pub(in crate::sandbox) router: Router,
-    pub(in crate::sandbox) faults: Faults,
-    pub(in crate::sandbox) room: Arc<Room>,
-    pub(in crate::sandbox) journal: Journal,
-    pub(in crate::sandbox) throttle: Throttle,
+pub(in crate::sandbox::v2) struct Network {
+    pub(in crate::sandbox::v2) router: Router,
+    pub(in crate::sandbox::v2) faults: Faults,
+    pub(in crate::sandbox::v2) room: Arc<Room>,
+    pub(in crate::sandbox::v2) journal: Journal,
+    pub(in crate::sandbox::v2) throttle: Throttle,
     registry: Mutex<Registry>,
     radio: Mutex<Radio>,
 }
 
 /// A client that publishes, as the network sees it.
-pub(in crate::sandbox) trait Publisher {
+pub(in crate::sandbox::v2) trait Publisher {
     /// Its identifier.
     fn client_id(&self) -> &str;
     /// Whether its key permits it to publish there.
@@ -40,17 +40,17 @@ impl Network {
     }
 
     /// Applications and devices.
-    pub(in crate::sandbox) fn registry(&self) -> MutexGuard<'_, Registry> {
+    pub(in crate::sandbox::v2) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock()
     }
 
     /// Downlink queues and the randomness of the air.
-    pub(in crate::sandbox) fn radio(&self) -> MutexGuard<'_, Radio> {
+    pub(in crate::sandbox::v2) fn radio(&self) -> MutexGuard<'_, Radio> {
         self.radio.lock()
     }
 
     /// Take a message from a client. What its key does not permit is dropped without a word, as on the real network.
-    pub(in crate::sandbox) fn published<P: Publisher>(
+    pub(in crate::sandbox::v2) fn published<P: Publisher>(
         &self,
         by: Option<&Arc<P>>,
         topic: &str,
@@ -78,7 +78,7 @@ impl Network {
 
     /// Publish for the network itself. At QoS 1, so that clients which ask for it get it at least once; the real
     /// network publishes at 0.
-    pub(in crate::sandbox) fn emit(&self, topic: &str, payload: Bytes) {
+    pub(in crate::sandbox::v2) fn emit(&self, topic: &str, payload: Bytes) {
         self.journal.write(Entry::Published {
             client_id: None,
             topic: topic.to_owned(),

@@ -12,18 +12,18 @@ use crate::rpc::proto::handler::application_manager_server::ApplicationManagerSe
 use crate::rpc::proto::lorawan::dev_addr_manager_server::DevAddrManagerServer;
 use crate::sandbox::http2;
 use crate::sandbox::listener::{Arrival, Service, Socket};
-use crate::sandbox::lorawan::Network;
 use crate::sandbox::room::Room;
+use crate::sandbox::v2::Network;
 
 /// Methods of gRPC, for a listener.
-pub(in crate::sandbox) struct GrpcService {
+pub(in crate::sandbox::v2) struct GrpcService {
     routes: Routes,
     network: Arc<Network>,
 }
 
 impl GrpcService {
     /// Discovery.
-    pub(in crate::sandbox) fn discovery(network: Arc<Network>, announced: Announced) -> Arc<Self> {
+    pub(in crate::sandbox::v2) fn discovery(network: Arc<Network>, announced: Announced) -> Arc<Self> {
         let directory = Directory { network: network.clone(), announced };
         Arc::new(Self { routes: Routes::new(DiscoveryServer::new(directory)).prepare(), network })
     }
@@ -34,7 +34,7 @@ impl GrpcService {
     }
 
     /// The handler's managers.
-    pub(in crate::sandbox) fn handler(network: Arc<Network>) -> Arc<Self> {
+    pub(in crate::sandbox::v2) fn handler(network: Arc<Network>) -> Arc<Self> {
         let manager = ApplicationManagerServer::new(Manager(network.clone())).max_decoding_message_size(64 << 20);
         let addresses = DevAddrManagerServer::new(Addresses(network.clone()));
         Arc::new(Self { routes: Routes::new(manager).add_service(addresses).prepare(), network })

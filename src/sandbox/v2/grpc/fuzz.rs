@@ -12,8 +12,8 @@ use crate::fuzz::{PROTOBUF, Shape, Target};
 use crate::ids::AccessKey;
 use crate::rpc::AsIs;
 use crate::rpc::proto::handler;
-use crate::sandbox::lorawan::{Network, Right};
-use crate::sandbox::payload;
+use crate::sandbox::v2::payload;
+use crate::sandbox::v2::{Network, Right};
 
 /// Without the dry runs, whose JavaScript takes its time.
 const METHODS: [&str; 18] = [

@@ -9,8 +9,8 @@ use rumqttc::mqttbytes::QoS;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::sandbox::lorawan::Publisher;
-use crate::sandbox::lorawan::Right;
+use crate::sandbox::v2::Publisher;
+use crate::sandbox::v2::Right;
 use crate::sync::{Mutex, MutexGuard};
 
 /// Messages kept for a client that is not connected.

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::rpc::proto::lorawan::dev_addr_manager_server::DevAddrManager;
 use crate::rpc::proto::lorawan::prefixes_response::PrefixMapping;
 use crate::rpc::proto::lorawan::{DevAddrRequest, DevAddrResponse, PrefixesRequest, PrefixesResponse};
-use crate::sandbox::lorawan::Network;
+use crate::sandbox::v2::Network;
 
 /// The blocks of the sandbox, and what for.
 const PREFIXES: [(&str, &[&str]); 2] =
