@@ -42,8 +42,9 @@ test-schedules: # the orders that threads may run in, which a scheduler of ours 
 test-python: dev mosquitto originals
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-test-interpreters: wheel ## smoke the wheel on every CPython >= 3.10 of this machine
-	$(BIN)/python tools/smoke-interpreters dist $(EXITS)
+test-interpreters: setup ## smoke a wheel on every CPython >= 3.10 of this machine
+	$(BIN)/maturin build --quiet --profile smoke --out target/wheels
+	$(BIN)/python tools/smoke-interpreters target/wheels $(EXITS)
 
 mosquitto: # the real broker of the tests; where it cannot be had they are skipped with that reason
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || \
