@@ -175,6 +175,14 @@ pub enum Error {
         /// Why, in the network's words or in ours.
         reason: String,
     },
+    /// A stream of `JetStream`, or a consumer of it, cannot be had.
+    #[error("JetStream: {name}: {reason}")]
+    Stream {
+        /// Which.
+        name: String,
+        /// Why, in the server's words or in ours.
+        reason: String,
+    },
     /// The sandbox cannot do what was asked, for example serve an address that is taken.
     #[error("sandbox: {reason}")]
     Sandbox {

@@ -8,6 +8,7 @@
 //! - [`dialect`]: bytes and topics in, values out; pure
 //! - [`client`]: what a user holds
 //! - [`pool`]: the threads that drive the network and call callbacks
+//! - `nats`: streams of an application over NATS `JetStream`, behind the feature `nats`
 //! - [`sandbox`]: an offline network in one process
 //!
 //! `tests/rust/architecture.rs` holds which module may use which.
@@ -19,6 +20,8 @@ pub mod endpoint;
 pub mod error;
 pub mod file;
 pub mod ids;
+#[cfg(feature = "nats")]
+pub mod nats;
 pub mod net;
 pub mod pool;
 pub mod rpc;

@@ -34,8 +34,9 @@ const DECODE: usize = 8;
 const SANDBOX: usize = 9;
 const TOO_LARGE: usize = 10;
 const DOWNLINK: usize = 11;
+const STREAM: usize = 12;
 
-const CLASSES: [(&str, Also, &str); 12] = [
+const CLASSES: [(&str, Also, &str); 13] = [
     ("ThingsError", Also::Nothing, "Base of the errors of this library."),
     ("NotConnectedError", Also::Nothing, "There is no session; nothing was queued."),
     (
@@ -56,6 +57,7 @@ const CLASSES: [(&str, Also, &str); 12] = [
         Also::Nothing,
         "A downlink does not come as far as it should.\n\nAttributes:\n    mid: Its message ID.\n    dev_id: Its device; None where that is not known.\n    state: The state that it is in, such as \"failed\" or \"unconfirmed\".",
     ),
+    ("StreamError", Also::Nothing, "A stream of NATS JetStream cannot be had, or does not do what was asked."),
 ];
 
 /// Make the classes and export them.
@@ -129,6 +131,7 @@ pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
         Error::Decode { .. } | Error::Malformed { .. } => raise(py, DECODE, text),
         Error::Rpc { code, details, reported } => call_error(py, CallError::Rpc, *code, details, reported.as_deref()),
         Error::SwitchedOff { .. } => call_error(py, CallError::SwitchedOff, RpcCode::Unavailable, &text, None),
+        Error::Stream { .. } => raise(py, STREAM, text),
         Error::Sandbox { .. } => raise(py, SANDBOX, text),
     }
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import PATIENCE, Mosquitto, RawServer, Recorder
+from nats_server import NatsServer, nats_binary
 from peers import Generated, PeerServer
 from stack_peer import APP, FULL, StackPeer
 from thingslink.sandbox import Sandbox
@@ -68,6 +69,12 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
         pytest.skip("mosquitto is not installed")
     with Mosquitto(binary, tmp_path) as broker:
         yield broker
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    with NatsServer(nats_binary(), tmp_path / "nats") as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -250,7 +250,7 @@ class Mosquitto:
         self.binary = binary
         self.folder = folder
         # Kept until the end, so that no server of another test gets them before the broker, or while it is away.
-        self._taken = [_taken_port(), _taken_port()]
+        self._taken = [taken_port(), taken_port()]
         self.port: int = self._taken[0].getsockname()[1]
         self.tls_port: int = self._taken[1].getsockname()[1]
         self.ports = [self.port]
@@ -320,7 +320,7 @@ class Mosquitto:
             self.process = None
 
 
-def _taken_port() -> socket.socket:
+def taken_port() -> socket.socket:
     """Take a port, of which a broker may be the listener."""
     taken = socket.socket()
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -10,7 +10,7 @@ mod source;
 /// What each module may name behind `crate::`, beside itself and the leaves; `a::b` is that part of it alone.
 /// `fuzz` is there for tests alone.
 const LEAVES: [&str; 8] = ["error", "ids", "endpoint", "backoff", "file", "net", "sync", "fuzz"];
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("sync", &[]),
     ("fuzz", &[]),
     ("error", &[]),
@@ -23,9 +23,11 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("rpc", &[]),
     ("session", &["dialect::mqtt"]),
     ("pool", &[]),
-    ("client", &["session", "dialect", "rpc"]),
+    ("nats", &["dialect"]),
+    ("client", &["session", "dialect", "rpc", "nats"]),
+    ("bridge", &["client", "session", "dialect", "nats"]),
     ("sandbox", &["dialect", "rpc"]),
-    ("py", &["session", "dialect", "rpc", "pool", "client", "sandbox"]),
+    ("py", &["session", "dialect", "rpc", "pool", "client", "sandbox", "nats", "bridge"]),
 ];
 
 /// Rooms that do not know each other: within a line, no room names another. What they share stands outside of them.

@@ -51,3 +51,6 @@ class DownlinkError(ThingsError):
     mid: int
     dev_id: str | None
     state: str
+
+class StreamError(ThingsError):
+    """A stream of NATS JetStream cannot be had, or does not do what was asked."""

