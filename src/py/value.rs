@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
+use super::error::decode_error;
 use super::lorawan::PyUplinkMessage;
 use crate::dialect::json::{Children, Document, Kind, Value};
 
@@ -60,6 +61,23 @@ pub(super) fn to_py<'py>(
         }
         Kind::Array | Kind::Object => container(py, document, value, objects),
     }
+}
+
+/// A JSON text of a single value as Python sees it.
+pub(super) fn single<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    let document = Document::parse(text.as_bytes()).map_err(|error| decode_error(py, error.to_string()))?;
+    let document = Arc::new(document);
+    to_py(py, &document, document.root(), Objects::Messages)
+}
+
+/// An aware `datetime` in UTC; what is finer than microseconds is cut off.
+pub(super) fn datetime(py: Python<'_>, nanoseconds: i128) -> PyResult<Bound<'_, PyAny>> {
+    let module = py.import("datetime")?;
+    let utc = module.getattr("timezone")?.getattr("utc")?;
+    let epoch = module.getattr("datetime")?.call1((1970, 1, 1, 0, 0, 0, 0, utc))?;
+    let options = PyDict::new(py);
+    options.set_item("microseconds", nanoseconds.div_euclid(1000))?;
+    epoch.add(module.getattr("timedelta")?.call((), Some(&options))?)
 }
 
 /// An object as a plain dict, its values plain as well.

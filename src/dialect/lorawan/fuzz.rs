@@ -1,7 +1,7 @@
 //! Whatever stands in an uplink or a topic of a LoRaWAN network.
 
 use super::fields::timestamp;
-use super::{Network, base64};
+use super::{Network, Part, base64};
 use crate::dialect::json::Document;
 use crate::fuzz::{BASE, JSON, Shape, Target};
 
@@ -44,7 +44,9 @@ fn read(network: Network, bytes: &[u8]) {
             Err(unreadable) => assert!(unreadable.to_string().starts_with(field)),
         }
         let _port = network.fields().port(document.root());
-        for shaped in [network.in_v2_shape(document.root()), network.event("down/errors", document.root())] {
+        for shaped in
+            [network.in_v2_shape(Part::Uplink, document.root()), network.event("down/errors", document.root())]
+        {
             assert!(shaped.is_none_or(|text| Document::parse(text.as_bytes()).is_ok()), "readable in V2's shape");
         }
         if let Some(time) = network.received_at(document.root()).and_then(timestamp) {

@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 pub use self::fields::{Fields, Unreadable, timestamp};
 pub use self::model::{Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};
-pub use self::v3::{Direct, MAX_ATTEMPTS, check_correlation_id, priority};
+pub use self::v3::{Direct, MAX_ATTEMPTS, Part, check_correlation_id, priority};
 use crate::dialect::json::{Document, Value};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
@@ -286,21 +286,21 @@ impl Network {
         }
     }
 
-    /// An uplink in V2's shape; `None` where it has that shape already.
+    /// An uplink, or a part of it, in V2's shape; `None` where it has that shape already.
     #[must_use]
-    pub fn in_v2_shape(self, uplink: Value<'_>) -> Option<String> {
+    pub fn in_v2_shape(self, part: Part, value: Value<'_>) -> Option<String> {
         match self {
             Self::V2 => None,
-            Self::V3 => Some(v3::in_v2_shape(uplink)),
+            Self::V3 => Some(v3::in_v2_shape(part, value)),
         }
     }
 
-    /// A field of an uplink in V2's shape, without making all of it.
+    /// A field of an uplink, or of a part of it, in V2's shape, without making all of it.
     #[must_use]
-    pub fn direct<'a>(self, uplink: Value<'a>, name: &str) -> Direct<'a> {
+    pub fn direct<'a>(self, part: Part, value: Value<'a>, name: &str) -> Direct<'a> {
         match self {
-            Self::V2 => uplink.get(name).map_or(Direct::Absent, Direct::There),
-            Self::V3 => v3::direct(uplink, name),
+            Self::V2 => value.get(name).map_or(Direct::Absent, Direct::There),
+            Self::V3 => v3::direct(part, value, name),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `UplinkMessage`: a JSON object that behaves as the original's named tuples did, and better where they failed.
 //!
-//! A message of a network with another shape is turned into that of the original when more is read than fields that stand in
-//! it as they are.
+//! A message of a network with another shape is read in its own, field by field; it is turned into that of the original when
+//! the whole of it is asked for.
 //!
 //! The object holds the indexed text; Python values are made of the fields that are read. Containers are kept once they
 //! are made, so that `msg.metadata.gateways` is the same list every time, as it was in the original.
@@ -16,10 +16,10 @@ use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 use super::made::Made;
 use super::parse::from_python;
 use crate::dialect::json::{Document, Kind, Value};
-use crate::dialect::lorawan::{Direct, Network, timestamp};
+use crate::dialect::lorawan::{Direct, Network, Part, timestamp};
 use crate::py::acknowledging::Acknowledgement;
 use crate::py::error::decode_error;
-use crate::py::value::{Objects, fields, string, to_dict, to_hashable, to_py};
+use crate::py::value::{Objects, datetime, fields, single, string, to_dict, to_hashable, to_py};
 use crate::session::Receipt;
 
 /// A JSON object from the network: fields as attributes, tuple behaviour in the order of the wire, item access.
@@ -27,6 +27,8 @@ use crate::session::Receipt;
 pub(in crate::py) struct PyUplinkMessage {
     /// Whose shape the document has.
     network: Network,
+    /// Which part of the original's uplink this object is, where the network has another shape.
+    part: Part,
     /// As it came.
     document: Arc<Document>,
     index: u32,
@@ -37,14 +39,15 @@ pub(in crate::py) struct PyUplinkMessage {
     acknowledgement: Acknowledgement,
 }
 
-/// Marks the index of a container that stands in the document as it came, among those of the one in the original's shape.
-const AS_IT_CAME: u32 = 1 << 31;
+/// Marks the index of what is made of a container, in place of the container itself.
+const MADE_OF: u32 = 1 << 31;
 
 impl PyUplinkMessage {
     /// An object in the original's shape, or of any.
     pub(in crate::py) fn new(document: Arc<Document>, index: u32) -> Self {
         let (shaped, made) = (OnceLock::new(), Made::default());
-        Self { network: Network::V2, document, index, shaped, made, acknowledgement: Acknowledgement::default() }
+        let (network, part, acknowledgement) = (Network::V2, Part::Uplink, Acknowledgement::default());
+        Self { network, part, document, index, shaped, made, acknowledgement }
     }
 
     /// A whole uplink, as it came from this network.
@@ -55,7 +58,7 @@ impl PyUplinkMessage {
 
     /// What to acknowledge the message with, if there is anything; an error for a part of a message.
     pub(super) fn receipt(&self) -> PyResult<Option<Receipt>> {
-        if self.index == self.document.root().index() {
+        if self.part == Part::Uplink && self.index == self.document.root().index() {
             return Ok(self.acknowledgement.receipt);
         }
         Err(PyValueError::new_err("msg is a part of a message: expected what a callback got"))
@@ -72,7 +75,7 @@ impl PyUplinkMessage {
             return &self.document;
         }
         self.shaped.get_or_init(|| {
-            let text = self.network.in_v2_shape(self.came());
+            let text = self.network.in_v2_shape(self.part, self.came());
             let shaped = text.and_then(|text| Document::parse(text.as_bytes()).ok());
             shaped.map_or_else(|| self.document.clone(), Arc::new)
         })
@@ -83,44 +86,63 @@ impl PyUplinkMessage {
         if self.network == Network::V2 { self.came() } else { self.document().root() }
     }
 
-    /// A member's value as Python sees it, made once for each `index` if it is a container.
-    fn kept<'py>(
+    /// The object with the shape that it has: the original's for all but whole uplinks of another network.
+    fn whole(&self) -> (Network, Value<'_>) {
+        match self.part {
+            Part::Uplink => (self.network, self.came()),
+            _ => (Network::V2, self.value()),
+        }
+    }
+
+    /// A value of the document as Python sees it, made once if it is a container.
+    fn kept<'py>(&self, py: Python<'py>, value: Value<'_>) -> PyResult<Bound<'py, PyAny>> {
+        if !matches!(value.kind(), Kind::Array | Kind::Object) {
+            return to_py(py, &self.document, value, Objects::Messages);
+        }
+        self.once(py, value.index(), || to_py(py, &self.document, value, Objects::Messages))
+    }
+
+    /// What was made under this index before, or is now.
+    fn once<'py>(
         &self,
         py: Python<'py>,
-        document: &Arc<Document>,
-        value: Value<'_>,
         index: u32,
+        make: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if !matches!(value.kind(), Kind::Array | Kind::Object) {
-            return to_py(py, document, value, Objects::Messages);
-        }
         if let Some(object) = self.made.find(index, py) {
             return Ok(object.into_bound(py));
         }
-        let object = to_py(py, document, value, Objects::Messages)?;
-        Ok(self.made.keep(index, object.unbind(), py).into_bound(py))
+        Ok(self.made.keep(index, make()?.unbind(), py).into_bound(py))
+    }
+
+    /// A part of the uplink that is made of this value of the document.
+    fn part<'py>(&self, py: Python<'py>, part: Part, value: Value<'_>) -> PyResult<Bound<'py, PyAny>> {
+        let message = Self { network: self.network, part, ..Self::new(self.document.clone(), value.index()) };
+        Ok(Bound::new(py, message)?.into_any())
     }
 
     /// The field of this name as Python sees it.
     fn field<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         if self.network == Network::V2 {
-            let value = self.document.value(self.index).get(name);
-            return value.map(|value| self.kept(py, &self.document, value, value.index())).transpose();
+            return self.came().get(name).map(|value| self.kept(py, value)).transpose();
         }
-        match self.network.direct(self.came(), name) {
-            Direct::There(value) => self.kept(py, &self.document, value, value.index() | AS_IT_CAME).map(Some),
-            Direct::Absent => Ok(None),
-            Direct::Default(_) | Direct::Made => {
-                let value = self.value().get(name);
-                value.map(|value| self.kept(py, self.document(), value, value.index())).transpose()
-            }
-        }
+        let field = match self.network.direct(self.part, self.came(), name) {
+            Direct::Absent => return Ok(None),
+            Direct::There(value) => self.kept(py, value),
+            Direct::Text(text) => single(py, &text),
+            Direct::Part(part, value) => self.once(py, value.index() | MADE_OF, || self.part(py, part, value)),
+            Direct::Parts(part, list) => self.once(py, list.index() | MADE_OF, || {
+                let parts: PyResult<Vec<_>> = list.elements().map(|element| self.part(py, part, element)).collect();
+                Ok(PyList::new(py, parts?)?.into_any())
+            }),
+        };
+        field.map(Some)
     }
 
     /// All fields, in order: their names, and their values as Python sees them.
     fn each<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Value<'_>, Bound<'py, PyAny>)>> {
         let each = |(name, value): (Value<'_>, Value<'_>)| match self.network {
-            Network::V2 => self.kept(py, &self.document, value, value.index()),
+            Network::V2 => self.kept(py, value),
             Network::V3 => self.field(py, name.raw()).map(|value| value.unwrap_or_else(|| py.None().into_bound(py))),
         };
         fields(self.value()).into_iter().map(|(name, value)| Ok((name, each((name, value))?))).collect()
@@ -147,16 +169,6 @@ impl PyUplinkMessage {
 /// Why an uplink may have no fields.
 const NO_FIELDS: &str = ": the network decodes a payload only where the application has a payload format and its functions \
                          run without an error, of which the event 'up/errors' tells; payload has the bytes";
-
-/// An aware `datetime` in UTC; what is finer than microseconds is cut off.
-fn datetime(py: Python<'_>, nanoseconds: i128) -> PyResult<Bound<'_, PyAny>> {
-    let module = py.import("datetime")?;
-    let utc = module.getattr("timezone")?.getattr("utc")?;
-    let epoch = module.getattr("datetime")?.call1((1970, 1, 1, 0, 0, 0, 0, utc))?;
-    let options = PyDict::new(py);
-    options.set_item("microseconds", nanoseconds.div_euclid(1000))?;
-    epoch.add(module.getattr("timedelta")?.call((), Some(&options))?)
-}
 
 /// A comparison partner as a tuple, if it is one.
 fn as_tuple<'py>(other: &Bound<'py, PyAny>) -> Option<PyResult<Bound<'py, PyTuple>>> {
@@ -279,7 +291,8 @@ impl PyUplinkMessage {
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let restore = py.import("thingslink._native")?.getattr("_parse_message")?;
-        let arguments = (PyBytes::new(py, self.came().raw().as_bytes()), self.network.to_string());
+        let (network, value) = self.whole();
+        let arguments = (PyBytes::new(py, value.raw().as_bytes()), network.to_string());
         Ok((restore, arguments.into_pyobject(py)?))
     }
 
@@ -288,7 +301,7 @@ impl PyUplinkMessage {
     }
 
     fn __deepcopy__(&self, _memo: &Bound<'_, PyAny>) -> Self {
-        Self { network: self.network, ..Self::new(self.document.clone(), self.index) }
+        Self { network: self.network, part: self.part, ..Self::new(self.document.clone(), self.index) }
     }
 
     #[getter]
@@ -395,17 +408,18 @@ impl PyUplinkMessage {
     /// The whole message as The Things Stack V3 sent it; ``None`` for messages of V2 and for parts of messages.
     #[getter]
     fn v3<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if self.network != Network::V3 {
+        let (network, came) = self.whole();
+        if network != Network::V3 {
             return Ok(None);
         }
-        let came = self.came();
-        self.kept(py, &self.document, came, came.index() | AS_IT_CAME).map(Some)
+        self.kept(py, came).map(Some)
     }
 
     /// The bytes of ``payload_raw``; ``None`` if there are none.
     #[getter]
     fn payload<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        match self.network.payload(self.came()) {
+        let (network, value) = self.whole();
+        match network.payload(value) {
             Ok(bytes) => Ok(bytes.map(|bytes| PyBytes::new(py, &bytes))),
             Err(error) => Err(decode_error(py, error.to_string())),
         }
@@ -414,7 +428,8 @@ impl PyUplinkMessage {
     /// ``metadata.time`` as an aware instant in UTC, to the microsecond; ``None`` if unknown (year 1, too).
     #[getter]
     fn received_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.time(py, self.network.received_at(self.came()))
+        let (network, value) = self.whole();
+        self.time(py, network.received_at(value))
     }
 
     /// This object's own ``time``, as ``received_at`` has it.

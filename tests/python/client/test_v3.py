@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import pickle
@@ -117,25 +118,33 @@ def vectors() -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return [(vector["v3"], vector["v2"]) for vector in map(json.loads, lines)]
 
 
-@pytest.mark.parametrize(("v3", "v2"), vectors())
-def test_messages_behave_as_those_of_v2(v3: dict[str, Any], v2: dict[str, Any]) -> None:
-    text = json.dumps(v3)
-    msg, same = _parse_message(text, "v3"), _parse_message(json.dumps(v2))
+def check_alike(msg: Any, same: Any, v2: dict[str, Any]) -> None:
+    """Use a message, or a part of one, in each way that V2's may be used."""
     assert isinstance(msg, UplinkMessage)
-    assert msg == same and hash(msg) == hash(same) and repr(msg) == repr(same) and len(msg) == len(same)
-    assert msg.to_dict() == v2 == json.loads(msg.json()) and list(msg.keys()) == list(v2)
-    assert msg.v3 is not None and msg.v3 is msg.v3 and same.v3 is None
-    assert msg.v3.to_dict() == v3
     for name in v2:
         assert msg[name] == getattr(msg, name) == msg.get(name) == getattr(same, name)
+        assert not isinstance(v2[name], dict | list) or msg[name] is getattr(msg, name) is dict(msg.items())[name]
+    assert msg == same and hash(msg) == hash(same) and repr(msg) == repr(same) and len(msg) == len(same)
+    assert msg.to_dict() == v2 == json.loads(msg.json()) and list(msg.keys()) == list(v2)
     assert [value for _, value in msg.items()] == list(msg) == list(msg._asdict().values())
-    if "payload_fields" in v2:
-        assert msg.payload_fields is msg["payload_fields"] is dict(msg.items())["payload_fields"]
+    assert msg.payload == same.payload and msg.received_at == same.received_at and msg.datetime == same.datetime
+    for copied in (pickle.loads(pickle.dumps(msg)), copy.copy(msg), copy.deepcopy(msg)):
+        assert copied == msg and repr(copied) == repr(msg) and copied.v3 == msg.v3
+
+
+@pytest.mark.parametrize(("v3", "v2"), vectors())
+def test_messages_behave_as_those_of_v2(v3: dict[str, Any], v2: dict[str, Any]) -> None:
+    msg, same = _parse_message(json.dumps(v3), "v3"), _parse_message(json.dumps(v2))
+    check_alike(msg, same, v2)
+    check_alike(msg.metadata, same.metadata, v2["metadata"])
+    for number, gateway in enumerate(v2["metadata"].get("gateways", [])):
+        check_alike(msg.metadata.gateways[number], same.metadata.gateways[number], gateway)
+    assert msg.v3 is not None and msg.v3 is msg.v3 and same.v3 is None and msg.metadata.v3 is None
+    assert msg.v3.to_dict() == v3
     assert "uplink_message" not in list(msg.keys()) and not hasattr(msg, "uplink_message")
-    copy = pickle.loads(pickle.dumps(msg))
-    assert copy == msg and copy.v3 == msg.v3
     assert msg._replace(port=9).port == 9
-    assert msg.payload == same.payload and msg.received_at == same.received_at
+    with pytest.raises(ValueError, match="part of a message"):
+        msg.metadata.ack()
 
 
 def captured() -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::model::EventKind;
 use super::event_kind;
-use super::uplink::Object;
+use super::object::Object;
 use crate::dialect::json::{Kind, Value};
 
 /// The body of an event as V2 would have written it; of events that V2 does not have, what V3 says of it. The name is as

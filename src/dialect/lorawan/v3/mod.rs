@@ -2,6 +2,7 @@
 
 mod downlink;
 mod event;
+mod object;
 mod uplink;
 
 use super::fields::Fields;
@@ -13,7 +14,7 @@ use crate::ids::{AccessKey, AppId, DevId, is_access_key, is_stack_id};
 pub use self::downlink::{MAX_ATTEMPTS, check_correlation_id, priority};
 pub(super) use self::downlink::{check_publication, downlink, token};
 pub(super) use self::event::{event, failure};
-pub use self::uplink::Direct;
+pub use self::uplink::{Direct, Part};
 pub(super) use self::uplink::{direct, in_v2_shape, single_field};
 
 /// Of an uplink (V3 2.5).

@@ -1,35 +1,106 @@
 //! An uplink of V3 in V2's shape (V3 4.1, 4.2): what is zero on V3 is left out there, and stands here.
+//!
+//! [`direct`] says of each field of each object where its value is, so that who reads three of them does not pay for the
+//! rest; [`in_v2_shape`] asks it for all of them.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use super::object::Object;
 use crate::dialect::json::{Kind, Value};
 
-/// A field of V2's uplink, without a look at the rest.
-#[derive(Clone, Copy, Debug)]
+/// An object of V2's uplink whose members stand elsewhere on V3, and under other names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The uplink; on V3 the whole message.
+    Uplink,
+    /// Its `metadata`; on V3 the whole message as well.
+    Metadata,
+    /// One of `metadata.gateways`; on V3 an element of `rx_metadata`.
+    Gateway,
+}
+
+impl Part {
+    /// V2's fields, in its order.
+    const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Uplink => &[
+                "app_id",
+                "dev_id",
+                "hardware_serial",
+                "port",
+                "counter",
+                "confirmed",
+                "payload_raw",
+                "payload_fields",
+                "metadata",
+                "attributes",
+            ],
+            Self::Metadata => &[
+                "time",
+                "frequency",
+                "modulation",
+                "data_rate",
+                "bit_rate",
+                "airtime",
+                "coding_rate",
+                "gateways",
+                "latitude",
+                "longitude",
+                "altitude",
+                "location_accuracy",
+                "location_source",
+            ],
+            Self::Gateway => &[
+                "gtw_id",
+                "eui",
+                "timestamp",
+                "fine_timestamp",
+                "fine_timestamp_encrypted",
+                "time",
+                "antenna",
+                "channel",
+                "rssi",
+                "snr",
+                "rf_chain",
+                "latitude",
+                "longitude",
+                "altitude",
+                "location_accuracy",
+                "location_source",
+            ],
+        }
+    }
+}
+
+/// A field of V2, without a look at the rest.
+#[derive(Clone, Debug)]
 pub enum Direct<'a> {
     /// It stands in the message of V3.
     There(Value<'a>),
-    /// It does not, and this JSON text is what V2 would have.
-    Default(&'static str),
+    /// It does not, and this JSON text of a single value is what V2 would have.
+    Text(Cow<'static, str>),
+    /// It is an object whose members are found by [`direct`] in this value.
+    Part(Part, Value<'a>),
+    /// It is a list of such objects, made of the elements of this value.
+    Parts(Part, Value<'a>),
     /// V2 would not have it either.
     Absent,
-    /// It has to be put together: [`in_v2_shape`].
-    Made,
 }
 
-/// V2's fields, in its order.
-const FIELDS: [&str; 10] = [
-    "app_id",
-    "dev_id",
-    "hardware_serial",
-    "port",
-    "counter",
-    "confirmed",
-    "payload_raw",
-    "payload_fields",
-    "metadata",
-    "attributes",
-];
+impl<'a> Direct<'a> {
+    fn or_text(value: Option<Value<'a>>, otherwise: &'static str) -> Self {
+        value.map_or(Self::Text(Cow::Borrowed(otherwise)), Self::There)
+    }
+
+    fn or_absent(value: Option<Value<'a>>) -> Self {
+        value.map_or(Self::Absent, Self::There)
+    }
+
+    fn made(text: Option<String>) -> Self {
+        text.map_or(Self::Absent, |text| Self::Text(Cow::Owned(text)))
+    }
+}
 
 fn at<'a>(value: Value<'a>, path: &[&str]) -> Option<Value<'a>> {
     path.iter().try_fold(value, |value, key| value.get(key))
@@ -51,164 +122,95 @@ fn object(value: Value<'_>) -> Option<Value<'_>> {
     Some(value).filter(|value| value.kind() == Kind::Object && value.members().next().is_some())
 }
 
-/// A field of V2 out of a message of V3.
-pub(in crate::dialect::lorawan) fn direct<'a>(message: Value<'a>, name: &str) -> Direct<'a> {
+/// A field of one of V2's objects out of the value of V3 that has its members.
+pub(in crate::dialect::lorawan) fn direct<'a>(part: Part, value: Value<'a>, name: &str) -> Direct<'a> {
+    match part {
+        Part::Uplink => uplink(value, name),
+        Part::Metadata => metadata(value, name),
+        Part::Gateway => gateway(value, name),
+    }
+}
+
+fn uplink<'a>(message: Value<'a>, name: &str) -> Direct<'a> {
     let ids = |path: &[&str]| message.get("end_device_ids").and_then(|ids| at(ids, path)).and_then(text);
     let own = |key: &str| at(message, &["uplink_message", key]);
-    let or = |value: Option<Value<'a>>, otherwise| value.map_or(otherwise, Direct::There);
     match name {
-        "app_id" => or(ids(&["application_ids", "application_id"]), Direct::Default("\"\"")),
-        "dev_id" => or(ids(&["device_id"]), Direct::Default("\"\"")),
-        "hardware_serial" => or(ids(&["dev_eui"]), Direct::Absent),
-        "port" => or(own("f_port").and_then(integer), Direct::Default("0")),
-        "counter" => or(own("f_cnt").and_then(integer), Direct::Default("0")),
-        "confirmed" => or(own("confirmed").filter(|value| value.kind() == Kind::True), Direct::Absent),
-        "payload_raw" => or(own("frm_payload").and_then(text), {
-            let has_port = own("f_port").and_then(Value::as_i64).is_some_and(|port| port != 0);
-            Direct::Default(if has_port { "\"\"" } else { "null" })
-        }),
-        "payload_fields" => or(own("decoded_payload").and_then(object), Direct::Absent),
-        "attributes" => or(own("attributes").and_then(object), Direct::Absent),
-        "metadata" => Direct::Made,
+        "app_id" => Direct::or_text(ids(&["application_ids", "application_id"]), "\"\""),
+        "dev_id" => Direct::or_text(ids(&["device_id"]), "\"\""),
+        "hardware_serial" => Direct::or_absent(ids(&["dev_eui"])),
+        "port" => Direct::or_text(own("f_port").and_then(integer), "0"),
+        "counter" => Direct::or_text(own("f_cnt").and_then(integer), "0"),
+        "confirmed" => Direct::or_absent(own("confirmed").filter(|value| value.kind() == Kind::True)),
+        "payload_raw" => {
+            let has_port = || own("f_port").and_then(Value::as_i64).is_some_and(|port| port != 0);
+            match own("frm_payload").and_then(text) {
+                Some(payload) => Direct::There(payload),
+                None => Direct::Text(Cow::Borrowed(if has_port() { "\"\"" } else { "null" })),
+            }
+        }
+        "payload_fields" => Direct::or_absent(own("decoded_payload").and_then(object)),
+        "metadata" => Direct::Part(Part::Metadata, message),
+        "attributes" => Direct::or_absent(own("attributes").and_then(object)),
         _ => Direct::Absent,
     }
 }
 
-/// The value of a single payload field, its levels joined by `/`.
-pub(in crate::dialect::lorawan) fn single_field<'a>(message: Value<'a>, field: &str) -> Option<Value<'a>> {
-    let fields = at(message, &["uplink_message", "decoded_payload"])?;
-    field.split('/').try_fold(fields, Value::get)
-}
-
-/// The whole message as V2 would have written it.
-pub(in crate::dialect::lorawan) fn in_v2_shape(message: Value<'_>) -> String {
-    let mut out = Object::new(String::with_capacity(1024));
-    for name in FIELDS {
-        match direct(message, name) {
-            Direct::There(value) => out.value(name, value),
-            Direct::Default(text) => out.raw(name, text),
-            Direct::Absent => {}
-            Direct::Made => out.with(name, |out| metadata(message, out)),
-        }
-    }
-    out.end()
-}
-
-/// A JSON object that is being written.
-pub(super) struct Object {
-    text: String,
-    empty: bool,
-}
-
-impl Object {
-    pub(super) fn new(mut text: String) -> Self {
-        text.push('{');
-        Self { text, empty: true }
-    }
-
-    fn name(&mut self, name: &str) {
-        if !std::mem::take(&mut self.empty) {
-            self.text.push(',');
-        }
-        self.text.push('"');
-        self.text.push_str(name);
-        self.text.push_str("\":");
-    }
-
-    /// A member as JSON text.
-    pub(super) fn raw(&mut self, name: &str, json: &str) {
-        self.name(name);
-        self.text.push_str(json);
-    }
-
-    /// A member that is a value of another document.
-    pub(super) fn value(&mut self, name: &str, value: Value<'_>) {
-        self.name(name);
-        if matches!(value.kind(), Kind::Plain | Kind::Escaped) {
-            self.text.push('"');
-            self.text.push_str(value.raw());
-            self.text.push('"');
-        } else {
-            self.text.push_str(value.raw());
-        }
-    }
-
-    /// A member that is a value, or else this JSON text.
-    fn or(&mut self, name: &str, value: Option<Value<'_>>, otherwise: &str) {
-        match value {
-            Some(value) => self.value(name, value),
-            None => self.raw(name, otherwise),
-        }
-    }
-
-    /// A member, if there is one.
-    pub(super) fn maybe(&mut self, name: &str, value: Option<Value<'_>>) {
-        if let Some(value) = value {
-            self.value(name, value);
-        }
-    }
-
-    /// A member that is an object.
-    pub(super) fn with(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
-        self.name(name);
-        self.inner(fill);
-    }
-
-    fn inner(&mut self, fill: impl FnOnce(&mut Self)) {
-        self.text.push('{');
-        self.empty = true;
-        fill(self);
-        self.text.push('}');
-        self.empty = false;
-    }
-
-    pub(super) fn end(mut self) -> String {
-        self.text.push('}');
-        self.text
-    }
-}
-
-fn metadata(message: Value<'_>, out: &mut Object) {
+fn metadata<'a>(message: Value<'a>, name: &str) -> Direct<'a> {
     let own = |key: &str| at(message, &["uplink_message", key]);
     let settings = |path: &[&str]| own("settings").and_then(|settings| at(settings, path));
-    let time = own("received_at").and_then(text).or_else(|| message.get("received_at").and_then(text));
-    out.or("time", time, "\"\"");
-    if let Some(hertz) = settings(&["frequency"]).and_then(decimal).filter(|hertz| *hertz > 0) {
-        out.raw("frequency", &megahertz(hertz));
-    }
     let rate = |path: &[&str]| settings(&["data_rate"]).and_then(|rate| at(rate, path));
-    if let Some(lora) = rate(&["lora"]) {
-        out.raw("modulation", "\"LORA\"");
-        let factor = lora.get("spreading_factor").and_then(Value::as_i64);
-        let bandwidth = lora.get("bandwidth").and_then(Value::as_i64);
-        if let (Some(factor), Some(bandwidth)) = (factor, bandwidth) {
-            let kilohertz = thousandths(bandwidth.unsigned_abs(), 3);
-            out.raw("data_rate", &format!("\"SF{factor}BW{kilohertz}\""));
+    match name {
+        "time" => {
+            let outer = || message.get("received_at").and_then(text);
+            Direct::or_text(own("received_at").and_then(text).or_else(outer), "\"\"")
         }
-    } else if let Some(fsk) = rate(&["fsk"]) {
-        out.raw("modulation", "\"FSK\"");
-        out.maybe("bit_rate", fsk.get("bit_rate").and_then(integer));
-    } else if rate(&["lrfhss"]).is_some() {
-        out.raw("modulation", "\"LR_FHSS\"");
-    }
-    if let Some(airtime) = own("consumed_airtime").and_then(nanoseconds) {
-        out.raw("airtime", &airtime.to_string());
-    }
-    // Before release 3.22 it stood beside the data rate.
-    let coding = rate(&["lora", "coding_rate"]).or_else(|| rate(&["lrfhss", "coding_rate"]));
-    out.maybe("coding_rate", coding.or_else(|| settings(&["coding_rate"])).and_then(text));
-    let mut antennas = own("rx_metadata").map(Value::elements).into_iter().flatten().peekable();
-    if antennas.peek().is_some() {
-        out.name("gateways");
-        for (place, antenna) in antennas.enumerate() {
-            out.text.push(if place == 0 { '[' } else { ',' });
-            out.inner(|out| gateway(antenna, out));
+        "frequency" => {
+            let hertz = settings(&["frequency"]).and_then(decimal).filter(|hertz| *hertz > 0);
+            Direct::made(hertz.map(megahertz))
         }
-        out.text.push(']');
+        "modulation" => match modulation(rate) {
+            Some(Modulation::Lora(_)) => Direct::Text(Cow::Borrowed("\"LORA\"")),
+            Some(Modulation::Fsk(_)) => Direct::Text(Cow::Borrowed("\"FSK\"")),
+            Some(Modulation::LrFhss) => Direct::Text(Cow::Borrowed("\"LR_FHSS\"")),
+            None => Direct::Absent,
+        },
+        "data_rate" => Direct::made(match modulation(rate) {
+            Some(Modulation::Lora(lora)) => {
+                let number = |key: &str| lora.get(key).and_then(Value::as_i64);
+                number("spreading_factor")
+                    .zip(number("bandwidth"))
+                    .map(|(factor, bandwidth)| format!("\"SF{factor}BW{}\"", thousandths(bandwidth.unsigned_abs(), 3)))
+            }
+            _ => None,
+        }),
+        "bit_rate" => Direct::or_absent(match modulation(rate) {
+            Some(Modulation::Fsk(fsk)) => fsk.get("bit_rate").and_then(integer),
+            _ => None,
+        }),
+        "airtime" => Direct::made(own("consumed_airtime").and_then(nanoseconds).map(|airtime| airtime.to_string())),
+        // Before release 3.22 it stood beside the data rate.
+        "coding_rate" => {
+            let coding = rate(&["lora", "coding_rate"]).or_else(|| rate(&["lrfhss", "coding_rate"]));
+            Direct::or_absent(coding.or_else(|| settings(&["coding_rate"])).and_then(text))
+        }
+        "gateways" => match own("rx_metadata").filter(|antennas| antennas.elements().next().is_some()) {
+            Some(antennas) => Direct::Parts(Part::Gateway, antennas),
+            None => Direct::Absent,
+        },
+        _ => location(|| own("locations").and_then(own_location), name),
     }
-    if let Some(place) = own("locations").and_then(own_location) {
-        location(place, out);
-    }
+}
+
+enum Modulation<'a> {
+    Lora(Value<'a>),
+    Fsk(Value<'a>),
+    LrFhss,
+}
+
+fn modulation<'a>(rate: impl Fn(&[&str]) -> Option<Value<'a>>) -> Option<Modulation<'a>> {
+    let fsk = || rate(&["fsk"]).map(Modulation::Fsk);
+    let lr_fhss = || rate(&["lrfhss"]).map(|_| Modulation::LrFhss);
+    rate(&["lora"]).map(Modulation::Lora).or_else(fsk).or_else(lr_fhss)
 }
 
 /// The device's own location: what the registry says, else what the payload says, else any, in the order of the names.
@@ -220,48 +222,86 @@ fn own_location(locations: Value<'_>) -> Option<Value<'_>> {
     })
 }
 
-fn gateway(antenna: Value<'_>, out: &mut Object) {
-    let ids = |key: &str| at(antenna, &["gateway_ids", key]).and_then(text);
-    let broker = |key: &str| at(antenna, &["packet_broker", key]).and_then(text);
-    let of_another_network = ids("gateway_id").is_none_or(|id| id.raw() == "packetbroker");
-    let eui = ids("eui").or_else(|| broker("forwarder_gateway_eui"));
-    let id = ids("gateway_id").filter(|_| !of_another_network).or_else(|| broker("forwarder_gateway_id"));
-    match (id, eui) {
-        (Some(id), _) => out.value("gtw_id", id),
-        (None, Some(eui)) => out.raw("gtw_id", &format!("\"eui-{}\"", eui.raw().to_lowercase())),
-        (None, None) => out.maybe("gtw_id", ids("gateway_id")),
-    }
-    out.maybe("eui", eui);
+fn gateway<'a>(antenna: Value<'a>, name: &str) -> Direct<'a> {
     let field = |key: &str| antenna.get(key);
-    out.or("timestamp", field("timestamp").and_then(integer), "0");
-    if let Some(fine) = field("fine_timestamp").and_then(decimal) {
-        out.raw("fine_timestamp", &fine.to_string());
-    }
-    out.maybe("fine_timestamp_encrypted", field("encrypted_fine_timestamp").and_then(text));
-    out.or("time", field("time").and_then(text), "\"\"");
-    out.maybe("antenna", field("antenna_index").and_then(integer).filter(|index| index.raw() != "0"));
-    out.or("channel", field("channel_index").and_then(integer), "0");
-    out.or("rssi", field("rssi").and_then(number).or_else(|| field("channel_rssi").and_then(number)), "0");
-    out.or("snr", field("snr").and_then(number), "0");
-    out.raw("rf_chain", "0");
-    if let Some(place) = field("location").and_then(object) {
-        location(place, out);
+    match name {
+        "gtw_id" | "eui" => identity(antenna, name),
+        "timestamp" => Direct::or_text(field("timestamp").and_then(integer), "0"),
+        "fine_timestamp" => Direct::made(field("fine_timestamp").and_then(decimal).map(|fine| fine.to_string())),
+        "fine_timestamp_encrypted" => Direct::or_absent(field("encrypted_fine_timestamp").and_then(text)),
+        "time" => Direct::or_text(field("time").and_then(text), "\"\""),
+        "antenna" => Direct::or_absent(field("antenna_index").and_then(integer).filter(|index| index.raw() != "0")),
+        "channel" => Direct::or_text(field("channel_index").and_then(integer), "0"),
+        "rssi" => {
+            let of_the_channel = || field("channel_rssi").and_then(number);
+            Direct::or_text(field("rssi").and_then(number).or_else(of_the_channel), "0")
+        }
+        "snr" => Direct::or_text(field("snr").and_then(number), "0"),
+        "rf_chain" => Direct::Text(Cow::Borrowed("0")),
+        _ => location(|| field("location").and_then(object), name),
     }
 }
 
-fn location(place: Value<'_>, out: &mut Object) {
-    for name in ["latitude", "longitude", "altitude"] {
-        out.or(name, place.get(name).and_then(number), "0");
+/// The gateway's ID or EUI; of one of another network, what its forwarder says.
+fn identity<'a>(antenna: Value<'a>, name: &str) -> Direct<'a> {
+    let ids = |key: &str| at(antenna, &["gateway_ids", key]).and_then(text);
+    let broker = |key: &str| at(antenna, &["packet_broker", key]).and_then(text);
+    let eui = || ids("eui").or_else(|| broker("forwarder_gateway_eui"));
+    if name == "eui" {
+        return Direct::or_absent(eui());
     }
-    out.maybe("location_accuracy", place.get("accuracy").and_then(number));
-    let source = place.get("source").and_then(text).map(Value::raw);
-    let source = match source {
-        Some("SOURCE_GPS") => "\"gps\"",
-        Some("SOURCE_REGISTRY") => "\"registry\"",
-        Some("SOURCE_IP_GEOLOCATION") => "\"ip_geolocation\"",
-        _ => return,
-    };
-    out.raw("location_source", source);
+    let own = ids("gateway_id");
+    let named = own.filter(|id| id.raw() != "packetbroker").or_else(|| broker("forwarder_gateway_id"));
+    match (named, eui()) {
+        (Some(id), _) => Direct::There(id),
+        (None, Some(eui)) => Direct::made(Some(format!("\"eui-{}\"", eui.raw().to_lowercase()))),
+        (None, None) => Direct::or_absent(own),
+    }
+}
+
+fn location<'a>(place: impl FnOnce() -> Option<Value<'a>>, name: &str) -> Direct<'a> {
+    match name {
+        "latitude" | "longitude" | "altitude" => match place() {
+            Some(place) => Direct::or_text(place.get(name).and_then(number), "0"),
+            None => Direct::Absent,
+        },
+        "location_accuracy" => Direct::or_absent(place().and_then(|place| place.get("accuracy")).and_then(number)),
+        "location_source" => {
+            let source = place().and_then(|place| place.get("source")).and_then(text).map(Value::raw);
+            match source {
+                Some("SOURCE_GPS") => Direct::Text(Cow::Borrowed("\"gps\"")),
+                Some("SOURCE_REGISTRY") => Direct::Text(Cow::Borrowed("\"registry\"")),
+                Some("SOURCE_IP_GEOLOCATION") => Direct::Text(Cow::Borrowed("\"ip_geolocation\"")),
+                _ => Direct::Absent,
+            }
+        }
+        _ => Direct::Absent,
+    }
+}
+
+/// The value of a single payload field, its levels joined by `/`.
+pub(in crate::dialect::lorawan) fn single_field<'a>(message: Value<'a>, field: &str) -> Option<Value<'a>> {
+    let fields = at(message, &["uplink_message", "decoded_payload"])?;
+    field.split('/').try_fold(fields, Value::get)
+}
+
+/// The whole object as V2 would have written it.
+pub(in crate::dialect::lorawan) fn in_v2_shape(part: Part, value: Value<'_>) -> String {
+    let mut out = Object::new(String::with_capacity(1024));
+    write(part, value, &mut out);
+    out.end()
+}
+
+fn write(part: Part, value: Value<'_>, out: &mut Object) {
+    for name in part.fields() {
+        match direct(part, value, name) {
+            Direct::There(value) => out.value(name, value),
+            Direct::Text(text) => out.raw(name, &text),
+            Direct::Part(part, value) => out.with(name, |out| write(part, value, out)),
+            Direct::Parts(part, list) => out.list(name, list.elements(), |element, out| write(part, element, out)),
+            Direct::Absent => {}
+        }
+    }
 }
 
 /// A whole number, which the stack writes as text where it may be long.
