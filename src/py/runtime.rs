@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::forked::Forked;
 use super::interpreter::{Interpreter, Pool, interrupt};
-use super::{face, leaving, log};
+use super::{allocator, face, leaving, log};
 use crate::pool::HOMES;
 
 /// How long a blocking call may be deaf to Ctrl-C.
@@ -111,6 +111,7 @@ pub(super) fn process() -> PyResult<Arc<Process>> {
         .enable_all()
         .build()
         .map_err(failed)?;
+    runtime.spawn(allocator::give_back());
     let runtime = Arc::new(runtime);
     let process = Arc::new(Process {
         pid: std::process::id(),
