@@ -40,6 +40,7 @@ class _AioClient:
         manual_ack: bool,
         network: str | None,
         cluster: str | None,
+        group: str | None,
     ) -> _AioClient:
         """Take the arguments of ``MQTTClient``, each by its name."""
     @property

@@ -99,6 +99,10 @@ class MQTTClient:
             After that it counts as ``unconfirmed``, and the error callbacks get a ``DownlinkError``.
         follow_downlinks: Whether to listen to what the network tells of downlinks from the first connect on. On V3 that
             begins with the first ``send`` at the latest, on V2 with the first call of ``downlink``.
+        group: Share the application's messages with all clients that name the same group, letters, digits, ``-`` and
+            ``_``: each message goes to one of them, by the broker's shared subscriptions (``$share/<group>/…``). What a
+            client has in hand when it dies is lost, so this is no queue. Needs ``clean_session``; The Things Stack V3
+            has no shared subscriptions. What became of downlinks is not followed further than ``written``.
 
     Raises:
         ValueError: A setting that cannot be used, named.
@@ -136,6 +140,7 @@ class MQTTClient:
         cluster: str | None = None,
         queue_timeout: _Seconds | None = 10,
         follow_downlinks: bool = False,
+        group: str | None = None,
         **aliases: str,
     ) -> None: ...
     @property

@@ -79,6 +79,7 @@ class MQTTClient:
         manual_ack: bool = False,
         network: str | None = None,
         cluster: str | None = None,
+        group: str | None = None,
     ) -> None:
         self._client = _AioClient(
             app_id=app_id,
@@ -107,6 +108,7 @@ class MQTTClient:
             manual_ack=manual_ack,
             network=network,
             cluster=cluster,
+            group=group,
         )
 
     @property

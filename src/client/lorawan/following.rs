@@ -67,7 +67,8 @@ impl Following {
 
     /// Listen to what is told of downlinks, from now on. What is sent after this is heard of from its beginning.
     pub(super) fn follow(&self, client: &Client) {
-        if self.follows.load(Ordering::Acquire) {
+        // Of a group another client may get what is told of ours: nobody would know whose it is.
+        if client.config().group.is_some() || self.follows.load(Ordering::Acquire) {
             return;
         }
         let wanted = self.wanted.lock();
@@ -76,9 +77,13 @@ impl Following {
     }
 
     fn subscribe(&self, wanted: &[String], client: &Client) {
-        let Config { network, app_id, .. } = client.config();
+        let Config { network, app_id, group, .. } = client.config();
         let own = self.follows.load(Ordering::Acquire).then(|| network.steps(app_id));
-        client.subscriptions().set(wanted.iter().cloned().chain(own));
+        let all = wanted.iter().cloned().chain(own);
+        match group {
+            Some(group) => client.subscriptions().set(all.map(|filter| group.shared(&filter))),
+            None => client.subscriptions().set(all),
+        }
     }
 
     pub(super) fn attach(&self, line: Weak<Inner<Application>>) {

@@ -2,6 +2,7 @@
 
 mod downlinks;
 mod following;
+mod group;
 mod handle;
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use self::downlinks::Mark;
 pub use self::downlinks::{Downlinked, REMEMBERED, State};
 use self::following::Following;
+pub use self::group::Group;
 use crate::backoff::Bounds;
 use crate::client::{Delivery, Line, Platform};
 use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, base64};
@@ -59,6 +61,8 @@ pub struct Config {
     pub outbox: OutboxLimits,
     /// How long the network may take to say that a downlink is queued, where it says so.
     pub queue_timeout: Duration,
+    /// The clients among which each message goes to one; without, each client gets all of them.
+    pub group: Option<Group>,
 }
 
 impl Config {
@@ -80,6 +84,7 @@ impl Config {
             queue: MailboxLimits::default(),
             outbox: OutboxLimits::default(),
             queue_timeout: Duration::from_secs(10),
+            group: None,
         }
     }
 }
@@ -182,6 +187,9 @@ impl Client {
         let any = Endpoint { host: "localhost".into(), port: 1883, tls: false };
         options(&config, &any, Duration::from_secs(1)).validate()?;
         config.outbox.validate()?;
+        if let Some(group) = &config.group {
+            group.check(&config)?;
+        }
         let mut queue = config.queue;
         if config.network == Network::V3 && (config.qos == QoS::AtLeastOnce || !config.clean_session) {
             tracing::warn!(
@@ -241,7 +249,8 @@ impl Client {
                 error => error,
             },
             Error::SubscriptionRefused { filter, .. } => {
-                Error::SubscriptionRefused { filter, hint: network.hint(&config.access_key) }
+                let hint = if config.group.is_some() { group::HINT } else { network.hint(&config.access_key) };
+                Error::SubscriptionRefused { filter, hint }
             }
             error if network == Network::V3 && is_unanswered(&error) => {
                 let text = "; The Things Stack V3 does so where logins come too fast, and with logins of MQTT 5";

@@ -53,7 +53,7 @@ impl PyAioClient {
         *, app_id, access_key, mqtt_address, discovery_address, reconnect, keep_alive, client_id, clean_session, qos, tls,
         ca_certs, reconnect_min_delay, reconnect_max_delay, max_message_bytes, max_inflight, queue_messages, queue_bytes,
         overflow, send_queue_messages, send_queue_bytes, insecure_channel, discovery_certificate, on_callback_error,
-        manual_ack, network, cluster
+        manual_ack, network, cluster, group
     ))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
     fn new<'py>(
@@ -84,6 +84,7 @@ impl PyAioClient {
         manual_ack: bool,
         network: Option<&str>,
         cluster: Option<&str>,
+        group: Option<&str>,
     ) -> PyResult<Self> {
         let mqtt_address = mqtt_address.unwrap_or_default();
         let settings = Settings {
@@ -114,6 +115,7 @@ impl PyAioClient {
             network,
             cluster,
             queue_timeout: None,
+            group,
         };
         let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;

@@ -4,7 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::address::Address;
-use crate::client::lorawan::{self, Config};
+use crate::client::lorawan::{self, Config, Group};
 use crate::dialect::lorawan::{Network, hosted};
 use crate::endpoint::{Endpoint, Trust};
 use crate::ids::{AccessKey, AppId};
@@ -44,6 +44,7 @@ pub(in crate::py) struct Settings<'a, 'py> {
     pub(in crate::py) network: Option<&'a str>,
     pub(in crate::py) cluster: Option<&'a str>,
     pub(in crate::py) queue_timeout: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) group: Option<&'a str>,
 }
 
 impl Settings<'_, '_> {
@@ -90,6 +91,7 @@ impl Settings<'_, '_> {
         if let Some(timeout) = self.queue_timeout {
             config.queue_timeout = seconds("queue_timeout", &timeout)?;
         }
+        config.group = self.group.map(Group::new).transpose().or_raise(py)?;
         self.client_id.clone_into(&mut config.client_id);
         config.clean_session = self.clean_session;
         config.qos = convert::qos(self.qos)?;
