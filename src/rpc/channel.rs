@@ -34,7 +34,7 @@ const RARE_PROBE: Duration = Duration::from_secs(75);
 /// How long the peer may take to answer that.
 const PROBE_ANSWER: Duration = Duration::from_secs(10);
 /// Largest reply, unless it is set.
-const LARGEST_REPLY: usize = 64 << 20;
+pub const LARGEST_REPLY: usize = 64 << 20;
 /// How long a call may take that is given no time; as it was with the original, the server is not told of it.
 const UNTOLD: Duration = Duration::from_secs(60);
 /// How long a call without a time may wait for the server's limit, before that begins.
@@ -52,6 +52,8 @@ const RETRY: Bounds = Bounds { min: Duration::from_millis(100), max: Duration::f
 
 /// What is said of a call that found no room in its time.
 const NO_ROOM: &str = "the server's rate limit has no room for this call within its timeout: it was not sent";
+/// What is said of a reply that is larger than what is taken.
+const TOO_LARGE: &str = "message length too large";
 /// What to try with a payload function that fails.
 const PAYLOAD_FUNCTION: &str = "the network runs ECMAScript 5; dry_uplink and dry_downlink try functions without storing \
                                 them, and give what console.log prints";
@@ -221,6 +223,9 @@ impl Channel {
             }
             _ if details.starts_with("grpc-status header missing") => {
                 format!("{} answers as a web server does, and not by gRPC ({details})", self.witness.address())
+            }
+            (RpcCode::OutOfRange, _) if details.contains(TOO_LARGE) => {
+                format!("{details}; max_reply_bytes says how large a reply may be")
             }
             (RpcCode::Unknown, _) if details.contains(" threw error: ") => format!("{details} ({PAYLOAD_FUNCTION})"),
             (RpcCode::PermissionDenied | RpcCode::Unauthenticated, Authority::Key(key)) => {

@@ -22,7 +22,7 @@ mod unknown;
 mod witness;
 
 pub use self::address::{DISCOVERY_PORT, HANDLER_PORT, addresses};
-pub use self::channel::{Authority, CallOptions, Channel, Reply, Server};
+pub use self::channel::{Authority, CallOptions, Channel, LARGEST_REPLY, Reply, Server};
 pub(crate) use self::codec::AsIs;
 pub use self::method::Method;
 pub use self::plain::{from_struct, to_struct};

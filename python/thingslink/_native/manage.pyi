@@ -52,6 +52,7 @@ class DiscoveryClient:
         cluster: Of The Things Stack V3: ``"eu1"``, ``"nam1"``, ``"au1"``, or a host name. A ``discovery_address`` at a
             hosted network stands for its cluster. It is no server that could be asked: the client answers by itself,
             with the cluster as the one handler, at the usual ports, with TLS unless ``insecure_channel``.
+        max_reply_bytes: How large a reply may be, 1024 to 1073741824 bytes; a larger one fails with ``OUT_OF_RANGE``.
 
     Raises:
         ValueError: An address or cluster that cannot be read.
@@ -66,6 +67,7 @@ class DiscoveryClient:
         insecure_channel: bool = False,
         *,
         cluster: str | None = None,
+        max_reply_bytes: int = 67108864,
     ) -> Self: ...
     client: Any
     """What the calls go through. May be replaced by anything with the service's methods."""
@@ -129,6 +131,7 @@ class HandlerClient:
         cluster: Of The Things Stack V3, in place of discovery: ``"eu1"``, ``"nam1"``, ``"au1"``, or a host name. Ports
             are the usual ones, with TLS unless ``insecure_channel``; ``cert_path`` is for both clients. A
             ``discovery_address`` at a hosted network stands for its cluster. An API key of V3 needs one of them.
+        max_reply_bytes: How large a reply may be, of discovery and to the clients from ``application()``.
 
     Attributes:
         app_id: Application ID, for the clients made from now on.
@@ -153,6 +156,7 @@ class HandlerClient:
         token: str | None = None,
         timeout: _Seconds | None = None,
         cluster: str | None = None,
+        max_reply_bytes: int = 67108864,
         **aliases: Any,
     ) -> Self: ...
     app_id: str
@@ -210,6 +214,7 @@ class ApplicationClient:
         lorawan_version: Of V3: what new devices are given, such as ``"1.0.2"`` or ``"MAC_V1_0_2"``, which is the
             default.
         lorawan_phy_version: Of V3: what new devices are given, such as ``"PHY_V1_0_2_REV_B"``, which is the default.
+        max_reply_bytes: How large a reply may be, 1024 to 1073741824 bytes; a larger one fails with ``OUT_OF_RANGE``.
 
     Attributes:
         app_id: Application ID; read at each call.
@@ -244,6 +249,7 @@ class ApplicationClient:
         frequency_plan_id: str | None = None,
         lorawan_version: str | None = None,
         lorawan_phy_version: str | None = None,
+        max_reply_bytes: int = 67108864,
         **aliases: Any,
     ) -> Self: ...
     app_id: str

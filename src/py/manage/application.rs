@@ -32,7 +32,7 @@ impl PyApplicationClient {
     #[new]
     #[pyo3(
         signature = (*arguments, **options),
-        text_signature = "(app_id, access_key, handler_address='', cert_content='', discovery_address='discovery.thethings.network:1900', *, insecure_channel=False, token=None, discovery_certificate=None, timeout=None, network=None, cluster=None, identity_address=None, frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None, **aliases)"
+        text_signature = "(app_id, access_key, handler_address='', cert_content='', discovery_address='discovery.thethings.network:1900', *, insecure_channel=False, token=None, discovery_certificate=None, timeout=None, network=None, cluster=None, identity_address=None, frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None, max_reply_bytes=67108864, **aliases)"
     )]
     fn new(arguments: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let py = arguments.py();

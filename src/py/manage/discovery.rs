@@ -7,6 +7,7 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
+use super::reply_bound::ReplyBound;
 use super::stub::{Answer, Call, Connection, PyStub, deadline, invoke, message, method};
 use super::v3;
 use crate::endpoint::Trust;
@@ -119,23 +120,27 @@ pub(in crate::py) struct Discovery {
     pub(in crate::py) insecure: bool,
     /// What stands in for the public network; nothing if the program has named a server.
     pub(in crate::py) lead: Lead,
+    /// How large its replies, and those of who is found through it, may be.
+    pub(super) largest: ReplyBound,
 }
 
 impl Discovery {
     /// The server that a program has named, or the one that programs without an address are led to.
     pub(in crate::py) fn new(address: Option<&str>, certificate: Option<Vec<u8>>, insecure: bool) -> Self {
         if let Some(address) = address {
-            return Self { address: address.to_owned(), certificate, insecure, lead: Lead::default() };
+            let (address, lead) = (address.to_owned(), Lead::default());
+            return Self { address, certificate, insecure, lead, largest: ReplyBound::default() };
         }
         let lead = Lead::current();
         let certificate = certificate.or_else(|| lead.trust.clone());
-        Self { address: lead.discovery().to_owned(), certificate, insecure, lead }
+        let address = lead.discovery().to_owned();
+        Self { address, certificate, insecure, lead, largest: ReplyBound::default() }
     }
 
     /// A connection to it.
     fn connect(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
         let endpoints = addresses("discovery_address", &self.address, DISCOVERY_PORT, !self.insecure).or_raise(py)?;
-        Connection::new(py, endpoints, &self.certificate.clone().map_or(Trust::System, Trust::Pem))
+        Connection::new(py, endpoints, &self.certificate.clone().map_or(Trust::System, Trust::Pem), self.largest)
     }
 }
 
@@ -172,8 +177,8 @@ impl PyDiscoveryClient {
 impl PyDiscoveryClient {
     #[new]
     #[pyo3(
-        signature = (discovery_address=None, certificate=None, insecure_channel=false, *, cluster=None),
-        text_signature = "(discovery_address='discovery.thethings.network:1900', certificate=None, insecure_channel=False, *, cluster=None)"
+        signature = (discovery_address=None, certificate=None, insecure_channel=false, *, cluster=None, max_reply_bytes=ReplyBound::default()),
+        text_signature = "(discovery_address='discovery.thethings.network:1900', certificate=None, insecure_channel=False, *, cluster=None, max_reply_bytes=67108864)"
     )]
     fn new(
         py: Python<'_>,
@@ -181,6 +186,7 @@ impl PyDiscoveryClient {
         certificate: Option<Bound<'_, PyAny>>,
         insecure_channel: bool,
         cluster: Option<String>,
+        max_reply_bytes: ReplyBound,
     ) -> PyResult<Self> {
         let certificate = pem("certificate", certificate.as_ref())?;
         if let Some(cluster) = cluster.or_else(|| v3::cluster_at(discovery_address)) {
@@ -188,6 +194,7 @@ impl PyDiscoveryClient {
             return Ok(Self { asked: Arc::new(Asked::Cluster(cluster)), face: Face::default() });
         }
         let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
+        let discovery = Discovery { largest: max_reply_bytes, ..discovery };
         let connection = discovery.connect(py)?;
         let client = Py::new(py, PyStub::new(SERVICE, connection.clone()))?.into_any();
         let server = Server { address: discovery.address, client: Mutex::new(client), connection };

@@ -9,6 +9,7 @@ use super::application::PyApplicationClient;
 use super::discovery::{Discovery, PyDiscoveryClient, pem};
 use super::handler::{PyHandlerClient, State};
 use super::identity::{Identity, Server, announced_server, secret};
+use super::reply_bound::ReplyBound;
 use super::v3;
 use super::way::Way;
 use crate::dialect::lorawan::Network;
@@ -38,9 +39,11 @@ impl PyApplicationGiven {
             Application::Discovered { identity, discovery, timeout } => (identity.clone(), discovery, timeout),
         };
         let timeout = timeout.as_ref().map(|timeout| timeout.bind(py).clone());
-        let insecure = discovery.insecure;
+        let (insecure, largest) = (discovery.insecure, discovery.largest);
         let asked = PyDiscoveryClient::announcement(py, &identity.app_id, discovery, timeout.as_ref())?;
-        asked.map(py, move |py, announcement| Way::handler_at(py, identity, announced_server(&announcement, insecure)?))
+        asked.map(py, move |py, announcement| {
+            Way::handler_at(py, identity, announced_server(&announcement, insecure, largest)?)
+        })
     }
 }
 
@@ -51,7 +54,8 @@ impl PyApplicationGiven {
         app_id, access_key=Given(None), handler_address=Given(None), cert_content=None,
         discovery_address=None, *, insecure_channel=false, token=None,
         discovery_certificate=None, timeout=None, network=None, cluster=None, identity_address=None,
-        frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None, **aliases
+        frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None,
+        max_reply_bytes=ReplyBound::default(), **aliases
     ))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new<'py>(
@@ -71,6 +75,7 @@ impl PyApplicationGiven {
         frequency_plan_id: Option<String>,
         lorawan_version: Option<String>,
         lorawan_phy_version: Option<String>,
+        max_reply_bytes: ReplyBound,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Self> {
         let mut aliases = Aliases::new("ApplicationClient", aliases);
@@ -95,6 +100,7 @@ impl PyApplicationGiven {
                 frequency_plan_id,
                 lorawan_version,
                 lorawan_phy_version,
+                largest: max_reply_bytes,
             };
             return Ok(Self(Application::At(Way::stack_at(py, identity, at)?)));
         }
@@ -114,11 +120,12 @@ impl PyApplicationGiven {
             // What is given as the certificate does not count then: programs of the original pass anything here.
             let certificate = pem("discovery_certificate", discovery_certificate.as_ref())?;
             let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
+            let discovery = Discovery { largest: max_reply_bytes, ..discovery };
             let timeout = timeout.map(Bound::unbind);
             return Ok(Self(Application::Discovered { identity, discovery, timeout }));
         }
         let certificate = pem("cert_content", cert_content.as_ref())?;
-        let server = Server { address, certificate, insecure: insecure_channel };
+        let server = Server { address, certificate, insecure: insecure_channel, largest: max_reply_bytes };
         Ok(Self(Application::At(Way::handler_at(py, identity, server)?)))
     }
 
@@ -195,7 +202,7 @@ impl PyHandlerGiven {
     #[new]
     #[pyo3(signature = (
         app_id, access_key=Given(None), discovery_address=None, cert_path=None,
-        insecure_channel=false, *, token=None, timeout=None, cluster=None, **aliases
+        insecure_channel=false, *, token=None, timeout=None, cluster=None, max_reply_bytes=ReplyBound::default(), **aliases
     ))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new<'py>(
@@ -208,6 +215,7 @@ impl PyHandlerGiven {
         token: Option<Bound<'py, PyAny>>,
         timeout: Option<Bound<'py, PyAny>>,
         cluster: Option<String>,
+        max_reply_bytes: ReplyBound,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Self> {
         let mut aliases = Aliases::new("HandlerClient", aliases);
@@ -222,6 +230,7 @@ impl PyHandlerGiven {
             _ => None,
         };
         let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
+        let discovery = Discovery { largest: max_reply_bytes, ..discovery };
         let cluster = cluster.or_else(|| v3::cluster_at(discovery_address));
         let is_of_stack = token.as_ref().or(key.as_ref()).is_some_and(|key| AccessKey::new(key.as_str()).is_of_stack());
         if is_of_stack && cluster.is_none() && discovery_address.is_none() && !discovery.lead.is_somewhere() {

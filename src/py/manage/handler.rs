@@ -45,7 +45,7 @@ impl PyHandlerClient {
     #[new]
     #[pyo3(
         signature = (*arguments, **options),
-        text_signature = "(app_id, access_key, discovery_address='discovery.thethings.network:1900', cert_path='', insecure_channel=False, *, token=None, timeout=None, cluster=None, **aliases)"
+        text_signature = "(app_id, access_key, discovery_address='discovery.thethings.network:1900', cert_path='', insecure_channel=False, *, token=None, timeout=None, cluster=None, max_reply_bytes=67108864, **aliases)"
     )]
     fn new(arguments: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let py = arguments.py();
@@ -177,10 +177,12 @@ impl PyHandlerClient {
         };
         if let Some(cluster) = cluster {
             let certificate = self.discovery.certificate.clone();
-            let at = v3::At { cluster: Some(cluster), certificate, insecure, ..v3::At::default() };
+            let largest = self.discovery.largest;
+            let at = v3::At { cluster: Some(cluster), certificate, insecure, largest, ..v3::At::default() };
             return Ok(PyApplicationClient::new_at(Way::stack_at(py, Identity { app_id, key, token }, at)?));
         }
-        let (identity, server) = (Identity { app_id, key, token }, announced_server(&announcement, insecure)?);
+        let server = announced_server(&announcement, insecure, self.discovery.largest)?;
+        let identity = Identity { app_id, key, token };
         Ok(PyApplicationClient::new_at(Way::handler_at(py, identity, server)?))
     }
 

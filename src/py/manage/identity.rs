@@ -4,6 +4,7 @@ use prost_reflect::DynamicMessage;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use super::reply_bound::ReplyBound;
 use crate::ids::AccessKey;
 use crate::py::arguments::text;
 use crate::rpc::Authority;
@@ -43,10 +44,11 @@ pub(super) struct Server {
     pub(super) address: String,
     pub(super) certificate: Option<Vec<u8>>,
     pub(super) insecure: bool,
+    pub(super) largest: ReplyBound,
 }
 
 /// Where an announcement says the handler is.
-pub(super) fn announced_server(announcement: &DynamicMessage, insecure: bool) -> PyResult<Server> {
+pub(super) fn announced_server(announcement: &DynamicMessage, insecure: bool, largest: ReplyBound) -> PyResult<Server> {
     let text = |name: &str| {
         let value = announcement.get_field_by_name(name);
         value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
@@ -58,5 +60,5 @@ pub(super) fn announced_server(announcement: &DynamicMessage, insecure: bool) ->
     let certificate = Some(certificate.into_bytes()).filter(|certificate| !certificate.is_empty());
     // A handler with a certificate is spoken to by TLS, however it was discovered.
     let insecure = insecure && certificate.is_none();
-    Ok(Server { address, certificate, insecure })
+    Ok(Server { address, certificate, insecure, largest })
 }

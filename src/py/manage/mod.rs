@@ -12,6 +12,7 @@ mod identity;
 mod pages;
 mod queue;
 mod refused;
+mod reply_bound;
 mod stub;
 mod v3;
 mod way;

@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyAttributeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
+use super::reply_bound::ReplyBound;
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::Error;
 use crate::ids::AccessKey;
@@ -58,15 +59,26 @@ impl Link {
 impl Connection {
     /// A connection to be made at the first call: a program that makes its clients before it forks has no threads of ours
     /// until then.
-    pub(in crate::py) fn new(py: Python<'_>, endpoints: Vec<Endpoint>, trust: &Trust) -> PyResult<Arc<Self>> {
+    pub(in crate::py) fn new(
+        py: Python<'_>,
+        endpoints: Vec<Endpoint>,
+        trust: &Trust,
+        largest: ReplyBound,
+    ) -> PyResult<Arc<Self>> {
         // Reading the system's roots takes a while.
-        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?;
+        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?.with_largest_reply(largest.0);
         Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
     }
 
     /// The same to a server that hangs up on who asks too often whether it lives.
-    pub(super) fn rarely_probed(py: Python<'_>, endpoints: Vec<Endpoint>, trust: &Trust) -> PyResult<Arc<Self>> {
-        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?.probed_rarely();
+    pub(super) fn rarely_probed(
+        py: Python<'_>,
+        endpoints: Vec<Endpoint>,
+        trust: &Trust,
+        largest: ReplyBound,
+    ) -> PyResult<Arc<Self>> {
+        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?;
+        let server = server.with_largest_reply(largest.0).probed_rarely();
         Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
     }
 

@@ -6,6 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::super::identity::Identity;
+use super::super::reply_bound::ReplyBound;
 use super::super::stub::Connection;
 use super::calls::{Calls, plain};
 use super::dictionary;
@@ -31,6 +32,7 @@ pub(in super::super) struct Place {
     pub(in super::super) frequency_plan_id: Option<String>,
     pub(in super::super) lorawan_version: Option<String>,
     pub(in super::super) lorawan_phy_version: Option<String>,
+    pub(in super::super) largest: ReplyBound,
 }
 
 const EXPECTED: &str = "host:port, such as \"eu1.cloud.thethings.network:8884\"";
@@ -64,7 +66,7 @@ impl Calls {
         let trust = place.certificate.map_or(Trust::System, Trust::Pem);
         let address = endpoint.to_string();
         let same = identity_endpoint == endpoint;
-        let connect = |endpoint| Connection::rarely_probed(py, vec![endpoint], &trust);
+        let connect = |endpoint| Connection::rarely_probed(py, vec![endpoint], &trust, place.largest);
         let identity_server = connect(identity_endpoint)?;
         let servers = if same { identity_server.clone() } else { connect(endpoint)? };
         let version = |what, given: Option<&String>, default: i32, find: fn(&str, &str) -> PyResult<i32>| {
