@@ -183,6 +183,15 @@ pub enum Error {
         /// Why, in the server's words or in ours.
         reason: String,
     },
+    /// Messages cannot be kept on the disk.
+    #[error("the spool in {folder} cannot be used: {source}")]
+    Spool {
+        /// Where.
+        folder: String,
+        /// The operating system's error.
+        #[source]
+        source: Arc<io::Error>,
+    },
     /// The sandbox cannot do what was asked, for example serve an address that is taken.
     #[error("sandbox: {reason}")]
     Sandbox {

@@ -7,6 +7,7 @@
 //! - [`rpc`]: gRPC channels and messages
 //! - [`dialect`]: bytes and topics in, values out; pure
 //! - [`client`]: what a user holds
+//! - `bridge`: MQTT on one end, NATS `JetStream` on the other
 //! - [`pool`]: the threads that drive the network and call callbacks
 //! - `nats`: streams of an application over NATS `JetStream`, behind the feature `nats`
 //! - [`sandbox`]: an offline network in one process
@@ -14,6 +15,8 @@
 //! `tests/rust/architecture.rs` holds which module may use which.
 
 pub mod backoff;
+#[cfg(feature = "nats")]
+pub mod bridge;
 pub mod client;
 pub mod dialect;
 pub mod endpoint;

@@ -1,6 +1,8 @@
 //! One connection to NATS. async-nats keeps it alive; here is how it begins, what is told of it, and how it ends.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context};
@@ -15,6 +17,8 @@ use crate::net;
 
 /// First and longest delay between attempts to connect anew.
 const DELAYS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(4));
+/// For whom nobody waits.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Messages that may wait for the socket.
 const WAITING: usize = 8192;
 
@@ -42,6 +46,17 @@ pub struct Server {
     context: Context,
     online: watch::Receiver<bool>,
     address: Address,
+    _parting: Arc<Parting>,
+}
+
+/// Tells async-nats when the last clone goes: it tries to connect anew for ever otherwise.
+#[derive(Debug)]
+struct Parting(Arc<AtomicBool>);
+
+impl Drop for Parting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl fmt::Debug for Server {
@@ -58,6 +73,8 @@ impl Server {
     pub async fn connect(options: &Options) -> Result<Self> {
         let Options { address, login, trust, name, timeout, window } = options;
         let (told, online) = watch::channel(true);
+        let parted = Arc::<AtomicBool>::default();
+        let (parting, over) = (Arc::new(Parting(parted.clone())), parted.clone());
         let shown = address.to_string();
         let mut settings = ConnectOptions::new()
             .name(name)
@@ -65,9 +82,13 @@ impl Server {
             .request_timeout(Some(*timeout))
             .client_capacity(WAITING)
             .max_reconnects(None)
-            .reconnect_delay_callback(delay)
+            .reconnect_delay_callback(
+                move |attempt| if parted.load(Ordering::Relaxed) { NEVER } else { delay(attempt) },
+            )
             .event_callback(move |event| {
-                tell(&event, &shown, &told);
+                if !over.load(Ordering::Relaxed) {
+                    tell(&event, &shown, &told);
+                }
                 std::future::ready(())
             });
         if address.tls() || *trust != Trust::System {
@@ -92,10 +113,11 @@ impl Server {
         let context = jetstream::context::ContextBuilder::new()
             .timeout(*timeout)
             .ack_timeout(*timeout)
-            .max_ack_inflight(*window)
+            // Those of a connection that was lost may count for a while yet.
+            .max_ack_inflight(window.saturating_mul(4))
             .backpressure_on_inflight(true)
             .build(client.clone());
-        Ok(Self { client, context, online, address: address.clone() })
+        Ok(Self { client, context, online, address: address.clone(), _parting: parting })
     }
 
     /// What is spoken over it.
@@ -161,7 +183,9 @@ fn tell(event: &Event, address: &str, online: &watch::Sender<bool>) {
             }
         }
         Event::ServerError(error) => tracing::warn!(address, %error, "NATS reports an error"),
-        Event::ClientError(error) => tracing::warn!(address, %error, "NATS client"),
+        // It was told that the connection is lost.
+        Event::ClientError(_) if !*online.borrow() => {}
+        Event::ClientError(error) => tracing::warn!(address, %error, "NATS"),
         Event::SlowConsumer(_) => tracing::warn!(address, "NATS drops messages, since they are taken too slowly"),
         Event::LameDuckMode => tracing::info!(address, "the NATS server is about to stop"),
         Event::Draining | Event::Closed => {}

@@ -20,6 +20,7 @@ pub fn of(network: Network, subject: &Subject<'_>, message: Value<'_>) -> Option
             format!("{}/{}", whole(message.get("port")), message.get("counter")?.as_i64()?)
         }
         (Network::V2, "events.activations") => text(message.get("dev_addr"))?,
+        (Network::V2, "events.create" | "events.update") => String::new(),
         // V2's other events have neither a number nor a time of their own.
         (Network::V2, _) => return None,
         (Network::V3, "up") => {
@@ -36,7 +37,10 @@ pub fn of(network: Network, subject: &Subject<'_>, message: Value<'_>) -> Option
 /// When the network received it, to the nanosecond, in its own words.
 fn time(network: Network, message: Value<'_>) -> Option<String> {
     let received_at = match network {
-        Network::V2 => message.get("metadata")?.get("time"),
+        // Of a device that was changed, in the second form (V2 1.8).
+        Network::V2 => {
+            message.get("metadata").map_or_else(|| message.get("update_at"), |metadata| metadata.get("time"))
+        }
         Network::V3 => message.get("received_at"),
     };
     text(received_at).filter(|time| !time.is_empty())
@@ -86,6 +90,8 @@ mod tests {
         let join = r#"{"correlation_ids":["rpc:2","gs:uplink:1"],"received_at":"T","join_accept":{}}"#;
         assert_eq!(id(Network::V3, "things.a.d.events.join", join).unwrap(), "d/events.join/gs:uplink:1/T");
         let v2 = r#"{"dev_addr":"26012345","metadata":{"time":"T"}}"#;
+        let created = id(Network::V2, "things.a.d.events.create", r#"{"update_at":"T"}"#);
+        assert_eq!(created.unwrap(), "d/events.create//T");
         assert_eq!(id(Network::V2, "things.a.d.events.activations", v2).unwrap(), "d/events.activations/26012345/T");
     }
 
@@ -94,6 +100,7 @@ mod tests {
         for (network, subject, body) in [
             (Network::V2, "things.a.d.events.down.scheduled", r#"{"message":{"port":1}}"#),
             (Network::V2, "things.a.d.events.delete", "null"),
+            (Network::V2, "things.a.d.events.create", "null"),
             (Network::V2, "things.a.d.up", r#"{"port":1,"counter":4}"#),
             (Network::V2, "things.a.d.up", r#"{"port":1,"metadata":{"time":"T"}}"#),
             (Network::V3, "things.a.d.up", r#"{"uplink_message":{"f_cnt":1}}"#),

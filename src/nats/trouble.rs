@@ -8,12 +8,13 @@ use async_nats::{ConnectError, ConnectErrorKind};
 
 use super::{Address, Login};
 use crate::error::Error;
+use crate::net;
 
 /// What the server or async-nats says of a stream or a consumer, with what to do where that is known.
 pub fn refused(name: impl Into<String>, error: &(dyn StdError + 'static)) -> Error {
     let text = whole(error);
     let has = |part: &str| text.contains(part);
-    let hint = if has("no responders") || has("not enabled") {
+    let hint = if has("no responders") || has("not enabled") || has("resource does not exist") {
         ": JetStream is not enabled on the server, or not for this account: start it with -js or with jetstream {} in its \
          configuration, and enable it for the account"
     } else if has("timed out") {
@@ -70,6 +71,10 @@ pub(super) fn unconnected(error: &ConnectError, address: &Address, login: &Login
             Error::Timeout { what: format!("connecting to NATS at {address}"), after: timeout }
         }
         ConnectErrorKind::Tls => Error::Tls { address, reason: reason(error) },
+        ConnectErrorKind::Io if handshake(error).is_some() => {
+            let reason = handshake(error).map(|error| net::handshake_reason(error, &first.host)).unwrap_or_default();
+            Error::Tls { address, reason }
+        }
         ConnectErrorKind::Io => match cause(error) {
             Some(source) => Error::unreachable(address, source),
             None => Error::Lost { address, reason: reason(error) },
@@ -82,16 +87,22 @@ fn reason(error: &ConnectError) -> String {
     error.source().map_or_else(|| error.to_string(), whole)
 }
 
+/// The errors of input and output behind it.
+fn behind(error: &ConnectError) -> impl Iterator<Item = &io::Error> {
+    fn further<'a>(error: &&'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+        (*error).source()
+    }
+    std::iter::successors(error.source(), further).filter_map(|error| error.downcast_ref())
+}
+
 /// The operating system's error behind it.
 fn cause(error: &ConnectError) -> Option<io::Error> {
-    let mut source = error.source();
-    while let Some(behind) = source {
-        if let Some(number) = behind.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error) {
-            return Some(io::Error::from_raw_os_error(number));
-        }
-        source = behind.source();
-    }
-    None
+    behind(error).find_map(io::Error::raw_os_error).map(io::Error::from_raw_os_error)
+}
+
+/// What was wrong with the handshake of TLS.
+fn handshake(error: &ConnectError) -> Option<&io::Error> {
+    behind(error).find(|error| matches!(error.get_ref(), Some(inner) if inner.is::<rustls::Error>()))
 }
 
 #[cfg(test)]

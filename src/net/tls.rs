@@ -143,7 +143,8 @@ impl ServerCertVerifier for GivenCertificates {
 }
 
 /// What is wrong with a handshake, in plain words.
-pub(super) fn reason(error: &io::Error, host: &str) -> String {
+#[must_use]
+pub fn reason(error: &io::Error, host: &str) -> String {
     let Some(rustls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
         return match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {

@@ -1,5 +1,6 @@
 //! Errors of the core as Python exceptions: one table.
 
+use std::ffi::OsStr;
 use std::io;
 
 use pyo3::exceptions::{PyConnectionError, PyOSError, PyRuntimeError, PyTimeoutError, PyValueError};
@@ -131,6 +132,7 @@ pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
         Error::Decode { .. } | Error::Malformed { .. } => raise(py, DECODE, text),
         Error::Rpc { code, details, reported } => call_error(py, CallError::Rpc, *code, details, reported.as_deref()),
         Error::SwitchedOff { .. } => call_error(py, CallError::SwitchedOff, RpcCode::Unavailable, &text, None),
+        Error::Spool { folder, source } => file_error(py, OsStr::new(folder), source),
         Error::Stream { .. } => raise(py, STREAM, text),
         Error::Sandbox { .. } => raise(py, SANDBOX, text),
     }
@@ -193,6 +195,13 @@ fn os_error(address: &str, source: &io::Error) -> PyErr {
         Some(number) => PyOSError::new_err((number, format!("{reason} (connecting to {address})"))),
         None => PyConnectionError::new_err(format!("{reason} (connecting to {address})")),
     }
+}
+
+/// As `open` raises it.
+pub(super) fn file_error(py: Python<'_>, path: &OsStr, source: &io::Error) -> PyErr {
+    let Some(number) = source.raw_os_error() else { return PyOSError::new_err(source.to_string()) };
+    let words = py.import("os").and_then(|os| os.call_method1("strerror", (number,))).map(Bound::unbind);
+    words.map_or_else(|error| error, |words| PyOSError::new_err((number, words, path.to_owned())))
 }
 
 fn gaierror(py: Python<'_>, host: &str, reason: &str) -> PyErr {

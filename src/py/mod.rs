@@ -12,6 +12,8 @@ mod aio;
 mod allocator;
 mod arguments;
 mod awaited;
+#[cfg(feature = "nats")]
+mod bridge;
 mod callable;
 mod convert;
 mod error;
@@ -26,6 +28,8 @@ mod leaving;
 mod log;
 mod lorawan;
 mod manage;
+#[cfg(feature = "nats")]
+mod nats;
 mod owner;
 mod prepared;
 mod proto;
@@ -44,6 +48,9 @@ mod _native {
 
     #[pymodule_export]
     use super::aio::{PyAioClient, PyInlet, PyShare};
+    #[cfg(feature = "nats")]
+    #[pymodule_export]
+    use super::bridge::PyBridge;
     #[pymodule_export]
     use super::callable::PyCallback;
     #[pymodule_export]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
 import shutil
 import signal
 import socket
@@ -9,10 +12,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from harness import PATIENCE, taken_port
+
+import nats
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -113,3 +118,62 @@ class NatsServer:
         """Have it go on."""
         assert self.process
         self.process.send_signal(signal.SIGCONT)
+
+
+class Stored(NamedTuple):
+    """A message of a stream."""
+
+    subject: str
+    """As it was published: without its lane."""
+    lane: int | None
+    body: bytes
+    id: str | None
+
+
+def look(server: NatsServer, stream: str, **login: Any) -> list[Stored]:
+    """Give all that is in a stream, in its order, with a client that is not ours."""
+    return asyncio.run(_look(server, stream, login))
+
+
+async def _look(server: NatsServer, stream: str, login: dict[str, Any]) -> list[Stored]:
+    client = await nats.connect(server.address, **login)
+    context = client.jetstream()
+    total = (await context.stream_info(stream)).state.messages
+    found: list[Stored] = []
+    if total:
+        name = f"look-{os.urandom(4).hex()}"
+        subscription = await context.pull_subscribe(">", durable=name, stream=stream)
+        while len(found) < total:
+            for message in await subscription.fetch(min(1000, total - len(found)), timeout=PATIENCE):
+                lane, subject = None, message.subject
+                if subject.startswith("l."):
+                    _, number, subject = subject.split(".", 2)
+                    lane = int(number)
+                found.append(Stored(subject, lane, message.data, (message.headers or {}).get("Nats-Msg-Id")))
+        await context.delete_consumer(stream, name)
+    await client.close()
+    return found
+
+
+def publish(server: NatsServer, subject: str, body: bytes, **options: Any) -> None:
+    """Publish a message, and wait for the stream's acknowledgement."""
+
+    async def run() -> None:
+        client = await nats.connect(server.address, **options)
+        await client.jetstream().publish(subject, body, timeout=PATIENCE)
+        await client.close()
+
+    asyncio.run(run())
+
+
+def ask(server: NatsServer, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Ask JetStream's API."""
+
+    async def run() -> dict[str, Any]:
+        client = await nats.connect(server.address)
+        answer = await client.request(f"$JS.API.{subject}", json.dumps(body or {}).encode(), timeout=PATIENCE)
+        await client.close()
+        told: dict[str, Any] = json.loads(answer.data)
+        return told
+
+    return asyncio.run(run())

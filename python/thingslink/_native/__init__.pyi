@@ -6,6 +6,7 @@ One stub for each folder of ``src/py``. At run time there is this one module, an
 from typing import Final
 
 from thingslink._native.aio import _AioClient, _Inlet, _Share
+from thingslink._native.bridge import Bridge
 from thingslink._native.callable import Callback
 from thingslink._native.error import (
     ConnectionLostError,
@@ -120,6 +121,7 @@ __all__ = [
     "Announcement",
     "Application",
     "ApplicationClient",
+    "Bridge",
     "Callback",
     "ConnectionLostError",
     "DecodeError",

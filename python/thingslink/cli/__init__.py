@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from thingslink import ApplicationError, LoginRefusedError, RpcError, ThingsTimeoutError, __version__
-from thingslink.cli import application, devices, downlinks, migrate, run, sandbox, uplinks
+from thingslink.cli import application, bridge, devices, downlinks, migrate, run, sandbox, uplinks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     migrate.add_to(commands)
     uplinks.add_to(commands)
     downlinks.add_to(commands)
+    bridge.add_to(commands)
     sandbox.add_to(commands)
     run.add_to(commands)
     return root

@@ -22,14 +22,14 @@ class _Refuse(argparse.Action):
 def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:
     """Add the options. The access key has none on purpose: command lines are seen by others and kept in histories."""
     group = command.add_argument_group("connection")
-    group.add_argument("--app-id", help="application (or THINGSLINK_APP_ID)")
+    group.add_argument("--app-id", "--app", metavar="APP_ID", help="application (or THINGSLINK_APP_ID)")
     group.add_argument(
         "--access-key-file",
         metavar="FILE",
         help="file with the access key (or THINGSLINK_ACCESS_KEY_FILE, or the key itself in THINGSLINK_ACCESS_KEY; "
         "without any of them it is asked for)",
     )
-    group.add_argument("--access-key", action=_Refuse, help=argparse.SUPPRESS)
+    group.add_argument("--access-key", "--key", action=_Refuse, help=argparse.SUPPRESS)
     group.add_argument("--discovery", metavar="HOST:PORT", help="discovery server (or THINGSLINK_DISCOVERY)")
     group.add_argument("--handler", metavar="HOST:PORT", help="handler, in place of discovery (or THINGSLINK_HANDLER)")
     group.add_argument(
@@ -51,21 +51,23 @@ def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:
         group.add_argument("--mqtt", metavar="ADDRESS", help="MQTT server, in place of discovery (or THINGSLINK_MQTT)")
 
 
-def _setting(options: argparse.Namespace, name: str) -> str | None:
+def setting(options: argparse.Namespace, name: str) -> str | None:
+    """Give an option, or what the environment has for it."""
     given = getattr(options, name, None) or os.environ.get(f"THINGSLINK_{name.upper()}")
     return str(given) if given else None
 
 
 def app_id(options: argparse.Namespace) -> str:
     """Give the application's ID."""
-    given = _setting(options, "app_id")
+    given = setting(options, "app_id")
     if not given:
         raise ValueError("which application? Give --app-id or set THINGSLINK_APP_ID")
     return given
 
 
-def _access_key(options: argparse.Namespace) -> str:
-    file = _setting(options, "access_key_file")
+def access_key(options: argparse.Namespace) -> str:
+    """Give the access key."""
+    file = setting(options, "access_key_file")
     if file:
         key = Path(file).read_text(encoding="utf-8").strip()
         if not key:
@@ -86,12 +88,12 @@ def _insecure(options: argparse.Namespace) -> bool:
 
 
 def _handler(options: argparse.Namespace, key: str) -> HandlerClient:
-    discovery = _setting(options, "discovery")
+    discovery = setting(options, "discovery")
     where: dict[str, Any] = {"discovery_address": discovery} if discovery else {}
     return HandlerClient(
         app_id(options),
         key,
-        cert_path=_setting(options, "ca_file") or "",
+        cert_path=setting(options, "ca_file") or "",
         insecure_channel=_insecure(options),
         timeout=30,
         **where,
@@ -100,10 +102,10 @@ def _handler(options: argparse.Namespace, key: str) -> HandlerClient:
 
 def application(options: argparse.Namespace) -> ApplicationClient:
     """Give a client that manages the application."""
-    address, cluster, key = _setting(options, "handler"), _setting(options, "cluster"), _access_key(options)
+    address, cluster, key = setting(options, "handler"), setting(options, "cluster"), access_key(options)
     if not address and not cluster and not key.startswith("NNSXS."):
         return _handler(options, key).application()
-    ca_file = _setting(options, "ca_file")
+    ca_file = setting(options, "ca_file")
     certificate = Path(ca_file).read_bytes() if ca_file else b""
     return ApplicationClient(
         app_id(options),
@@ -112,19 +114,19 @@ def application(options: argparse.Namespace) -> ApplicationClient:
         certificate,
         insecure_channel=_insecure(options),
         cluster=cluster,
-        frequency_plan_id=_setting(options, "frequency_plan_id"),
+        frequency_plan_id=setting(options, "frequency_plan_id"),
     )
 
 
 def mqtt(options: argparse.Namespace, **settings: Any) -> MQTTClient:
     """Give an MQTT client of the application, not connected yet."""
-    ca_file = _setting(options, "ca_file")
+    ca_file = setting(options, "ca_file")
     if ca_file:
         settings["ca_certs"] = Path(ca_file)
-    address = _setting(options, "mqtt")
+    address = setting(options, "mqtt")
     if address:
-        return MQTTClient(app_id(options), _access_key(options), address, **settings)
-    cluster = _setting(options, "cluster")
+        return MQTTClient(app_id(options), access_key(options), address, **settings)
+    cluster = setting(options, "cluster")
     if cluster:
-        return MQTTClient(app_id(options), _access_key(options), cluster=cluster, **settings)
-    return _handler(options, _access_key(options)).data(**settings)
+        return MQTTClient(app_id(options), access_key(options), cluster=cluster, **settings)
+    return _handler(options, access_key(options)).data(**settings)

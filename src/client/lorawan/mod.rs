@@ -19,6 +19,7 @@ use self::following::Following;
 pub use self::group::Group;
 use crate::backoff::Bounds;
 use crate::client::{Delivery, Line, Platform};
+use crate::dialect::json::Value;
 use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, base64};
 use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust};
@@ -325,6 +326,38 @@ impl Client {
                 outcome => return outcome,
             }
         }
+    }
+
+    /// Send a downlink as another client has written it for this topic of the network. `note` is called with the message ID
+    /// before it goes out.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub fn forward(
+        &self,
+        dev_id: &DevId,
+        topic: String,
+        body: Bytes,
+        read: Value<'_>,
+        note: impl FnOnce(u16),
+    ) -> Result<u16> {
+        if !self.is_connected() || self.is_closing() {
+            return Err(Error::NotConnected);
+        }
+        let Config { network, app_id, qos, .. } = self.config();
+        network.publication(app_id, &topic, &body)?;
+        let first = read.get("downlinks").and_then(|downlinks| downlinks.elements().next());
+        let token = first.and_then(|downlink| network.tokens(downlink).next());
+        if token.is_some() {
+            self.follow();
+        }
+        let following = &self.inner.platform.following;
+        self.outbox().publish_noting(topic, body, *qos, |mid| {
+            if let Some(token) = token {
+                following.note(mid, Mark::token(token), Some(dev_id));
+            }
+            note(mid);
+        })
     }
 
     /// Publish bytes to any topic; for programs that reached into the original for it. What is a downlink of V2 is sent as

@@ -1,0 +1,47 @@
+//! What users say of a NATS server, whoever connects to it.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+
+use super::convert::trust;
+use super::error::{self, OrRaise as _};
+use crate::ids::AccessKey;
+use crate::nats::{Address, Login, Options};
+
+/// The arguments of the constructors, as they were given.
+pub(in crate::py) struct NatsArguments<'py> {
+    pub(in crate::py) address: String,
+    pub(in crate::py) user: Option<String>,
+    pub(in crate::py) password: Option<String>,
+    pub(in crate::py) token: Option<String>,
+    pub(in crate::py) nkey: Option<String>,
+    pub(in crate::py) credentials: Option<PathBuf>,
+    pub(in crate::py) ca_certs: Option<Bound<'py, PyAny>>,
+}
+
+impl NatsArguments<'_> {
+    /// As values of the core. `name` is what the server shows of the connection.
+    pub(in crate::py) fn read(
+        self,
+        py: Python<'_>,
+        name: String,
+        timeout: Duration,
+        window: usize,
+    ) -> PyResult<Options> {
+        let address = Address::parse(&self.address).or_raise(py)?;
+        let credentials = match self.credentials {
+            Some(path) => {
+                let read = fs::read_to_string(&path);
+                Some(read.map_err(|error| error::file_error(py, path.as_os_str(), &error))?)
+            }
+            None => None,
+        };
+        let key = |secret: Option<String>| secret.map(AccessKey::new);
+        let login = Login::of(self.user, key(self.password), key(self.token), key(self.nkey), key(credentials));
+        let login = login.or_raise(py)?;
+        Ok(Options { address, login, trust: trust(self.ca_certs.as_ref())?, name, timeout, window })
+    }
+}
