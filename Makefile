@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup dev demo test test-rust test-schedules test-python test-interpreters lint format bench wheel notices clean \
+.PHONY: all help setup dev demo test test-rust test-schedules test-python test-interpreters lint format bench soak wheel notices clean \
 	originals peers mosquitto
 
 all: format dev lint test ## format, build, lint, test
@@ -92,6 +92,9 @@ format: setup ## format everything
 bench: setup originals peers ## measure beside the originals and other clients; prints the tables of benches/README.md
 	. $(BIN)/activate && maturin develop --quiet --release >/dev/null
 	$(BIN)/python benches/run.py
+
+soak: dev ## kill bridges and NATS servers at random points, 30 times
+	$(BIN)/python tools/soak
 
 wheel: setup ## build the wheel into dist/
 	$(BIN)/maturin build --quiet --release --out dist

@@ -155,13 +155,15 @@ async def _look(server: NatsServer, stream: str, login: dict[str, Any]) -> list[
     return found
 
 
-def publish(server: NatsServer, subject: str, body: bytes, **options: Any) -> None:
+def publish(server: NatsServer, subject: str, body: bytes, *, timeout: float = PATIENCE, **options: Any) -> None:
     """Publish a message, and wait for the stream's acknowledgement."""
 
     async def run() -> None:
         client = await nats.connect(server.address, **options)
-        await client.jetstream().publish(subject, body, timeout=PATIENCE)
-        await client.close()
+        try:
+            await client.jetstream().publish(subject, body, timeout=timeout)
+        finally:
+            await client.close()
 
     asyncio.run(run())
 

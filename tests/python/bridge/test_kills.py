@@ -1,0 +1,107 @@
+"""Kill -9 of bridges and of the NATS server; what the page on scale-out tells."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import PATIENCE
+from killing import run
+from nats_server import NatsServer, nats_binary, publish
+from thingslink.bridge import Bridge
+from thingslink.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent.parent.parent
+PAGE = ROOT / "docs" / "scale-out.md"
+EXAMPLES = ROOT / "examples" / "nats"
+
+
+@pytest.mark.parametrize("bridges", [1, 2])
+def test_nothing_is_lost_when_bridge_and_server_are_killed(
+    bridges: int, sandbox: Sandbox, nats_server: NatsServer
+) -> None:
+    report = run(sandbox, nats_server, rounds=2, devices=50, bridges=bridges, seed=bridges)
+    assert (report.lost, report.duplicates) == (0, 0), report
+    assert report.backwards == 0 or bridges > 1, report
+
+
+def commands() -> list[str]:
+    """Give the commands of the page, one line each."""
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def test_the_commands_of_the_page_run(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "access-key").write_text(sandbox.access_key)
+    environment = {**os.environ, "PATH": f"{Path(nats_binary()).parent}:{Path(shutil.which('python') or '').parent}"}
+    with NatsServer(nats_binary(), tmp_path / "nats") as server:
+        for command in commands():
+            if command.startswith("export "):
+                name, value = command.removeprefix("export ").split("=", 1)
+                environment[name] = value
+                continue
+            if command.startswith("nats-server"):
+                options = command.split()[1:]
+                tried = subprocess.run([nats_binary(), *options, "-t"], cwd=tmp_path, capture_output=True, check=False)
+                assert tried.returncode in {0, 1} and b"flag provided but not defined" not in tried.stderr
+                continue
+            words = command.replace("my-app", sandbox.app_id).replace("mqtt.example.org:1883", sandbox.mqtt_address)
+            arguments = words.replace("nats://localhost:4222", server.address).split()[1:]
+            running = subprocess.Popen(
+                [shutil.which("python") or "python", "-m", "thingslink", *arguments, "--max-bytes", "256M"],
+                cwd=tmp_path,
+                env=environment,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            assert running.stderr is not None
+            said = []
+            while line := running.stderr.readline():
+                said.append(line)
+                if "carrying" in line:
+                    break
+            running.terminate()
+            running.communicate(timeout=PATIENCE)
+            assert running.returncode == 0, said
+
+
+def test_each_test_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", PAGE.read_text(encoding="utf-8")))
+    sources = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    assert named and not [name for name in named if f"def {name}(" not in sources]
+
+
+def test_bridges_have_the_rights_of_the_example_and_workers_no_more(
+    sandbox: Sandbox, tmp_path: Path, eventually: Any
+) -> None:
+    accounts = (EXAMPLES / "accounts.conf").read_text().replace("my-app", sandbox.app_id)
+    passwords = {"THINGS_BRIDGE_PASSWORD": "b-secret", "THINGS_WORKER_PASSWORD": "w-secret"}
+    for name, value in passwords.items():
+        accounts = accounts.replace(f"${name}", f'"{value}"')
+    with NatsServer(nats_binary(), tmp_path / "nats", accounts) as server:
+        options: dict[str, Any] = {"name": "one", "max_bytes": 1 << 28, "nats_user": "bridge"}
+        arguments = (sandbox.app_id, sandbox.access_key, sandbox.mqtt_address, server.address)
+        with Bridge(*arguments, **options, nats_password="b-secret") as bridge:
+            device = sandbox.device("dev-0")
+            device.uplink(b"\x05")
+            worker: dict[str, Any] = {"user": "worker", "password": "w-secret"}
+            publish(server, "things.demo-app.dev-0.down.push", b'{"port":2,"payload_raw":"AQ=="}', **worker)
+            eventually(lambda: bridge.stats()["published"] >= 2 and bridge.stats()["downlinks"] == 1)
+            device.uplink(b"\x05")
+            assert device.next_downlink().payload == b"\x01"
+            with pytest.raises(Exception, match=r"(?i)permission|timeout"):
+                publish(server, "things.demo-app.dev-0.up", b"{}", timeout=0.5, **worker)
+
+
+@pytest.mark.parametrize("name", ["single.conf", "cluster.conf"])
+def test_the_configurations_are_ones(name: str) -> None:
+    environment = {**os.environ, "THINGS_BRIDGE_PASSWORD": "b", "THINGS_WORKER_PASSWORD": "w", "THINGS_NODE": "n1"}
+    tried = subprocess.run(
+        [nats_binary(), "-t", "-c", name], cwd=EXAMPLES, env=environment, capture_output=True, text=True, check=False
+    )
+    assert tried.returncode == 0, tried.stderr
