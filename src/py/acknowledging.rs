@@ -60,29 +60,50 @@ pub(super) trait Acknowledge: Send + Sync {
     fn acknowledge(&self);
 }
 
-/// What a message is acknowledged with: by the client that called back with it, or by itself.
-#[derive(Clone, Default)]
-pub(super) struct Acknowledgement {
-    /// Nothing if it came at QoS 0.
-    pub(super) receipt: Option<Receipt>,
-    /// Who knows of it, unless the client alone does.
-    pub(super) by: Option<Arc<dyn Acknowledge>>,
+/// What a message is acknowledged with; nothing if it came at QoS 0.
+#[derive(Clone)]
+pub(super) enum Acknowledgement {
+    /// By the client that called back with it.
+    Client(Option<Receipt>),
+    /// By itself.
+    Stream(Option<Arc<dyn Acknowledge>>),
 }
 
 impl Acknowledgement {
+    /// What the client acknowledges it with.
+    pub(super) fn receipt(&self) -> Option<Receipt> {
+        match self {
+            Self::Client(receipt) => *receipt,
+            Self::Stream(_) => None,
+        }
+    }
+
     /// What `ack()` of a message does.
     pub(super) fn acknowledge(&self) -> PyResult<()> {
-        let Some(by) = &self.by else {
-            let text = "ack() is for messages of a stream of thingslink.aio: give this one to the ack() of its client";
-            return Err(PyValueError::new_err(text));
-        };
-        by.acknowledge();
-        Ok(())
+        match self {
+            Self::Client(_) => {
+                let text =
+                    "ack() is for messages of a stream of thingslink.aio: give this one to the ack() of its client";
+                Err(PyValueError::new_err(text))
+            }
+            Self::Stream(by) => {
+                if let Some(by) = by {
+                    by.acknowledge();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Default for Acknowledgement {
+    fn default() -> Self {
+        Self::Client(None)
     }
 }
 
 impl From<Option<Receipt>> for Acknowledgement {
     fn from(receipt: Option<Receipt>) -> Self {
-        Self { receipt, by: None }
+        Self::Client(receipt)
     }
 }

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::acknowledging::Acknowledgement;
 use crate::client::Incoming;
 use crate::session::Receipt;
 
@@ -27,19 +28,19 @@ pub(in crate::py) struct PyRawMessage {
     /// Time of delivery by the clock of ``time.monotonic``.
     #[pyo3(get)]
     timestamp: f64,
-    /// To acknowledge it with, if it came at QoS 1.
-    pub(super) receipt: Option<Receipt>,
+    /// To acknowledge it with.
+    pub(super) acknowledgement: Acknowledgement,
 }
 
 impl PyRawMessage {
-    pub(in crate::py) fn new(py: Python<'_>, message: &Incoming) -> PyResult<Self> {
+    pub(in crate::py) fn new(py: Python<'_>, message: &Incoming, acknowledgement: Acknowledgement) -> PyResult<Self> {
         Ok(Self {
             topic: message.topic.clone(),
             payload: PyBytes::new(py, message.body.bytes()).unbind(),
             qos: message.qos as u8,
             retain: u8::from(message.retain),
             mid: message.receipt.map_or(0, Receipt::packet_id),
-            receipt: message.receipt,
+            acknowledgement,
             timestamp: py.import("time")?.call_method0("monotonic")?.extract()?,
         })
     }
@@ -47,6 +48,11 @@ impl PyRawMessage {
 
 #[pymethods]
 impl PyRawMessage {
+    /// Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+    fn ack(&self) -> PyResult<()> {
+        self.acknowledgement.acknowledge()
+    }
+
     fn __repr__(&self, py: Python<'_>) -> String {
         let size = self.payload.bind(py).as_bytes().len();
         format!("RawMessage(topic={:?}, {size} bytes, qos={}, retain={})", self.topic, self.qos, self.retain)

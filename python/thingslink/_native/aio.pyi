@@ -1,11 +1,12 @@
 """What the clients of ``thingslink.aio`` stand on. Futures are of the event loop that runs on the calling thread."""
 
 import asyncio
+from collections.abc import Callable
 from os import PathLike
 from typing import Any, final
 
 from thingslink._native.arguments import _Seconds
-from thingslink._native.lorawan import Stats, _Payload
+from thingslink._native.lorawan import DownlinkHandle, Stats, _Payload
 
 @final
 class _AioClient:
@@ -40,9 +41,12 @@ class _AioClient:
         manual_ack: bool,
         network: str | None,
         cluster: str | None,
+        queue_timeout: _Seconds | None,
+        follow_downlinks: bool,
         group: str | None,
+        told: Callable[[str, Any], object],
     ) -> _AioClient:
-        """Take the arguments of ``MQTTClient``, each by its name."""
+        """Take the arguments of ``MQTTClient``, each by its name, and who is told what the streams do not tell."""
     @property
     def app_id(self) -> str:
         """Application ID, as messages have it: without a tenant."""
@@ -62,14 +66,31 @@ class _AioClient:
         """Connect, log in and subscribe. Cancelled, the attempt is given up."""
     def close(self, timeout: _Seconds | None = None) -> asyncio.Future[None]:
         """End the streams, send what was accepted, part with the server."""
-    def send(self, dev_id: str, payload: _Payload, port: int, confirmation: bool, schedule: str) -> asyncio.Future[int]:
-        """Accept a downlink; the future gives its message ID when it is written (QoS 0) or acknowledged (QoS 1)."""
+    def send(
+        self,
+        dev_id: str,
+        payload: _Payload,
+        port: int,
+        confirmation: bool,
+        schedule: str,
+        priority: str | None,
+        class_b_c: dict[str, Any] | None,
+        confirmed_retry: int | dict[str, int] | None,
+        correlation_ids: list[str] | None,
+    ) -> tuple[asyncio.Future[int], DownlinkHandle]:
+        """Accept a downlink: a future, done when it is written (QoS 0) or acknowledged (QoS 1), and its handle."""
     def room(self) -> asyncio.Future[None]:
         """Wait until something has left the full queue of downlinks, at most 30 s."""
     def flush(self, timeout: _Seconds | None = None) -> asyncio.Future[None]:
         """Wait until every downlink is written (QoS 0) or acknowledged (QoS 1)."""
     def uplinks(self, dev_id: str | None) -> _Inlet:
         """Open a stream of uplinks."""
+    def raw_uplinks(self, dev_id: str | None) -> _Inlet:
+        """Open a stream of uplinks as they came."""
+    def uplink_fields(self, field: str, dev_id: str | None) -> _Inlet:
+        """Open a stream of the values of one payload field."""
+    def checked(self, dev_id: str) -> str:
+        """Give a device ID, if it is one."""
     def events(self, kind: str | None, dev_id: str | None) -> _Inlet:
         """Open a stream of events."""
     def stats(self) -> Stats:

@@ -426,7 +426,7 @@ class DeviceHandle:
 
 @final
 class DownlinkHandle:
-    """A downlink on its way, from ``MQTTClient.downlink``.
+    """A downlink on its way, from ``MQTTClient.downlink``, and what ``send`` of the asyncio face gives is made of.
 
     The states, of which each one has those before it in it:
 
@@ -593,6 +593,12 @@ class RawMessage:
     @property
     def timestamp(self) -> float:
         """Time of delivery by the clock of ``time.monotonic``."""
+    def ack(self) -> None:
+        """Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+
+        Raises:
+            ValueError: It came of a callback: that client has an ``ack``.
+        """
 
 class DeviceEvent:
     """Something that happened to a device."""

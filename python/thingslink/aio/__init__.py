@@ -15,8 +15,11 @@ Everything happens on the thread of the event loop on which a client is used.
 
 from __future__ import annotations
 
+from thingslink.aio._connection import Connection
+from thingslink.aio._device import Device
 from thingslink.aio._downlink import Downlink
 from thingslink.aio._stream import Batches, Stream
+from thingslink.aio._updates import Updates
 from thingslink.aio.application import ApplicationClient
 from thingslink.aio.discovery import DiscoveryClient
 from thingslink.aio.handler import HandlerClient
@@ -27,6 +30,8 @@ from thingslink.aio.thingsboard import TBDeviceMqttClient, TBGatewayMqttClient
 __all__ = [
     "ApplicationClient",
     "Batches",
+    "Connection",
+    "Device",
     "DiscoveryClient",
     "Downlink",
     "HandlerClient",
@@ -35,4 +40,5 @@ __all__ = [
     "Stream",
     "TBDeviceMqttClient",
     "TBGatewayMqttClient",
+    "Updates",
 ]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from thingslink._native import _Inlet, _Share
+    from thingslink.aio._news import News
 
 __all__ = ["Runner"]
 
@@ -23,8 +24,8 @@ log = logging.getLogger("thingslink.ttn")
 class Runner:
     """Runs a handler for each message of a stream, of at most ``concurrency`` devices at a time."""
 
-    def __init__(self, client: object, inlet: _Inlet, handler: Callable[[Any], Any], concurrency: int) -> None:
-        self._client = client
+    def __init__(self, news: News, inlet: _Inlet, handler: Callable[[Any], Any], concurrency: int) -> None:
+        self._news = news
         self._inlet = inlet
         self._handler = handler
         self._concurrency = concurrency
@@ -96,7 +97,9 @@ class Runner:
                 share.abandon()
                 raise
             log.exception("exception in a handler")
-            _callback_failed(self._client, error)
+            _callback_failed(self._news, error)
+            if isinstance(error, Exception):
+                self._news.failed(error)
             share.settle(True)
         except BaseException:
             share.abandon()

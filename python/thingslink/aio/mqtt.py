@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingslink._native import QueueFullError, _AioClient
+from thingslink.aio._device import Device
 from thingslink.aio._downlink import Downlink
+from thingslink.aio._news import News
 from thingslink.aio._runner import Runner
 from thingslink.aio._stream import Stream
 
@@ -20,10 +22,14 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from thingslink._native import ActivationEvent, DeviceEvent, UplinkMessage
-    from thingslink._native.lorawan import Stats
+    from thingslink._native import ActivationEvent, DeviceEvent, DownlinkHandle, FieldValue, RawMessage, UplinkMessage
+    from thingslink._native.lorawan import Stats, _Payload
+    from thingslink.aio._connection import Connection
+    from thingslink.aio._updates import Updates
 
 __all__ = ["MQTTClient"]
+
+C = TypeVar("C", bound="Callable[[Exception], object]")
 
 
 class MQTTClient:
@@ -79,8 +85,11 @@ class MQTTClient:
         manual_ack: bool = False,
         network: str | None = None,
         cluster: str | None = None,
+        queue_timeout: float | timedelta | None = 10,
+        follow_downlinks: bool = False,
         group: str | None = None,
     ) -> None:
+        self._news = News()
         self._client = _AioClient(
             app_id=app_id,
             access_key=access_key,
@@ -108,7 +117,10 @@ class MQTTClient:
             manual_ack=manual_ack,
             network=network,
             cluster=cluster,
+            queue_timeout=queue_timeout,
+            follow_downlinks=follow_downlinks,
             group=group,
+            told=self._news,
         )
 
     @property
@@ -148,7 +160,13 @@ class MQTTClient:
         Args:
             timeout: Seconds for all of it, 10 by default; what is not sent by then is not sent.
         """
-        await asyncio.shield(self._client.close(timeout))
+        closing = self._client.close(timeout)
+        closing.add_done_callback(lambda _: self._news.following.end())
+        await asyncio.shield(closing)
+
+    async def close(self, *, timeout: float | timedelta | None = None) -> None:
+        """Close the client, as ``aclose`` does."""
+        await self.aclose(timeout=timeout)
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -169,6 +187,51 @@ class MQTTClient:
             ValueError: ``dev_id`` is no device ID.
         """
         return Stream(self._client.uplinks(dev_id), f"uplinks of {dev_id or 'all devices'}")
+
+    def raw_uplinks(self, *, dev_id: str | None = None) -> Stream[RawMessage]:
+        """Give a stream of uplinks as they came, those too that cannot be decoded."""
+        return Stream(self._client.raw_uplinks(dev_id), f"raw uplinks of {dev_id or 'all devices'}")
+
+    def uplink_fields(self, field: str, *, dev_id: str | None = None) -> Stream[FieldValue]:
+        """Give a stream of the values of one payload field.
+
+        Args:
+            field: Name of the field, levels joined by ``/``: ``"tank/level"``.
+            dev_id: One device.
+
+        Raises:
+            ValueError: ``field`` is no name, or ``dev_id`` no device ID.
+        """
+        return Stream(self._client.uplink_fields(field, dev_id), f"{field} of {dev_id or 'all devices'}")
+
+    def connections(self) -> Updates[Connection]:
+        """Give a stream of logins and ends of connections, from now on."""
+        return self._news.following.open("connections")
+
+    def on_error(self, callback: C) -> C:
+        """Have ``callback(error)`` called for what stops nothing, on the event loop's thread; a decorator, too.
+
+        These are exceptions of the handlers of ``run``, undecodable messages, refused subscriptions, messages over the
+        limit, and downlinks that failed and that nobody awaits (``DownlinkError``). Several are called in the order in
+        which they were given.
+
+        Args:
+            callback: A function or a coroutine function.
+
+        Raises:
+            TypeError: It cannot be called with an error.
+        """
+        _check_callable("callback", callback, "the error")
+        self._news.on_error.append(callback)
+        return callback
+
+    def device(self, dev_id: str) -> Device:
+        """Give a handle for one device: the streams and ``send`` without its ID.
+
+        Raises:
+            ValueError: ``dev_id`` is no device ID.
+        """
+        return Device(self, self._client.checked(dev_id))
 
     def events(self, kind: str | None = None, *, dev_id: str | None = None) -> Stream[DeviceEvent]:
         """Give a stream of events.
@@ -214,22 +277,31 @@ class MQTTClient:
         """
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise ValueError(f"concurrency {concurrency!r} is not valid: expected a number of devices, 1 or more")
-        _check_handler(handler)
+        _check_callable("handler", handler, "the message")
         inlet = self._client.uplinks(dev_id)
         try:
-            await Runner(self, inlet, handler, concurrency).run()
+            await Runner(self._news, inlet, handler, concurrency).run()
         finally:
             inlet.close()
 
     async def send(
         self,
         dev_id: str,
-        payload: str | bytes | bytearray | memoryview | list[int] | tuple[int, ...] | dict[str, Any] | UplinkMessage,
+        payload: _Payload,
         port: int = 1,
         confirmation: bool = False,
         schedule: str = "replace",
+        *,
+        priority: str | None = None,
+        class_b_c: dict[str, Any] | None = None,
+        confirmed_retry: int | dict[str, int] | None = None,
+        correlation_ids: list[str] | None = None,
     ) -> Downlink:
         """Send a downlink to one device; returns when it is written (QoS 0) or the server has acknowledged it (QoS 1).
+
+        On The Things Stack V3, which acknowledges what it then drops, it returns when the network says that the
+        downlink is queued. What becomes of it later tells the downlink that is given: ``await downlink.wait("acked")``.
+        The client listens to that from the first ``send`` on, on V2, too.
 
         Cancelled, nobody waits for that any more, and the downlink stays accepted. At QoS 1 it is sent again after a
         reconnect until it is acknowledged.
@@ -240,6 +312,10 @@ class MQTTClient:
             port: LoRaWAN FPort, 1 to 223.
             confirmation: Whether the device must acknowledge it.
             schedule: Place in the device's queue: ``"replace"``, ``"first"`` or ``"last"``.
+            priority: Only on V3, as the three after it, and as of the other client.
+            class_b_c: For devices of class B and C.
+            confirmed_retry: How often a confirmed downlink is sent again at most.
+            correlation_ids: Texts that all events of the downlink repeat.
 
         Raises:
             ValueError: An argument that cannot be used, named.
@@ -247,14 +323,17 @@ class MQTTClient:
             MessageTooLargeError: More than 242 bytes.
             NotConnectedError: There is no connection, or the client was closed before the server has acknowledged it.
             QueueFullError: The queue of downlinks had no room for 30 s.
+            DownlinkError: On V3, the network has not taken it, or has not said so within ``queue_timeout``.
         """
+        given = (dev_id, payload, port, confirmation, schedule, priority, class_b_c, confirmed_retry, correlation_ids)
         try:
-            sent = self._client.send(dev_id, payload, port, confirmation, schedule)
+            sent, handle = self._client.send(*given)
         except QueueFullError:
-            sent = await self._send_later(dev_id, payload, port, confirmation, schedule)
-        return Downlink(dev_id, await sent)
+            sent, handle = await self._send_later(*given)
+        await sent
+        return Downlink(dev_id, handle)
 
-    async def _send_later(self, *arguments: Any) -> asyncio.Future[int]:
+    async def _send_later(self, *arguments: Any) -> tuple[asyncio.Future[int], DownlinkHandle]:
         while True:
             await self._client.room()
             try:
@@ -286,12 +365,12 @@ class MQTTClient:
             warnings.warn(f"{self!r} was not closed: use async with, or aclose()", ResourceWarning, 2, source=self)
 
 
-def _check_handler(handler: Callable[..., object]) -> None:
-    if not callable(handler):
-        raise TypeError(f"handler must be a coroutine function, not {type(handler).__name__}")
+def _check_callable(name: str, given: Callable[..., object], taken: str) -> None:
+    if not callable(given):
+        raise TypeError(f"{name} must be a coroutine function, not {type(given).__name__}")
     try:
-        inspect.signature(handler).bind(None)
+        inspect.signature(given).bind(None)
     except ValueError:
         return  # It does not say what it takes.
     except TypeError as error:
-        raise TypeError(f"handler must take one argument, the message: {error}") from None
+        raise TypeError(f"{name} must take one argument, {taken}: {error}") from None

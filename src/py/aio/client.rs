@@ -17,7 +17,9 @@ use crate::py::arguments::{Aliases, Given};
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::log;
-use crate::py::lorawan::{Address, Settings, Subject, downlink, event_name, optional_device};
+use crate::py::lorawan::{
+    Address, Asked, PyDownlinkHandle, Settings, Subject, downlink, event_name, field_path, optional_device,
+};
 use crate::py::prepared::Prepared;
 
 /// How long `send` waits for room in a full queue.
@@ -47,13 +49,13 @@ impl PyAioClient {
 
 #[pymethods]
 impl PyAioClient {
-    /// Take the arguments of ``MQTTClient``, each by its name.
+    /// Take the arguments of ``MQTTClient``, each by its name, and who is told what the streams do not tell.
     #[new]
     #[pyo3(signature = (
         *, app_id, access_key, mqtt_address, discovery_address, reconnect, keep_alive, client_id, clean_session, qos, tls,
         ca_certs, reconnect_min_delay, reconnect_max_delay, max_message_bytes, max_inflight, queue_messages, queue_bytes,
         overflow, send_queue_messages, send_queue_bytes, insecure_channel, discovery_certificate, on_callback_error,
-        manual_ack, network, cluster, group
+        manual_ack, network, cluster, queue_timeout, follow_downlinks, group, told
     ))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
     fn new<'py>(
@@ -84,7 +86,10 @@ impl PyAioClient {
         manual_ack: bool,
         network: Option<&str>,
         cluster: Option<&str>,
+        queue_timeout: Option<Bound<'py, PyAny>>,
+        follow_downlinks: bool,
         group: Option<&str>,
+        told: Py<PyAny>,
     ) -> PyResult<Self> {
         let mqtt_address = mqtt_address.unwrap_or_default();
         let settings = Settings {
@@ -114,12 +119,16 @@ impl PyAioClient {
             manual_ack,
             network,
             cluster,
-            queue_timeout: None,
+            queue_timeout,
             group,
         };
         let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;
-        Ok(Self { address: Arc::new(address), flow: Flow::new(config, acknowledging).or_raise(py)? })
+        let flow = Flow::new(config, acknowledging, told).or_raise(py)?;
+        if follow_downlinks {
+            flow.client.follow();
+        }
+        Ok(Self { address: Arc::new(address), flow })
     }
 
     /// Connect, log in and subscribe. Cancelled, the attempt is given up.
@@ -175,7 +184,8 @@ impl PyAioClient {
         Prepared::new(process, closing, finish).future(py)
     }
 
-    /// Accept a downlink; the future gives its message ID when it is written (QoS 0) or acknowledged (QoS 1).
+    /// Accept a downlink: a future, done when it is written (QoS 0) or acknowledged (QoS 1), and its handle.
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn send<'py>(
         &self,
         py: Python<'py>,
@@ -184,16 +194,24 @@ impl PyAioClient {
         port: Bound<'py, PyAny>,
         confirmation: Bound<'py, PyAny>,
         schedule: Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+        priority: Option<Bound<'py, PyAny>>,
+        class_b_c: Option<Bound<'py, PyAny>>,
+        confirmed_retry: Option<Bound<'py, PyAny>>,
+        correlation_ids: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyAny>, PyDownlinkHandle)> {
         self.flow.bond.check()?;
         let event_loop = self.flow.belong(py)?;
         let dev_id = self.network().dev_id(dev_id).or_raise(py)?;
         let given = |value| Given(Some(value));
         let mut aliases = Aliases::new("send", None);
-        let downlink =
+        let mut downlink =
             downlink(py, self.network(), &mut aliases, given(payload), &port, given(confirmation), given(schedule))?;
+        downlink.options = Asked { priority, class_b_c, confirmed_retry, correlation_ids }.read(py, self.network())?;
+        // Before the downlink, so that nothing that is told of it is missed.
+        self.flow.client.follow();
         let mid = self.flow.client.send(&dev_id, &downlink).or_raise(py)?;
-        self.flow.await_sent(py, &event_loop, mid)
+        let handle = PyDownlinkHandle::new(py, self.flow.clone(), mid)?;
+        Ok((self.flow.await_sent(py, &event_loop, mid)?, handle))
     }
 
     /// Wait until something has left the full queue of downlinks, at most 30 s.
@@ -225,6 +243,21 @@ impl PyAioClient {
     /// Open a stream of uplinks.
     fn uplinks(&self, py: Python<'_>, dev_id: Option<String>) -> PyResult<PyInlet> {
         self.open(Subject::Uplink(self.device(py, dev_id)?))
+    }
+
+    /// Open a stream of uplinks as they came.
+    fn raw_uplinks(&self, py: Python<'_>, dev_id: Option<String>) -> PyResult<PyInlet> {
+        self.open(Subject::Raw(self.device(py, dev_id)?))
+    }
+
+    /// Open a stream of the values of one payload field.
+    fn uplink_fields(&self, py: Python<'_>, field: String, dev_id: Option<String>) -> PyResult<PyInlet> {
+        self.open(Subject::Field(self.device(py, dev_id)?, field_path(field)?))
+    }
+
+    /// Give a device ID, if it is one.
+    fn checked(&self, py: Python<'_>, dev_id: String) -> PyResult<String> {
+        Ok(self.network().dev_id(dev_id).or_raise(py)?.as_str().to_owned())
     }
 
     /// Open a stream of events.

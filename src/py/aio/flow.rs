@@ -27,8 +27,8 @@ use crate::py::acknowledging::Acknowledging;
 use crate::py::error::to_py;
 use crate::py::event_loop::{EventLoop, complete};
 use crate::py::interpreter::Interpreter;
-use crate::py::lorawan::Subject;
-use crate::py::runtime::{Bond, Closable};
+use crate::py::lorawan::{Sender, Subject};
+use crate::py::runtime::{Bond, Closable, Process};
 use crate::py::serve::woken;
 use crate::session::{Hands, Overflow, QoS};
 use crate::sync::Mutex;
@@ -62,14 +62,16 @@ pub(super) struct Flow {
     finished: AtomicUsize,
     weight: AtomicUsize,
     /// Why a session without leave to connect anew has ended.
-    lost: Mutex<Option<Error>>,
+    pub(super) lost: Mutex<Option<Error>>,
     closed: AtomicBool,
+    /// What the program is told that streams do not tell: called with a word for it and the thing itself.
+    pub(super) told: Mutex<Option<Py<PyAny>>>,
     /// The host that the client logs in at, for what it is told when it refuses.
     pub(super) host: Mutex<String>,
 }
 
 impl Flow {
-    pub(super) fn new(config: Config, acknowledging: Acknowledging) -> Result<Arc<Self>, Error> {
+    pub(super) fn new(config: Config, acknowledging: Acknowledging, told: Py<PyAny>) -> Result<Arc<Self>, Error> {
         let made = woken(
             |wake| {
                 let client = Client::new(config, wake)?;
@@ -89,6 +91,7 @@ impl Flow {
                     weight: AtomicUsize::new(0),
                     lost: Mutex::default(),
                     closed: AtomicBool::new(true),
+                    told: Mutex::new(Some(told)),
                     host: Mutex::default(),
                 })
             },
@@ -246,6 +249,10 @@ impl Flow {
             return true;
         };
         let network = self.client.config().network;
+        if let Body::Undecodable { reason, .. } = &incoming.body {
+            let (topic, reason) = (incoming.topic.clone(), reason.to_string());
+            news.push(Delivery::Problem(Error::Decode { topic, reason }));
+        }
         let letter = Letter::new(self, incoming, self.came.fetch_add(1, Ordering::Relaxed), self.holds);
         let takers = streams.iter().filter(|stream| takes(&stream.subject, network, &letter.incoming));
         // All shares before the first is pushed: a full stream may give its own up at once.
@@ -269,46 +276,6 @@ impl Flow {
         true
     }
 
-    /// Something else than a message.
-    fn hear(&self, py: Python<'_>, delivery: Delivery<Infallible>, streams: &[Arc<Stream>]) -> PyResult<()> {
-        match delivery {
-            Delivery::Sent(mid) => {
-                let future = self.sent(mid);
-                future.map_or(Ok(()), |future| complete(future.bind(py), Ok(mid.into_pyobject(py)?.into_any())))
-            }
-            Delivery::Rejected { mid, topic, reason } => {
-                let error = || to_py(py, &Error::Rejected { topic, reason });
-                let future = self.sent(mid);
-                future.map_or(Ok(()), |future| complete(future.bind(py), Err(error())))
-            }
-            // The Things Stack V3 has not taken it, or has not said so.
-            Delivery::Problem(error @ Error::Downlink { mid, .. }) => {
-                let future = self.sent(mid);
-                future.map_or(Ok(()), |future| complete(future.bind(py), Err(to_py(py, &error))))
-            }
-            Delivery::Connected { .. } => {
-                for stream in streams {
-                    stream.fail(None);
-                }
-                Ok(())
-            }
-            // Wrong ID or key: no reconnect cures that.
-            Delivery::Refused { code: code @ (4 | 5) } if !self.is_closed() => {
-                let config = self.client.config();
-                let error = || config.network.refused(code, &config.app_id, &self.host.lock());
-                for stream in streams {
-                    stream.fail(Some(to_py(py, &error())));
-                }
-                Ok(())
-            }
-            Delivery::Lost(error) => {
-                *self.lost.lock() = Some(error);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// A future of a message that was accepted just now. Until it is done reading goes on whatever the bound says: the
     /// answer comes after what waits for a reader, who may be the one that waits for the answer.
     pub(super) fn await_sent<'py>(
@@ -322,7 +289,7 @@ impl Flow {
         Ok(future)
     }
 
-    fn sent(&self, mid: u16) -> Option<Py<PyAny>> {
+    pub(super) fn sent(&self, mid: u16) -> Option<Py<PyAny>> {
         let future = self.sends.take(mid);
         if self.sends.is_empty() {
             self.client.mailbox().urge(false);
@@ -384,6 +351,9 @@ impl Flow {
         &self,
         look: impl Fn(&Py<PyAny>) -> Result<(), pyo3::PyTraverseError>,
     ) -> Result<(), pyo3::PyTraverseError> {
+        if let Some(Some(told)) = self.told.try_lock().as_deref() {
+            look(told)?;
+        }
         if let Some(Some(event_loop)) = self.event_loop.try_lock().as_deref() {
             look(event_loop.object())?;
         }
@@ -392,14 +362,29 @@ impl Flow {
 
     /// Let go of Python's objects.
     pub(super) fn clear(&self) {
-        let event_loop = self.event_loop.lock().take();
-        drop((event_loop, self.sends.all()));
+        let (event_loop, told) = (self.event_loop.lock().take(), self.told.lock().take());
+        drop((event_loop, told, self.sends.all()));
     }
 }
 
-/// Whether a message is for a subject. Undecodable ones are for none of those that give decoded messages.
+/// Whether a message is for a subject. Undecodable ones are for those alone that give messages as they came.
 fn takes(subject: &Subject, network: Network, incoming: &Incoming) -> bool {
-    matches!(incoming.body, Body::Json(_)) && network.topic(&incoming.topic).is_some_and(|topic| subject.takes(topic))
+    let Some(topic) = network.topic(&incoming.topic) else { return false };
+    match &incoming.body {
+        Body::Json(document) => subject.takes(topic) || subject.field_in(network, topic, document).is_some(),
+        Body::Undecodable { .. } => matches!(subject, Subject::Raw(_)) && subject.takes(topic),
+    }
+}
+
+impl Sender for Flow {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn process(&self, py: Python<'_>) -> PyResult<&Arc<Process>> {
+        self.belong(py)?;
+        self.bond.process()
+    }
 }
 
 impl Work<Interpreter> for Flow {

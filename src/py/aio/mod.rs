@@ -6,6 +6,7 @@
 mod client;
 mod flow;
 mod letter;
+mod news;
 mod sends;
 mod stream;
 

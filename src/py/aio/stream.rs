@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::py::acknowledging::{Acknowledge, Acknowledgement};
 use crate::py::error::to_py;
 use crate::py::event_loop::complete;
-use crate::py::lorawan::{Subject, document_to_py};
+use crate::py::lorawan::{Subject, document_to_py, field_to_py};
+use crate::py::raw::PyRawMessage;
 use crate::sync::Mutex;
 
 /// How long a reader that always finds something goes on before the loop has its turn.
@@ -205,9 +206,15 @@ impl Stream {
     fn object<'py>(&self, py: Python<'py>, share: &Arc<Share>) -> PyResult<Bound<'py, PyAny>> {
         let (network, incoming) = (self.flow.client.config().network, &share.letter.incoming);
         let by = incoming.receipt.is_some().then(|| share.clone() as Arc<dyn Acknowledge>);
-        let acknowledgement = Acknowledgement { receipt: incoming.receipt, by };
+        let acknowledgement = Acknowledgement::Stream(by);
+        if matches!(self.subject, Subject::Raw(_)) {
+            return Ok(Bound::new(py, PyRawMessage::new(py, incoming, acknowledgement)?)?.into_any());
+        }
         match (&incoming.body, network.topic(&incoming.topic)) {
-            (Body::Json(document), Some(topic)) => document_to_py(py, network, topic, document, acknowledgement),
+            (Body::Json(document), Some(topic)) => match self.subject.field_in(network, topic, document) {
+                Some((field, index)) => field_to_py(py, field, topic, document, index, acknowledgement),
+                None => document_to_py(py, network, topic, document, acknowledgement),
+            },
             // Not put into a stream.
             _ => Ok(py.None().into_bound(py)),
         }

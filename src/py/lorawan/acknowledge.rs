@@ -16,13 +16,13 @@ fn receipt(message: &Bound<'_, PyAny>) -> PyResult<Option<Receipt>> {
         return message.get().receipt();
     }
     if let Ok(message) = message.cast::<PyRawMessage>() {
-        return Ok(message.get().receipt);
+        return Ok(message.get().acknowledgement.receipt());
     }
     if let Ok(event) = message.cast::<PyDeviceEvent>() {
-        return Ok(event.get().acknowledgement.receipt);
+        return Ok(event.get().acknowledgement.receipt());
     }
     match message.cast::<PyFieldValue>() {
-        Ok(value) => Ok(value.get().acknowledgement.receipt),
+        Ok(value) => Ok(value.get().acknowledgement.receipt()),
         Err(_) => Err(wrong_type("msg", "what a callback got", message)),
     }
 }

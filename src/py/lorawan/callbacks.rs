@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use super::downlink::Sender;
 use super::handlers::Handlers;
 use super::subject::Subject;
 use super::watch::Watch;
@@ -19,6 +20,7 @@ use crate::ids::DevId;
 use crate::py::acknowledging::Acknowledging;
 use crate::py::error::OrRaise as _;
 use crate::py::owner::Owner;
+use crate::py::runtime::Process;
 use crate::py::serve::served;
 use crate::sync::Mutex;
 
@@ -179,5 +181,15 @@ impl Served {
         let filters: Vec<_> = self.client.subscriptions().wanted().into_iter().map(|(filter, _)| filter).collect();
         let app_id = self.client.config().app_id.as_str();
         teller.tell(py, ("%s: %ssubscribed to %s", app_id, before, filters.join(", ")))
+    }
+}
+
+impl Sender for Served {
+    fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn process(&self, _py: Python<'_>) -> PyResult<&Arc<Process>> {
+        self.owner.process()
     }
 }

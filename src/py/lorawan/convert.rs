@@ -93,7 +93,7 @@ pub(in crate::py) fn event_name(network: Network, name: Option<String>) -> PyRes
 }
 
 /// The path of a payload field.
-pub(super) fn field_path(field: String) -> PyResult<String> {
+pub(in crate::py) fn field_path(field: String) -> PyResult<String> {
     if field.is_empty() || !is_plain(&field) || field.split('/').any(str::is_empty) {
         let text = format!(
             "field {field:?} is not valid: expected a field's name, levels joined by '/', such as \"tank/level\""

@@ -8,15 +8,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
 use super::callbacks::Served;
-use super::event;
 use super::handlers::{Handler, Handlers};
-use super::parse::document_to_py;
+use super::parse::{document_to_py, field_to_py};
 use super::subject::Subject;
 use super::watch::Teller;
 use crate::client::lorawan::{Application, Client};
 use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::json::Document;
-use crate::dialect::lorawan::{Network, Topic};
+use crate::dialect::lorawan::Topic;
 use crate::dialect::mqtt::covers;
 use crate::error::Error;
 use crate::py::error::to_py;
@@ -115,7 +114,7 @@ impl Served {
             handlers,
             client,
             |handler| matches!(&handler.subject, Subject::Topic(filter) if covers(filter, &message.topic)),
-            || Ok(Bound::new(py, PyRawMessage::new(py, message)?)?.into_any()),
+            || Ok(Bound::new(py, PyRawMessage::new(py, message, message.receipt.into())?)?.into_any()),
         );
         let network = self.client.config().network;
         let Some(topic) = network.topic(&message.topic) else { return called };
@@ -126,9 +125,7 @@ impl Served {
                 called = called.and(self.call(handlers, client, decoded, || {
                     document_to_py(py, network, topic, document, message.receipt.into())
                 }));
-                if network == Network::V3 {
-                    called = called.and(self.deliver_fields(message, document, topic, handlers, client));
-                }
+                called = called.and(self.deliver_fields(message, document, topic, handlers, client));
             }
             Body::Undecodable { reason, .. } => {
                 if handlers.all.iter().any(|handler| handler.subject == Subject::Error) {
@@ -139,7 +136,9 @@ impl Served {
         }
         // Raw callbacks come after all others, as in the original, and get undecodable messages, too.
         let raw = |handler: &Handler| is_raw(handler) && handler.subject.takes(topic);
-        called.and(self.call(handlers, client, raw, || Ok(Bound::new(py, PyRawMessage::new(py, message)?)?.into_any())))
+        called.and(self.call(handlers, client, raw, || {
+            Ok(Bound::new(py, PyRawMessage::new(py, message, message.receipt.into())?)?.into_any())
+        }))
     }
 
     /// Call the callbacks for single fields, of a network that publishes uplinks alone.
@@ -152,19 +151,11 @@ impl Served {
         client: &Bound<'_, PyAny>,
     ) -> Called {
         let (py, network) = (client.py(), self.client.config().network);
-        let Topic::Uplink { app_id, dev_id } = topic else { return Called::default() };
         let mut called = Called::default();
         for handler in &handlers.all {
-            if let Subject::Field(_, field) = &handler.subject
-                && handler.subject.takes(Topic::Field { app_id, dev_id, field })
-                && let Some(value) = network.single_field(document.root(), field)
-            {
-                let first = || {
-                    let (document, index) = (document.clone(), value.index());
-                    let acknowledgement = message.receipt.into();
-                    let value = event::PyFieldValue::new(field, app_id, dev_id, document, index, acknowledgement);
-                    Ok(Bound::new(py, value)?.into_any())
-                };
+            if let Some((field, index)) = handler.subject.field_in(network, topic, document) {
+                let acknowledgement = message.receipt.into();
+                let first = || field_to_py(py, field, topic, document, index, acknowledgement);
                 called = called.and(self.call(handlers, client, |one| std::ptr::eq(one, handler), first));
             }
         }

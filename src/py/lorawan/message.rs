@@ -59,7 +59,7 @@ impl PyUplinkMessage {
     /// What to acknowledge the message with, if there is anything; an error for a part of a message.
     pub(super) fn receipt(&self) -> PyResult<Option<Receipt>> {
         if self.part == Part::Uplink && self.index == self.document.root().index() {
-            return Ok(self.acknowledgement.receipt);
+            return Ok(self.acknowledgement.receipt());
         }
         Err(PyValueError::new_err("msg is a part of a message: expected what a callback got"))
     }

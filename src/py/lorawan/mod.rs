@@ -22,11 +22,12 @@ mod watch;
 
 pub(super) use self::address::Address;
 pub(super) use self::client::PyMqttClient;
-pub(super) use self::convert::{downlink, event_name, fport, optional_device};
+pub(super) use self::convert::{downlink, event_name, field_path, fport, optional_device};
 pub(super) use self::device::PyDeviceHandle;
-pub(super) use self::downlink::PyDownlinkHandle;
+pub(super) use self::downlink::{PyDownlinkHandle, Sender};
 pub(super) use self::event::{PyActivationEvent, PyDeviceEvent, PyDownlinkEvent, PyFieldValue, PyRegistrationEvent};
 pub(super) use self::message::PyUplinkMessage;
-pub(super) use self::parse::{document_to_py, parse_message};
+pub(super) use self::options::Asked;
+pub(super) use self::parse::{document_to_py, field_to_py, parse_message};
 pub(super) use self::settings::Settings;
 pub(super) use self::subject::Subject;

@@ -12,16 +12,16 @@ use crate::py::error::OrRaise as _;
 use crate::py::leaving;
 
 /// The arguments.
-pub(super) struct Asked<'py> {
-    pub(super) priority: Option<Bound<'py, PyAny>>,
-    pub(super) class_b_c: Option<Bound<'py, PyAny>>,
-    pub(super) confirmed_retry: Option<Bound<'py, PyAny>>,
-    pub(super) correlation_ids: Option<Bound<'py, PyAny>>,
+pub(in crate::py) struct Asked<'py> {
+    pub(in crate::py) priority: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) class_b_c: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) confirmed_retry: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) correlation_ids: Option<Bound<'py, PyAny>>,
 }
 
 impl Asked<'_> {
     /// Check them; `None` where none was given.
-    pub(super) fn read(self, py: Python<'_>, network: Network) -> PyResult<Option<Box<Options>>> {
+    pub(in crate::py) fn read(self, py: Python<'_>, network: Network) -> PyResult<Option<Box<Options>>> {
         let Self { priority: urgency, class_b_c, confirmed_retry, correlation_ids } = self;
         let given = [
             ("priority", urgency.is_some()),

@@ -74,3 +74,17 @@ pub(in crate::py) fn document_to_py<'py>(
         Topic::Uplink { .. } | Topic::Downlink { .. } => body_to_py(py, network, document, acknowledgement),
     }
 }
+
+/// The single field of an uplink that stands at `index`.
+pub(in crate::py) fn field_to_py<'py>(
+    py: Python<'py>,
+    field: &str,
+    topic: Topic<'_>,
+    document: &Arc<Document>,
+    index: u32,
+    acknowledgement: Acknowledgement,
+) -> PyResult<Bound<'py, PyAny>> {
+    let value =
+        event::PyFieldValue::new(field, topic.app_id(), topic.dev_id(), document.clone(), index, acknowledgement);
+    Ok(Bound::new(py, value)?.into_any())
+}

@@ -1,6 +1,7 @@
 //! What programs listen to, whichever way they are told.
 
-use crate::dialect::lorawan::{Filter, Topic};
+use crate::dialect::json::Document;
+use crate::dialect::lorawan::{Filter, Network, Topic};
 use crate::ids::DevId;
 
 /// What a program listens to.
@@ -48,6 +49,20 @@ impl Subject {
             Self::Downlink => "mid",
             Self::Error => "error",
         }
+    }
+
+    /// The single field that it is for, and where that stands in an uplink, of a network that publishes uplinks alone.
+    pub(in crate::py) fn field_in(
+        &self,
+        network: Network,
+        topic: Topic<'_>,
+        document: &Document,
+    ) -> Option<(&str, u32)> {
+        let (Self::Field(_, field), Topic::Uplink { app_id, dev_id }) = (self, topic) else { return None };
+        if !self.takes(Topic::Field { app_id, dev_id, field }) {
+            return None;
+        }
+        network.single_field(document.root(), field).map(|value| (field.as_str(), value.index()))
     }
 
     /// Whether a message on this topic is for it.

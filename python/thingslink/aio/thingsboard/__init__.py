@@ -5,8 +5,9 @@ The clients of the other face do the work; what their threads hear is handed to 
 
 from __future__ import annotations
 
+from thingslink.aio._connection import Connection
 from thingslink.aio.thingsboard._packages import Package
-from thingslink.aio.thingsboard.device import Connection, TBDeviceMqttClient
+from thingslink.aio.thingsboard.device import TBDeviceMqttClient
 from thingslink.aio.thingsboard.gateway import TBGatewayMqttClient
 
 __all__ = ["Connection", "Package", "TBDeviceMqttClient", "TBGatewayMqttClient"]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from thingslink.aio._following import Following
     from thingslink.aio._post import Post
     from thingslink.aio._updates import Updates
-    from thingslink.aio.thingsboard._following import Following
     from thingslink.thingsboard import device as _device
 
 __all__ = ["Package", "PackageClient"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingslink import _native
 from thingslink._native import (
@@ -20,9 +20,11 @@ from thingslink._native import (
 )
 from thingslink.aio._belonging import Belonging
 from thingslink.aio._binding import awaited, like, taking
+from thingslink.aio._connection import Connection
+from thingslink.aio._following import Following
 from thingslink.aio._post import Post
 from thingslink.aio.thingsboard._answering import ALL, Answering
-from thingslink.aio.thingsboard._following import Following, changed
+from thingslink.aio.thingsboard._changed import changed
 from thingslink.aio.thingsboard._packages import PackageClient
 from thingslink.thingsboard import device as _device
 from thingslink.thingsboard.constants import CLAIMING_TOPIC
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     _Seconds: TypeAlias = float | timedelta
     _Keys: TypeAlias = str | Iterable[str] | None
 
-__all__ = ["Connection", "Hearing", "TBDeviceMqttClient"]
+__all__ = ["Hearing", "TBDeviceMqttClient"]
 
 F = TypeVar("F", bound="Callable[..., object]")
 
@@ -54,16 +56,6 @@ _ERRORS: dict[int, type[ThingsError]] = {
     TBPublishInfo.TB_ERR_AUTH: LoginRefusedError,
     TBPublishInfo.TB_ERR_QUEUE_SIZE: QueueFullError,
 }
-
-
-class Connection(NamedTuple):
-    """A login that was answered, or a connection that ended."""
-
-    is_connected: bool
-    code: int
-    """Of the login: 0 when it was let in. Of an end: 0 when it was asked for, 7 when it was lost."""
-    reason: str
-    """The code in words."""
 
 
 class Hearing(_device.TBDeviceMqttClient):

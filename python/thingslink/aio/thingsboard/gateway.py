@@ -9,7 +9,7 @@ from thingslink import _native
 from thingslink._native import Callback
 from thingslink.aio._binding import awaited, taking
 from thingslink.aio.thingsboard._answering import ALL
-from thingslink.aio.thingsboard._following import changed
+from thingslink.aio.thingsboard._changed import changed
 from thingslink.aio.thingsboard.device import Hearing, TBDeviceMqttClient
 from thingslink.thingsboard import gateway as _gateway
 

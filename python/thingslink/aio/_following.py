@@ -10,7 +10,7 @@ from thingslink.aio._updates import Updates
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Following", "changed"]
+__all__ = ["Following"]
 
 
 class Following:
@@ -39,13 +39,3 @@ class Following:
         for stream in list(self._streams):
             stream._end()
         self._streams.clear()
-
-
-def changed(update: Any) -> set[str]:
-    """The names of the attributes that a push is about: those that it sets, and those that were deleted."""
-    if not isinstance(update, dict):
-        return set()
-    deleted = update.get("deleted")
-    return (
-        set(update) | {name for name in deleted if isinstance(name, str)} if isinstance(deleted, list) else set(update)
-    )
