@@ -8,6 +8,7 @@ from thingslink import _native
 from thingslink.aio._binding import taking
 from thingslink.aio._managing import Managing
 from thingslink.aio.application import ApplicationClient
+from thingslink.aio.mqtt import MQTTClient
 
 __all__ = ["HandlerClient"]
 
@@ -50,10 +51,22 @@ class HandlerClient(Managing[_native.HandlerClient]):
         """Whether discovery was asked without TLS."""
         return self._known().insecure_channel
 
+    @insecure_channel.setter
+    def insecure_channel(self, insecure: bool) -> None:
+        self._known().insecure_channel = insecure
+
     @property
     def announcement(self) -> Any:
         """What the handler has announced."""
         return self._known().announcement
+
+    @announcement.setter
+    def announcement(self, announcement: Any) -> None:
+        self._known().announcement = announcement
+
+    async def data(self, reconnect: bool = True, **options: Any) -> MQTTClient:
+        """Give a new MQTT client of the application; keyword arguments are those of ``MQTTClient``."""
+        return (await self._open())._data_as(MQTTClient, reconnect, **options)
 
     async def application(self) -> ApplicationClient:
         """Give a new client that manages the application and its devices."""

@@ -42,7 +42,7 @@ async def elsewhere(wait: Callable[..., object], *arguments: object) -> object:
 )
 def test_everything_of_the_other_face_is_there(ours: type[Any], other: type[Any]) -> None:
     assert str(inspect.signature(ours)) == str(inspect.signature(other))
-    for name in [name for name in dir(other) if not name.startswith("_") and name != "data"]:
+    for name in [name for name in dir(other) if not name.startswith("_")]:
         theirs, method = getattr(other, name), getattr(ours, name, None)
         assert method is not None, name
         if callable(theirs) and name not in {"close", "devices", "devices_pages", "iter_devices"}:
@@ -193,6 +193,11 @@ def test_the_handler_is_discovered_without_holding_the_loop_up(sandbox: Sandbox)
         async with handler, await handler.application() as found:
             assert handler.announcement.net_address == sandbox.handler_address
             assert (await found.get()).app_id == sandbox.app_id
+            async with await handler.data(client_id="by-discovery", ca_certs=sandbox.ca_certs) as client:
+                assert client.is_connected and "by-discovery" in sandbox.clients
+            handler.insecure_channel = not handler.insecure_channel
+            handler.announcement = announcement = handler.announcement
+            assert handler.announcement == announcement
         unknown = aio.HandlerClient("nobody", "key", sandbox.discovery_address, sandbox.ca_certs)
         with pytest.raises(RpcError, match="NOT_FOUND"):
             await unknown.application()
