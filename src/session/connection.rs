@@ -11,7 +11,7 @@ use super::asked::Asked;
 use super::frame::{Frame, Frames};
 use super::keep_alive::{self, KeepAlive};
 use super::loss::Loss;
-use super::outbox::{Outbox, ServerLimits, Verdict};
+use super::outbox::{Acknowledged, Outbox, ServerLimits, Verdict};
 use super::packet::{Answer, Malformed, Packet, Publish, Version};
 use super::receipts::{Arrival, Dealt, Pending};
 use super::subscriptions::Subscriptions;
@@ -240,12 +240,13 @@ impl Connection {
 
     fn acknowledged(&mut self, mid: u16, reason: u8) {
         self.progressed += 1;
-        let Some(topic) = self.outbox.acknowledged(mid, reason) else {
+        let Some(acknowledged) = self.outbox.acknowledged(mid, reason) else {
             tracing::debug!(mid, "acknowledgement of nothing that was sent");
             return;
         };
         self.useful += 1;
         self.writer.acknowledged();
+        let Acknowledged::Message(topic) = acknowledged else { return };
         self.events.push(if mqtt::is_refusal(reason) {
             Event::Rejected { mid, topic, reason }
         } else {

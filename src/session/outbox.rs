@@ -12,11 +12,11 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 pub use self::gate::Gate;
-use self::limits::OVERHEAD;
 pub use self::limits::OutboxLimits;
 pub(super) use self::limits::ServerLimits;
+use self::limits::{MOST, OVERHEAD};
 use self::state::State;
-pub(super) use self::state::{GivenUp, Verdict};
+pub(super) use self::state::{Acknowledged, GivenUp, Verdict};
 pub use self::ticket::Ticket;
 use super::QoS;
 use super::packet::Publish;
@@ -139,7 +139,7 @@ impl Outbox {
         if weight > most {
             return Err(Error::TooLarge { what: "message", size: weight, limit: most });
         }
-        if state.len() >= limits.messages || state.bytes + weight > limits.bytes {
+        if state.len() >= limits.messages || state.used.len() >= MOST || state.bytes + weight > limits.bytes {
             return Err(Error::Full { limit: limits.messages });
         }
         let kept = state.accept(topic, payload, qos, tracked);
@@ -296,9 +296,9 @@ impl Outbox {
         self.progressed();
     }
 
-    /// The message of that ID is acknowledged, or refused for a reason from 128 on; gives its topic, if there was one.
+    /// The message of that ID is acknowledged, or refused for a reason from 128 on; tells which it was, if there was one.
     /// Those who wait learn of it by [`Outbox::progressed`], once for all that came together.
-    pub(super) fn acknowledged(&self, mid: u16, reason: u8) -> Option<String> {
+    pub(super) fn acknowledged(&self, mid: u16, reason: u8) -> Option<Acknowledged> {
         self.state().acknowledged(mid, reason)
     }
 

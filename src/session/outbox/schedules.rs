@@ -93,10 +93,7 @@ impl World {
                 if message.qos == QoS::AtMostOnce {
                     written += 1;
                 } else {
-                    // What is withdrawn holds nothing back.
-                    if !message.topic.starts_with(WITHDRAWN) {
-                        in_flight.insert(message.mid);
-                    }
+                    in_flight.insert(message.mid);
                     server.send((connection, message.mid)).unwrap();
                 }
                 self.got.lock().push((message.topic, message.dup));

@@ -72,6 +72,15 @@ pub(in crate::session) struct GivenUp {
     pub(in crate::session) size: usize,
 }
 
+/// What an acknowledgement was for.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::session) enum Acknowledged {
+    /// A message with this topic.
+    Message(String),
+    /// One that was withdrawn meanwhile.
+    Withdrawn,
+}
+
 /// What a loss says of the messages that were on the way.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::session) struct Verdict {
@@ -95,6 +104,8 @@ pub(super) struct State {
     unacknowledged: VecDeque<Kept>,
     /// How many of `unacknowledged`, from the front, this connection has been given.
     given: usize,
+    /// Withdrawn after this connection was given them: the server holds them to be on the way until it acknowledges them.
+    owed: HashSet<u16>,
     /// The window was full and is left to empty somewhat before more is written.
     pub(super) saturated: bool,
     /// The window while it grows from one message again; `None` when it is as wide as it may be.
@@ -123,7 +134,7 @@ impl State {
     pub(super) fn next_mid(&mut self) -> u16 {
         loop {
             self.last_mid = self.last_mid.checked_add(1).unwrap_or(1);
-            // Ends: `OutboxLimits` and the in-flight window keep far fewer than 65,535 IDs in use.
+            // Ends: the outbox is full with far fewer than 65,535 IDs in use.
             if !self.used.contains(&self.last_mid) {
                 return self.last_mid;
             }
@@ -168,7 +179,12 @@ impl State {
 
     /// As [`State::window`], for those that went out once already: our own bound may have been narrowed since.
     fn sendable(&self, server: &ServerLimits) -> usize {
-        server.in_flight.min(self.ramp.unwrap_or(usize::MAX))
+        self.granted(server).min(self.ramp.unwrap_or(usize::MAX))
+    }
+
+    /// What the server takes, whatever our own bounds are.
+    fn granted(&self, server: &ServerLimits) -> usize {
+        server.in_flight.saturating_sub(self.owed.len())
     }
 
     /// Take a message in that a connection opens with, and that ends with it.
@@ -206,7 +222,11 @@ impl State {
     /// The next message to write. Counts in `ended` those that were given up on the way to it.
     pub(super) fn next(&mut self, server: &ServerLimits, ended: &mut usize) -> Option<Publish> {
         self.held_back = None;
-        if let Some(greeting) = self.greetings.pop_front() {
+        if let Some(greeting) = self.greetings.front() {
+            if greeting.message.qos != QoS::AtMostOnce && self.given >= self.granted(server) {
+                return None;
+            }
+            let greeting = self.greetings.pop_front()?;
             return Some(self.give(greeting));
         }
         let full = self.given >= self.sendable(server);
@@ -259,8 +279,12 @@ impl State {
         }
     }
 
-    /// The message of that ID is acknowledged; gives its topic, if there was one.
-    pub(super) fn acknowledged(&mut self, mid: u16, reason: u8) -> Option<String> {
+    /// The message of that ID is acknowledged, if there was one.
+    pub(super) fn acknowledged(&mut self, mid: u16, reason: u8) -> Option<Acknowledged> {
+        if self.owed.remove(&mid) {
+            self.used.remove(&mid);
+            return Some(Acknowledged::Withdrawn);
+        }
         // Servers acknowledge in order, so this looks at the first one nearly always.
         let at = self.unacknowledged.iter().position(|kept| kept.message.mid == mid)?;
         if at < self.given {
@@ -274,13 +298,15 @@ impl State {
         let topic = std::mem::take(&mut kept.message.topic);
         self.bytes -= topic.len();
         self.end(&kept, reason);
-        Some(topic)
+        Some(Acknowledged::Message(topic))
     }
 
     /// End the messages at QoS 1, and those that wait, whose topics are such; gives how many there were.
     pub(super) fn withdraw(&mut self, which: impl Fn(&str) -> bool, reason: u8) -> usize {
         let is_meant = |kept: &Kept| which(&kept.message.topic);
-        self.given -= self.unacknowledged.iter().take(self.given).filter(|kept| is_meant(kept)).count();
+        let given = self.unacknowledged.iter().take(self.given).filter(|kept| is_meant(kept));
+        let given: Vec<_> = given.map(|kept| kept.message.mid).collect();
+        self.given -= given.len();
         let mut gone = Vec::new();
         for queue in [&mut self.unacknowledged, &mut self.waiting] {
             let (meant, rest): (VecDeque<_>, VecDeque<_>) = std::mem::take(queue).into_iter().partition(is_meant);
@@ -290,6 +316,9 @@ impl State {
         for kept in &gone {
             self.end(kept, reason);
         }
+        // Their IDs stay in use, so that their acknowledgements are not taken for those of others.
+        self.used.extend(&given);
+        self.owed.extend(given);
         gone.len()
     }
 
@@ -304,6 +333,9 @@ impl State {
             self.unacknowledged.iter_mut().take(self.given).for_each(|kept| kept.unpaid = true);
         }
         self.drop_greetings();
+        for mid in self.owed.drain() {
+            self.used.remove(&mid);
+        }
         self.given = 0;
         self.saturated = false;
         while let Some(message) = self.unwritten.pop_back() {
@@ -336,7 +368,8 @@ impl State {
             self.ramp = Some(1);
         }
         let given_up = match verdict.blamed {
-            Some(reason) if self.given > 0 => self.blame(reason),
+            // It may as well have been over one that is withdrawn.
+            Some(reason) if self.given > 0 && self.owed.is_empty() => self.blame(reason),
             _ => None,
         };
         self.rewind();

@@ -219,6 +219,68 @@ fn what_is_withdrawn_is_not_sent_again_and_holds_nothing_back() {
     assert_eq!((give(&outbox), outbox.len()), (vec![last.mid()], 1));
 }
 
+#[test]
+fn what_is_withdrawn_counts_for_the_server_until_it_is_acknowledged() {
+    let outbox = outbox(10);
+    let send = |topic: &str| outbox.track(topic.to_owned(), Bytes::new(), QoS::AtLeastOnce, 1).unwrap();
+    let tickets = ["x/1", "x/2", "a", "b"].map(send);
+    let mids = tickets.map(|ticket| ticket.mid());
+    let next = || outbox.next(&window(2)).map(|message| message.mid);
+    assert_eq!([next(), next(), next()], [Some(mids[0]), Some(mids[1]), None]);
+    for round in 0..3 {
+        outbox.withdraw(|topic| topic.starts_with("x/"), code::IMPLEMENTATION_SPECIFIC);
+        assert_eq!(next(), None, "the server still holds two, round {round}");
+    }
+    outbox.state().last_mid = mids[0] - 1;
+    assert!(!mids.contains(&publish(&outbox, QoS::AtLeastOnce)), "what the server still owes has its ID");
+    assert_eq!(outbox.acknowledged(mids[0], 0), Some(Acknowledged::Withdrawn));
+    assert_eq!((outbox.acknowledged(mids[0], 0), next(), next()), (None, Some(mids[2]), None));
+    outbox.lost(CUT);
+    assert_eq!([next(), next(), next()], [Some(mids[2]), Some(mids[3]), None], "a new connection owes nothing");
+    assert_eq!(outbox.acknowledged(mids[1], 0), None);
+}
+
+#[test]
+fn a_loss_that_a_withdrawn_message_may_be_the_cause_of_blames_no_other() {
+    let outbox = outbox(10);
+    let (mid, other) = (publish(&outbox, QoS::AtLeastOnce), publish(&outbox, QoS::AtLeastOnce));
+    for _ in 0..5 {
+        outbox.publish_first([("x".to_owned(), Bytes::new())], QoS::AtLeastOnce);
+        assert_eq!(give(&outbox).len(), 3);
+        outbox.withdraw(|topic| topic == "x", code::IMPLEMENTATION_SPECIFIC);
+        assert_eq!(outbox.lost(Verdict { paced: false, ..HUNG_UP }), None);
+    }
+    assert_eq!(outbox.next(&window(9)).map(|message| message.mid), Some(mid));
+    assert_eq!(outbox.next(&window(9)).map(|message| message.mid), Some(other), "none is tried alone");
+}
+
+#[test]
+fn ids_never_run_out_however_many_are_withdrawn() {
+    let outbox = Outbox::new(OutboxLimits { messages: usize::MAX, in_flight: 60_000, ..OutboxLimits::default() });
+    let wide = ServerLimits { in_flight: usize::MAX, packet_bytes: usize::MAX };
+    let mut accepted = 0;
+    while accepted < 100_000 && outbox.publish("x".into(), Bytes::new(), QoS::AtLeastOnce).is_ok() {
+        accepted += 1;
+        outbox.next(&wide).unwrap();
+        outbox.withdraw(|_| true, code::IMPLEMENTATION_SPECIFIC);
+    }
+    assert_eq!((accepted, outbox.len()), (60_000, 0), "the server owes as many");
+    outbox.lost(CUT);
+    assert!(outbox.publish("x".into(), Bytes::new(), QoS::AtLeastOnce).is_ok());
+}
+
+#[test]
+fn what_opens_a_connection_keeps_to_what_the_server_takes() {
+    let outbox = outbox(10);
+    for topic in ["a", "b"] {
+        outbox.greet(topic.into(), Bytes::new(), QoS::AtLeastOnce);
+    }
+    let first = outbox.next(&window(1)).unwrap();
+    assert!(outbox.next(&window(1)).is_none());
+    outbox.acknowledged(first.mid, 0);
+    assert_eq!(outbox.next(&window(1)).map(|message| message.topic), Some("b".to_owned()));
+}
+
 /// Lets as many messages through as it is told to.
 #[derive(Debug, Default)]
 struct Turnstile {
