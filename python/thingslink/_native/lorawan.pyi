@@ -103,6 +103,10 @@ class MQTTClient:
             ``_``: each message goes to one of them, by the broker's shared subscriptions (``$share/<group>/…``). What a
             client has in hand when it dies is lost, so this is no queue. Needs ``clean_session``; The Things Stack V3
             has no shared subscriptions. What became of downlinks is not followed further than ``written``.
+        management_address: On V3, where the stack's gRPC servers are, ``host`` or ``host:port``; known by itself for a
+            ``cluster`` and for a hosted ``mqtt_address``. ``schedule="first"`` needs it, and with it a downlink of which
+            nothing is said has its true reason. TLS with ``discovery_certificate``, else ``ca_certs``, else the system's
+            certificates; plain text with ``insecure_channel``.
 
     Raises:
         ValueError: A setting that cannot be used, named.
@@ -141,6 +145,7 @@ class MQTTClient:
         queue_timeout: _Seconds | None = 10,
         follow_downlinks: bool = False,
         group: str | None = None,
+        management_address: str | None = None,
         **aliases: str,
     ) -> None: ...
     @property
@@ -215,6 +220,10 @@ class MQTTClient:
             port: LoRaWAN FPort, 1 to 223 (on V3 1 to 255, but not 224); 1 by default.
             confirmation: Whether the device must acknowledge it. Also ``conf``, ``confirmed``. ``False`` by default.
             schedule: Place in the device's queue: ``"replace"`` (default), ``"first"`` or ``"last"``. Also ``sched``.
+                ``"first"`` on V3 needs a known management address, and calls it: the queue is read and written anew. If
+                the device sends in between, one that was just sent is sent once more; what another program queues in
+                between is lost. The queue is looked at again, and a change is logged as a warning. Errors of the stack
+                are ``RpcError``.
             priority: Only on V3, as the three after it: ``"LOWEST"`` (default), ``"LOW"``, ``"BELOW_NORMAL"``,
                 ``"NORMAL"``, ``"ABOVE_NORMAL"``, ``"HIGH"`` or ``"HIGHEST"`` among what a gateway has to send.
             class_b_c: For devices of class B and C: ``gateways``, a list of gateway IDs or of dicts with

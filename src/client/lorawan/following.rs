@@ -8,6 +8,7 @@ use std::sync::{OnceLock, Weak};
 use tokio::time::Instant;
 
 use super::downlinks::{Change, Downlinked, Downlinks, Mark, State};
+use super::management::why;
 use super::{Application, Client, Config};
 use crate::client::line::Inner;
 use crate::client::{Delivery, Platform};
@@ -204,21 +205,43 @@ async fn watch(line: Weak<Inner<Application>>) {
         let application = &inner.platform;
         let (due, next) =
             application.following.silent.lock().take_due(&application.following.downlinks, Instant::now());
-        for Written { at, dev_id, .. } in due {
-            let patience = application.config.queue_timeout.as_secs_f64();
-            let reason = format!("the network has not said within {patience} s that it is queued: {SILENCE}");
-            let change = application.following.downlinks.fail(at, State::Unconfirmed, &reason);
-            if change != Change::None {
-                tracing::warn!(mid = at.mid, dev_id = dev_id.as_str(), "downlink unconfirmed: {reason}");
-                if inner.is_open() {
-                    inner.tell(Delivery::Problem(failure(at, dev_id.as_str(), State::Unconfirmed, reason)));
-                }
-            }
-        }
+        // The client is not kept while others are asked.
         drop(inner);
+        if !due.is_empty() {
+            tokio::spawn(give_up(line.clone(), due));
+        }
         match next {
             Some(next) => tokio::time::sleep_until(next).await,
             None => return,
+        }
+    }
+}
+
+/// Call these downlinks unconfirmed, and tell why, as far as anybody knows.
+async fn give_up(line: Weak<Inner<Application>>, due: Vec<Written>) {
+    // Each device is asked for once.
+    let mut reasons: HashMap<DevId, Option<String>> = HashMap::new();
+    let stack = line.upgrade().and_then(|inner| inner.platform.stack().ok().flatten());
+    for Written { at, dev_id, .. } in due {
+        let known = match (&stack, reasons.get(&dev_id)) {
+            (_, Some(known)) => known.clone(),
+            (Some(stack), None) => {
+                let known = why(stack, dev_id.as_str()).await;
+                reasons.insert(dev_id.clone(), known.clone());
+                known
+            }
+            (None, None) => None,
+        };
+        let Some(inner) = line.upgrade() else { return };
+        let application = &inner.platform;
+        let patience = application.config.queue_timeout.as_secs_f64();
+        let known = known.as_deref().unwrap_or(SILENCE);
+        let reason = format!("the network has not said within {patience} s that it is queued: {known}");
+        if application.following.downlinks.fail(at, State::Unconfirmed, &reason) != Change::None {
+            tracing::warn!(mid = at.mid, dev_id = dev_id.as_str(), "downlink unconfirmed: {reason}");
+            if inner.is_open() {
+                inner.tell(Delivery::Problem(failure(at, dev_id.as_str(), State::Unconfirmed, reason)));
+            }
         }
     }
 }

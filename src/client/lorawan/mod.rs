@@ -4,6 +4,7 @@ mod downlinks;
 mod following;
 mod group;
 mod handle;
+mod management;
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -17,6 +18,7 @@ use self::downlinks::Mark;
 pub use self::downlinks::{Downlinked, REMEMBERED, State};
 use self::following::Following;
 pub use self::group::Group;
+pub use self::management::Management;
 use crate::backoff::Bounds;
 use crate::client::{Delivery, Line, Platform};
 use crate::dialect::json::Value;
@@ -64,6 +66,8 @@ pub struct Config {
     pub queue_timeout: Duration,
     /// The clients among which each message goes to one; without, each client gets all of them.
     pub group: Option<Group>,
+    /// Where else the network can be asked.
+    pub management: Option<Management>,
 }
 
 impl Config {
@@ -86,6 +90,7 @@ impl Config {
             outbox: OutboxLimits::default(),
             queue_timeout: Duration::from_secs(10),
             group: None,
+            management: None,
         }
     }
 }
@@ -267,16 +272,7 @@ impl Client {
     /// # Errors
     /// [`Error::NotConnected`], [`Error::TooLarge`] or [`Error::Full`]; nothing was queued.
     pub fn send(&self, dev_id: &DevId, downlink: &Downlink) -> Result<u16> {
-        if let Payload::Raw(text) | Payload::Either(text) = &downlink.payload {
-            let padding = text.bytes().rev().take_while(|byte| *byte == b'=').count();
-            let (size, limit) = (text.len() / 4 * 3 - padding, self.config().network.max_payload_bytes());
-            if size > limit {
-                return Err(Error::TooLarge { what: "payload", size, limit });
-            }
-        }
-        if !self.is_connected() || self.is_closing() {
-            return Err(Error::NotConnected);
-        }
+        self.check(downlink)?;
         let Config { network, app_id, qos, .. } = self.config();
         let (token, mark, confirms) = match network {
             Network::V2 => (0, Mark::device(dev_id.as_str(), downlink.port, downlink.schedule), None),
@@ -297,6 +293,21 @@ impl Client {
             self.warn_of_either(dev_id.as_str(), text);
         }
         Ok(mid)
+    }
+
+    /// Whether it could be sent now.
+    fn check(&self, downlink: &Downlink) -> Result<()> {
+        if let Payload::Raw(text) | Payload::Either(text) = &downlink.payload {
+            let padding = text.bytes().rev().take_while(|byte| *byte == b'=').count();
+            let (size, limit) = (text.len() / 4 * 3 - padding, self.config().network.max_payload_bytes());
+            if size > limit {
+                return Err(Error::TooLarge { what: "payload", size, limit });
+            }
+        }
+        if !self.is_connected() || self.is_closing() {
+            return Err(Error::NotConnected);
+        }
+        Ok(())
     }
 
     /// Say, once for each device, how a text is sent that is base64 and hex alike.

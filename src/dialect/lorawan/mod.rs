@@ -15,7 +15,7 @@ use std::str::FromStr;
 
 pub use self::fields::{Fields, Unreadable, timestamp};
 pub use self::model::{Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};
-pub use self::v3::{Direct, MAX_ATTEMPTS, Part, check_correlation_id, priority};
+pub use self::v3::{Direct, MAX_ATTEMPTS, Part, check_correlation_id, correlation_id, priority};
 use crate::dialect::json::{Document, Value};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};

@@ -121,6 +121,7 @@ impl PyAioClient {
             cluster,
             queue_timeout,
             group,
+            management_address: None,
         };
         let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;

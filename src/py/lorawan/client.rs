@@ -77,7 +77,7 @@ impl PyMqttClient {
     #[new]
     #[pyo3(
         signature = (*_args, **_kwargs),
-        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error='acknowledge', manual_ack=False, network=None, cluster=None, queue_timeout=10, follow_downlinks=False, group=None, **aliases)"
+        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error='acknowledge', manual_ack=False, network=None, cluster=None, queue_timeout=10, follow_downlinks=False, group=None, management_address=None, **aliases)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self { made: Mutex::new(None) }
@@ -92,7 +92,7 @@ impl PyMqttClient {
             queue_messages=None, queue_bytes=None, overflow=None,
             send_queue_messages=50_000, send_queue_bytes=64 << 20, insecure_channel=false, discovery_certificate=None,
             on_callback_error="acknowledge", manual_ack=false, network=None, cluster=None,
-            queue_timeout=None, follow_downlinks=false, group=None, **aliases
+            queue_timeout=None, follow_downlinks=false, group=None, management_address=None, **aliases
         )
     )]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
@@ -128,6 +128,7 @@ impl PyMqttClient {
         queue_timeout: Option<Bound<'py, PyAny>>,
         follow_downlinks: bool,
         group: Option<&str>,
+        management_address: Option<&str>,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<()> {
         let mut aliases = Aliases::new("MQTTClient", aliases);
@@ -170,6 +171,7 @@ impl PyMqttClient {
             cluster,
             queue_timeout,
             group,
+            management_address,
         };
         let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;

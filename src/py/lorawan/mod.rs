@@ -11,6 +11,7 @@ mod downlink;
 mod event;
 mod handlers;
 mod made;
+mod management;
 mod message;
 mod options;
 mod parse;

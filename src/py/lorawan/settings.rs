@@ -4,6 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::address::Address;
+use super::management::management;
 use crate::client::lorawan::{self, Config, Group};
 use crate::dialect::lorawan::{Network, hosted};
 use crate::endpoint::{Endpoint, Trust};
@@ -45,6 +46,7 @@ pub(in crate::py) struct Settings<'a, 'py> {
     pub(in crate::py) cluster: Option<&'a str>,
     pub(in crate::py) queue_timeout: Option<Bound<'py, PyAny>>,
     pub(in crate::py) group: Option<&'a str>,
+    pub(in crate::py) management_address: Option<&'a str>,
 }
 
 impl Settings<'_, '_> {
@@ -52,6 +54,7 @@ impl Settings<'_, '_> {
     pub(in crate::py) fn read(self, py: Python<'_>) -> PyResult<(Config, Address, Acknowledging)> {
         let Self { mut mqtt_address, tls, ca_certs, .. } = self;
         let certificate = pem("discovery_certificate", self.discovery_certificate.as_ref())?;
+        let management_trust = certificate.clone().map(Trust::Pem);
         let discovery = Discovery::new(self.discovery_address, certificate, self.insecure_channel);
         let mut trust = trust(ca_certs.as_ref())?;
         let app_id = AppId::new(self.app_id).or_raise(py)?;
@@ -77,6 +80,10 @@ impl Settings<'_, '_> {
         };
         let mut config = Config::new(network.app_id(app_id, host.as_deref()).or_raise(py)?, access_key);
         config.network = network;
+        let management_trust = management_trust.unwrap_or_else(|| trust.clone());
+        let place = (host.as_deref(), self.cluster.is_some());
+        let (given, insecure) = (self.management_address, self.insecure_channel);
+        config.management = management(py, network, given, place, insecure, management_trust)?;
         config.reconnect = self.reconnect;
         if let Some(keep_alive) = self.keep_alive {
             config.keep_alive = seconds("keep_alive", &keep_alive)?;

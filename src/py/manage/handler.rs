@@ -146,6 +146,9 @@ impl PyHandlerClient {
         arguments.set_item("discovery_certificate", self.discovery.certificate.as_deref())?;
         if self.state.lock().cluster.is_some() {
             arguments.set_item("network", Network::V3.to_string())?;
+            let management = announcement.get_field_by_name("net_address");
+            let management = management.and_then(|address| address.as_str().map(str::to_owned));
+            arguments.set_item("management_address", management.filter(|address| !address.is_empty()))?;
             if let Some(pem) = &self.discovery.certificate {
                 arguments.set_item("ca_certs", PyBytes::new(py, pem))?;
             }

@@ -92,7 +92,8 @@ pub(in super::super) fn downlink(
 }
 
 /// The correlation ID with this token.
-fn correlation_id(token: u64) -> String {
+#[must_use]
+pub fn correlation_id(token: u64) -> String {
     format!("{OURS}{token:016x}")
 }
 

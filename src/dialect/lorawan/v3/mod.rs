@@ -11,7 +11,7 @@ use super::model::{EventKind, Filter, Topic};
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId, is_access_key, is_stack_id};
 
-pub use self::downlink::{MAX_ATTEMPTS, check_correlation_id, priority};
+pub use self::downlink::{MAX_ATTEMPTS, check_correlation_id, correlation_id, priority};
 pub(super) use self::downlink::{check_publication, downlink, token};
 pub(super) use self::event::{event, failure};
 pub use self::uplink::{Direct, Part};

@@ -1,0 +1,35 @@
+//! Where the gRPC servers are that belong to an MQTT server of The Things Stack V3.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::client::lorawan::Management;
+use crate::dialect::lorawan::region::identity_host;
+use crate::dialect::lorawan::{Network, hosted};
+use crate::endpoint::{Endpoint, Trust};
+use crate::py::error::OrRaise as _;
+
+const EXPECTED: &str = "host:port, such as \"eu1.cloud.thethings.network:8884\"";
+
+/// At the address that was given, else on the cluster's or hosted server's own `host`; nowhere on V2.
+pub(super) fn management(
+    py: Python<'_>,
+    network: Network,
+    given: Option<&str>,
+    (host, is_cluster): (Option<&str>, bool),
+    insecure: bool,
+    trust: Trust,
+) -> PyResult<Option<Management>> {
+    if network == Network::V2 {
+        return match given {
+            Some(_) => Err(PyValueError::new_err("management_address is not valid on The Things Network V2")),
+            None => Ok(None),
+        };
+    }
+    let known = host.filter(|host| is_cluster || hosted::is_hosted(host));
+    let Some(address) = given.or(known) else { return Ok(None) };
+    let (port, tls) = if insecure { (1884, false) } else { (8884, true) };
+    let cluster = Endpoint::parse_plain("management_address", address, EXPECTED, port, tls).or_raise(py)?;
+    let identity = Endpoint { host: identity_host(&cluster.host), ..cluster.clone() };
+    Ok(Some(Management { cluster, identity, trust }))
+}

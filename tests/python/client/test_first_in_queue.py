@@ -1,0 +1,117 @@
+"""What MQTT of The Things Stack V3 cannot do or does not say, asked of its gRPC servers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from harness import PATIENCE, Recorder
+from thingslink import DownlinkError, NotConnectedError, RpcError
+from thingslink.sandbox import Sandbox
+from thingslink.ttn import HandlerClient, MQTTClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "NNSXS." + "K" * 39 + "." + "S" * 52
+
+
+@pytest.fixture(params=[None, "ttn"], ids=["own", "tenant"])
+def stack(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    with Sandbox(network="v3", tenant=request.param, seed=0, insecure=True) as sandbox:
+        yield sandbox
+
+
+def client_of(stack: Sandbox, *, key: str | None = None, **options: Any) -> MQTTClient:
+    managed = {"management_address": stack.management_address, "insecure_channel": True}
+    return MQTTClient(stack.username, key or stack.access_key, stack.mqtt_address, **{**managed, **options})
+
+
+def test_first_goes_before_what_waits(stack: Sandbox, recorder: Recorder) -> None:
+    device = stack.device("dev-1")
+    with recorder.watch(client_of(stack)) as client:
+        waiting = [
+            client.send("dev-1", b"\x01", port=3, schedule="last", confirmation=True, confirmed_retry=5),
+            client.send("dev-1", b"\x02", schedule="last", priority="HIGH", correlation_ids=["pump"]),
+        ]
+        assert [recorder.expect("downlink") for _ in waiting] == waiting
+        front = client.send("dev-1", b"\x00", port=9, schedule="first", correlation_ids=["now"])
+        assert recorder.expect("downlink") == front
+        assert client.downlink(front).state == "queued"
+        assert device.downlinks == [b"\x00", b"\x01", b"\x02"]
+        device.uplink(b"\x05")
+        assert client.downlink(front).wait("sent", PATIENCE) == "sent"
+        assert (device.received[0].payload, device.received[0].port) == (b"\x00", 9)
+        device.uplink(b"\x05")
+        client.downlink(waiting[0]).wait("sent", PATIENCE)
+        assert (device.received[1].payload, device.received[1].port) == (b"\x01", 3)
+        assert device.received[1].confirmed
+    assert not [entry for entry in recorder.drain() if entry[0] in {"downlink", "error"}]
+
+
+def test_fields_go_first_as_well(stack: Sandbox) -> None:
+    device = stack.device("dev-1")
+    with client_of(stack) as client:
+        with pytest.raises(RpcError, match=r"."):
+            # There is no encoder for them.
+            client.send("dev-1", {"on": True}, schedule="first")
+        assert device.downlinks == []
+
+
+def test_first_fails_as_the_server_says(stack: Sandbox) -> None:
+    with client_of(stack) as client:
+        with pytest.raises(RpcError, match="NOT_FOUND"):
+            client.send("nobody", b"\x01", schedule="first")
+        stack.device("dev-1", joined=False)
+        with pytest.raises(RpcError, match="no device session"):
+            client.send("dev-1", b"\x01", schedule="first")
+        with pytest.raises(ValueError, match="at least 1 byte"):
+            client.send("dev-1", b"", schedule="first")
+
+
+def test_first_needs_to_know_where(stack: Sandbox) -> None:
+    stack.device("dev-1")
+    with client_of(stack, management_address=None) as client:
+        with pytest.raises(ValueError, match="no management address is known"):
+            client.send("dev-1", b"\x01", schedule="first")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (("app-1", KEY), {"cluster": "eu1"}),
+        (("app-1", KEY, "nam1.cloud.thethings.network"), {}),
+        (("app-1", KEY), {"cluster": "stack.example"}),
+    ],
+)
+def test_where_is_known_of_clusters(arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+    with pytest.raises(NotConnectedError):
+        MQTTClient(*arguments, **options).send("dev-1", b"\x01", schedule="first")
+
+
+def test_a_handler_client_says_where() -> None:
+    with pytest.raises(NotConnectedError):
+        HandlerClient("app-1", KEY, cluster="stack.example").data().send("dev-1", b"\x01", schedule="first")
+
+
+def test_silence_has_a_reason(stack: Sandbox, recorder: Recorder) -> None:
+    stack.device("dev-1")
+    read, write = "RIGHT_APPLICATION_TRAFFIC_READ", "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"
+    with recorder.watch(client_of(stack, queue_timeout=0.1)) as client:
+        mid = client.send("nobody", b"\x01")
+        error = recorder.expect("error")
+        assert isinstance(error, DownlinkError) and (error.mid, error.state) == (mid, "unconfirmed")
+        assert 'no device "nobody"' in str(error) and write not in str(error)
+    for right, missing in ((read, write), (write, read)):
+        stack.add_application(stack.app_id, KEY, [right])
+        with recorder.watch(client_of(stack, key=KEY, queue_timeout=0.1)) as client:
+            mid = client.send("dev-1", b"\x01")
+            error = recorder.expect("error")
+            assert error.mid == mid and f"the access key lacks {missing}" in str(error), str(error)
+
+
+def test_v2_has_no_such_address() -> None:
+    with pytest.raises(ValueError, match="management_address"):
+        MQTTClient("app-1", "key", "h:1", management_address="h:2")
+    with pytest.raises(ValueError, match="management_address"):
+        MQTTClient("app-1", KEY, "h:1", management_address="mqtt://h:2")
