@@ -21,7 +21,7 @@ use crate::rpc::{Server, to_struct};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The rights that a client needs that sends downlinks and hears what becomes of them, and those that have them in them.
-const READ: &str = "RIGHT_APPLICATION_TRAFFIC_READ";
+pub(super) const READ: &str = "RIGHT_APPLICATION_TRAFFIC_READ";
 const WRITE: &str = "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE";
 const ALL: [&str; 2] = ["RIGHT_APPLICATION_ALL", "RIGHT_ALL"];
 
@@ -58,6 +58,11 @@ impl Application {
     }
 }
 
+/// Whether these rights have this one in them.
+pub(super) fn grants(rights: &[String], right: &str) -> bool {
+    rights.iter().any(|own| own == right || ALL.contains(&own.as_str()))
+}
+
 /// Why the network does not say a word of downlinks to this device, if the servers know.
 pub(super) async fn why(stack: &Stack, dev_id: &str) -> Option<String> {
     let listed = match stack.downlinks(dev_id).await {
@@ -67,8 +72,7 @@ pub(super) async fn why(stack: &Stack, dev_id: &str) -> Option<String> {
         listed => listed,
     };
     if let Ok(rights) = stack.rights().await {
-        let has = |right: &str| rights.iter().any(|own| own == right || ALL.contains(&own.as_str()));
-        let missing: Vec<_> = [WRITE, READ].into_iter().filter(|right| !has(right)).collect();
+        let missing: Vec<_> = [WRITE, READ].into_iter().filter(|right| !grants(&rights, right)).collect();
         if !missing.is_empty() {
             return Some(format!("the access key lacks {}", missing.join(" and ")));
         }

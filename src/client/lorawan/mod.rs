@@ -4,6 +4,7 @@ mod downlinks;
 mod following;
 mod group;
 mod handle;
+mod login;
 mod management;
 
 use std::collections::HashSet;
@@ -239,8 +240,14 @@ impl Client {
     ///
     /// # Errors
     /// What kept it from succeeding; the client stays usable, and goes on connecting by itself if it was connected
-    /// before. A refused login is told to the consumer as well.
+    /// before. A refused login is told to the consumer as well. While The Things Stack's Identity Server is away, as its
+    /// management says where that is known, the login is tried again until `timeout` is over.
     pub async fn connect(&self, endpoint: &Endpoint, timeout: Duration) -> Result<()> {
+        self.log_in(endpoint, timeout).await
+    }
+
+    /// One login.
+    async fn attempt(&self, endpoint: &Endpoint, timeout: Duration) -> Result<()> {
         let config = self.config();
         let options = Options {
             tls: endpoint.tls.then(|| net::client_config(&config.trust)).transpose()?,

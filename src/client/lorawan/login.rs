@@ -1,0 +1,139 @@
+//! What a stack's management says of a key that logs in over MQTT, which itself says little: it refuses good keys while its
+//! Identity Server is away, and takes keys that may not read and then sends them nothing (V3 2.1, 2.2).
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::management::{READ, grants};
+use super::{Application, Client};
+use crate::client::line::Inner;
+use crate::client::stack::Stack;
+use crate::client::stats::read;
+use crate::client::{Delivery, Line};
+use crate::dialect::lorawan::Network;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result, RpcCode};
+
+/// Bound on what management is asked during a login.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between logins while the Identity Server is away; each counts with the limit of logins.
+const REST: Duration = Duration::from_secs(1);
+/// So many keep-alives in which nothing but answers to pings come are silence.
+const SILENT: u32 = 2;
+/// A keep-alive where there is none.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What management says of the key.
+enum Word {
+    /// It has these rights on the application.
+    Rights(Vec<String>),
+    /// It is none of this stack's.
+    Wrong(String),
+    /// Nobody can know now: the Identity Server, or its database, is away.
+    Away(String),
+    /// Nothing: it is not known where it is, or it does not answer.
+    Silence,
+}
+
+async fn ask(stack: Option<&Stack>, within: Duration) -> Word {
+    let Some(stack) = stack else { return Word::Silence };
+    match timeout(within, stack.rights()).await {
+        Ok(Ok(rights)) => Word::Rights(rights),
+        Ok(Err(Error::Rpc { code: RpcCode::Unavailable, details, reported: Some(_) })) => Word::Away(details),
+        Ok(Err(
+            error @ Error::Rpc {
+                code:
+                    RpcCode::Unauthenticated | RpcCode::PermissionDenied | RpcCode::InvalidArgument | RpcCode::NotFound,
+                ..
+            },
+        )) => Word::Wrong(error.to_string()),
+        _ => Word::Silence,
+    }
+}
+
+impl Client {
+    /// Log in. A first refusal is not called that of a wrong key before management was asked, where it is known and
+    /// answers; while the Identity Server is away the login is tried again and again until `within` is over.
+    pub(super) async fn log_in(&self, endpoint: &Endpoint, within: Duration) -> Result<()> {
+        if self.config().network == Network::V2 || self.config().group.is_some() {
+            return self.attempt(endpoint, within).await;
+        }
+        // What is wrong with that way is said to whoever manages.
+        let stack = self.inner.platform.stack().ok().flatten();
+        let deadline = Instant::now() + within;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let login = self.config().app_id.as_str();
+        let mut accepted = false;
+        loop {
+            let (code, text) = match self.attempt(endpoint, left()).await {
+                Err(Error::Refused { code, text }) if matches!(code, 4 | 5) => (code, text),
+                Ok(()) => {
+                    tokio::spawn(listen(std::sync::Arc::downgrade(&self.inner), stack));
+                    return Ok(());
+                }
+                outcome => return outcome,
+            };
+            let refused = |why: String| Error::Refused {
+                code,
+                text: format!("The Things Stack refuses the login of {login:?} (code {code}): {why}").into(),
+            };
+            let why = match ask(stack.as_ref(), PATIENCE.min(left())).await {
+                Word::Silence => return Err(Error::Refused { code, text }),
+                Word::Wrong(why) => return Err(refused(format!("its management says {why}"))),
+                Word::Rights(rights) if rights.is_empty() => {
+                    return Err(refused("the API key has no right on this application".to_owned()));
+                }
+                // It may have come back between the two questions.
+                Word::Rights(_) if std::mem::replace(&mut accepted, true) => {
+                    let why = "its management takes the API key: are the MQTT server and the tenant the right ones?";
+                    return Err(refused(why.to_owned()));
+                }
+                Word::Rights(_) => continue,
+                Word::Away(details) => {
+                    format!("its Identity Server is away ({details}), and no key is taken meanwhile")
+                }
+            };
+            if left() <= REST {
+                return Err(refused(why));
+            }
+            tracing::warn!("the login is refused: {why}; trying again in {REST:?}");
+            sleep(REST).await;
+            if self.is_closing() {
+                return Err(Error::Lost { address: endpoint.to_string(), reason: "closed while connecting".into() });
+            }
+        }
+    }
+}
+
+/// Say of a key that cannot read traffic that nothing will come; where nobody tells, hint at it when nothing comes.
+async fn listen(line: Weak<Inner<Application>>, stack: Option<Stack>) {
+    let word = ask(stack.as_ref(), PATIENCE).await;
+    drop(stack);
+    let Some(client) = line.upgrade().map(|inner| Line { inner }) else { return };
+    if let Word::Rights(rights) = word {
+        if !grants(&rights, READ) {
+            let app_id = client.config().app_id.as_str();
+            let text = format!("the access key lacks {READ}: {app_id:?} is connected, and no message will come");
+            tracing::warn!("{text}");
+            client.inner.tell(Delivery::Problem(Error::rpc(RpcCode::PermissionDenied, text)));
+        }
+        return;
+    }
+    let received = read(&client.inner.counters.received);
+    let keep_alive = client.config().keep_alive;
+    let silent = SILENT * if keep_alive.is_zero() { MINUTE } else { keep_alive };
+    // The client is not kept meanwhile.
+    drop(client);
+    sleep(silent).await;
+    let Some(client) = line.upgrade().map(|inner| Line { inner }) else { return };
+    let is_heard = read(&client.inner.counters.received) > received;
+    if client.is_connected() && !is_heard && !client.subscriptions().wanted().is_empty() {
+        tracing::warn!(
+            "nothing has come from the application {:?} for {silent:?}: if its devices send, the access key may lack {READ}, \
+             without which The Things Stack V3 takes all subscriptions and delivers nothing",
+            client.config().app_id.as_str()
+        );
+    }
+}
