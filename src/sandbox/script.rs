@@ -16,6 +16,13 @@ const LIMIT: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_millis(50);
 /// Enough for any table that a payload function has, and little enough that no single step on it takes long.
 const MEMORY: usize = 8 << 20;
+/// Most bytes that the engine takes to compile one of a script (measured: 176). It does not only fail but crashes where
+/// memory runs out over that, so there must always be as much.
+const COMPILING: usize = 256;
+/// Bytes of a script; The Things Stack takes 40,960 characters.
+const LONGEST: usize = 128 << 10;
+/// Engines that may be at work at once.
+const MOST: usize = 16;
 const STACK: usize = 512 << 10;
 const TOO_LONG: &str = "Interrupted: it took longer than 100 ms";
 
@@ -85,7 +92,28 @@ const BOUNDS: &str = "(function (end) {
     }
   });
   bound(Array.prototype, function () { short(this); });
-})(Date.now() + 100);";
+  // Compiling without enough memory crashes the engine: see that there is.
+  var Room = ArrayBuffer, longest = 10000;
+  function compiling(native) {
+    return function () {
+      look();
+      var size = 0, texts = { __proto__: null, length: arguments.length };
+      for (var at = 0; at < arguments.length; at++) { texts[at] = words(arguments[at]); size += texts[at].length; }
+      if (size > longest) { throw new RangeError('code of more than ' + longest + ' characters'); }
+      new Room((size + 1000) * 256);
+      return apply(native, this, texts);
+    };
+  }
+  var its = eval, guarded = compiling(its);
+  globalThis.eval = function (code) { return typeof code === 'string' ? guarded(code) : code; };
+  [function () {}, function* () {}, async function () {}, async function* () {}].forEach(function (one) {
+    var kind = Object.getPrototypeOf(one), make = compiling(kind.constructor);
+    define(make, 'name', { value: kind.constructor.name });
+    define(make, 'prototype', { value: kind });
+    define(kind, 'constructor', { value: make, writable: true, enumerable: false, configurable: true });
+  });
+  globalThis.Function = (function () {}).constructor;
+})";
 
 /// Evaluate an expression after a script; gives its value and what was printed, a list of JSON texts each time. What does
 /// not end within the limit is given up then.
@@ -93,12 +121,19 @@ const BOUNDS: &str = "(function (end) {
 /// # Errors
 /// What was thrown, in the engine's words.
 pub(super) fn run(code: &str, expression: &str) -> Result<(Value, Vec<Vec<String>>), String> {
+    for text in [code, expression] {
+        if text.len() > LONGEST {
+            return Err(format!("RangeError: a script of {} bytes, of at most {LONGEST}", text.len()));
+        }
+    }
     let (code, expression) = (code.to_owned(), expression.to_owned());
     let (tell, told) = mpsc::sync_channel(1);
-    AT_WORK.fetch_add(1, Ordering::AcqRel);
+    if !begin(&AT_WORK, Instant::now() + LIMIT + GRACE) {
+        return Err(format!("Interrupted: {MOST} scripts run, which do not end within their time"));
+    }
     let work = move || {
         // Nobody may wait for it any more.
-        let _late = tell.send(within_bounds(&code, &expression));
+        let _late = tell.send(within_bounds(&code, &expression, LIMIT));
         AT_WORK.fetch_sub(1, Ordering::AcqRel);
     };
     if let Err(error) = std::thread::Builder::new().name("thingslink-script".into()).spawn(work) {
@@ -108,20 +143,32 @@ pub(super) fn run(code: &str, expression: &str) -> Result<(Value, Vec<Vec<String
     told.recv_timeout(LIMIT + GRACE).unwrap_or_else(|_| Err(TOO_LONG.to_owned()))
 }
 
-fn within_bounds(code: &str, expression: &str) -> Result<(Value, Vec<Vec<String>>), String> {
+/// Count one more engine at work, when there may be one; tells whether there was until then.
+fn begin(at_work: &AtomicUsize, until: Instant) -> bool {
+    let one_more = |count: usize| (count < MOST).then_some(count + 1);
+    while at_work.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_err() {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
+fn within_bounds(code: &str, expression: &str, limit: Duration) -> Result<(Value, Vec<Vec<String>>), String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
-    runtime.set_memory_limit(MEMORY);
     runtime.set_max_stack_size(STACK);
     let begun = Instant::now();
-    runtime.set_interrupt_handler(Some(Box::new(move || begun.elapsed() > LIMIT)));
+    runtime.set_interrupt_handler(Some(Box::new(move || begun.elapsed() > limit)));
     let context = Context::custom::<Language>(&runtime).map_err(|error| error.to_string())?;
-    let outcome = context.with(|context| {
-        evaluate(&context, CONSOLE)
-            .and_then(|_| evaluate(&context, BOUNDS))
-            .and_then(|_| evaluate(&context, code))
-            .and_then(|_| evaluate(&context, &format!("JSON.stringify({{r: {expression}, l: __logs}})")))
+    // What is called last is compiled first, as long as the script has not filled the memory.
+    let call = format!("function __call() {{ return JSON.stringify({{r: {expression}, l: __logs}}); }}");
+    let bounds = format!("{BOUNDS}(Date.now() + {});", limit.as_millis());
+    let outcome = [CONSOLE, &bounds, &call, code, "__call()"].into_iter().try_fold(None, |_, step| {
+        runtime.set_memory_limit(MEMORY + COMPILING * step.len().max(code.len()));
+        context.with(|context| evaluate(&context, step))
     });
-    if begun.elapsed() > LIMIT {
+    if begun.elapsed() > limit {
         return Err(TOO_LONG.to_owned());
     }
     let text = outcome?.unwrap_or_default();
@@ -220,6 +267,34 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_runs_out_while_the_engine_compiles_ends_the_script_alone() {
+        // One after the other, all that may be left of the memory.
+        let kinds = [("eval(code)", 4_000), ("new Function(code)", 60_000), ("[code].map(eval)", 60_000)];
+        for (compile, step) in kinds {
+            for left in (7_700_000..8_300_000).step_by(step) {
+                let code = format!(
+                    "(function () {{ var all = [], code = 'if(1);'.repeat(800), left = {left}; \
+                     for (; left > 1000000; left -= 1000000) {{ all.push('x'.repeat(1000000)); }} \
+                     all.push('y'.repeat(left)); {compile}; return 1; }})()"
+                );
+                // Whatever comes of it: it comes.
+                let _outcome = within_bounds("", &code, PATIENCE);
+            }
+        }
+        assert!(run(&"x=>y=>z=>1,".repeat(20_000), "1").unwrap_err().contains("at most"));
+        assert!(run("", "eval('1,'.repeat(20000) + 1)").unwrap_err().contains("10000 characters"));
+    }
+
+    #[test]
+    fn only_so_many_engines_are_at_work() {
+        let at_work = AtomicUsize::new(0);
+        assert!((0..MOST).all(|_| begin(&at_work, Instant::now())));
+        assert!(!begin(&at_work, Instant::now()));
+        at_work.fetch_sub(1, Ordering::AcqRel);
+        assert!(begin(&at_work, Instant::now()) && at_work.into_inner() == MOST);
+    }
+
+    #[test]
     fn functions_of_the_language_do_what_they_did() {
         for (code, expected) in [
             ("[3, 1, 2].sort().join('-')", "1-2-3"),
@@ -229,6 +304,8 @@ mod tests {
             ("'x1y2'.replace(/[0-9]/g, '').padStart(4, '0') + 'abc'.indexOf('c')", "00xy2"),
             ("Object.keys({ a: 1, b: 2 }).join('') + JSON.stringify([1]) + Array.from('ab').length", "ab[1]2"),
             ("new Uint8Array([1, 2, 3]).subarray(1).join('') + Array.prototype.join.name", "23join"),
+            ("eval('1 + 1') + new Function('a', 'b', 'return a + b')(3, 4) + Function.name + eval(5)", "9Function5"),
+            ("'' + (Function.prototype.call instanceof Function) + (function () {}).constructor.length", "true0"),
             ("String.fromCharCode.apply(null, [104, 105]) + [1, 2].length + Array.prototype.push.length", "hi21"),
         ] {
             assert_eq!(text(code), expected, "{code}");
