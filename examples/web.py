@@ -1,4 +1,4 @@
-"""A web service over an application's devices, with FastAPI.
+"""A web service over an application's devices and their uplinks, with FastAPI.
 
 THINGSLINK_APP_ID=my-app THINGSLINK_ACCESS_KEY=… uvicorn examples.web:app
 """
@@ -6,10 +6,10 @@ THINGSLINK_APP_ID=my-app THINGSLINK_ACCESS_KEY=… uvicorn examples.web:app
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
 from thingslink import ApplicationError, StatusCode, aio
 
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Keep one client for all requests."""
+    """Keep one client of each kind for all requests."""
     arguments = os.environ["THINGSLINK_APP_ID"], os.environ["THINGSLINK_ACCESS_KEY"]
     where = os.environ.get("THINGSLINK_HANDLER", ""), os.environ.get("THINGSLINK_CA_CERTS", "")
-    async with aio.ApplicationClient(*arguments, *where) as application:
-        app.state.application = application
+    mqtt = aio.MQTTClient(*arguments, os.environ.get("THINGSLINK_MQTT", ""))
+    async with aio.ApplicationClient(*arguments, *where) as application, mqtt:
+        app.state.application, app.state.mqtt = application, mqtt
         yield
 
 
@@ -44,3 +45,14 @@ async def device(dev_id: str) -> dict[str, Any]:
         status = 404 if error.code is StatusCode.NOT_FOUND else 502
         raise HTTPException(status, error.details) from error
     return {"dev_id": found.dev_id, "description": found.description}
+
+
+@app.websocket("/uplinks")
+async def uplinks(websocket: WebSocket) -> None:
+    """Send each uplink from now on; every browser gets all of them."""
+    stream = app.state.mqtt.uplinks()
+    await websocket.accept()
+    async with stream:
+        with suppress(WebSocketDisconnect):
+            async for msg in stream:
+                await websocket.send_json({"dev_id": msg.dev_id, "counter": msg.counter, "payload": msg.payload.hex()})

@@ -596,6 +596,7 @@ def test_programs_leave_in_the_middle_of_everything(sandbox: Sandbox) -> None:
                 await client.send(msg.dev_id, b"\\x01")
 
         async def main():
+            asyncio.get_running_loop().slow_callback_duration = 60
             client = aio.MQTTClient(*sys.argv[1:4], qos=1)
             await client.connect()
             tasks = [asyncio.create_task(reading(client)) for _ in range(3)]
@@ -603,6 +604,7 @@ def test_programs_leave_in_the_middle_of_everything(sandbox: Sandbox) -> None:
             tasks += [asyncio.create_task(client.run(print, concurrency=4))]
             for _ in range(int(sys.argv[4])):
                 await asyncio.sleep(0)
+            return tasks  # asyncio itself does not hold them
 
         asyncio.run(main(), debug=True)
     """)
@@ -614,6 +616,39 @@ def test_programs_leave_in_the_middle_of_everything(sandbox: Sandbox) -> None:
             [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=PATIENCE * 3
         )
         assert outcome.returncode == 0 and outcome.stderr == "", outcome.stderr
+
+
+def test_loops_end_with_work_pending(sandbox: Sandbox) -> None:
+    program = textwrap.dedent("""
+        import asyncio, sys
+        from thingslink import aio
+
+        async def reading(client):
+            async for msg in client.uplinks():
+                await client.send(msg.dev_id, b"\\x01")
+
+        async def main(turns):
+            asyncio.get_running_loop().slow_callback_duration = 60
+            client = aio.MQTTClient(*sys.argv[1:4], qos=1)
+            tasks = [asyncio.ensure_future(client.connect())]
+            if turns % 4:
+                await tasks[0]
+                sends = [client.send("node-1", b"\\x02", schedule="last") for _ in range(5)]
+                tasks += [asyncio.ensure_future(task) for task in (*sends, reading(client), client.run(print))]
+            for _ in range(turns % 30):
+                await asyncio.sleep(0)
+            return tasks  # asyncio itself does not hold them
+
+        for turns in range(240):
+            asyncio.run(main(turns), debug=True)
+        print("ended")
+    """)
+    arguments = (sandbox.app_id, sandbox.access_key, sandbox.mqtt_address)
+    sandbox.device("node-1").uplink()
+    outcome = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=PATIENCE * 3
+    )
+    assert (outcome.stderr, outcome.stdout, outcome.returncode) == ("", "ended\n", 0)
 
 
 def test_the_broker_may_go_inside_a_loop(sandbox: Sandbox) -> None:
@@ -728,7 +763,8 @@ def test_run_ends_with_its_client(sandbox: Sandbox) -> None:
 
 
 def test_it_works_under_uvloop(sandbox: Sandbox) -> None:
-    uvloop = pytest.importorskip("uvloop")
+    import uvloop
+
     device = sandbox.device("node-1")
 
     async def program() -> None:
