@@ -44,6 +44,7 @@ class _AioClient:
         queue_timeout: _Seconds | None,
         follow_downlinks: bool,
         group: str | None,
+        management_address: str | None,
         told: Callable[[str, Any], object],
     ) -> _AioClient:
         """Take the arguments of ``MQTTClient``, each by its name, and who is told what the streams do not tell."""

@@ -88,6 +88,7 @@ class MQTTClient:
         queue_timeout: float | timedelta | None = 10,
         follow_downlinks: bool = False,
         group: str | None = None,
+        management_address: str | None = None,
     ) -> None:
         self._news = News()
         self._client = _AioClient(
@@ -120,6 +121,7 @@ class MQTTClient:
             queue_timeout=queue_timeout,
             follow_downlinks=follow_downlinks,
             group=group,
+            management_address=management_address,
             told=self._news,
         )
 

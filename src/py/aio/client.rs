@@ -55,7 +55,8 @@ impl PyAioClient {
         *, app_id, access_key, mqtt_address, discovery_address, reconnect, keep_alive, client_id, clean_session, qos, tls,
         ca_certs, reconnect_min_delay, reconnect_max_delay, max_message_bytes, max_inflight, queue_messages, queue_bytes,
         overflow, send_queue_messages, send_queue_bytes, insecure_channel, discovery_certificate, on_callback_error,
-        manual_ack, network, cluster, queue_timeout, follow_downlinks, group, told
+        manual_ack, network, cluster, queue_timeout, follow_downlinks, group,
+        management_address, told
     ))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
     fn new<'py>(
@@ -89,6 +90,7 @@ impl PyAioClient {
         queue_timeout: Option<Bound<'py, PyAny>>,
         follow_downlinks: bool,
         group: Option<&str>,
+        management_address: Option<&str>,
         told: Py<PyAny>,
     ) -> PyResult<Self> {
         let mqtt_address = mqtt_address.unwrap_or_default();
@@ -121,7 +123,7 @@ impl PyAioClient {
             cluster,
             queue_timeout,
             group,
-            management_address: None,
+            management_address,
         };
         let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;
