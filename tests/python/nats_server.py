@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from harness import PATIENCE, taken_port
+from nats.js.api import AckPolicy, ConsumerConfig
 
 import nats
 
@@ -142,7 +143,9 @@ async def _look(server: NatsServer, stream: str, login: dict[str, Any]) -> list[
     found: list[Stored] = []
     if total:
         name = f"look-{os.urandom(4).hex()}"
-        subscription = await context.pull_subscribe(">", durable=name, stream=stream)
+        # Without acknowledgements, so that no number of them stops it.
+        config = ConsumerConfig(ack_policy=AckPolicy.NONE)
+        subscription = await context.pull_subscribe(">", durable=name, stream=stream, config=config)
         while len(found) < total:
             for message in await subscription.fetch(min(1000, total - len(found)), timeout=PATIENCE):
                 lane, subject = None, message.subject
