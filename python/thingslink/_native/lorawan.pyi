@@ -103,11 +103,12 @@ class MQTTClient:
             ``_``: each message goes to one of them, by the broker's shared subscriptions (``$share/<group>/…``). What a
             client has in hand when it dies is lost, so this is no queue. Needs ``clean_session``; The Things Stack V3
             has no shared subscriptions. What became of downlinks is not followed further than ``written``.
-        management_address: On V3, where the stack's gRPC servers are, ``host`` or ``host:port``; known by itself for a
-            ``cluster`` and for a hosted ``mqtt_address``. ``schedule="first"`` needs it, and with it a downlink of which
-            nothing is said has its true reason, ``connect`` waits for an Identity Server that is away instead of calling
-            the key wrong, and a key that cannot read traffic is told to the error callbacks. TLS with ``discovery_certificate``, else ``ca_certs``, else the system's
-            certificates; plain text with ``insecure_channel``.
+        management_address: On V3, where the stack's gRPC servers are, ``host`` or ``host:port``; known by itself for
+            a ``cluster`` and for a hosted ``mqtt_address``. ``schedule="first"`` needs it, and with it a downlink of
+            which nothing is said has its true reason, ``connect`` waits for an Identity Server that is away instead
+            of calling the key wrong, and a key that cannot read traffic is told to the error callbacks. TLS with
+            ``discovery_certificate``, else ``ca_certs``, else the system's certificates; plain text with
+            ``insecure_channel``.
 
     Raises:
         ValueError: A setting that cannot be used, named.

@@ -71,9 +71,11 @@ def test_first_fails_as_the_server_says(stack: Sandbox) -> None:
 
 def test_first_needs_to_know_where(stack: Sandbox) -> None:
     stack.device("dev-1")
-    with client_of(stack, management_address=None) as client:
-        with pytest.raises(ValueError, match="no management address is known"):
-            client.send("dev-1", b"\x01", schedule="first")
+    with (
+        client_of(stack, management_address=None) as client,
+        pytest.raises(ValueError, match="no management address is known"),
+    ):
+        client.send("dev-1", b"\x01", schedule="first")
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,12 @@ def test_a_key_of_another_application_is_called_so(stack: Sandbox) -> None:
 def test_an_outage_is_waited_for(stack: Sandbox, caplog: pytest.LogCaptureFixture, recorder: Recorder) -> None:
     stack.lose_identity_server()
     client = client_of(stack)
-    client.set_connect_callback(lambda success, client: success or stack.clear_faults())
+
+    def mend(success: bool, client: object) -> None:
+        if not success:
+            stack.clear_faults()
+
+    client.set_connect_callback(mend)
     with caplog.at_level(logging.WARNING):
         client.connect(timeout=PATIENCE)
     with recorder.watch(client):
@@ -81,7 +86,7 @@ def test_an_outage_is_waited_for(stack: Sandbox, caplog: pytest.LogCaptureFixtur
 
 def test_an_outage_that_lasts_is_no_wrong_key(stack: Sandbox) -> None:
     stack.lose_identity_server()
-    with pytest.raises(LoginRefusedError, match="Identity Server is away.*no key is taken meanwhile"):
+    with pytest.raises(LoginRefusedError, match=r"Identity Server is away.*no key is taken meanwhile"):
         client_of(stack).connect(timeout=3)
 
 
