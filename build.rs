@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::{env, fs};
 
 use prost::Message as _;
+use prost_types::FileDescriptorSet;
 
 const PROTOS: [&str; 10] = [
     "discovery.proto",
@@ -23,7 +24,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(PROTOS, ["proto"])?;
     // The clients' messages read their fields' names and types from these when they run.
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("descriptors.bin"), descriptors.encode_to_vec())?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    fs::write(out.join("field_numbers.rs"), field_numbers(&descriptors))?;
     tonic_prost_build::configure().bytes(".handler.DeviceList").compile_fds(descriptors)?;
     Ok(())
+}
+
+/// The numbers of the messages' fields as a constant, for those who need no more of the definitions.
+fn field_numbers(descriptors: &FileDescriptorSet) -> String {
+    let mut found = Vec::new();
+    for file in &descriptors.file {
+        found.extend(
+            file.message_type.iter().map(|message| (format!("{}.{}", file.package(), message.name()), message)),
+        );
+    }
+    let mut entries = Vec::new();
+    while let Some((name, message)) = found.pop() {
+        let fields: Vec<_> = message.field.iter().map(|field| (field.name(), field.number())).collect();
+        entries.push(format!("({name:?}, &{fields:?})"));
+        found.extend(message.nested_type.iter().map(|nested| (format!("{name}.{}", nested.name()), nested)));
+    }
+    format!("&[{}]", entries.join(", "))
 }

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _, Value};
 
-use super::proto::{DESCRIPTORS, discovery, handler, v3};
+use super::proto::{DESCRIPTORS, FIELD_NUMBERS, discovery, handler, v3};
 use super::unknown;
 pub use super::unknown::encode;
 use crate::error::{Error, Result};
 
+/// Read by the first who asks: megabytes, which a program that receives messages alone never needs.
 static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(DESCRIPTORS).expect("compiled into this crate"));
 
@@ -27,6 +28,11 @@ pub(super) fn pool() -> &'static DescriptorPool {
 #[must_use]
 pub fn descriptor(full_name: &str) -> MessageDescriptor {
     POOL.get_message_by_name(full_name).unwrap_or_else(|| panic!("no message {full_name}"))
+}
+
+/// The names and numbers of a message's fields, without its description; none for a message without fields.
+pub fn field_numbers(full_name: &str) -> impl Iterator<Item = (&'static str, u32)> {
+    FIELD_NUMBERS.iter().filter(move |(name, _)| *name == full_name).flat_map(|(_, fields)| fields.iter().copied())
 }
 
 /// Read a message.
@@ -110,6 +116,15 @@ mod tests {
         let bytes = Bytes::from_static(b"\x12\x01a\x9a\x06\x03new");
         let message = decode(&descriptor("handler.Device"), bytes.clone()).unwrap();
         assert_eq!(encode(&message), bytes);
+    }
+
+    #[test]
+    fn the_numbers_of_fields_are_those_of_the_description() {
+        let described = descriptor("lorawan.PrefixesResponse.PrefixMapping");
+        let expected: Vec<_> = described.fields().map(|field| (field.name().to_owned(), field.number())).collect();
+        let found = field_numbers(described.full_name()).map(|(name, number)| (name.to_owned(), number));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+        assert_eq!(field_numbers("google.protobuf.Empty").next(), None);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::descriptor::PyDescriptor;
+use super::descriptor::PyDescription;
 use super::message::PyMessage;
 use super::place::Place;
-use crate::rpc::message::descriptor;
+use crate::rpc::message::field_numbers;
 
 macro_rules! message_classes {
     ($($(#[doc = $doc:literal])* $class:ident = $name:literal, $full_name:literal;)*) => {
@@ -41,11 +41,10 @@ macro_rules! message_classes {
         pub(in crate::py) fn complete(module: &Bound<'_, PyModule>) -> PyResult<()> {
             $({
                 let class = module.py().get_type::<$class>();
-                let descriptor = descriptor($full_name);
-                for field in descriptor.fields() {
-                    class.setattr(format!("{}_FIELD_NUMBER", field.name().to_uppercase()), field.number())?;
+                for (name, number) in field_numbers($full_name) {
+                    class.setattr(format!("{}_FIELD_NUMBER", name.to_uppercase()), number)?;
                 }
-                class.setattr("DESCRIPTOR", PyDescriptor(descriptor))?;
+                class.setattr("DESCRIPTOR", PyDescription::of($full_name))?;
             })*
             Ok(())
         }

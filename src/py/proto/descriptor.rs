@@ -4,6 +4,36 @@ use std::collections::BTreeMap;
 
 use prost_reflect::{FieldDescriptor, MessageDescriptor};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::rpc::message::descriptor;
+
+/// The attribute `DESCRIPTOR` of a class: it looks for the description when somebody asks for it.
+#[pyclass(frozen, module = "thingslink._native")]
+pub(super) struct PyDescription {
+    full_name: &'static str,
+    found: PyOnceLock<Py<PyDescriptor>>,
+}
+
+impl PyDescription {
+    pub(super) const fn of(full_name: &'static str) -> Self {
+        Self { full_name, found: PyOnceLock::new() }
+    }
+}
+
+#[pymethods]
+impl PyDescription {
+    /// The same object each time, from the class and from its messages.
+    fn __get__(
+        &self,
+        py: Python<'_>,
+        _message: Option<Bound<'_, PyAny>>,
+        _class: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyDescriptor>> {
+        let found = self.found.get_or_try_init(py, || Py::new(py, PyDescriptor(descriptor(self.full_name))))?;
+        Ok(found.clone_ref(py))
+    }
+}
 
 /// The description of a message type.
 #[pyclass(frozen, name = "Descriptor", module = "thingslink._native", eq, hash)]
