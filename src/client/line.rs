@@ -15,12 +15,13 @@ use super::beginning::Beginning;
 use super::inlet::{Hold, Inlet};
 use super::online::Online;
 use super::platform::Platform;
-use super::stats::{Counters, add, read};
+use super::receiver::{Receiver, Source};
+use super::stats::{Counters, Tally, add, read};
 use super::wanted::{News, Wanted};
 use super::wish::{Call, Wishes};
 use super::{Delivery, Stats};
 use crate::error::{Error, Result};
-use crate::session::{Mailbox, MailboxLimits, Options, Outbox, OutboxLimits, Receipt, Session, Subscriptions};
+use crate::session::{Mailbox, MailboxLimits, Outbox, OutboxLimits, Receipt, Subscriptions};
 
 /// A session whose time to connect is over says why nothing came, and is given the time to.
 const SAY_WHY: Duration = Duration::from_millis(200);
@@ -39,6 +40,7 @@ pub(super) struct Inner<P: Platform> {
     pub(super) mailbox: Mailbox<Delivery<P::Own>>,
     pub(super) news: News<P::Own>,
     pub(super) counters: Counters,
+    tally: Arc<Tally>,
     /// The session's place, held while connecting and closing so that these come one after another.
     place: tokio::sync::Mutex<Option<Place<P>>>,
     wishes: Wishes,
@@ -51,10 +53,10 @@ pub(super) struct Inner<P: Platform> {
     pub(super) muted: AtomicBool,
 }
 
-/// A session, and where it leads into the client.
+/// What messages come from, and where they lead into the client.
 #[derive(Debug)]
 struct Place<P: Platform> {
-    session: Arc<Session>,
+    receiver: Receiver,
     inlet: Arc<Inlet<P>>,
     /// The wish that it came of.
     serial: u64,
@@ -62,7 +64,7 @@ struct Place<P: Platform> {
 
 impl<P: Platform> Clone for Place<P> {
     fn clone(&self) -> Self {
-        Self { session: self.session.clone(), inlet: self.inlet.clone(), serial: self.serial }
+        Self { receiver: self.receiver.clone(), inlet: self.inlet.clone(), serial: self.serial }
     }
 }
 
@@ -99,6 +101,7 @@ impl<P: Platform> Line<P> {
             mailbox: Mailbox::new(queue, wake),
             news: News::default(),
             counters: Counters::default(),
+            tally: Arc::default(),
             place: tokio::sync::Mutex::default(),
             wishes: Wishes::default(),
             online: watch::Sender::new(false),
@@ -177,15 +180,15 @@ impl<P: Platform> Line<P> {
 
     /// Open a session, all of it within `timeout`; what it waits for is in the options. A session that exists goes on
     /// until the new one stands, and stays if that does not come about.
-    pub(super) async fn open(&self, options: Options, timeout: Duration) -> Result<()> {
+    pub(super) async fn open(&self, source: Source, timeout: Duration) -> Result<()> {
         let call = self.wish(false);
-        let address = options.endpoint.to_string();
+        let address = source.address();
         let late = || Error::Timeout { what: format!("connecting to {address}"), after: timeout };
         let deadline = Instant::now() + timeout;
         let opening = async {
             // Somebody who is closing waits for nothing any more now that this is wished.
             let place = tokio::time::timeout_at(deadline, self.inner.place.lock()).await.map_err(|_| late())?;
-            self.replace(place, options, &call, deadline).await
+            self.replace(place, source, &call, deadline).await
         };
         tokio::select! {
             outcome = opening => outcome,
@@ -196,12 +199,12 @@ impl<P: Platform> Line<P> {
     async fn replace(
         &self,
         mut place: MutexGuard<'_, Option<Place<P>>>,
-        options: Options,
+        source: Source,
         call: &Call,
         deadline: Instant,
     ) -> Result<()> {
         let inner = &self.inner;
-        let old = place.clone().filter(|old| !old.session.is_over());
+        let old = place.clone().filter(|old| !old.receiver.is_over());
         let hold = old.as_ref().map(|old| Hold::on(&old.inlet));
         inner.open.send_replace(true);
         let beginning = old.is_none().then(|| Beginning::of(inner));
@@ -209,45 +212,39 @@ impl<P: Platform> Line<P> {
             inner.platform.begin(&inner.outbox);
         }
         let inlet = Inlet::into(inner);
-        let predecessor = old.as_ref().map(|old| old.session.clone());
-        let start = Session::start(
-            options.clone(),
-            inner.outbox.clone(),
-            inner.subscriptions.clone(),
-            inlet.clone(),
-            predecessor,
-        );
-        let outcome = tokio::time::timeout_at(deadline + SAY_WHY, start).await.unwrap_or_else(|_| {
-            Err(Error::Timeout { what: format!("connecting to {}", options.endpoint), after: options.connect_timeout })
-        });
+        let predecessor = old.as_ref().map(|old| old.receiver.clone());
+        let start = source.start(&inner.outbox, &inner.subscriptions, inlet.clone(), &inner.tally, predecessor);
+        let late = |_| {
+            Err(Error::Timeout { what: format!("connecting to {}", source.address()), after: source.connect_timeout() })
+        };
+        let outcome = tokio::time::timeout_at(deadline + SAY_WHY, start).await.unwrap_or_else(late);
         if let Some(beginning) = beginning {
             beginning.ended();
         }
         let error = match outcome {
-            Ok(session) => {
+            Ok(receiver) => {
                 if let Some(hold) = hold {
                     hold.forget();
                 }
                 // A session that lost its connection meanwhile without leave to connect anew has closed it.
                 inner.open.send_replace(true);
-                *place = Some(Place { session: Arc::new(session), inlet, serial: call.serial });
+                *place = Some(Place { receiver, inlet, serial: call.serial });
                 return Ok(());
             }
             Err(error) => error,
         };
-        let goes_on = old.as_ref().is_some_and(|old| !old.session.is_over());
+        let goes_on = old.as_ref().is_some_and(|old| !old.receiver.is_over());
         if let Error::Refused { code, .. } = error {
             inner.refused(code);
             inner.tell(Delivery::Refused { code });
         } else if !goes_on && inner.online.send_replace(false) {
             // Logged in, and lost before the subscriptions were answered.
-            inner
-                .tell(Delivery::Lost(Error::Lost { address: options.endpoint.to_string(), reason: error.to_string() }));
+            inner.tell(Delivery::Lost(Error::Lost { address: source.address(), reason: error.to_string() }));
         }
         if !goes_on {
-            let again = old.is_some() && options.reconnect && !matches!(error, Error::SubscriptionRefused { .. });
-            *place = again.then(|| self.resume(options, call.serial));
-            if !again {
+            let again = old.is_some() && source.reconnects() && !matches!(error, Error::SubscriptionRefused { .. });
+            *place = again.then(|| self.resume(source, call.serial)).flatten();
+            if place.is_none() {
                 inner.over();
             }
         }
@@ -257,11 +254,11 @@ impl<P: Platform> Line<P> {
 
     /// A session in place of one that was given up for a connection that then failed: what was connected once goes on
     /// connecting.
-    fn resume(&self, options: Options, serial: u64) -> Place<P> {
+    fn resume(&self, source: Source, serial: u64) -> Option<Place<P>> {
         let inlet = Inlet::into(&self.inner);
         let (outbox, subscriptions) = (self.inner.outbox.clone(), self.inner.subscriptions.clone());
-        let session = Session::resume(options, outbox, subscriptions, inlet.clone());
-        Place { session: Arc::new(session), inlet, serial }
+        let receiver = source.resume(outbox, subscriptions, inlet.clone())?;
+        Some(Place { receiver, inlet, serial })
     }
 
     /// Deliver what has arrived, send what was accepted, part with the server and tell the consumer: all of it at most
@@ -327,7 +324,7 @@ impl<P: Platform> Line<P> {
     async fn part(&self, old: Place<P>, deadline: Instant, online: bool) {
         let online = self.inner.online.send_replace(false) || online;
         let begun = Instant::now();
-        old.session.close(deadline.saturating_duration_since(begun)).await;
+        old.receiver.close(deadline.saturating_duration_since(begun)).await;
         // A login that came about just then is over as well.
         self.inner.online.send_replace(false);
         tracing::debug!(took = ?begun.elapsed(), "parted with the server");
@@ -361,9 +358,10 @@ impl<P: Platform> Line<P> {
     }
 
     /// A message could not be dealt with: leave it with the server, which sends it again on the next connection.
-    pub fn keep(&self, receipt: Receipt) {
+    /// `why` is what went wrong.
+    pub fn keep(&self, receipt: Receipt, why: Option<String>) {
         add(&self.inner.counters.kept, 1);
-        self.inner.outbox.forget(receipt);
+        self.inner.outbox.forget(receipt, why);
     }
 
     /// Count messages that the consumer is done with: handled, or dropped because nobody listens.
@@ -395,6 +393,7 @@ impl<P: Platform> Line<P> {
             queue_length: queue.messages as u64,
             queue_bytes: queue.bytes as u64,
             unsent: self.inner.outbox.len() as u64,
+            shared: self.inner.platform.shares().then(|| self.inner.tally.stats()),
         }
     }
 }

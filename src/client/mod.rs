@@ -7,6 +7,9 @@ mod line;
 pub mod lorawan;
 mod online;
 mod platform;
+mod receiver;
+#[cfg(feature = "nats")]
+pub mod shared;
 pub mod stack;
 mod stats;
 pub mod thingsboard;
@@ -17,5 +20,5 @@ pub use delivery::{Body, Delivery, Incoming};
 pub use line::Line;
 pub use online::Online;
 pub use platform::Platform;
-pub use stats::Stats;
+pub use stats::{SharedStats, Stats};
 pub use wanted::Wanted;

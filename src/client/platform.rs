@@ -37,6 +37,11 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
     /// A session begins that follows no other one.
     fn begin(&self, _outbox: &Outbox) {}
 
+    /// Whether it shares a stream with other clients.
+    fn shares(&self) -> bool {
+        false
+    }
+
     /// Largest packet taken in, in bytes.
     fn max_incoming_bytes(&self) -> usize;
 }

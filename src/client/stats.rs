@@ -29,6 +29,34 @@ pub struct Stats {
     pub queue_bytes: u64,
     /// Downlinks that are neither written nor acknowledged now.
     pub unsent: u64,
+    /// What only a group over NATS `JetStream` has.
+    #[serde(flatten)]
+    pub shared: Option<SharedStats>,
+}
+
+/// Counters of a client that shares a stream with others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct SharedStats {
+    /// Messages that had been delivered before, to this client or to another one of the group.
+    pub redelivered: u64,
+    /// Messages that were put among the dead letters, since they failed again and again.
+    pub dead: u64,
+    /// Messages that the group, or in order the lanes of this client, had not yet been given when it last heard.
+    pub lag: u64,
+}
+
+/// What a receiver of a shared stream counts.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) redelivered: AtomicU64,
+    pub(crate) dead: AtomicU64,
+    pub(crate) lag: AtomicU64,
+}
+
+impl Tally {
+    pub(crate) fn stats(&self) -> SharedStats {
+        SharedStats { redelivered: read(&self.redelivered), dead: read(&self.dead), lag: read(&self.lag) }
+    }
 }
 
 /// The counters themselves, bumped from any thread.

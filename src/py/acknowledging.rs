@@ -41,17 +41,31 @@ impl Acknowledging {
         Ok(Self { manual, keeps_failed })
     }
 
-    /// The callbacks of a message are done: `heard` if there was one, `failed` if one of them raised. Tells whether the
-    /// message was left with the server because of that.
-    pub(super) fn settle<P: Platform>(self, line: &Line<P>, receipt: Receipt, heard: bool, failed: bool) -> bool {
+    /// The callbacks of a message are done: `heard` if there was one, `failed` if one of them raised, and `why`. Tells
+    /// whether the message was left with the server because of that.
+    pub(super) fn settle<P: Platform>(
+        self,
+        line: &Line<P>,
+        receipt: Receipt,
+        heard: bool,
+        failed: bool,
+        why: Option<String>,
+    ) -> bool {
         let keeps = failed && self.keeps_failed;
         if keeps {
-            line.keep(receipt);
+            line.keep(receipt, why);
         } else if !(heard && self.manual) {
             line.acknowledge(receipt);
         }
         keeps
     }
+}
+
+/// An exception with its traceback, as a log has it.
+pub(super) fn traceback(py: Python<'_>, error: &PyErr) -> String {
+    let lines = py.import("traceback").and_then(|module| module.call_method1("format_exception", (error.value(py),)));
+    let text = lines.and_then(|lines| lines.extract::<Vec<String>>()).map(|lines| lines.concat());
+    text.unwrap_or_else(|_| error.to_string())
 }
 
 /// Something that can be acknowledged by itself.

@@ -336,7 +336,7 @@ impl Connection {
     /// Encode acknowledgements, and messages as far as the write buffer goes.
     pub(super) fn fill(&mut self, now: impl Fn() -> Instant) -> Result<(), Loss> {
         for (receipt, dealt) in self.outbox.take_receipts() {
-            if dealt == Dealt::Not {
+            if matches!(dealt, Dealt::Not { .. }) {
                 self.pending.forget(receipt);
             } else if let Some(mid) = self.pending.settle(receipt) {
                 self.useful += 1;

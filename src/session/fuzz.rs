@@ -171,7 +171,7 @@ impl Client {
             }
             6 if !self.receipts.is_empty() => {
                 let receipt = self.receipts.swap_remove(rng.usize(..self.receipts.len()));
-                if rng.bool() { self.outbox.acknowledge(receipt) } else { self.outbox.forget(receipt) }
+                if rng.bool() { self.outbox.acknowledge(receipt) } else { self.outbox.forget(receipt, None) }
             }
             7 if rng.u8(..8) == 0 => self.connection.close(),
             _ => {

@@ -32,7 +32,7 @@ pub use self::connect::is_unanswered;
 pub use self::outbox::{Gate, Outbox, OutboxLimits, Ticket};
 pub use self::packet::{QoS, Version, Will};
 pub use self::queue::{Hands, Item, Mailbox, MailboxLimits, Overflow, QueueStats};
-pub use self::receipts::Receipt;
+pub use self::receipts::{Dealt, Receipt};
 pub use self::subscriptions::Subscriptions;
 use crate::backoff::{Bounds, Pace};
 use crate::dialect::mqtt;

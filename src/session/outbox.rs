@@ -1,5 +1,6 @@
 //! Messages on their way out, and acknowledgements for messages that came in.
 
+mod carrier;
 mod gate;
 mod limits;
 mod state;
@@ -252,13 +253,15 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Leave a message with the server: when it comes again on another connection it is delivered again.
-    pub fn forget(&self, receipt: Receipt) {
-        self.state().receipts.push((receipt, Dealt::Not));
+    /// Leave a message with the server: when it comes again on another connection it is delivered again. `why` is what went
+    /// wrong with it, for servers that are told.
+    pub fn forget(&self, receipt: Receipt, why: Option<String>) {
+        self.state().receipts.push((receipt, Dealt::Not { why }));
         self.wake.notify_one();
     }
 
-    pub(super) fn take_receipts(&self) -> Vec<(Receipt, Dealt)> {
+    /// What consumers have said since the last call.
+    pub fn take_receipts(&self) -> Vec<(Receipt, Dealt)> {
         std::mem::take(&mut self.state().receipts)
     }
 

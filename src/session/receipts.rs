@@ -14,6 +14,18 @@ pub struct Receipt {
 }
 
 impl Receipt {
+    /// Of a message that has no packet ID, by the number that whoever received it knows it by.
+    #[must_use]
+    pub fn numbered(serial: u64) -> Self {
+        Self { packet_id: 0, serial }
+    }
+
+    /// That number.
+    #[must_use]
+    pub fn serial(self) -> u64 {
+        self.serial
+    }
+
     /// The packet ID that the server gave the message.
     #[must_use]
     pub fn packet_id(self) -> u16 {
@@ -22,12 +34,15 @@ impl Receipt {
 }
 
 /// What a consumer says of a message that came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dealt {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dealt {
     /// The server may forget it.
     With,
     /// It stays with the server.
-    Not,
+    Not {
+        /// What went wrong, where that is known.
+        why: Option<String>,
+    },
 }
 
 /// What to do with an incoming message.

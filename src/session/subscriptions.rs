@@ -85,8 +85,14 @@ impl Subscriptions {
     }
 
     /// Changes with the filters.
-    pub(super) fn version(&self) -> u64 {
+    #[must_use]
+    pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// Resolves when other filters are wanted.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// The filters wanted now.

@@ -37,13 +37,20 @@ class _AioClient:
         send_queue_bytes: int,
         insecure_channel: bool,
         discovery_certificate: str | bytes | None,
-        on_callback_error: str,
+        on_callback_error: str | None,
         manual_ack: bool,
         network: str | None,
         cluster: str | None,
         queue_timeout: _Seconds | None,
         follow_downlinks: bool,
         group: str | None,
+        ordered: bool,
+        ack_wait: _Seconds | None,
+        nats_user: str | None,
+        nats_password: str | None,
+        nats_token: str | None,
+        nats_nkey: str | None,
+        nats_credentials: str | PathLike[str] | None,
         management_address: str | None,
         told: Callable[[str, Any], object],
     ) -> _AioClient:
@@ -126,7 +133,7 @@ class _Inlet:
 class _Share:
     """A message that whoever took it settles by hand."""
 
-    def settle(self, failed: bool) -> bool:
+    def settle(self, failed: bool, why: str | None = None) -> bool:
         """It was handled; ``failed`` if its handler raised an exception. Gives whether it is left with the server."""
     def abandon(self) -> None:
         """It was not handled: it comes again."""

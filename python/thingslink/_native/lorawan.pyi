@@ -7,7 +7,7 @@ from os import PathLike
 from typing import Any, SupportsIndex, TypeAlias, TypedDict, final, overload
 
 from thingslink._native.arguments import _Callback, _Octets, _Seconds
-from typing_extensions import Self
+from typing_extensions import NotRequired, Self
 
 _Payload: TypeAlias = str | _Octets | dict[str, Any] | UplinkMessage
 
@@ -27,6 +27,9 @@ class Stats(TypedDict):
         queue_length: Messages between network and callbacks now.
         queue_bytes: Their bytes.
         unsent: Downlinks that are neither written nor acknowledged now.
+        redelivered: Only of a group over NATS, as the two after it: messages that had been delivered before.
+        dead: Messages that were put among the dead letters.
+        lag: Messages that the group, or in order the lanes of this client, had not been given when it last heard.
     """
 
     received: int
@@ -41,6 +44,9 @@ class Stats(TypedDict):
     queue_length: int
     queue_bytes: int
     unsent: int
+    redelivered: NotRequired[int]
+    dead: NotRequired[int]
+    lag: NotRequired[int]
 
 class MQTTClient:
     """Receives an application's uplinks and sends its downlinks.
@@ -87,9 +93,9 @@ class MQTTClient:
         send_queue_bytes: Its bound in bytes.
         insecure_channel: Whether to ask the discovery server in plain text.
         discovery_certificate: PEM text or bytes to trust at the discovery server instead of the system's roots.
-        on_callback_error: What becomes of an uplink at QoS 1 whose callback raised an exception. ``"acknowledge"``
-            lets the server forget it; ``"keep"`` leaves it with the server, which sends it again on the next
-            connection, and counts it in ``stats()["kept"]``.
+        on_callback_error: What becomes of an uplink at QoS 1 whose callback raised an exception. ``"acknowledge"``,
+            the default, lets the server forget it; ``"keep"`` leaves it with the server, which sends it again on the
+            next connection, and counts it in ``stats()["kept"]``. Over NATS ``"keep"`` is the default: see ``group``.
         manual_ack: Whether the program acknowledges uplinks by itself, with ``ack``; needs QoS 1.
         network: ``"v2"`` (The Things Network V2) or ``"v3"`` (The Things Stack V3). By default V3 for a key that begins
             with ``NNSXS.``, for ``cluster``, and for an address of a hosted stack, else V2.
@@ -103,6 +109,21 @@ class MQTTClient:
             ``_``: each message goes to one of them, by the broker's shared subscriptions (``$share/<group>/…``). What a
             client has in hand when it dies is lost, so this is no queue. Needs ``clean_session``; The Things Stack V3
             has no shared subscriptions. What became of downlinks is not followed further than ``written``.
+            With a ``mqtt_address`` of NATS, ``nats://host[:4222]`` or ``tls://…``, several servers separated by
+            commas, the group shares the stream that ``thingslink bridge`` fills: each message goes to one client and
+            is acknowledged when its callbacks have returned. One that raises has the message come again after 1, 5
+            and 30 s, and after five failures it is put among the dead letters. Clients of a group should have the
+            same callbacks.
+        ordered: Over NATS: whether each device's messages come one after the other, in their order, whichever client
+            gets them. A message that fails then holds the 1 in 256 devices that share its lane.
+        ack_wait: Over NATS: seconds after which a client that died gives its messages to others; 1 to 3600, 30 by
+            default. All clients of a group should have the same.
+        nats_user: With ``nats_password``: the login at NATS. Where none is given, ``app_id`` and ``access_key`` are
+            it, unless that is an access key of The Things Network or Stack, which goes to no NATS server.
+        nats_password: See there.
+        nats_token: Instead: a token.
+        nats_nkey: Instead: the seed of an nkey.
+        nats_credentials: Instead: the path of a credentials file.
         management_address: On V3, where the stack's gRPC servers are, ``host`` or ``host:port``; known by itself for
             a ``cluster`` and for a hosted ``mqtt_address``. ``schedule="first"`` needs it, and with it a downlink of
             which nothing is said has its true reason, ``connect`` waits for an Identity Server that is away instead
@@ -140,13 +161,20 @@ class MQTTClient:
         send_queue_bytes: int = 67108864,
         insecure_channel: bool = False,
         discovery_certificate: str | bytes | None = None,
-        on_callback_error: str = "acknowledge",
+        on_callback_error: str | None = None,
         manual_ack: bool = False,
         network: str | None = None,
         cluster: str | None = None,
         queue_timeout: _Seconds | None = 10,
         follow_downlinks: bool = False,
         group: str | None = None,
+        ordered: bool = False,
+        ack_wait: _Seconds | None = 30,
+        nats_user: str | None = None,
+        nats_password: str | None = None,
+        nats_token: str | None = None,
+        nats_nkey: str | None = None,
+        nats_credentials: str | PathLike[str] | None = None,
         management_address: str | None = None,
         **aliases: str,
     ) -> None: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,7 @@ class Runner:
             _callback_failed(self._news, error)
             if isinstance(error, Exception):
                 self._news.failed(error)
-            share.settle(True)
+            share.settle(True, traceback.format_exc())
         except BaseException:
             share.abandon()
             raise

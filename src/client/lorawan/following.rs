@@ -108,7 +108,7 @@ impl Application {
         let following = &self.following;
         let Some(at) = following.downlinks.find(mid) else { return true };
         following.downlinks.advance(at, State::Written);
-        if self.config.network == Network::V2 {
+        if self.config.network == Network::V2 || self.config.group.is_some() {
             return true;
         }
         let mut silent = following.silent.lock();

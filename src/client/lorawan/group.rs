@@ -1,5 +1,9 @@
 //! Clients that share an application's messages, so that each message goes to one of them.
 
+#[cfg(feature = "nats")]
+use super::{Client, Source};
+use std::time::Duration;
+
 use crate::client::lorawan::Config;
 use crate::dialect::lorawan::Network;
 use crate::error::{Error, Result};
@@ -8,6 +12,12 @@ use crate::session::QoS;
 /// Why a server may refuse the subscriptions of a group, as the end of a sentence.
 pub(super) const HINT: &str =
     "; a group needs a broker with shared subscriptions ($share), such as Mosquitto, EMQX, HiveMQ or VerneMQ";
+/// Most messages that a client has in hand at once.
+#[cfg(feature = "nats")]
+const MOST_IN_HAND: usize = 1024;
+/// Bounds of the time that a client may be silent about a message.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Longest name of a group.
 const LONGEST: usize = 64;
 
@@ -15,6 +25,22 @@ const LONGEST: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     name: String,
+    stream: Option<InStream>,
+}
+
+/// How a group shares a stream of NATS `JetStream`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InStream {
+    /// Whether each device's messages keep their order.
+    pub ordered: bool,
+    /// How long a client may be silent about a message before another one gets it.
+    pub ack_wait: Duration,
+}
+
+impl Default for InStream {
+    fn default() -> Self {
+        Self { ordered: false, ack_wait: Duration::from_secs(30) }
+    }
 }
 
 impl Group {
@@ -27,7 +53,24 @@ impl Group {
         if name.is_empty() || name.len() > LONGEST || !name.bytes().all(is_plain) {
             return Err(Error::invalid("group", name, "1 to 64 letters, digits, '-' and '_'"));
         }
-        Ok(Self { name: name.to_owned() })
+        Ok(Self { name: name.to_owned(), stream: None })
+    }
+
+    /// The same, over a stream.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn in_stream(self, stream: InStream) -> Result<Self> {
+        if !(SHORTEST_WAIT..=LONGEST_WAIT).contains(&stream.ack_wait) {
+            return Err(Error::invalid("ack_wait", format!("{:?}", stream.ack_wait), "1 second to 1 hour"));
+        }
+        Ok(Self { stream: Some(stream), ..self })
+    }
+
+    /// How it shares a stream, if it does.
+    #[must_use]
+    pub fn stream(&self) -> Option<InStream> {
+        self.stream
     }
 
     /// What it is called.
@@ -38,6 +81,9 @@ impl Group {
 
     /// Check that a broker can share messages in this way, and warn where it loses some.
     pub(super) fn check(&self, config: &Config) -> Result<()> {
+        if self.stream.is_some() {
+            return Ok(());
+        }
         if config.network == Network::V3 {
             let expected = "no group on an MQTT address: The Things Stack V3 refuses shared subscriptions ($share)";
             return Err(Error::invalid("group", &self.name, expected));
@@ -57,9 +103,42 @@ impl Group {
         Ok(())
     }
 
-    /// The filter as a broker shares it.
+    /// The filter as a broker shares it; a stream is shared by its consumers.
     pub(super) fn shared(&self, filter: &str) -> String {
+        if self.stream.is_some() {
+            return filter.to_owned();
+        }
         format!("$share/{}/{filter}", self.name)
+    }
+}
+
+#[cfg(feature = "nats")]
+impl Client {
+    /// Join the group over NATS, all of it within `timeout`. A connection that exists goes on until the new one stands.
+    ///
+    /// # Errors
+    /// What kept it from succeeding; the client stays usable. A refused login is told to the consumer as well.
+    pub async fn join(&self, nats: crate::nats::Options, timeout: Duration) -> Result<()> {
+        let config = self.config();
+        let Some((group, stream)) = config.group.as_ref().and_then(|group| Some((group, group.stream()?))) else {
+            let expected =
+                "mqtt://…, or a client that was made with a nats:// address and group=\"workers\" or the like";
+            return Err(Error::invalid("mqtt_address", nats.address.to_string(), expected));
+        };
+        let options = crate::client::shared::Options {
+            nats,
+            network: config.network,
+            app: config.network.plain(&config.app_id).to_owned(),
+            app_in_topics: config.app_id.to_string(),
+            group: group.name.clone(),
+            ordered: stream.ordered,
+            ack_wait: stream.ack_wait,
+            window: config.queue.messages.min(MOST_IN_HAND),
+            max_incoming_bytes: config.max_incoming_bytes,
+            reconnect: config.reconnect,
+            replicas: 1,
+        };
+        self.open(Source::Stream(Box::new(options)), timeout).await
     }
 }
 

@@ -18,9 +18,10 @@ use tokio::time::Instant;
 use self::downlinks::Mark;
 pub use self::downlinks::{Downlinked, REMEMBERED, State};
 use self::following::Following;
-pub use self::group::Group;
+pub use self::group::{Group, InStream};
 pub use self::management::Management;
 use crate::backoff::Bounds;
+use crate::client::receiver::Source;
 use crate::client::{Delivery, Line, Platform};
 use crate::dialect::json::Value;
 use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, base64};
@@ -72,6 +73,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether it is a member of a group that shares a stream of NATS `JetStream`.
+    #[must_use]
+    pub fn shares_stream(&self) -> bool {
+        self.group.as_ref().is_some_and(|group| group.stream().is_some())
+    }
+
     /// The defaults of the original: QoS 0, clean session, keep-alive 60 s, reconnecting.
     #[must_use]
     pub fn new(app_id: AppId, access_key: AccessKey) -> Self {
@@ -137,6 +144,10 @@ impl Platform for Application {
         true
     }
 
+    fn shares(&self) -> bool {
+        self.config.shares_stream()
+    }
+
     fn rest(&self) -> Duration {
         *self.rest.lock()
     }
@@ -198,7 +209,10 @@ impl Client {
             group.check(&config)?;
         }
         let mut queue = config.queue;
-        if config.network == Network::V3 && (config.qos == QoS::AtLeastOnce || !config.clean_session) {
+        if config.network == Network::V3
+            && !config.shares_stream()
+            && (config.qos == QoS::AtLeastOnce || !config.clean_session)
+        {
             tracing::warn!(
                 "qos=1 and clean_session=False change little with The Things Stack V3, which sends messages at QoS 0 and keeps \
                  none for who is away: an uplink that comes while the client is not connected is lost here; the storage \
@@ -207,6 +221,10 @@ impl Client {
         }
         if config.qos == QoS::AtLeastOnce && config.network == Network::V2 {
             // Nothing that the server waits to have acknowledged is dropped.
+            queue.overflow = Overflow::StopReading;
+        }
+        if config.shares_stream() {
+            // What it does not take others of the group get.
             queue.overflow = Overflow::StopReading;
         }
         let (outbox, subscriptions) = (config.outbox, Subscriptions::new(config.qos));
@@ -249,12 +267,16 @@ impl Client {
     /// One login.
     async fn attempt(&self, endpoint: &Endpoint, timeout: Duration) -> Result<()> {
         let config = self.config();
+        if config.shares_stream() {
+            let expected = "nats://host[:port], as when the client was made";
+            return Err(Error::invalid("mqtt_address", endpoint.to_string(), expected));
+        }
         let options = Options {
             tls: endpoint.tls.then(|| net::client_config(&config.trust)).transpose()?,
             ..options(config, endpoint, timeout)
         };
         let network = config.network;
-        self.open(options, timeout).await.map_err(|error| match error {
+        self.open(Source::Session(Box::new(options)), timeout).await.map_err(|error| match error {
             Error::Refused { code, .. } => match network.refused(code, &config.app_id, &endpoint.host) {
                 Error::Refused { code, text } if matches!(code, 4 | 5) => {
                     Error::Refused { code, text: format!("{text}{}", network.hint(&config.access_key)).into() }
@@ -287,7 +309,8 @@ impl Client {
                 // Before the downlink, so that the server hears of it first.
                 self.follow();
                 let token = fastrand::u64(..);
-                (token, Mark::token(token), Some(dev_id))
+                // Of a group a bridge sends it, and what the network tells of it may come to another client.
+                (token, Mark::token(token), Some(dev_id).filter(|_| self.config().group.is_none()))
             }
         };
         let (topic, body) = network.downlink(app_id, dev_id, downlink, token)?;

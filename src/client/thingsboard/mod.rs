@@ -26,6 +26,7 @@ pub use self::provision::provision;
 pub use self::request::{Request, Unanswered};
 pub use self::sending::{Sending, Sent};
 use crate::backoff::Pace;
+use crate::client::receiver::Source;
 use crate::client::{Delivery, Line, Platform};
 use crate::dialect::mqtt::{self, code};
 use crate::dialect::thingsboard::{Topic, names};
@@ -291,7 +292,7 @@ impl Client {
     /// What kept it from opening; the client stays usable, and goes on connecting by itself if it was connected before.
     pub async fn connect(&self, how: Connection) -> Result<()> {
         let timeout = how.timeout;
-        self.open(self.options(how), timeout).await
+        self.open(Source::Session(Box::new(self.options(how))), timeout).await
     }
 
     fn options(&self, how: Connection) -> Options {

@@ -1,5 +1,6 @@
 //! What `thingslink.aio.MQTTClient` stands on: as the client of the sync face, with futures of the loop.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::log;
 use crate::py::lorawan::{
-    Address, Asked, PyDownlinkHandle, Settings, Subject, downlink, event_name, field_path, optional_device,
+    Address, Asked, NatsLogin, PyDownlinkHandle, Settings, Sharing, Subject, downlink, event_name, field_path,
+    optional_device,
 };
 use crate::py::prepared::Prepared;
 
@@ -55,8 +57,8 @@ impl PyAioClient {
         *, app_id, access_key, mqtt_address, discovery_address, reconnect, keep_alive, client_id, clean_session, qos, tls,
         ca_certs, reconnect_min_delay, reconnect_max_delay, max_message_bytes, max_inflight, queue_messages, queue_bytes,
         overflow, send_queue_messages, send_queue_bytes, insecure_channel, discovery_certificate, on_callback_error,
-        manual_ack, network, cluster, queue_timeout, follow_downlinks, group,
-        management_address, told
+        manual_ack, network, cluster, queue_timeout, follow_downlinks, group, ordered, ack_wait,
+        nats_user, nats_password, nats_token, nats_nkey, nats_credentials, management_address, told
     ))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
     fn new<'py>(
@@ -83,13 +85,20 @@ impl PyAioClient {
         send_queue_bytes: usize,
         insecure_channel: bool,
         discovery_certificate: Option<Bound<'py, PyAny>>,
-        on_callback_error: &str,
+        on_callback_error: Option<&str>,
         manual_ack: bool,
         network: Option<&str>,
         cluster: Option<&str>,
         queue_timeout: Option<Bound<'py, PyAny>>,
         follow_downlinks: bool,
         group: Option<&str>,
+        ordered: bool,
+        ack_wait: Option<Bound<'py, PyAny>>,
+        nats_user: Option<String>,
+        nats_password: Option<String>,
+        nats_token: Option<String>,
+        nats_nkey: Option<String>,
+        nats_credentials: Option<PathBuf>,
         management_address: Option<&str>,
         told: Py<PyAny>,
     ) -> PyResult<Self> {
@@ -122,7 +131,14 @@ impl PyAioClient {
             network,
             cluster,
             queue_timeout,
-            group,
+            group: group.map(|name| Sharing { name, ordered, ack_wait }),
+            nats: NatsLogin {
+                user: nats_user,
+                password: nats_password,
+                token: nats_token,
+                nkey: nats_nkey,
+                credentials: nats_credentials,
+            },
             management_address,
         };
         let (config, address, acknowledging) = settings.read(py)?;
@@ -149,10 +165,8 @@ impl PyAioClient {
         let app_id = flow.client.config().app_id.clone();
         let again = flow.client.is_open();
         let opened = address.resolve(py, app_id.as_str(), timeout)?.then(py, move |py, (mqtt, timeout)| {
-            let endpoint = address.network.endpoint(&mqtt, address.tls).or_raise(py)?;
-            endpoint.host.clone_into(&mut flow.host.lock());
-            let client = flow.client.clone();
-            let opening = async move { client.connect(&endpoint, timeout).await };
+            let (opening, host) = address.opening(py, &flow.client, &mqtt, timeout)?;
+            *flow.host.lock() = host;
             Ok(Prepared::new(process, opening, |py, outcome| outcome.or_raise(py)))
         });
         let flow = self.flow.clone();

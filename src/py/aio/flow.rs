@@ -179,7 +179,7 @@ impl Flow {
     pub(super) fn ended(self: &Arc<Self>, letter: &Arc<Letter>, fate: Fate) {
         match (letter.incoming.receipt, fate) {
             (Some(receipt), Fate::Handled) => self.client.acknowledge(receipt),
-            (Some(receipt), Fate::Kept) => self.client.keep(receipt),
+            (Some(receipt), Fate::Kept) => self.client.keep(receipt, letter.why.lock().take()),
             (Some(_), Fate::Abandoned) if !self.is_closed() => {
                 let mut parked = self.parked.lock();
                 let place = parked.partition_point(|other| other.serial < letter.serial);

@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use super::flow::Flow;
 use crate::client::Incoming;
 use crate::py::acknowledging::Acknowledge;
+use crate::sync::Mutex;
 
 /// What became of a message, from the best to the worst: the worst word of a stream counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,12 +42,14 @@ pub(super) struct Letter {
     /// Streams that are not done with it.
     dues: AtomicUsize,
     fate: AtomicU8,
+    /// What went wrong, of one that stays with the server.
+    pub(super) why: Mutex<Option<String>>,
 }
 
 impl Letter {
     pub(super) fn new(flow: &Arc<Flow>, incoming: Incoming, serial: u64, counts: bool) -> Arc<Self> {
         let (flow, fate) = (Arc::downgrade(flow), AtomicU8::new(Fate::Handled as u8));
-        Arc::new(Self { flow, incoming, serial, counts, dues: AtomicUsize::new(0), fate })
+        Arc::new(Self { flow, incoming, serial, counts, dues: AtomicUsize::new(0), fate, why: Mutex::default() })
     }
 
     /// For one stream more.
@@ -108,8 +111,13 @@ pub(in crate::py) struct PyShare(pub(super) Arc<Share>);
 
 #[pymethods]
 impl PyShare {
-    /// It was handled; ``failed`` if its handler raised an exception. Gives whether it is left with the server.
-    fn settle(&self, failed: bool) -> bool {
+    /// It was handled; ``failed`` if its handler raised an exception, with its traceback. Gives whether it is left with the
+    /// server.
+    #[pyo3(signature = (failed, why=None))]
+    fn settle(&self, failed: bool, why: Option<String>) -> bool {
+        if why.is_some() {
+            *self.0.letter.why.lock() = why;
+        }
         let flow = self.0.letter.flow.upgrade();
         let acknowledging = flow.as_ref().map(|flow| flow.acknowledging);
         let kept = self.0.letter.incoming.receipt.is_some()

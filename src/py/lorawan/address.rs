@@ -1,12 +1,18 @@
 //! Where an MQTT client connects to.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::client::lorawan::Client;
 use crate::dialect::lorawan::Network;
+use crate::endpoint::Trust;
+use crate::error::Error;
+use crate::nats::{self, Login};
+use crate::py::error::OrRaise as _;
 use crate::py::manage::{Discovery, PyDiscoveryClient};
 use crate::py::prepared::Prepared;
 use crate::sync::Mutex;
@@ -18,9 +24,41 @@ pub(in crate::py) struct Address {
     pub(in crate::py) network: Network,
     pub(super) discovery: Discovery,
     pub(in crate::py) tls: Option<bool>,
+    pub(super) login: Login,
+    pub(super) trust: Trust,
 }
 
+/// A call of `connect` under way.
+type Opening = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
 impl Address {
+    /// Connect a client there; gives the host as well.
+    pub(in crate::py) fn opening(
+        &self,
+        py: Python<'_>,
+        client: &Client,
+        address: &str,
+        timeout: Duration,
+    ) -> PyResult<(Opening, String)> {
+        let client = client.clone();
+        if !nats::Address::is_one(address) {
+            let endpoint = self.network.endpoint(address, self.tls).or_raise(py)?;
+            let host = endpoint.host.clone();
+            return Ok((Box::pin(async move { client.connect(&endpoint, timeout).await }), host));
+        }
+        let config = client.config();
+        let options = nats::Options {
+            address: nats::Address::parse(address).or_raise(py)?,
+            login: self.login.clone(),
+            trust: self.trust.clone(),
+            name: format!("thingslink worker of {}", config.app_id),
+            timeout,
+            window: config.outbox.in_flight,
+        };
+        let host = options.address.to_string();
+        Ok((Box::pin(async move { client.join(options, timeout).await }), host))
+    }
+
     /// The MQTT address, asked of the discovery server if none was given, and the time that is left.
     pub(in crate::py) fn resolve(
         self: &Arc<Self>,

@@ -37,6 +37,8 @@ pub(super) struct Served {
     version: AtomicU64,
     /// Messages at QoS 1 that came before any callback was set.
     parked: Mutex<VecDeque<Delivery<Infallible>>>,
+    /// Why a callback of the message in hand has failed, where the server is told.
+    pub(super) failure: Mutex<Option<String>>,
     pub(super) watch: Watch,
     /// What programs get as the original's private client, once somebody has asked for it.
     pub(super) private: OnceLock<Py<PyAny>>,
@@ -52,6 +54,7 @@ impl Served {
                 handlers: Mutex::default(),
                 version: AtomicU64::new(0),
                 parked: Mutex::default(),
+                failure: Mutex::default(),
                 watch: Watch::default(),
                 private: OnceLock::new(),
             })

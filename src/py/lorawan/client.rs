@@ -1,5 +1,6 @@
 //! `MQTTClient`: the client of The Things Network as the original's users know it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::convert::downlink;
 use super::device::PyDeviceHandle;
 use super::downlink::PyDownlinkHandle;
 use super::options::Asked;
-use super::settings::Settings;
+use super::settings::{NatsLogin, Settings, Sharing};
 use crate::endpoint::masked;
 use crate::py::arguments::{Aliases, Given, text};
 use crate::py::convert::seconds;
@@ -58,9 +59,7 @@ impl PyMqttClient {
         served.owner.process()?;
         let (object, app_id) = (slf.clone().into_any().unbind(), served.client.config().app_id.clone());
         address.resolve(py, app_id.as_str(), timeout)?.then(py, move |py, (mqtt, timeout)| {
-            let endpoint = address.network.endpoint(&mqtt, address.tls).or_raise(py)?;
-            let client = served.client.clone();
-            let opening = async move { client.connect(&endpoint, timeout).await };
+            let (opening, _) = address.opening(py, &served.client, &mqtt, timeout)?;
             serve::connect(&served, object.bind(py), opening)?
                 .map(py, move |py, ()| served.tell_of_listening(py, "connected, "))
         })
@@ -77,7 +76,7 @@ impl PyMqttClient {
     #[new]
     #[pyo3(
         signature = (*_args, **_kwargs),
-        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error='acknowledge', manual_ack=False, network=None, cluster=None, queue_timeout=10, follow_downlinks=False, group=None, management_address=None, **aliases)"
+        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error=None, manual_ack=False, network=None, cluster=None, queue_timeout=10, follow_downlinks=False, group=None, ordered=False, ack_wait=30, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None, nats_credentials=None, management_address=None, **aliases)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self { made: Mutex::new(None) }
@@ -91,8 +90,10 @@ impl PyMqttClient {
             reconnect_min_delay=None, reconnect_max_delay=None, max_message_bytes=4 << 20, max_inflight=1000,
             queue_messages=None, queue_bytes=None, overflow=None,
             send_queue_messages=50_000, send_queue_bytes=64 << 20, insecure_channel=false, discovery_certificate=None,
-            on_callback_error="acknowledge", manual_ack=false, network=None, cluster=None,
-            queue_timeout=None, follow_downlinks=false, group=None, management_address=None, **aliases
+            on_callback_error=None, manual_ack=false, network=None, cluster=None,
+            queue_timeout=None, follow_downlinks=false, group=None,
+            ordered=false, ack_wait=None, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None,
+            nats_credentials=None, management_address=None, **aliases
         )
     )]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
@@ -121,13 +122,20 @@ impl PyMqttClient {
         send_queue_bytes: usize,
         insecure_channel: bool,
         discovery_certificate: Option<Bound<'py, PyAny>>,
-        on_callback_error: &str,
+        on_callback_error: Option<&str>,
         manual_ack: bool,
         network: Option<&str>,
         cluster: Option<&str>,
         queue_timeout: Option<Bound<'py, PyAny>>,
         follow_downlinks: bool,
         group: Option<&str>,
+        ordered: bool,
+        ack_wait: Option<Bound<'py, PyAny>>,
+        nats_user: Option<String>,
+        nats_password: Option<String>,
+        nats_token: Option<String>,
+        nats_nkey: Option<String>,
+        nats_credentials: Option<PathBuf>,
         management_address: Option<&str>,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<()> {
@@ -170,7 +178,14 @@ impl PyMqttClient {
             network,
             cluster,
             queue_timeout,
-            group,
+            group: group.map(|name| Sharing { name, ordered, ack_wait }),
+            nats: NatsLogin {
+                user: nats_user,
+                password: nats_password,
+                token: nats_token,
+                nkey: nats_nkey,
+                credentials: nats_credentials,
+            },
             management_address,
         };
         let (config, address, acknowledging) = settings.read(py)?;

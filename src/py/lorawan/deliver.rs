@@ -18,6 +18,7 @@ use crate::dialect::json::Document;
 use crate::dialect::lorawan::Topic;
 use crate::dialect::mqtt::covers;
 use crate::error::Error;
+use crate::py::acknowledging::traceback;
 use crate::py::error::to_py;
 use crate::py::face;
 use crate::py::log;
@@ -58,6 +59,10 @@ impl Served {
         // First, so that who waits for the count finds it told.
         face::callback_failed(client, &error);
         self.client.callback_failed();
+        if self.client.config().shares_stream() {
+            let text = traceback(py, &error);
+            self.failure.lock().get_or_insert(text);
+        }
         log::exception(py, "exception in a callback", &error);
         self.tell_error(py, handlers, &error, client);
     }
@@ -229,7 +234,8 @@ impl Serve for Served {
                 self.park(delivery);
                 return false;
             }
-            self.acknowledging.settle(&self.client, receipt, called.any, called.failed);
+            let why = if called.failed { self.failure.lock().take() } else { None };
+            self.acknowledging.settle(&self.client, receipt, called.any, called.failed, why);
         }
         turn.delivered += u64::from(called.any);
         turn.unheard += u64::from(!called.any);

@@ -1,19 +1,89 @@
 //! What an MQTT client is told when it is made, whichever face it has.
 
+use std::path::PathBuf;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::address::Address;
 use super::management::management;
-use crate::client::lorawan::{self, Config, Group};
+use crate::client::lorawan::{self, Config, Group, InStream};
 use crate::dialect::lorawan::{Network, hosted};
 use crate::endpoint::{Endpoint, Trust};
-use crate::ids::{AccessKey, AppId};
+use crate::ids::{AccessKey, AppId, is_access_key};
+use crate::nats::{self, Login};
 use crate::py::acknowledging::Acknowledging;
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
 use crate::py::manage::{Discovery, pem};
+use crate::session::QoS;
 use crate::sync::Mutex;
+
+/// What they say of a group.
+pub(in crate::py) struct Sharing<'a, 'py> {
+    pub(in crate::py) name: &'a str,
+    pub(in crate::py) ordered: bool,
+    pub(in crate::py) ack_wait: Option<Bound<'py, PyAny>>,
+}
+
+/// As whom to come to NATS.
+pub(in crate::py) struct NatsLogin {
+    pub(in crate::py) user: Option<String>,
+    pub(in crate::py) password: Option<String>,
+    pub(in crate::py) token: Option<String>,
+    pub(in crate::py) nkey: Option<String>,
+    pub(in crate::py) credentials: Option<PathBuf>,
+}
+
+impl NatsLogin {
+    fn is_given(&self) -> bool {
+        let Self { user, password, token, nkey, credentials } = self;
+        credentials.is_some() || [user, password, token, nkey].into_iter().any(Option::is_some)
+    }
+
+    /// What is given, else the application and its key; a key of the network itself goes to no other server.
+    fn read(self, py: Python<'_>, app_id: &AppId, access_key: &AccessKey, is_nats: bool) -> PyResult<Login> {
+        match (is_nats, self.is_given()) {
+            (true, _) => {}
+            (false, false) => return Ok(Login::Nobody),
+            (false, true) => {
+                let text = "a login of NATS (nats_user, nats_token and so on) is not valid: expected a nats:// address \
+                            beside it";
+                return Err(PyValueError::new_err(text));
+            }
+        }
+        let text = access_key.reveal();
+        if !self.is_given() && !text.is_empty() && !is_access_key(text) {
+            return Ok(Login::User { name: app_id.to_string(), password: access_key.clone() });
+        }
+        let key = |secret: Option<String>| secret.map(AccessKey::new);
+        let credentials = self.credentials.map(std::fs::read_to_string).transpose()?;
+        Login::of(self.user, key(self.password), key(self.token), key(self.nkey), key(credentials)).or_raise(py)
+    }
+}
+
+fn group(py: Python<'_>, given: Option<Sharing<'_, '_>>, is_nats: bool) -> PyResult<Option<Group>> {
+    let Some(Sharing { name, ordered, ack_wait }) = given else {
+        if is_nats {
+            let text =
+                "group None is not valid: expected the name of a group, such as \"workers\", with a nats:// address";
+            return Err(PyValueError::new_err(text));
+        }
+        return Ok(None);
+    };
+    let group = Group::new(name).or_raise(py)?;
+    let usual = InStream::default().ack_wait;
+    let ack_wait = ack_wait.map_or(Ok(usual), |wait| seconds("ack_wait", &wait))?;
+    if is_nats {
+        return group.in_stream(InStream { ordered, ack_wait }).or_raise(py).map(Some);
+    }
+    if ordered {
+        let text =
+            "ordered True is not valid: expected a nats:// address, since no MQTT broker keeps the order in a group";
+        return Err(PyValueError::new_err(text));
+    }
+    Ok(Some(group))
+}
 
 /// The arguments of the constructors, as they were given.
 #[expect(clippy::struct_excessive_bools, reason = "each is an argument of its own")]
@@ -40,12 +110,13 @@ pub(in crate::py) struct Settings<'a, 'py> {
     pub(in crate::py) send_queue_bytes: usize,
     pub(in crate::py) insecure_channel: bool,
     pub(in crate::py) discovery_certificate: Option<Bound<'py, PyAny>>,
-    pub(in crate::py) on_callback_error: &'a str,
+    pub(in crate::py) on_callback_error: Option<&'a str>,
     pub(in crate::py) manual_ack: bool,
     pub(in crate::py) network: Option<&'a str>,
     pub(in crate::py) cluster: Option<&'a str>,
     pub(in crate::py) queue_timeout: Option<Bound<'py, PyAny>>,
-    pub(in crate::py) group: Option<&'a str>,
+    pub(in crate::py) group: Option<Sharing<'a, 'py>>,
+    pub(in crate::py) nats: NatsLogin,
     pub(in crate::py) management_address: Option<&'a str>,
 }
 
@@ -98,11 +169,17 @@ impl Settings<'_, '_> {
         if let Some(timeout) = self.queue_timeout {
             config.queue_timeout = seconds("queue_timeout", &timeout)?;
         }
-        config.group = self.group.map(Group::new).transpose().or_raise(py)?;
+        let is_nats = nats::Address::is_one(&mqtt_address);
+        config.group = group(py, self.group, is_nats)?;
+        let login = self.nats.read(py, &config.app_id, &config.access_key, is_nats)?;
         self.client_id.clone_into(&mut config.client_id);
         config.clean_session = self.clean_session;
         config.qos = convert::qos(self.qos)?;
-        config.trust = trust;
+        if is_nats {
+            // JetStream acknowledges each message.
+            config.qos = QoS::AtLeastOnce;
+        }
+        config.trust = trust.clone();
         config.max_incoming_bytes = self.max_message_bytes;
         config.queue.overflow = match self.overflow {
             Some(overflow) => convert::overflow(overflow)?,
@@ -113,7 +190,13 @@ impl Settings<'_, '_> {
         config.outbox.messages = self.send_queue_messages;
         config.outbox.bytes = self.send_queue_bytes;
         config.outbox.in_flight = self.max_inflight;
-        let acknowledging = Acknowledging::new(config.qos, "qos", self.manual_ack, self.on_callback_error)?;
-        Ok((config, Address { mqtt: Mutex::new(mqtt_address), network, discovery, tls }, acknowledging))
+        let acknowledging = Acknowledging::new(
+            config.qos,
+            "qos",
+            self.manual_ack,
+            self.on_callback_error.unwrap_or(if is_nats { "keep" } else { "acknowledge" }),
+        )?;
+        let address = Address { mqtt: Mutex::new(mqtt_address), network, discovery, tls, login, trust };
+        Ok((config, address, acknowledging))
     }
 }

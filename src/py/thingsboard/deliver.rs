@@ -310,7 +310,7 @@ impl Serve for Shared {
             self.failed(client, &error);
         }
         if let Some(receipt) = receipt
-            && self.acknowledging.settle(&self.client, receipt, true, self.has_failed.load(Ordering::Acquire))
+            && self.acknowledging.settle(&self.client, receipt, true, self.has_failed.load(Ordering::Acquire), None)
         {
             logger::log(client.py(), "warning", "a message is not acknowledged, since its callback has failed");
         }

@@ -1,0 +1,235 @@
+//! Who reads which lane of an ordered group, in a bucket of the server: an entry for each member and for each lane, which
+//! the server forgets when it is not renewed. A lease only keeps members from competing; it is the lane itself, with one
+//! message at a time, that keeps the order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_nats::jetstream::context::{KeyValueErrorKind, PublishErrorKind};
+use async_nats::jetstream::kv::{self, Store};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::Stream;
+use async_nats::{StatusCode, Subscriber};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+
+use super::lanes::{Lease, Plan, Table, plan};
+use super::{Options, consumer};
+use crate::error::{Error, Result};
+use crate::nats::subject::LANES;
+use crate::nats::{Server, refused};
+use crate::sync::Mutex;
+
+/// Requests under way at once.
+const AT_ONCE: usize = 32;
+
+/// A request under way.
+type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// A member's view of the bucket.
+#[derive(Debug)]
+pub(super) struct Leases {
+    server: Server,
+    stream: Stream,
+    options: Options,
+    bucket: String,
+    /// This member's name.
+    pub(super) me: String,
+    start: u16,
+    /// Lanes whose consumers this member has made.
+    made: Mutex<BTreeSet<u16>>,
+}
+
+/// What came of a round.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    /// The lanes that are leased now.
+    pub(super) leases: BTreeMap<u16, u64>,
+    /// How many of them are beyond the share.
+    pub(super) excess: usize,
+    /// Whether there should be more.
+    pub(super) short: bool,
+}
+
+/// The bucket of a group; unique, since the application's length tells where its name ends.
+fn bucket(options: &Options) -> String {
+    let app: String =
+        options.app.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte) } else { '-' }).collect();
+    format!("things_{}_{app}_{}", app.len(), options.group)
+}
+
+async fn find(server: &Server, name: &str) -> Result<Option<Store>> {
+    match server.context().get_key_value(name).await {
+        Ok(store) => Ok(Some(store)),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(refused(format!("bucket {name}"), &error)),
+    }
+}
+
+fn is_missing(error: &async_nats::jetstream::context::KeyValueError) -> bool {
+    matches!(error.kind(), KeyValueErrorKind::GetBucket) && crate::nats::trouble(error).contains("not found")
+}
+
+impl Leases {
+    /// Whether the group keeps the order.
+    pub(super) async fn exist(server: &Server, options: &Options) -> Result<bool> {
+        find(server, &bucket(options)).await.map(|found| found.is_some())
+    }
+
+    /// Open the bucket, or make it.
+    pub(super) async fn open(server: &Server, stream: &Stream, options: &Options) -> Result<Self> {
+        let bucket = bucket(options);
+        if find(server, &bucket).await?.is_none() {
+            let config = kv::Config {
+                bucket: bucket.clone(),
+                description: format!("lanes of the group {} of {}, by thingslink", options.group, options.app),
+                history: 1,
+                max_age: options.ack_wait,
+                num_replicas: stream.cached_info().config.num_replicas,
+                ..kv::Config::default()
+            };
+            if let Err(error) = server.context().create_key_value(config).await
+                // Another member was first.
+                && find(server, &bucket).await?.is_none()
+            {
+                return Err(refused(format!("bucket {bucket}"), &error));
+            }
+        }
+        Ok(Self {
+            server: server.clone(),
+            stream: stream.clone(),
+            options: options.clone(),
+            bucket,
+            me: format!("{:08x}", fastrand::u32(..)),
+            start: fastrand::u16(..LANES),
+            made: Mutex::default(),
+        })
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("$KV.{}.{name}", self.bucket)
+    }
+
+    /// Hears when members come and go.
+    pub(super) async fn members(&self) -> Option<Subscriber> {
+        self.server.client().subscribe(self.key("member.*")).await.ok()
+    }
+
+    /// Put an entry in the place of another one; gives its number, or nothing if the other one is not there any more.
+    async fn put(&self, key: String, value: &str, replaces: Option<u64>) -> Result<Option<u64>> {
+        let mut message = PublishMessage::build().payload(Bytes::copy_from_slice(value.as_bytes()));
+        if let Some(sequence) = replaces {
+            message = message.expected_last_subject_sequence(sequence);
+        }
+        let published = match self.server.context().send_publish(self.key(&key), message).await {
+            Ok(acknowledged) => acknowledged.await,
+            Err(error) => Err(error),
+        };
+        match published {
+            Ok(acknowledged) => Ok(Some(acknowledged.sequence)),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(None),
+            Err(error) => Err(refused(format!("bucket {}", self.bucket), &error)),
+        }
+    }
+
+    /// All entries.
+    async fn table(&self) -> Result<Table> {
+        let failed = |error: &(dyn std::error::Error + 'static)| refused(format!("bucket {}", self.bucket), error);
+        let client = self.server.client();
+        let inbox = client.new_inbox();
+        let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| failed(&error))?;
+        let request = format!("{{\"multi_last\":[\"{}\"]}}", self.key(">"));
+        let subject = format!("$JS.API.DIRECT.GET.KV_{}", self.bucket);
+        client.publish_with_reply(subject, inbox, request.into()).await.map_err(|error| failed(&error))?;
+        let mut table = Table::default();
+        let read = async {
+            while let Some(answer) = answers.next().await {
+                match answer.status {
+                    Some(StatusCode::NO_RESPONDERS) => return false,
+                    // The end, or nothing there.
+                    Some(_) => return true,
+                    None => {}
+                }
+                let header = |name: &str| answer.headers.as_ref().and_then(|headers| headers.get(name));
+                let (Some(subject), Some(sequence)) = (header("Nats-Subject"), header("Nats-Sequence")) else {
+                    return true;
+                };
+                let Ok(sequence) = sequence.as_str().parse() else { continue };
+                let owner = String::from_utf8_lossy(&answer.payload).into_owned();
+                let name = subject.as_str().strip_prefix(self.key("").as_str()).unwrap_or_default();
+                if let Some(lane) = name.strip_prefix("lane.").and_then(|lane| lane.parse().ok()) {
+                    table.lanes.insert(lane, Lease { owner, sequence });
+                } else if let Some(member) = name.strip_prefix("member.").filter(|_| !owner.is_empty()) {
+                    table.members.insert(member.to_owned());
+                }
+            }
+            false
+        };
+        match tokio::time::timeout(self.options.nats.timeout, read).await {
+            Ok(true) => Ok(table),
+            _ => Err(Error::Timeout {
+                what: format!("reading bucket {}", self.bucket),
+                after: self.options.nats.timeout,
+            }),
+        }
+    }
+
+    /// Say that this member lives, renew its leases, and claim what is free of its share.
+    pub(super) async fn round(&self, mine: BTreeMap<u16, u64>) -> Result<Round> {
+        self.put(format!("member.{}", self.me), &self.me, None).await?;
+        let table = self.table().await?;
+        let Plan { renew, claim, excess, short } = plan(&self.me, &mine, &table, self.start);
+        let mut entries: Vec<Asked<'_, (u16, Option<u64>)>> = Vec::new();
+        for (lane, sequence) in renew.into_iter().chain(claim) {
+            entries.push(Box::pin(self.lease(lane, sequence)));
+        }
+        let put: Vec<_> = futures_util::stream::iter(entries).buffer_unordered(AT_ONCE).collect().await;
+        let mut round = Round { excess, short, ..Round::default() };
+        for outcome in put {
+            match outcome? {
+                (lane, Some(sequence)) => drop(round.leases.insert(lane, sequence)),
+                // Another member was faster.
+                (_, None) => round.short = true,
+            }
+        }
+        Ok(round)
+    }
+
+    async fn lease(&self, lane: u16, replaces: u64) -> Result<(u16, Option<u64>)> {
+        let leased = self.put(format!("lane.{lane}"), &self.me, Some(replaces)).await?;
+        if leased.is_some() && !self.made.lock().contains(&lane) {
+            consumer::make(&self.stream, &self.options, Some(lane)).await?;
+            self.made.lock().insert(lane);
+        }
+        Ok((lane, leased))
+    }
+
+    /// The consumers may be gone: they are made again.
+    pub(super) fn make_again(&self) {
+        self.made.lock().clear();
+    }
+
+    /// Lanes are free for others.
+    pub(super) async fn release(&self, lanes: &[(u16, u64)]) {
+        let mut entries: Vec<Asked<'_, Option<u64>>> = Vec::new();
+        for (lane, lease) in lanes {
+            entries.push(Box::pin(self.put(format!("lane.{lane}"), "", Some(*lease))));
+        }
+        let put: Vec<_> = futures_util::stream::iter(entries).buffer_unordered(AT_ONCE).collect().await;
+        if let Some(Err(error)) = put.into_iter().find(Result::is_err) {
+            tracing::warn!(%error, "cannot release lanes: others get them when their leases end");
+        }
+    }
+
+    /// This member goes.
+    pub(super) async fn leave(&self, lanes: &[(u16, u64)], within: Duration) {
+        let leaving = async {
+            self.release(lanes).await;
+            self.put(format!("member.{}", self.me), "", None).await
+        };
+        if !matches!(tokio::time::timeout(within, leaving).await, Ok(Ok(_))) {
+            tracing::warn!("cannot tell the group that this worker goes: it hears of it when the leases end");
+        }
+    }
+}
