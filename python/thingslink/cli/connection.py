@@ -118,15 +118,23 @@ def application(options: argparse.Namespace) -> ApplicationClient:
     )
 
 
-def mqtt(options: argparse.Namespace, **settings: Any) -> MQTTClient:
+def is_v3(options: argparse.Namespace, key: str) -> bool:
+    """Tell whether MQTT is that of The Things Stack V3."""
+    return key.startswith("NNSXS.") or bool(setting(options, "cluster") and not setting(options, "mqtt"))
+
+
+def mqtt(options: argparse.Namespace, key: str, **settings: Any) -> MQTTClient:
     """Give an MQTT client of the application, not connected yet."""
     ca_file = setting(options, "ca_file")
     if ca_file:
         settings["ca_certs"] = Path(ca_file)
+    if is_v3(options, key):
+        settings["management_address"] = setting(options, "handler")
+        settings["insecure_channel"] = _insecure(options)
     address = setting(options, "mqtt")
     if address:
-        return MQTTClient(app_id(options), access_key(options), address, **settings)
+        return MQTTClient(app_id(options), key, address, **settings)
     cluster = setting(options, "cluster")
     if cluster:
-        return MQTTClient(app_id(options), access_key(options), cluster=cluster, **settings)
-    return _handler(options, access_key(options)).data(**settings)
+        return MQTTClient(app_id(options), key, cluster=cluster, **settings)
+    return _handler(options, key).data(**settings)

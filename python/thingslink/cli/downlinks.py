@@ -45,11 +45,17 @@ def _payload(text: str) -> Any:
 def send(options: argparse.Namespace) -> int:
     """Send a downlink."""
     payload = _payload(options.payload)
-    client = connection.mqtt(options, qos=1)
+    key = connection.access_key(options)
+    on_v3 = connection.is_v3(options, key)
+    client = connection.mqtt(options, key, qos=0 if on_v3 else 1)
     client.connect()
     try:
-        client.send(options.dev_id, payload, options.port, options.confirmed, options.schedule)
-        client.flush()
+        mid = client.send(options.dev_id, payload, options.port, options.confirmed, options.schedule)
+        if on_v3:
+            # Its server acknowledges what it then drops.
+            client.downlink(mid).wait("queued")
+        else:
+            client.flush()
     finally:
         client.close()
     print(f"sent to {options.dev_id}", file=sys.stderr)

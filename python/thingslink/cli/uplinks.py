@@ -58,7 +58,7 @@ def main(options: argparse.Namespace) -> int:
     def take(msg: UplinkMessage, client: MQTTClient) -> None:  # noqa: ARG001 - the form of callbacks
         waiting.put(msg)
 
-    client = connection.mqtt(options)
+    client = connection.mqtt(options, connection.access_key(options))
     for dev_id in options.device or [None]:
         client.set_uplink_callback(take, dev_id=dev_id)
     client.connect()

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +60,41 @@ def test_a_cluster_leads_mqtt_too(run: Run) -> None:
     assert outcome.returncode == 2 and 'cluster "eu9" is not valid' in outcome.stderr
     outcome = run("send", "otaa1", "01", THINGSLINK_CLUSTER="")
     assert outcome.returncode == 2 and "needs cluster=" in outcome.stderr
+
+
+def test_downlinks_are_sent(run: Run, stack_sandbox: Sandbox) -> None:
+    device = stack_sandbox.device("node-1")
+    mqtt = {"THINGSLINK_MQTT": stack_sandbox.mqtt_address}
+    for payload, schedule in (("01", "replace"), ("02", "last"), ("03", "first")):
+        outcome = run("send", "node-1", payload, "--port", "7", "--schedule", schedule, **mqtt)
+        assert (outcome.returncode, outcome.stderr) == (0, "sent to node-1\n")
+    assert device.downlinks == [b"\x03", b"\x01", b"\x02"]
+    outcome = run("send", "nobody", "01", "--schedule", "first", **mqtt)
+    assert outcome.returncode != 0 and "sent to" not in outcome.stderr and "Traceback" not in outcome.stderr
+
+
+def test_a_downlink_that_nobody_queues_is_not_sent(run: Run, stack_sandbox: Sandbox) -> None:
+    outcome = run("send", "nobody", "01", THINGSLINK_MQTT=stack_sandbox.mqtt_address)
+    assert outcome.returncode != 0 and 'there is no device "nobody"' in outcome.stderr
+    assert "sent to" not in outcome.stderr and "Traceback" not in outcome.stderr
+
+
+def test_uplinks_are_followed(run: Run, stack_sandbox: Sandbox) -> None:
+    device = stack_sandbox.device("node-1")
+    mqtt = {"THINGSLINK_MQTT": stack_sandbox.mqtt_address}
+    with ThreadPoolExecutor(1) as threads:
+        outcome = threads.submit(run, "uplinks", "--count", "2", "--format", "json", **mqtt)
+        stack_sandbox.wait_for(
+            lambda: any(entry["kind"] == "subscribed" for entry in stack_sandbox.journal), timeout=PATIENCE
+        )
+        device.uplink(b"\x01\x02", port=5, fields={"t": 1.5})
+        device.uplink(b"\x03")
+        followed = outcome.result(PATIENCE)
+    assert followed.returncode == 0, followed.stderr
+    first, second = map(json.loads, followed.stdout.splitlines())
+    assert (first["dev_id"], first["counter"], first["port"], first["payload"]) == ("node-1", 0, 5, "0102")
+    assert first["fields"] == {"t": 1.5} and first["gateway"] and first["rssi"] < 0
+    assert (second["counter"], second["payload"]) == (1, "03")
 
 
 def test_the_application_is_shown_and_changed(run: Run, tmp_path: Path) -> None:
