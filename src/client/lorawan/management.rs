@@ -65,25 +65,18 @@ pub(super) fn grants(rights: &[String], right: &str) -> bool {
 
 /// Why the network does not say a word of downlinks to this device, if the servers know.
 pub(super) async fn why(stack: &Stack, dev_id: &str) -> Option<String> {
-    let listed = match stack.downlinks(dev_id).await {
-        Err(Error::Rpc { code: RpcCode::NotFound, details, .. }) => {
-            return Some(format!("there is no device {dev_id:?} ({details})"));
-        }
-        listed => listed,
-    };
+    let looked = stack.look_for_device(dev_id).await;
+    if let Err(Error::Rpc { code: RpcCode::NotFound, details, .. }) = &looked {
+        return Some(format!("there is no device {dev_id:?} ({details})"));
+    }
     if let Ok(rights) = stack.rights().await {
         let missing: Vec<_> = [WRITE, READ].into_iter().filter(|right| !grants(&rights, right)).collect();
         if !missing.is_empty() {
             return Some(format!("the access key lacks {}", missing.join(" and ")));
         }
     }
-    match listed {
-        Err(
-            error @ Error::Rpc {
-                code: RpcCode::PermissionDenied | RpcCode::Unauthenticated | RpcCode::FailedPrecondition,
-                ..
-            },
-        ) => Some(error.to_string()),
+    match looked {
+        Err(error @ Error::Rpc { code: RpcCode::Unauthenticated, .. }) => Some(error.to_string()),
         _ => None,
     }
 }

@@ -18,6 +18,15 @@ impl Stack {
         elements("ttn.lorawan.v3.ApplicationDownlinks", reply.message)
     }
 
+    /// Whether there is such a device: the error says that there is none. The queue of one that is not there is empty.
+    ///
+    /// # Errors
+    /// What the Identity Server says.
+    pub async fn look_for_device(&self, dev_id: &str) -> Result<()> {
+        let request = v3::GetEndDeviceRequest { end_device_ids: Some(self.device_ids(dev_id)), field_mask: None };
+        self.tell("EndDeviceRegistry", "Get", &request).await
+    }
+
     /// Append downlinks to the queue, or have them replace it. All are taken or none.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ import pytest
 from harness import PATIENCE, Recorder
 from thingslink import DownlinkError, NotConnectedError, RpcError
 from thingslink.sandbox import Sandbox
-from thingslink.ttn import HandlerClient, MQTTClient
+from thingslink.ttn import ApplicationClient, HandlerClient, MQTTClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,11 +51,14 @@ def test_first_goes_before_what_waits(stack: Sandbox, recorder: Recorder) -> Non
 
 def test_fields_go_first_as_well(stack: Sandbox) -> None:
     device = stack.device("dev-1")
+    with ApplicationClient(
+        stack.app_id, stack.access_key, stack.management_address, insecure_channel=True
+    ) as application:
+        application.set_custom_payload_functions(encoder="function Encoder(o, port) { return [o.level, port]; }")
     with client_of(stack) as client:
-        with pytest.raises(RpcError, match=r"."):
-            # There is no encoder for them.
-            client.send("dev-1", {"on": True}, schedule="first")
-        assert device.downlinks == []
+        client.send("dev-1", b"\x01", schedule="first")
+        client.send("dev-1", {"level": 7}, port=3, schedule="first")
+        assert device.downlinks == [b"\x07\x03", b"\x01"]
 
 
 def test_first_fails_as_the_server_says(stack: Sandbox) -> None:
