@@ -124,10 +124,10 @@ class MQTTClient:
         nats_token: Instead: a token.
         nats_nkey: Instead: the seed of an nkey.
         nats_credentials: Instead: the path of a credentials file.
-        management_address: On V3, where the stack's gRPC servers are, ``host`` or ``host:port``; known by itself for
-            a ``cluster`` and for a hosted ``mqtt_address``. ``schedule="first"`` needs it, and with it a downlink of
-            which nothing is said has its true reason, ``connect`` waits for an Identity Server that is away instead
-            of calling the key wrong, and a key that cannot read traffic is told to the error callbacks. TLS with
+        management_address: On V3, where the stack's gRPC servers are, ``host`` or ``host:port``; known by itself for a
+            ``cluster`` and for a hosted ``mqtt_address``. ``schedule="first"`` needs it. With it a downlink of which
+            nothing is said has its true reason, ``connect`` waits for an Identity Server that is away instead of
+            calling the key wrong, and the error callbacks are told of a key that cannot read traffic. TLS with
             ``discovery_certificate``, else ``ca_certs``, else the system's certificates; plain text with
             ``insecure_channel``.
 

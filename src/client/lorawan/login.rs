@@ -1,7 +1,7 @@
 //! What a stack's management says of a key that logs in over MQTT, which itself says little: it refuses good keys while its
 //! Identity Server is away, and takes keys that may not read and then sends them nothing (V3 2.1, 2.2).
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -65,12 +65,12 @@ impl Client {
         let deadline = Instant::now() + within;
         let left = || deadline.saturating_duration_since(Instant::now());
         let login = self.config().app_id.as_str();
-        let mut accepted = false;
+        let (mut accepted, mut outage) = (false, None);
         loop {
             let (code, text) = match self.attempt(endpoint, left()).await {
                 Err(Error::Refused { code, text }) if matches!(code, 4 | 5) => (code, text),
                 Ok(()) => {
-                    tokio::spawn(listen(std::sync::Arc::downgrade(&self.inner), stack));
+                    tokio::spawn(listen(Arc::downgrade(&self.inner), stack));
                     return Ok(());
                 }
                 outcome => return outcome,
@@ -80,6 +80,8 @@ impl Client {
                 text: format!("The Things Stack refuses the login of {login:?} (code {code}): {why}").into(),
             };
             let why = match ask(stack.as_ref(), PATIENCE.min(left())).await {
+                // In what was left of the time.
+                Word::Silence if outage.is_some() => outage.take().unwrap_or_default(),
                 Word::Silence => return Err(Error::Refused { code, text }),
                 Word::Wrong(why) => return Err(refused(format!("its management says {why}"))),
                 Word::Rights(rights) if rights.is_empty() => {
@@ -99,6 +101,7 @@ impl Client {
                 return Err(refused(why));
             }
             tracing::warn!("the login is refused: {why}; trying again in {REST:?}");
+            outage = Some(why);
             sleep(REST).await;
             if self.is_closing() {
                 return Err(Error::Lost { address: endpoint.to_string(), reason: "closed while connecting".into() });
@@ -113,7 +116,8 @@ async fn listen(line: Weak<Inner<Application>>, stack: Option<Stack>) {
     drop(stack);
     let Some(client) = line.upgrade().map(|inner| Line { inner }) else { return };
     if let Word::Rights(rights) = word {
-        if !grants(&rights, READ) {
+        // Nobody is told anything after the end.
+        if !grants(&rights, READ) && client.is_connected() && !client.is_closing() {
             let app_id = client.config().app_id.as_str();
             let text = format!("the access key lacks {READ}: {app_id:?} is connected, and no message will come");
             tracing::warn!("{text}");

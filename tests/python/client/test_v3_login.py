@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -66,28 +67,28 @@ def test_a_key_of_another_application_is_called_so(stack: Sandbox) -> None:
         client_of(stack, key=KEY).connect(timeout=PATIENCE)
 
 
-def test_an_outage_is_waited_for(stack: Sandbox, caplog: pytest.LogCaptureFixture, recorder: Recorder) -> None:
+def test_an_outage_is_waited_for(
+    stack: Sandbox, caplog: pytest.LogCaptureFixture, recorder: Recorder, eventually: Eventually
+) -> None:
     stack.lose_identity_server()
     client = client_of(stack)
-
-    def mend(success: bool, client: object) -> None:
-        if not success:
-            stack.clear_faults()
-
-    client.set_connect_callback(mend)
-    with caplog.at_level(logging.WARNING):
-        client.connect(timeout=PATIENCE)
-    with recorder.watch(client):
-        assert client.is_connected
-        stack.device("dev-1").uplink(b"\x01")
-        recorder.expect("uplink")
-    assert "Identity Server is away" in caplog.text
+    with caplog.at_level(logging.WARNING), ThreadPoolExecutor(1) as threads:
+        connecting = threads.submit(client.connect, timeout=PATIENCE)
+        eventually(lambda: "Identity Server is away" in caplog.text)
+        stack.clear_faults()
+        connecting.result(PATIENCE)
+    recorder.watch(client)
+    assert client.is_connected
+    stack.wait_for(lambda: any(entry["kind"] == "subscribed" for entry in stack.journal), timeout=PATIENCE)
+    stack.device("dev-1").uplink(b"\x01")
+    recorder.expect("uplink")
+    client.close()
 
 
 def test_an_outage_that_lasts_is_no_wrong_key(stack: Sandbox) -> None:
     stack.lose_identity_server()
     with pytest.raises(LoginRefusedError, match=r"Identity Server is away.*no key is taken meanwhile"):
-        client_of(stack).connect(timeout=3)
+        client_of(stack).connect(timeout=4)
 
 
 def test_close_ends_the_waiting(stack: Sandbox) -> None:
