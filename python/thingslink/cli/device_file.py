@@ -1,16 +1,18 @@
 """Files of devices.
 
-JSON is a list, or objects one after the other. CSV has a column for each key, ``attributes.<name>`` for attributes.
+JSON is a list, or objects one after the other. CSV has a column for each key, ``attributes.<name>`` for attributes;
+comma, semicolon or tab separate its cells, as spreadsheets like it.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _NUMBERS = {
     "latitude": float,
@@ -22,6 +24,7 @@ _NUMBERS = {
 }
 _FLAGS = ("disable_f_cnt_check", "uses32_bit_f_cnt")
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+_DELIMITERS = (",", ";", "\t")
 #: Columns that an export always has, in this order.
 COLUMNS = (
     "dev_id",
@@ -45,7 +48,7 @@ def form_of(path: str, given: str | None) -> str:
     """Give the format of a file: as told, or by its name."""
     if given:
         return given
-    return "csv" if path.lower().endswith(".csv") else "json"
+    return "csv" if path.lower().endswith((".csv", ".tsv", ".txt")) else "json"
 
 
 def flat(device: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,56 +99,127 @@ def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
     return nested({key: _value(key, text) for key, text in texts.items() if text})
 
 
-def entries(file: TextIO, form: str) -> list[tuple[str, dict[str, Any] | ValueError]]:
-    """Give each device of a file with its place, or what is wrong with it.
+class Entry(NamedTuple):
+    """A device of a file, or what is wrong with it."""
+
+    line: int
+    device: dict[str, Any] | ValueError
+
+    @property
+    def dev_id(self) -> str | None:
+        """Its ID, if it has one."""
+        found = None if isinstance(self.device, ValueError) else self.device.get("dev_id") or self.device.get("devId")
+        return found if isinstance(found, str) else None
+
+
+def decoded(data: bytes) -> str:
+    """Give a file's text: UTF-8, UTF-16 with its mark, or what spreadsheets on Windows write in western Europe."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def entries(text: str, form: str) -> list[Entry]:
+    """Give each device of a file with its line, or what is wrong with it.
 
     Raises:
         ValueError: A file that cannot be read at all.
     """
-    if form == "csv":
-        return [(f"line {number}", _row(number, row)) for number, row in enumerate(csv.DictReader(file), start=2)]
-    found = enumerate(_objects(file.read()), start=1)
-    return [(f"device {place}", row if isinstance(row, dict) else {}) for place, row in found]
+    return _rows(text) if form == "csv" else _objects(text)
 
 
-def read(file: TextIO, form: str) -> list[tuple[str, dict[str, Any]]]:
-    """Give the devices of a file with their IDs.
-
-    Raises:
-        ValueError: What cannot be read, with its place.
-    """
-    devices = []
-    for place, (_, row) in enumerate(entries(file, form), start=1):
-        if isinstance(row, ValueError):
-            raise row
-        dev_id = row.get("dev_id") or row.get("devId")
-        if not isinstance(dev_id, str):
-            raise ValueError(f"device {place} of the file has no dev_id")  # noqa: TRY004 - the file is at fault
-        devices.append((dev_id, row))
-    return devices
+def repeated(found: Iterable[Entry]) -> list[Entry]:
+    """Give those whose ID an earlier one has, as faults."""
+    lines: dict[str, int] = {}
+    faults = []
+    for entry in found:
+        if entry.dev_id is None:
+            continue
+        first = lines.setdefault(entry.dev_id, entry.line)
+        if first != entry.line:
+            faults.append(Entry(entry.line, ValueError(f"dev_id {entry.dev_id!r} is that of line {first}, too")))
+    return faults
 
 
-def _row(number: int, row: Mapping[str, str | None]) -> dict[str, Any] | ValueError:
-    if None in row:
-        return ValueError(f"line {number} of the file has more cells than the head")
+def _delimiter(head: str) -> str:
+    """Give what separates the cells: of comma, semicolon and tab the one that the head has most of."""
+    unquoted = "".join(head.split('"')[::2])
+    return max(_DELIMITERS, key=unquoted.count)
+
+
+def _rows(text: str) -> list[Entry]:
+    lines = text.splitlines(keepends=True)
+    first = 1
+    if lines and lines[0].lower().startswith("sep="):
+        # What a spreadsheet is told that way is told us, too.
+        lines, first = lines[1:], 2
+    reader = csv.reader(lines, delimiter=_delimiter(lines[0] if lines else ""))
+    head: list[str] | None = None
+    found = []
+    line = first
     try:
-        return from_texts({key: text or "" for key, text in row.items()})
+        for row in reader:
+            place, line = line, first + reader.line_num
+            cells = [cell.strip() for cell in row]
+            # Spreadsheets write lines of nothing but separators, too.
+            if not any(cells):
+                continue
+            if head is None:
+                head = cells
+            else:
+                found.append(Entry(place, _row(head, cells)))
+    except csv.Error as error:
+        raise ValueError(f"line {line} of the file cannot be read as CSV: {error}") from None
+    return found
+
+
+def _row(head: list[str], cells: list[str]) -> dict[str, Any] | ValueError:
+    if len(cells) != len(head):
+        which = "more" if len(cells) > len(head) else "fewer"
+        return ValueError(f"has {which} cells than the head: {len(cells)}, not {len(head)}")
+    try:
+        return from_texts({key: text for key, text in zip(head, cells, strict=True) if key or text})
     except ValueError as error:
-        return ValueError(f"line {number} of the file: {error}")
+        return error
 
 
-def _objects(text: str) -> list[Any]:
+def _objects(text: str) -> list[Entry]:
     """Give what JSON has: a list, or objects one after the other."""
-    decoder, found, at = json.JSONDecoder(), [], 0
     try:
-        if text.lstrip().startswith("["):
-            return list(json.loads(text))
-        end = len(text.rstrip())
-        while at < end:
-            while text[at].isspace():
-                at += 1
-            each, at = decoder.raw_decode(text, at)
-            found.append(each)
+        return [
+            Entry(text.count("\n", 0, at) + 1, each if isinstance(each, dict) else ValueError("is no JSON object"))
+            for at, each in _values(text)
+        ]
     except json.JSONDecodeError as error:
         raise ValueError(f"no JSON list and no JSON lines: {error}") from None
-    return found
+
+
+def _values(text: str) -> Iterator[tuple[int, Any]]:
+    """Give the values and where each begins."""
+    decoder, at = json.JSONDecoder(), _after_blanks(text, 0)
+    is_list = text.startswith("[", at)
+    if is_list:
+        at = _after_blanks(text, at + 1)
+    is_first = True
+    while at < len(text):
+        if is_list and text[at] == "]":
+            is_list, at = False, _after_blanks(text, at + 1)
+            break
+        if is_list and not is_first:
+            if text[at] != ",":
+                raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+            at = _after_blanks(text, at + 1)
+        each, end = decoder.raw_decode(text, at)
+        yield at, each
+        is_first, at = False, _after_blanks(text, end)
+    if is_list or at < len(text):
+        raise json.JSONDecodeError("Expecting ']'" if is_list else "Extra data", text, at)
+
+
+def _after_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at

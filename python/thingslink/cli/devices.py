@@ -6,9 +6,8 @@ import concurrent.futures
 import io
 import json
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from thingslink import ApplicationError
 from thingslink._native import _replace_file
@@ -16,7 +15,6 @@ from thingslink.cli import connection, device_file, output
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from thingslink.ttn import ApplicationClient
 
@@ -64,10 +62,21 @@ def add_to(commands: Any) -> None:
     export_.add_argument("--format", choices=("json", "csv"), help="default: by the file's name, else JSON")
     export_.add_argument("--output", metavar="FILE", default="-", help="default: standard output")
     import_ = action("import", import_devices, "register the devices of a file")
-    import_.add_argument("file", help="JSON (a list, or an object a line) or CSV; - for standard input")
+    import_.add_argument(
+        "file", help="JSON (a list, or an object a line) or CSV of any spreadsheet; - for standard input"
+    )
     import_.add_argument("--format", choices=("json", "csv"), help="default: by the file's name, else JSON")
     import_.add_argument("--jobs", type=int, default=16, help="calls at the same time (default %(default)s)")
-    import_.add_argument("--skip-existing", action="store_true", help="leave devices alone that are registered already")
+    import_.add_argument("--dry-run", action="store_true", help="check the file and say what would be done")
+    existing = import_.add_mutually_exclusive_group()
+    existing.add_argument(
+        "--skip-existing", action="store_true", help="leave devices alone that are registered already"
+    )
+    existing.add_argument(
+        "--update",
+        action="store_true",
+        help="change devices that are registered already; without either V2 replaces them, and V3 refuses them",
+    )
 
 
 def list_(options: argparse.Namespace) -> int:
@@ -89,8 +98,7 @@ def show(options: argparse.Namespace) -> int:
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     device: dict[str, Any] = {}
     if options.file:
-        with reading(options.file) as file:
-            loaded = json.load(file)
+        loaded = json.loads(text_of(options.file))
         if not isinstance(loaded, dict):
             raise ValueError(f"{options.file}: expected one JSON object")
         device = loaded
@@ -106,14 +114,9 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     return {**device, **changes}
 
 
-@contextmanager
-def reading(path: str) -> Iterator[TextIO]:
-    """Give a file that was named, or standard input."""
-    if path == "-":
-        yield sys.stdin
-    else:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            yield file
+def text_of(path: str) -> str:
+    """Give the text of a file that was named, or of standard input."""
+    return device_file.decoded(sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes())
 
 
 def register(options: argparse.Namespace) -> int:
@@ -169,17 +172,65 @@ def export(options: argparse.Namespace) -> int:
 
 
 def import_devices(options: argparse.Namespace) -> int:
-    """Register the devices of a file."""
+    """Register the devices of a file, if there is nothing wrong with any of them."""
     check_jobs(options.jobs)
-    with reading(options.file) as file:
-        devices = device_file.read(file, device_file.form_of(options.file, options.format))
+    entries = device_file.entries(text_of(options.file), device_file.form_of(options.file, options.format))
     with connection.application(options) as client:
-        if options.skip_existing:
-            known = {device.dev_id for device in client.iter_devices()}
-            devices = [(dev_id, device) for dev_id, device in devices if dev_id not in known]
-        failed = register_all(client, devices, options.jobs)
-    print(f"{len(devices) - len(failed)} of {len(devices)} devices registered", file=sys.stderr)
-    for dev_id, why in failed:
+        faults = [*device_file.repeated(entries), *filter(None, (_fault(client, entry) for entry in entries))]
+        if faults:
+            for line, error in sorted(faults, key=lambda fault: fault.line):
+                print(f"line {line}: {error}", file=sys.stderr)
+            lines = len({fault.line for fault in faults})
+            print(f"nothing was sent: {lines} of {len(entries)} devices are wrong in the file", file=sys.stderr)
+            return 2
+        devices = {str(entry.dev_id): entry.device for entry in entries if isinstance(entry.device, dict)}
+        known = _known(client)
+        there = {dev_id: device for dev_id, device in devices.items() if dev_id in known}
+        new = {dev_id: device for dev_id, device in devices.items() if dev_id not in known}
+        # Without a word on it those that are there are registered anew, which is the network's to refuse.
+        again = {} if options.skip_existing else there
+        if options.dry_run:
+            return _summary(options, len(devices), len(new), len(there), {})
+        failed = dict(
+            [
+                *register_all(client, list(new.items()), options.jobs),
+                *register_all(client, list(again.items()), options.jobs, update=options.update),
+            ]
+        )
+        missing = devices.keys() - _known(client) - failed.keys()
+    failed.update(dict.fromkeys(sorted(missing), "the network took it, and does not list it"))
+    return _summary(options, len(devices), len(new.keys() - failed.keys()), len(there.keys() - failed.keys()), failed)
+
+
+def _known(client: ApplicationClient) -> set[str]:
+    return {device.dev_id for device in client.iter_devices()}
+
+
+def _fault(client: ApplicationClient, entry: device_file.Entry) -> device_file.Entry | None:
+    """Look at a device of the file without asking the network; gives what is wrong with it."""
+    if isinstance(entry.device, ValueError):
+        return entry
+    if entry.dev_id is None:
+        return device_file.Entry(entry.line, ValueError("has no dev_id"))
+    try:
+        client.check_device(entry.dev_id, entry.device)
+    except (ValueError, TypeError) as error:
+        return device_file.Entry(entry.line, ValueError(f"{entry.dev_id}: {error}"))
+    return None
+
+
+def _summary(options: argparse.Namespace, total: int, new: int, there: int, failed: dict[str, str]) -> int:
+    """Say what became of a file's devices: `new` ones, and those that were `there`."""
+    if options.skip_existing:
+        what = "were there already"
+    elif options.update:
+        what = "to update" if options.dry_run else "updated"
+    else:
+        what = "to replace" if options.dry_run else "replaced"
+    done = "to register" if options.dry_run else "registered"
+    words = f"{new} of {total} devices {done}, {there} {what}, {len(failed)} failed"
+    print(f"{words}; nothing was sent" if options.dry_run else words, file=sys.stderr)
+    for dev_id, why in failed.items():
         print(f"{dev_id}: {why}", file=sys.stderr)
     return 1 if failed else 0
 
@@ -191,15 +242,18 @@ def check_jobs(jobs: int) -> None:
 
 
 def register_all(
-    client: ApplicationClient, devices: list[tuple[str, dict[str, Any]]], jobs: int
+    client: ApplicationClient, devices: list[tuple[str, dict[str, Any]]], jobs: int, *, update: bool = False
 ) -> list[tuple[str, str]]:
-    """Register devices, so many at the same time; gives those that failed, and why."""
+    """Register or update devices, so many at the same time; gives those that failed, and why."""
     failed: list[tuple[str, str]] = []
 
     def one(item: tuple[str, dict[str, Any]]) -> tuple[str, str] | None:
         dev_id, device = item
         try:
-            client.register_device(dev_id, device)
+            if update:
+                client.update_device(dev_id, device)
+            else:
+                client.register_device(dev_id, device)
         except ApplicationError as error:
             return dev_id, f"{error.code.value[1]}: {error.details}"
         except (ValueError, TypeError) as error:
@@ -207,7 +261,7 @@ def register_all(
         return None
 
     with (
-        output.progress("registering", len(devices)) as step,
+        output.progress("updating" if update else "registering", len(devices)) as step,
         concurrent.futures.ThreadPoolExecutor(max_workers=jobs) as pool,
     ):
         for outcome in pool.map(one, devices):

@@ -45,8 +45,8 @@ def add_to(commands: Any) -> None:
 def migrate(options: argparse.Namespace) -> int:
     """Register the devices of a file."""
     devices.check_jobs(options.jobs)
-    with devices.reading(options.file) as file:
-        entries = device_file.entries(file, device_file.form_of(options.file, options.file_format))
+    form = device_file.form_of(options.file, options.file_format)
+    entries = device_file.entries(devices.text_of(options.file), form)
     with connection.application(options) as client:
         if client.network != "v3":
             raise ValueError("migrating leads to The Things Stack V3: give --cluster, or an API key of V3")
@@ -54,9 +54,9 @@ def migrate(options: argparse.Namespace) -> int:
         rows: list[dict[str, Any]] = []
         left: list[tuple[str, dict[str, Any]]] = []
         seen: set[str] = set()
-        for place, entry in entries:
+        for line, entry in entries:
             row, device = _look(client, entry, options)
-            row["place"] = "" if isinstance(entry, ValueError) else f"{place}: "
+            row["place"] = f"line {line}: "
             rows.append(row)
             dev_id = row["dev_id"]
             if device is None:

@@ -148,36 +148,86 @@ def test_what_is_exported_can_be_imported(form: str, run: Run, application: Appl
     again = run(
         "devices", "import", "-", "--format", form, "--skip-existing", stdin=Path(path).read_text(encoding="utf-8")
     )
-    assert "0 of 0" in again.stderr
+    assert "0 of 20 devices registered, 20 were there already, 0 failed" in again.stderr
 
 
-def test_an_import_tells_what_failed_and_goes_on(run: Run, application: ApplicationClient, tmp_path: Path) -> None:
+def test_a_file_with_a_fault_is_told_as_a_whole_and_nothing_is_sent(
+    run: Run, application: ApplicationClient, tmp_path: Path
+) -> None:
     lines = [
         '{"dev_id": "node-1", "dev_eui": "0004A30B00AABBCC"}',
         '{"dev_id": "Node 2"}',
         '{"dev_id": "node-3", "x": 1}',
+        '{"dev_id": "node-1"}',
+        "7",
     ]
     (tmp_path / "devices.json").write_text("\n".join(lines))
     outcome = run("devices", "import", str(tmp_path / "devices.json"))
-    assert outcome.returncode == 1 and "1 of 3 devices registered" in outcome.stderr
-    assert "Node 2: dev_id" in outcome.stderr and 'node-3: unknown key "x"' in outcome.stderr
-    assert [device.dev_id for device in application.devices()] == ["node-1"]
+    assert outcome.returncode == 2 and not application.devices()
+    told = outcome.stderr.splitlines()
+    assert [line.split(":")[0] for line in told] == ["line 2", "line 3", "line 4", "line 5", "nothing was sent"]
+    assert "dev_id" in told[0] and 'unknown key "x"' in told[1] and "line 1, too" in told[2]
+    assert told[-1] == "nothing was sent: 4 of 5 devices are wrong in the file"
+
+
+HEAD = "dev_id,dev_eui,description"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_what_spreadsheets_write_is_read(delimiter: str, encoding: str) -> None:
+    text = f'{HEAD}\r\nnode-1,0004A30B00AABBCC,"Küche, ""oben"""\r\nnode-2,0004A30B00AABBCD,Flur\r\n,,\r\n'
+    table = io.StringIO(newline="")
+    csv.writer(table, delimiter=delimiter).writerows(csv.reader(io.StringIO(text, newline="")))
+    data = table.getvalue().encode(encoding)
+    for mark in (b"", f"sep={delimiter}\r\n".encode()) if encoding == "utf-8" else (b"",):
+        found = device_file.entries(device_file.decoded(mark + data), "csv")
+        assert [device for _, device in found] == [
+            {"dev_id": "node-1", "dev_eui": "0004A30B00AABBCC", "description": 'Küche, "oben"'},
+            {"dev_id": "node-2", "dev_eui": "0004A30B00AABBCD", "description": "Flur"},
+        ]
+        assert [line for line, _ in found] == ([3, 4] if mark else [2, 3])
+
+
+def test_an_import_says_what_the_network_has(run: Run, application: ApplicationClient) -> None:
+    text = f"{HEAD}\nnode-1,0004A30B00AABBCC,attic\nnode-2,0004A30B00AABBCD,cellar\n"
+    first = run("devices", "import", "-", "--format", "csv", "--dry-run", stdin=text)
+    assert first.stderr == "2 of 2 devices to register, 0 to replace, 0 failed; nothing was sent\n"
+    assert first.returncode == 0 and not application.devices()
+    application.register_device("node-1", {"dev_eui": "0004A30B00AABBCC", "latitude": 52.25})
+    updated = run("devices", "import", "-", "--format", "csv", "--update", stdin=text)
+    assert (updated.returncode, updated.stderr) == (0, "1 of 2 devices registered, 1 updated, 0 failed\n")
+    device = application.device("node-1")
+    assert device.latitude == 52.25 and device.description == "attic"
+    again = run("devices", "import", "-", "--format", "csv", stdin=text)
+    assert (again.returncode, again.stderr) == (0, "0 of 2 devices registered, 2 replaced, 0 failed\n")
+    assert application.device("node-1").latitude == 0
+    refused = run("devices", "import", "-", "--update", "--skip-existing", stdin=text)
+    assert refused.returncode == 2 and "not allowed with" in refused.stderr
 
 
 @pytest.mark.parametrize(
     ("form", "text", "words"),
     [
-        ("json", "[1]", "device 1 of the file has no dev_id"),
-        ("json", "{", "no JSON list and no JSON lines"),
-        ("csv", "dev_id,altitude\nnode-1,high\n", "line 2 of the file: altitude 'high'"),
-        ("csv", "dev_id\nnode-1,1\n", "line 2 of the file has more cells than the head"),
-        ("csv", "dev_id,uses32_bit_f_cnt\nnode-1,maybe\n", "expected true or false"),
-        ("csv", "description\nx\n", "device 1 of the file has no dev_id"),
+        ("json", "[1]", [(1, "is no JSON object")]),
+        ("json", '[\n{"dev_id": "a"},\n2]', [(3, "is no JSON object")]),
+        ("csv", "dev_id,altitude\nnode-1,high\n", [(2, "altitude 'high'")]),
+        ("csv", "dev_id\nnode-1,1\n", [(2, "more cells than the head: 2, not 1")]),
+        ("csv", f'{HEAD}\nnode-1,00,"a\nb"\nnode-2\n', [(4, "fewer cells than the head: 1, not 3")]),
+        ("csv", "dev_id,uses32_bit_f_cnt\nnode-1,maybe\n", [(2, "expected true or false")]),
     ],
 )
-def test_a_bad_file_is_told_with_the_place(form: str, text: str, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        device_file.read(io.StringIO(text), form)
+def test_a_bad_line_is_told_with_its_number(form: str, text: str, words: list[tuple[int, str]]) -> None:
+    faults = [entry for entry in device_file.entries(text, form) if isinstance(entry.device, ValueError)]
+    assert len(faults) == len(words)
+    for (line, error), (wanted, some) in zip(faults, words, strict=True):
+        assert line == wanted and some in str(error)
+
+
+@pytest.mark.parametrize("text", ["{", "[", "[1", "[1,", "[1 2]", '{"dev_id": "a"} x', "[] x"])
+def test_no_json_is_told(text: str) -> None:
+    with pytest.raises(ValueError, match="no JSON list and no JSON lines"):
+        device_file.entries(text, "json")
 
 
 def test_the_application_is_shown_and_set(run: Run, application: ApplicationClient, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_devices_go_out_of_one_application_and_into_another(run: Run, stack_sand
     assert run("devices", "update", "otaa1", "--set", "description=attic").returncode == 0
     assert json.loads(run("devices", "show", "otaa1", "--json").stdout)["description"] == "attic"
     assert run("devices", "delete", "otaa1", "--yes").returncode == 0
-    assert run("devices", "import", file).stderr.splitlines()[-1] == "1 of 1 devices registered"
+    assert run("devices", "import", file).stderr.splitlines()[-1] == "1 of 1 devices registered, 0 replaced, 0 failed"
     shown = json.loads(run("devices", "show", "otaa1", "--json").stdout)
     assert {name: shown["lorawan_device"][name] for name in OTAA} == OTAA and stack_sandbox.app_id == shown["app_id"]
 
@@ -144,7 +144,7 @@ def test_devices_of_v2_are_migrated_after_a_dry_run(run: Run, tmp_path: Path) ->
     wrong = [
         "line 4: no_de: dev_id \"no_de\" is not valid: expected an ID without '_'",
         "line 5: bad1: ",
-        "line 6 of the file: disable_f_cnt_check 'perhaps' is not valid",
+        "line 6: disable_f_cnt_check 'perhaps' is not valid",
         "line 7: otaa1: the file has this dev_id twice",
     ]
 
@@ -189,7 +189,7 @@ def test_the_file_of_the_stack_s_own_tool_is_read(run: Run) -> None:
     outcome = run("migrate", "devices", "-", "--fix-ids", "--keep-sessions", stdin=STACK_EXPORT)
     assert outcome.returncode == 1 and not any(secret in outcome.stdout + outcome.stderr for secret in SECRETS)
     assert outcome.stderr.splitlines()[1] == (
-        "device 2: mac_settings.rx1_delay 'soon' is not valid: expected a number, or a name that ends with one"
+        "line 10: mac_settings.rx1_delay 'soon' is not valid: expected a number, or a name that ends with one"
     )
     shown = json.loads(run("devices", "show", "node-1", "--json").stdout)
     assert (shown["latitude"], shown["longitude"]) == (52.5, 4.5)
