@@ -11,6 +11,7 @@ import sys
 import threading
 
 from thingslink.ttn import MQTTClient, UplinkMessage
+from thingslink.typing import Network
 
 
 def handle(msg: UplinkMessage) -> None:
@@ -20,7 +21,8 @@ def handle(msg: UplinkMessage) -> None:
 
 def main(app_id: str, address: str, network: str = "v2") -> None:
     """Work until Ctrl-C."""
-    client = MQTTClient(app_id, "", address, network=network, group="workers", ordered=True)
+    which: Network = "v3" if network == "v3" else "v2"
+    client = MQTTClient(app_id, "", address, network=which, group="workers", ordered=True)
     client.set_uplink_callback(handle)
     with client:
         threading.Event().wait()

@@ -12,7 +12,7 @@ from thingslink import aio
 
 def client_for(port: str, qos: int = 0) -> aio.MQTTClient:
     """Make a client."""
-    return aio.MQTTClient("orchard-app", "key", f"127.0.0.1:{port}", qos=qos)
+    return aio.MQTTClient("orchard-app", "key", f"127.0.0.1:{port}", qos=1 if qos else 0)
 
 
 async def receive(port: str, count: int) -> None:

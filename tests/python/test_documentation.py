@@ -310,7 +310,14 @@ def docstring(found: ast.ClassDef, member: str) -> str | None:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == member:
             text = after.value if isinstance(after, ast.Expr) else None
             return str(text.value) if isinstance(text, ast.Constant) else None
-    return None
+    # What only type checkers know as a class of its own.
+    (*_, base) = (node for node in STUBS if isinstance(node, ast.ClassDef) and node.name in names_of(found.bases))
+    return docstring(base, member)
+
+
+def names_of(nodes: list[ast.expr]) -> set[str]:
+    """Give those that are plain names."""
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
 
 
 def test_the_repository_names_nobody_s_machine() -> None:

@@ -1,15 +1,101 @@
 """The MQTT client of LoRaWAN networks, and its messages."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from os import PathLike
-from typing import Any, SupportsIndex, TypeAlias, TypedDict, final, overload
+from typing import Any, Final, Literal, SupportsIndex, TypeAlias, TypedDict, final, overload, type_check_only
 
-from thingslink._native.arguments import _Callback, _Octets, _Seconds
-from typing_extensions import NotRequired, Self
+from thingslink._native.arguments import _Octets, _Seconds
+from thingslink.typing import (
+    CallableWith,
+    CallbackFailure,
+    ClassBC,
+    DownlinkState,
+    EventName,
+    Level,
+    Network,
+    Overflow,
+    Priority,
+    Schedule,
+)
+from typing_extensions import NotRequired, Self, Unpack
 
-_Payload: TypeAlias = str | _Octets | dict[str, Any] | UplinkMessage
+_Activations: TypeAlias = Literal["activations", "activations/errors", "join"]
+_Registrations: TypeAlias = Literal["create", "update", "delete"]
+_Downlinks: TypeAlias = Literal[
+    "down/scheduled",
+    "down/sent",
+    "down/acks",
+    "down/errors",
+    "down/nack",
+    "down/invalidated",
+    "down/queued",
+    "down/ack",
+    "down/failed",
+]
+_Payload: TypeAlias = str | _Octets | Mapping[str, Any] | _Object
+
+@type_check_only
+class _DataOptions(TypedDict, total=False):
+    """The arguments of ``MQTTClient`` that say how it works, not where it goes."""
+
+    mqtt_address: str | None
+    mqttAddress: str | None
+    discovery_address: str
+    keep_alive: _Seconds | None
+    client_id: str
+    clean_session: bool
+    qos: Level
+    tls: bool | None
+    ca_certs: str | bytes | PathLike[str] | None
+    reconnect_min_delay: _Seconds | None
+    reconnect_max_delay: _Seconds | None
+    max_message_bytes: int
+    max_inflight: int
+    queue_messages: int | None
+    queue_bytes: int | None
+    overflow: Overflow | None
+    send_queue_messages: int
+    send_queue_bytes: int
+    insecure_channel: bool
+    discovery_certificate: str | bytes | None
+    on_callback_error: CallbackFailure | None
+    manual_ack: bool
+    network: Network | None
+    cluster: str | None
+    queue_timeout: _Seconds | None
+    follow_downlinks: bool
+    group: str | None
+    ordered: bool
+    ack_wait: _Seconds | None
+    nats_user: str | None
+    nats_password: str | None
+    nats_token: str | None
+    nats_nkey: str | None
+    nats_credentials: str | PathLike[str] | None
+    management_address: str | None
+
+@type_check_only
+class _Options(_DataOptions, total=False):
+    """The arguments of ``MQTTClient`` that may be missing."""
+
+    reconnect: bool
+
+@type_check_only
+class _SendOptions(TypedDict, total=False):
+    """The arguments of ``send`` that may be missing, in every spelling."""
+
+    port: int
+    confirmation: bool
+    conf: bool
+    confirmed: bool
+    schedule: Schedule | None
+    sched: Schedule | None
+    priority: Priority | None
+    class_b_c: ClassBC | None
+    confirmed_retry: int | dict[str, int] | None
+    correlation_ids: list[str] | None
 
 class Stats(TypedDict):
     """Counters of a client since it was made; all but the last three only grow.
@@ -136,6 +222,7 @@ class MQTTClient:
         TypeError: A missing argument, an unknown one, or two spellings of one with different values.
     """
 
+    @overload
     def __init__(
         self,
         app_id: str,
@@ -147,7 +234,7 @@ class MQTTClient:
         keep_alive: _Seconds | None = 60,
         client_id: str = "",
         clean_session: bool = True,
-        qos: int = 0,
+        qos: Level = 0,
         tls: bool | None = None,
         ca_certs: str | bytes | PathLike[str] | None = None,
         reconnect_min_delay: _Seconds | None = 0.5,
@@ -156,14 +243,14 @@ class MQTTClient:
         max_inflight: int = 1000,
         queue_messages: int | None = None,
         queue_bytes: int | None = None,
-        overflow: str | None = None,
+        overflow: Overflow | None = None,
         send_queue_messages: int = 50000,
         send_queue_bytes: int = 67108864,
         insecure_channel: bool = False,
         discovery_certificate: str | bytes | None = None,
-        on_callback_error: str | None = None,
+        on_callback_error: CallbackFailure | None = None,
         manual_ack: bool = False,
-        network: str | None = None,
+        network: Network | None = None,
         cluster: str | None = None,
         queue_timeout: _Seconds | None = 10,
         follow_downlinks: bool = False,
@@ -176,8 +263,18 @@ class MQTTClient:
         nats_nkey: str | None = None,
         nats_credentials: str | PathLike[str] | None = None,
         management_address: str | None = None,
-        **aliases: str,
+        mqttAddress: str | None = ...,
     ) -> None: ...
+    @overload
+    def __init__(self, app_id: str, *, app_access_key: str, **options: Unpack[_Options]) -> None: ...
+    @overload
+    def __init__(self, app_id: str, *, appAccessKey: str, **options: Unpack[_Options]) -> None: ...
+    @overload
+    def __init__(self, *, appID: str, access_key: str, **options: Unpack[_Options]) -> None: ...
+    @overload
+    def __init__(self, *, appID: str, app_access_key: str, **options: Unpack[_Options]) -> None: ...
+    @overload
+    def __init__(self, *, appID: str, appAccessKey: str, **options: Unpack[_Options]) -> None: ...
     @property
     def _last_refusal(self) -> int: ...
     @property
@@ -220,19 +317,22 @@ class MQTTClient:
         """As ``close``."""
     def start(self) -> None:
         """Do nothing: receiving begins with ``connect``. Kept for programs that call it."""
+    @overload
     def send(
         self,
         dev_id: str,
         payload: _Payload,
         port: int = 1,
         confirmation: bool = False,
-        schedule: str | None = "replace",
+        schedule: Schedule | None = "replace",
         *,
-        priority: str | None = None,
-        class_b_c: dict[str, Any] | None = None,
+        priority: Priority | None = None,
+        class_b_c: ClassBC | None = None,
         confirmed_retry: int | dict[str, int] | None = None,
         correlation_ids: list[str] | None = None,
-        **aliases: Any,
+        conf: bool = ...,
+        confirmed: bool = ...,
+        sched: Schedule | None = ...,
     ) -> int:
         """Queue a downlink for one device and return at once.
 
@@ -248,8 +348,8 @@ class MQTTClient:
                 ``"0102"``, a warning in the log ``thingslink.client`` tells once for each device that it was sent as
                 base64. Also ``pay``.
             port: LoRaWAN FPort, 1 to 223 (on V3 1 to 255, but not 224); 1 by default.
-            confirmation: Whether the device must acknowledge it. Also ``conf``, ``confirmed``. ``False`` by default.
-            schedule: Place in the device's queue: ``"replace"`` (default), ``"first"`` or ``"last"``. Also ``sched``.
+            confirmation: Whether the device must acknowledge it. ``False`` by default.
+            schedule: Place in the device's queue: ``"replace"`` (default), ``"first"`` or ``"last"``.
                 ``"first"`` on V3 needs a known management address, and calls it: the queue is read and written anew. If
                 the device sends in between, one that was just sent is sent once more; what another program queues in
                 between is lost. The queue is looked at again, and a change is logged as a warning. Errors of the stack
@@ -262,7 +362,9 @@ class MQTTClient:
             confirmed_retry: How often a confirmed downlink is sent again at most: 1 to 32, or
                 ``{"max_attempts": ...}``.
             correlation_ids: Texts of 1 to 100 characters that all events of the downlink repeat.
-            **aliases: The other spellings.
+            conf: As ``confirmation``.
+            confirmed: As ``confirmation``.
+            sched: As ``schedule``.
 
         Returns:
             Message ID, 1 to 65535, also that of its handle: see ``downlink``. The downlink callbacks get it when the
@@ -277,6 +379,16 @@ class MQTTClient:
 
         Source: The Things Network V2 MQTT API, downlink messages.
         """
+    @overload
+    def send(self, dev_id: str, *, pay: _Payload, **options: Unpack[_SendOptions]) -> int: ...
+    @overload
+    def send(self, *, devID: str, payload: _Payload, **options: Unpack[_SendOptions]) -> int: ...
+    @overload
+    def send(self, *, devID: str, pay: _Payload, **options: Unpack[_SendOptions]) -> int: ...
+    @overload
+    def send(self, *, deviceID: str, payload: _Payload, **options: Unpack[_SendOptions]) -> int: ...
+    @overload
+    def send(self, *, deviceID: str, pay: _Payload, **options: Unpack[_SendOptions]) -> int: ...
     def downlink(self, mid: int) -> DownlinkHandle:
         """Give the handle of a downlink, by the message ID that ``send`` gave.
 
@@ -315,29 +427,33 @@ class MQTTClient:
         """Give the counters."""
     def device(self, dev_id: str) -> DeviceHandle:
         """Give a handle for one device: ``send`` and the setters without its ID."""
-    def set_uplink_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+    def set_uplink_callback(self, callback: CallableWith[UplinkMessage, Self], *, dev_id: str | None = None) -> None:
         """Add ``callback(msg, client)`` for uplinks; ``msg`` is an ``UplinkMessage``.
 
         Args:
             callback: What to call.
             dev_id: Only uplinks of this device.
         """
-    def remove_uplink_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+    def remove_uplink_callback(self, callback: CallableWith[UplinkMessage, Self], *, dev_id: str | None = None) -> None:
         """Take back one ``set_uplink_callback`` with the same arguments.
 
         Raises:
             ValueError: It is not set.
         """
-    def set_uplink_raw_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+    def set_uplink_raw_callback(self, callback: CallableWith[RawMessage, Self], *, dev_id: str | None = None) -> None:
         """Add ``callback(msg, client)`` for uplinks as they came; ``msg`` is a ``RawMessage``.
 
         Called after all uplink callbacks, and for messages that cannot be decoded, too.
         """
-    def set_uplink_callback_raw(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+    def set_uplink_callback_raw(self, callback: CallableWith[RawMessage, Self], *, dev_id: str | None = None) -> None:
         """As ``set_uplink_raw_callback``."""
-    def remove_uplink_raw_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+    def remove_uplink_raw_callback(
+        self, callback: CallableWith[RawMessage, Self], *, dev_id: str | None = None
+    ) -> None:
         """Take back one ``set_uplink_raw_callback`` with the same arguments."""
-    def set_uplink_field_callback(self, callback: _Callback, field: str, *, dev_id: str | None = None) -> None:
+    def set_uplink_field_callback(
+        self, callback: CallableWith[FieldValue, Self], field: str, *, dev_id: str | None = None
+    ) -> None:
         """Add ``callback(value, client)`` for one payload field; ``value`` is a ``FieldValue``.
 
         Only some networks publish single fields.
@@ -347,9 +463,14 @@ class MQTTClient:
             field: Name of the field, levels joined by ``/``: ``"tank/level"``.
             dev_id: Only of this device.
         """
-    def remove_uplink_field_callback(self, callback: _Callback, field: str, *, dev_id: str | None = None) -> None:
+    def remove_uplink_field_callback(
+        self, callback: CallableWith[FieldValue, Self], field: str, *, dev_id: str | None = None
+    ) -> None:
         """Take back one ``set_uplink_field_callback`` with the same arguments."""
-    def set_event_callback(self, callback: _Callback, event: str | None = None, dev_id: str | None = None) -> None:
+    @overload
+    def set_event_callback(
+        self, callback: CallableWith[DeviceEvent, Self], event: EventName | None = None, dev_id: str | None = None
+    ) -> None:
         """Add ``callback(event, client)`` for events of devices; gets a ``DeviceEvent`` or one of its subclasses.
 
         Args:
@@ -361,39 +482,70 @@ class MQTTClient:
                 is V2's. What V3 tells nobody (``create`` and the like) is warned of.
             dev_id: Only of this device.
         """
-    def remove_event_callback(self, callback: _Callback, event: str | None = None, dev_id: str | None = None) -> None:
+    @overload
+    def set_event_callback(
+        self, callback: CallableWith[ActivationEvent, Self], event: _Activations, dev_id: str | None = None
+    ) -> None: ...
+    @overload
+    def set_event_callback(
+        self, callback: CallableWith[RegistrationEvent, Self], event: _Registrations, dev_id: str | None = None
+    ) -> None: ...
+    @overload
+    def set_event_callback(
+        self, callback: CallableWith[DownlinkEvent, Self], event: _Downlinks, dev_id: str | None = None
+    ) -> None: ...
+    @overload
+    def remove_event_callback(
+        self, callback: CallableWith[DeviceEvent, Self], event: EventName | None = None, dev_id: str | None = None
+    ) -> None:
         """Take back one ``set_event_callback`` with the same arguments."""
-    def set_activation_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+    @overload
+    def remove_event_callback(
+        self, callback: CallableWith[ActivationEvent, Self], event: _Activations, dev_id: str | None = None
+    ) -> None: ...
+    @overload
+    def remove_event_callback(
+        self, callback: CallableWith[RegistrationEvent, Self], event: _Registrations, dev_id: str | None = None
+    ) -> None: ...
+    @overload
+    def remove_event_callback(
+        self, callback: CallableWith[DownlinkEvent, Self], event: _Downlinks, dev_id: str | None = None
+    ) -> None: ...
+    def set_activation_callback(
+        self, callback: CallableWith[ActivationEvent, Self], *, dev_id: str | None = None
+    ) -> None:
         """Add ``callback(event, client)`` for joins; gets an ``ActivationEvent``."""
-    def remove_activation_callback(self, callback: _Callback, *, dev_id: str | None = None) -> None:
+    def remove_activation_callback(
+        self, callback: CallableWith[ActivationEvent, Self], *, dev_id: str | None = None
+    ) -> None:
         """Take back one ``set_activation_callback`` with the same arguments."""
-    def _set_topic_callback(self, callback: _Callback, filter: str) -> None:
+    def _set_topic_callback(self, callback: CallableWith[RawMessage, Self], filter: str) -> None:
         """Add ``callback(message, client)`` for any MQTT topic filter; ``message`` is a ``RawMessage``."""
-    def _remove_topic_callback(self, callback: _Callback, filter: str) -> None:
+    def _remove_topic_callback(self, callback: CallableWith[RawMessage, Self], filter: str) -> None:
         """Take back one ``_set_topic_callback`` with the same arguments."""
-    def set_connect_callback(self, callback: _Callback) -> None:
+    def set_connect_callback(self, callback: CallableWith[bool, Self]) -> None:
         """Add ``callback(res, client)``: ``True`` after each login, ``False`` when one is refused."""
-    def remove_connect_callback(self, callback: _Callback) -> None:
+    def remove_connect_callback(self, callback: CallableWith[bool, Self]) -> None:
         """Take back one ``set_connect_callback``."""
-    def set_close_callback(self, callback: _Callback) -> None:
+    def set_close_callback(self, callback: CallableWith[bool, Self]) -> None:
         """Add ``callback(res, client)``: ``True`` after ``close``, ``False`` when the connection is lost."""
-    def remove_close_callback(self, callback: _Callback) -> None:
+    def remove_close_callback(self, callback: CallableWith[bool, Self]) -> None:
         """Take back one ``set_close_callback``."""
-    def set_downlink_callback(self, callback: _Callback) -> None:
+    def set_downlink_callback(self, callback: CallableWith[int, Self]) -> None:
         """Add ``callback(mid, client)``: the downlink with this ID is written (QoS 0) or acknowledged (QoS 1).
 
         On The Things Stack V3 it is called when the network says that the downlink is queued. If that fails, or is not
         said in time, the error callbacks get a ``DownlinkError`` instead.
         """
-    def remove_downlink_callback(self, callback: _Callback) -> None:
+    def remove_downlink_callback(self, callback: CallableWith[int, Self]) -> None:
         """Take back one ``set_downlink_callback``."""
-    def set_error_callback(self, callback: _Callback) -> None:
+    def set_error_callback(self, callback: CallableWith[Exception, Self]) -> None:
         """Add ``callback(error, client)`` for what stops nothing; ``error`` is the exception.
 
         These are exceptions in callbacks, undecodable messages, refused subscriptions, messages over the limit, and on
         The Things Stack V3 downlinks that failed or were not confirmed (``DownlinkError``).
         """
-    def remove_error_callback(self, callback: _Callback) -> None:
+    def remove_error_callback(self, callback: CallableWith[Exception, Self]) -> None:
         """Take back one ``set_error_callback``."""
     # The original's private names, which programs reach for.
     @property
@@ -428,39 +580,68 @@ class DeviceHandle:
     @property
     def dev_id(self) -> str:
         """Device ID."""
+    @overload
     def send(
         self,
         payload: _Payload,
         port: int = 1,
         confirmation: bool = False,
-        schedule: str | None = "replace",
+        schedule: Schedule | None = "replace",
         *,
-        priority: str | None = None,
-        class_b_c: dict[str, Any] | None = None,
+        priority: Priority | None = None,
+        class_b_c: ClassBC | None = None,
         confirmed_retry: int | dict[str, int] | None = None,
         correlation_ids: list[str] | None = None,
-        **aliases: Any,
+        conf: bool = ...,
+        confirmed: bool = ...,
+        sched: Schedule | None = ...,
     ) -> int:
         """As ``MQTTClient.send``."""
-    def set_uplink_callback(self, callback: _Callback) -> None:
+    @overload
+    def send(self, *, pay: _Payload, **options: Unpack[_SendOptions]) -> int: ...
+    def set_uplink_callback(self, callback: CallableWith[UplinkMessage, MQTTClient]) -> None:
         """As ``MQTTClient.set_uplink_callback``."""
-    def remove_uplink_callback(self, callback: _Callback) -> None:
+    def remove_uplink_callback(self, callback: CallableWith[UplinkMessage, MQTTClient]) -> None:
         """As ``MQTTClient.remove_uplink_callback``."""
-    def set_uplink_raw_callback(self, callback: _Callback) -> None:
+    def set_uplink_raw_callback(self, callback: CallableWith[RawMessage, MQTTClient]) -> None:
         """As ``MQTTClient.set_uplink_raw_callback``."""
-    def remove_uplink_raw_callback(self, callback: _Callback) -> None:
+    def remove_uplink_raw_callback(self, callback: CallableWith[RawMessage, MQTTClient]) -> None:
         """As ``MQTTClient.remove_uplink_raw_callback``."""
-    def set_uplink_field_callback(self, callback: _Callback, field: str) -> None:
+    def set_uplink_field_callback(self, callback: CallableWith[FieldValue, MQTTClient], field: str) -> None:
         """As ``MQTTClient.set_uplink_field_callback``."""
-    def remove_uplink_field_callback(self, callback: _Callback, field: str) -> None:
+    def remove_uplink_field_callback(self, callback: CallableWith[FieldValue, MQTTClient], field: str) -> None:
         """As ``MQTTClient.remove_uplink_field_callback``."""
-    def set_event_callback(self, callback: _Callback, event: str | None = None) -> None:
+    @overload
+    def set_event_callback(
+        self, callback: CallableWith[DeviceEvent, MQTTClient], event: EventName | None = None
+    ) -> None:
         """As ``MQTTClient.set_event_callback``."""
-    def remove_event_callback(self, callback: _Callback, event: str | None = None) -> None:
+    @overload
+    def set_event_callback(self, callback: CallableWith[ActivationEvent, MQTTClient], event: _Activations) -> None: ...
+    @overload
+    def set_event_callback(
+        self, callback: CallableWith[RegistrationEvent, MQTTClient], event: _Registrations
+    ) -> None: ...
+    @overload
+    def set_event_callback(self, callback: CallableWith[DownlinkEvent, MQTTClient], event: _Downlinks) -> None: ...
+    @overload
+    def remove_event_callback(
+        self, callback: CallableWith[DeviceEvent, MQTTClient], event: EventName | None = None
+    ) -> None:
         """As ``MQTTClient.remove_event_callback``."""
-    def set_activation_callback(self, callback: _Callback) -> None:
+    @overload
+    def remove_event_callback(
+        self, callback: CallableWith[ActivationEvent, MQTTClient], event: _Activations
+    ) -> None: ...
+    @overload
+    def remove_event_callback(
+        self, callback: CallableWith[RegistrationEvent, MQTTClient], event: _Registrations
+    ) -> None: ...
+    @overload
+    def remove_event_callback(self, callback: CallableWith[DownlinkEvent, MQTTClient], event: _Downlinks) -> None: ...
+    def set_activation_callback(self, callback: CallableWith[ActivationEvent, MQTTClient]) -> None:
         """As ``MQTTClient.set_activation_callback``."""
-    def remove_activation_callback(self, callback: _Callback) -> None:
+    def remove_activation_callback(self, callback: CallableWith[ActivationEvent, MQTTClient]) -> None:
         """As ``MQTTClient.remove_activation_callback``."""
 
 @final
@@ -490,7 +671,7 @@ class DownlinkHandle:
     def mid(self) -> int:
         """Message ID."""
     @property
-    def state(self) -> str:
+    def state(self) -> DownlinkState | Literal["waiting"]:
         """Where it is, as far as is known.
 
         Raises:
@@ -499,7 +680,7 @@ class DownlinkHandle:
     @property
     def error(self) -> str | None:
         """Why it has failed, or what may be behind the network's silence; ``None`` of others."""
-    def wait(self, state: str = "queued", timeout: _Seconds | None = None) -> str:
+    def wait(self, state: DownlinkState = "queued", timeout: _Seconds | None = None) -> DownlinkState:
         """Wait until it is, or has been, in a state; Ctrl-C ends it.
 
         Args:
@@ -515,25 +696,17 @@ class DownlinkHandle:
             ThingsTimeoutError: It took longer.
             ValueError: No such state, or there were 10,000 downlinks after it.
         """
-    def _wait_async(self, state: str = "queued", timeout: _Seconds | None = None) -> asyncio.Future[str]:
+    def _wait_async(
+        self, state: DownlinkState = "queued", timeout: _Seconds | None = None
+    ) -> asyncio.Future[DownlinkState]:
         """As ``wait``, for the event loop that runs on this thread."""
 
-@final
-class UplinkMessage:
-    """A JSON object from the network: fields as attributes, tuple behaviour in the order of the wire, item access.
-
-    A field hides a method of the same name. Optional fields that did not come raise ``AttributeError``. Nested objects
-    are of this class, too; arrays are lists. Names that are no identifiers are reached by item access or ``getattr``.
-    Immutable, hashable, comparable with tuples, picklable. No subclass of ``tuple``.
-
-    An uplink of The Things Stack V3 has the fields that V2 would have had: zeros that V3 leaves out, ``frequency`` in
-    MHz, ``airtime`` in ns, ``data_rate`` as text; gateways have ``eui`` as well. ``v3`` is the message as it came.
-
-    Source: The Things Network V2 MQTT API, uplink messages.
-    """
+@type_check_only
+class _Object:
+    """An object of a message: fields as attributes, tuple behaviour in the order of the wire, item access."""
 
     @property
-    def v3(self) -> UplinkMessage | None:
+    def v3(self) -> Fields | None:
         """The whole message as The Things Stack V3 sent it; ``None`` for messages of V2 and for parts of messages."""
     @property
     def payload(self) -> bytes | None:
@@ -554,9 +727,9 @@ class UplinkMessage:
     def _field_defaults(self) -> dict[str, Any]: ...
     def _asdict(self) -> dict[str, Any]:
         """Give the fields as a dict; nested objects stay messages."""
-    def _replace(self, **changes: Any) -> UplinkMessage:
+    def _replace(self, **changes: Any) -> Self:
         """Give a message with some fields changed."""
-    def _make(self, values: Iterable[Any]) -> UplinkMessage:
+    def _make(self, values: Iterable[Any]) -> Self:
         """Give a message with this one's names and other values."""
     def count(self, value: Any) -> int:
         """Count a value among the fields."""
@@ -582,8 +755,6 @@ class UplinkMessage:
         """
     @staticmethod
     def _json_default(object: Any) -> dict[str, Any]: ...
-    # Fields are attributes that only the message knows.
-    def __getattribute__(self, name: str, /) -> Any: ...
     def __setattr__(self, name: str, value: Any, /) -> None: ...
     def __delattr__(self, name: str, /) -> None: ...
     def __dir__(self) -> list[str]: ...
@@ -595,20 +766,93 @@ class UplinkMessage:
     def __reversed__(self) -> Iterator[Any]: ...
     def __iter__(self) -> Iterator[Any]: ...
     def __contains__(self, key: Any, /) -> bool: ...
-    def __add__(self, value: tuple[Any, ...] | UplinkMessage, /) -> tuple[Any, ...]: ...
-    def __radd__(self, value: tuple[Any, ...] | UplinkMessage, /) -> tuple[Any, ...]: ...
+    def __add__(self, value: tuple[Any, ...] | _Object, /) -> tuple[Any, ...]: ...
+    def __radd__(self, value: tuple[Any, ...] | _Object, /) -> tuple[Any, ...]: ...
     def __mul__(self, value: int, /) -> tuple[Any, ...]: ...
     def __rmul__(self, value: int, /) -> tuple[Any, ...]: ...
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __lt__(self, value: tuple[Any, ...] | UplinkMessage, /) -> bool: ...
-    def __le__(self, value: tuple[Any, ...] | UplinkMessage, /) -> bool: ...
-    def __gt__(self, value: tuple[Any, ...] | UplinkMessage, /) -> bool: ...
-    def __ge__(self, value: tuple[Any, ...] | UplinkMessage, /) -> bool: ...
+    def __lt__(self, value: tuple[Any, ...] | _Object, /) -> bool: ...
+    def __le__(self, value: tuple[Any, ...] | _Object, /) -> bool: ...
+    def __gt__(self, value: tuple[Any, ...] | _Object, /) -> bool: ...
+    def __ge__(self, value: tuple[Any, ...] | _Object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, tuple[bytes, str]]: ...
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, _memo: Any) -> Self: ...
+
+@type_check_only
+class Fields(_Object):
+    """An object whose names only the message knows."""
+
+    def __getattr__(self, name: str, /) -> Any: ...
+
+@type_check_only
+class Gateway(_Object):
+    """How one gateway heard an uplink. What it does not tell of raises ``AttributeError``."""
+
+    gtw_id: Final[str]
+    eui: Final[str]
+    gtw_trusted: Final[bool]
+    timestamp: Final[int]
+    fine_timestamp: Final[int]
+    fine_timestamp_encrypted: Final[str]
+    time: Final[str]
+    antenna: Final[int]
+    channel: Final[int]
+    rssi: Final[float]
+    snr: Final[float]
+    rf_chain: Final[int]
+    latitude: Final[float]
+    longitude: Final[float]
+    altitude: Final[float]
+    location_accuracy: Final[int]
+    location_source: Final[str]
+
+@type_check_only
+class Metadata(_Object):
+    """How an uplink was heard. What the network does not tell of raises ``AttributeError``."""
+
+    time: Final[str]
+    frequency: Final[float]
+    modulation: Final[str]
+    data_rate: Final[str]
+    bit_rate: Final[int]
+    airtime: Final[int]
+    coding_rate: Final[str]
+    gateways: Final[list[Gateway]]
+    latitude: Final[float]
+    longitude: Final[float]
+    altitude: Final[float]
+    location_accuracy: Final[int]
+    location_source: Final[str]
+
+@final
+class UplinkMessage(_Object):
+    """A JSON object from the network: fields as attributes, tuple behaviour in the order of the wire, item access.
+
+    A field hides a method of the same name. Optional fields that did not come raise ``AttributeError``. Nested objects
+    are of this class, too; arrays are lists. Names that are no identifiers are reached by item access or ``getattr``.
+    Immutable, hashable, comparable with tuples, picklable. No subclass of ``tuple``.
+
+    An uplink of The Things Stack V3 has the fields that V2 would have had: zeros that V3 leaves out, ``frequency`` in
+    MHz, ``airtime`` in ns, ``data_rate`` as text; gateways have ``eui`` as well. ``v3`` is the message as it came.
+
+    Source: The Things Network V2 MQTT API, uplink messages.
+    """
+
+    app_id: Final[str]
+    dev_id: Final[str]
+    hardware_serial: Final[str]
+    port: Final[int]
+    counter: Final[int]
+    is_retry: Final[bool]
+    confirmed: Final[bool]
+    payload_raw: Final[str]
+    payload_fields: Final[Any]
+    metadata: Final[Metadata]
+    attributes: Final[Any]
+    downlink_url: Final[str]
 
 @final
 class RawMessage:
@@ -666,7 +910,7 @@ class DeviceEvent:
             ValueError: It came of a callback: that client has an ``ack``.
         """
     @property
-    def v3(self) -> UplinkMessage | None:
+    def v3(self) -> Fields | None:
         """The whole message as The Things Stack V3 sent it; ``None`` for events of V2."""
 
 @final
@@ -683,7 +927,7 @@ class ActivationEvent(DeviceEvent):
     def dev_addr(self) -> str | None:
         """The address given to the device, 8 hex digits; empty on errors."""
     @property
-    def metadata(self) -> UplinkMessage | None:
+    def metadata(self) -> Metadata | None:
         """How the request was heard."""
 
 @final
@@ -691,7 +935,7 @@ class DownlinkEvent(DeviceEvent):
     """A downlink was queued (``down/scheduled``), sent, acknowledged (``down/acks``), or failed (``down/errors``)."""
 
     @property
-    def message(self) -> UplinkMessage | None:
+    def message(self) -> Fields | None:
         """The downlink: ``port``, ``payload_raw`` and so on, as far as the network tells."""
     @property
     def payload(self) -> bytes | None:
@@ -704,7 +948,7 @@ class DownlinkEvent(DeviceEvent):
     def gateway_id(self) -> str | None:
         """The gateway that sent it (``down/sent``)."""
     @property
-    def config(self) -> UplinkMessage | None:
+    def config(self) -> Fields | None:
         """How it was sent: ``frequency`` in Hz, ``power`` in dBm, ``airtime`` in ns and so on (``down/sent``)."""
 
 @final

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, TypeVar, final, type_check_only
+from typing import Any, TypedDict, TypeVar, final, overload, type_check_only
 
 from thingslink._native.arguments import _Octets, _Seconds
-from thingslink._native.lorawan import MQTTClient
+from thingslink._native.lorawan import MQTTClient, _DataOptions
 from thingslink._native.proto import (
     Announcement,
     Application,
@@ -18,9 +18,30 @@ from thingslink._native.proto import (
     PrefixMapping,
     RepeatedContainer,
 )
-from typing_extensions import Self
+from thingslink.typing import DeviceFields, Network, PayloadFormat, Priority
+from typing_extensions import Self, Unpack
 
 _T = TypeVar("_T")
+
+@type_check_only
+class _ApplicationOptions(TypedDict, total=False):
+    """The arguments of ``ApplicationClient`` that may be missing."""
+
+    handler_address: str | None
+    net_address: str | None
+    cert_content: str | bytes | None
+    discovery_address: str
+    insecure_channel: bool
+    token: str | None
+    discovery_certificate: str | bytes | None
+    timeout: _Seconds | None
+    network: Network | None
+    cluster: str | None
+    identity_address: str | None
+    frequency_plan_id: str | None
+    lorawan_version: str | None
+    lorawan_phy_version: str | None
+    max_reply_bytes: int
 
 @final
 class ServiceStub:
@@ -80,6 +101,7 @@ class DiscoveryClient:
         timeout: _Seconds | None = None,
     ) -> RepeatedContainer[Announcement]:
         """List the announcements of a service: ``"router"``, ``"broker"`` or ``"handler"``."""
+    @overload
     def get(
         self,
         /,
@@ -87,7 +109,6 @@ class DiscoveryClient:
         id: str | bytes,
         *,
         timeout: _Seconds | None = None,
-        **aliases: Any,
     ) -> Announcement:
         """Give the announcement of one component.
 
@@ -95,8 +116,15 @@ class DiscoveryClient:
             service_name: ``"router"``, ``"broker"`` or ``"handler"``.
             id: Its ID. Also accepted as ``ID`` and ``service_id``.
             timeout: Seconds.
-            aliases: Other spellings.
         """
+    @overload
+    def get(
+        self, /, service_name: str | bytes, *, ID: str | bytes, timeout: _Seconds | None = None
+    ) -> Announcement: ...
+    @overload
+    def get(
+        self, /, service_name: str | bytes, *, service_id: str | bytes, timeout: _Seconds | None = None
+    ) -> Announcement: ...
     def get_by_app_id(self, app_id: str | bytes, *, timeout: _Seconds | None = None) -> Announcement:
         """Give the announcement of the handler that serves an application."""
     def get_by_gateway_id(self, gateway_id: str | bytes, *, timeout: _Seconds | None = None) -> Announcement:
@@ -145,6 +173,7 @@ class HandlerClient:
         ValueError: An address, ID or key that cannot be used.
     """
 
+    @overload
     def __new__(
         cls,
         app_id: str,
@@ -157,7 +186,20 @@ class HandlerClient:
         timeout: _Seconds | None = None,
         cluster: str | None = None,
         max_reply_bytes: int = 67108864,
-        **aliases: Any,
+    ) -> Self: ...
+    @overload
+    def __new__(
+        cls,
+        app_id: str,
+        *,
+        app_access_key: str | None,
+        discovery_address: str = ...,
+        cert_path: str | bytes | PathLike[str] | None = ...,
+        insecure_channel: bool = ...,
+        token: str | None = ...,
+        timeout: _Seconds | None = ...,
+        cluster: str | None = ...,
+        max_reply_bytes: int = ...,
     ) -> Self: ...
     app_id: str
     """Application ID, for the clients made from now on."""
@@ -167,7 +209,7 @@ class HandlerClient:
     """Whether discovery was asked without TLS."""
     announcement: Any
     """What the handler has announced."""
-    def data(self, reconnect: bool = True, **options: Any) -> MQTTClient:
+    def data(self, reconnect: bool = True, **options: Unpack[_DataOptions]) -> MQTTClient:
         """Give a new MQTT client of the application; keyword arguments are those of ``MQTTClient``."""
     def application(self) -> ApplicationClient:
         """Give a new client that manages the application and its devices."""
@@ -231,6 +273,7 @@ class ApplicationClient:
         RpcError: The handler was not discovered.
     """
 
+    @overload
     def __new__(
         cls,
         app_id: str,
@@ -243,15 +286,17 @@ class ApplicationClient:
         token: str | None = None,
         discovery_certificate: str | bytes | None = None,
         timeout: _Seconds | None = None,
-        network: Literal["v2", "v3"] | None = None,
+        network: Network | None = None,
         cluster: str | None = None,
         identity_address: str | None = None,
         frequency_plan_id: str | None = None,
         lorawan_version: str | None = None,
         lorawan_phy_version: str | None = None,
         max_reply_bytes: int = 67108864,
-        **aliases: Any,
+        net_address: str | None = ...,
     ) -> Self: ...
+    @overload
+    def __new__(cls, app_id: str, *, app_access_key: str | None, **options: Unpack[_ApplicationOptions]) -> Self: ...
     app_id: str
     """Application ID; read at each call."""
     app_access_key: str | None
@@ -259,7 +304,7 @@ class ApplicationClient:
     client: Any
     """What the calls go through. May be replaced by anything with the service's methods."""
     @property
-    def network(self) -> Literal["v2", "v3"]:
+    def network(self) -> Network:
         """The network that is spoken to: ``"v2"`` or ``"v3"``."""
     def get(self, *, timeout: _Seconds | None = None) -> Application:
         """Give the application."""
@@ -278,11 +323,14 @@ class ApplicationClient:
 
         Names such as ``"RIGHT_APPLICATION_TRAFFIC_READ"``.
         """
-    def set_payload_format(self, /, payload_format: str, *, timeout: _Seconds | None = None, **aliases: Any) -> None:
+    @overload
+    def set_payload_format(self, /, payload_format: PayloadFormat, *, timeout: _Seconds | None = None) -> None:
         """Set the payload format: ``"custom"``, ``"cayennelpp"`` or ``""`` for none. The functions stay.
 
         Also accepted as ``payloadf``.
         """
+    @overload
+    def set_payload_format(self, /, *, payloadf: PayloadFormat, timeout: _Seconds | None = None) -> None: ...
     def set_custom_payload_functions(
         self,
         encoder: str | None = "",
@@ -290,7 +338,7 @@ class ApplicationClient:
         validator: str | None = "",
         converter: str | None = "",
         *,
-        payload_format: str | None = None,
+        payload_format: PayloadFormat | None = None,
         register_on_join_access_key: str | None = None,
         timeout: _Seconds | None = None,
     ) -> None:
@@ -309,14 +357,16 @@ class ApplicationClient:
         """Remove payload functions: the named ones, or all."""
     def set_register_on_join_access_key(self, access_key: str, *, timeout: _Seconds | None = None) -> None:
         """Set the key with which devices register themselves when they join; ``""`` for none."""
-    def device(self, /, dev_id: str, *, timeout: _Seconds | None = None, **aliases: Any) -> Device:
+    @overload
+    def device(self, /, dev_id: str, *, timeout: _Seconds | None = None) -> Device:
         """Give a device.
 
         Args:
             dev_id: Its ID. Also accepted as ``devID``.
             timeout: Seconds.
-            aliases: Other spellings.
         """
+    @overload
+    def device(self, /, *, devID: str, timeout: _Seconds | None = None) -> Device: ...
     def devices(
         self,
         *,
@@ -348,25 +398,26 @@ class ApplicationClient:
     def iter_devices(self, *, page_size: int = 1000, timeout: _Seconds | None = None) -> DeviceIterator:
         """Iterate over the devices, asking the handler for one page after the other."""
     def register_device(
-        self, dev_id: str, device: Mapping[str, Any] | Device, *, timeout: _Seconds | None = None
+        self, dev_id: str, device: DeviceFields | Mapping[str, object] | Device, *, timeout: _Seconds | None = None
     ) -> Empty:
         """Register a device, or replace one: a dict with the keys of ``Device`` and ``LorawanDevice``, or a ``Device``.
 
         Args:
             dev_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them.
-            device: Keys in snake_case or camelCase, those of ``LorawanDevice`` also in a nested ``lorawan_device``.
-                EUIs, addresses and keys are hex (any case, with or without ``:``, ``-``, blanks and ``0x``), or bytes
-                of the exact length. On V3 also ``name``, ``frequency_plan_id``, ``lorawan_version``,
-                ``lorawan_phy_version``, ``supports_class_b``, ``supports_class_c``, ``resets_join_nonces``,
-                ``nwk_key``, ``mac_settings`` (a dict; times in seconds, frequencies in hertz), ``version_ids`` (a dict)
-                and ``formatters`` (a dict with the payload functions' names).
+            device: Keys in snake_case or camelCase, those of ``LorawanDevice`` also in a nested ``lorawan_device``; for
+                type checkers, ``thingslink.typing.DeviceFields`` has them all. EUIs, addresses and keys are hex (any
+                case, with or without ``:``, ``-``, blanks and ``0x``), or bytes of the exact length. On V3 also
+                ``name``, ``frequency_plan_id``, ``lorawan_version``, ``lorawan_phy_version``, ``supports_class_b``,
+                ``supports_class_c``, ``resets_join_nonces``, ``nwk_key``, ``mac_settings`` (a dict; times in seconds,
+                frequencies in hertz), ``version_ids`` (a dict) and ``formatters`` (a dict with the payload functions'
+                names).
             timeout: Seconds, for each call.
 
         On V3 an ``app_key`` makes a device that joins (OTAA); an address and both session keys one that does not (ABP),
         or together with an ``app_key`` one that goes on without joining anew. A device is not replaced there:
         ``ALREADY_EXISTS``. Where a server refuses it, what the others had taken is deleted again.
         """
-    def check_device(self, dev_id: str, device: Mapping[str, Any] | Device) -> None:
+    def check_device(self, dev_id: str, device: DeviceFields | Mapping[str, object] | Device) -> None:
         """Check a device as ``register_device`` does before it asks anybody, and ask nobody.
 
         Raises:
@@ -374,7 +425,7 @@ class ApplicationClient:
             TypeError: A value of another type.
         """
     def update_device(
-        self, dev_id: str, updates: Mapping[str, Any] | Device, *, timeout: _Seconds | None = None
+        self, dev_id: str, updates: DeviceFields | Mapping[str, object] | Device, *, timeout: _Seconds | None = None
     ) -> Empty | list[str]:
         """Change a device: what is given is changed, the rest stays. An attribute with the value ``None`` is removed.
 
@@ -449,7 +500,7 @@ class ApplicationClient:
         port: int = 1,
         *,
         confirmed: bool = False,
-        priority: str | None = None,
+        priority: Priority | None = None,
         correlation_ids: Sequence[str] | None = None,
         timeout: _Seconds | None = None,
     ) -> None:

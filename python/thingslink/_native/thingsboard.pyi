@@ -3,14 +3,27 @@
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Mapping
 from os import PathLike
-from typing import Any, ClassVar, TypeAlias, final
+from typing import Any, ClassVar, TypeAlias, TypeVar, final
 
 from thingslink._native.arguments import _Callback, _Seconds
+from thingslink.typing import CallbackFailure, Level
 from typing_extensions import Self
 
 _Attributes: TypeAlias = Mapping[str, Any] | list[dict[str, Any]] | str
 _Telemetry: TypeAlias = dict[str, Any] | list[dict[str, Any]]
-_WithUserdata: TypeAlias = Callable[..., object] | tuple[Callable[..., object], Any]
+_Client = TypeVar("_Client")
+_OfAttributes: TypeAlias = (
+    Callable[[Any, Exception | None], object]
+    | Callable[[Any], object]
+    | Callable[[_Client, Any, Exception | None], object]
+)
+_OfAnswer: TypeAlias = _OfAttributes[_Client] | tuple[Callable[[Any, Exception | None, Any], object], Any]
+_OfCall: TypeAlias = Callable[[Any, Any], object] | Callable[[_Client, Any, Any], object]
+_OfReply: TypeAlias = (
+    Callable[[int, Any, Exception | None], object] | Callable[[_Client, int, Any, Exception | None], object]
+)
+_OfDevices: TypeAlias = Callable[[Any], object] | Callable[[_Client, Any], object]
+_OfDeviceCall: TypeAlias = Callable[[_Client, Any], object] | Callable[[_Client, Any, Any], object]
 
 @final
 class MessageInfo:
@@ -256,7 +269,7 @@ class DeviceClient:
         limits: tuple[str, str, str],
         device_limits: tuple[str, str, str] | None,
         max_payload_size: int,
-        on_callback_error: str,
+        on_callback_error: CallbackFailure,
     ) -> None: ...
     @property
     def _attr_request_dict(self) -> dict[int, Any]: ...
@@ -276,7 +289,7 @@ class DeviceClient:
     def send_telemetry(
         self,
         telemetry: _Telemetry,
-        quality_of_service: int | None = None,
+        quality_of_service: Level | None = None,
         timeout: _Seconds | None = 5,
     ) -> TBPublishInfo:
         """Send telemetry: a dict of values, ``{"ts": ms, "values": {...}}``, or a list of these.
@@ -301,7 +314,7 @@ class DeviceClient:
     def send_attributes(
         self,
         attributes: _Attributes,
-        quality_of_service: int | None = None,
+        quality_of_service: Level | None = None,
         timeout: _Seconds | None = 5,
     ) -> TBPublishInfo:
         """Send client attributes: a dict, or a list of dicts.
@@ -315,7 +328,7 @@ class DeviceClient:
         self,
         client_keys: str | Iterable[str] | None = None,
         shared_keys: str | Iterable[str] | None = None,
-        callback: _WithUserdata | None = None,
+        callback: _OfAnswer[Self] | None = None,
     ) -> TBPublishInfo:
         """Ask for attributes; ``callback(result, exception)`` gets the answer, or a ``TBTimeoutException`` after 20 s.
 
@@ -324,7 +337,7 @@ class DeviceClient:
             shared_keys: Names of shared attributes. Without any names all attributes are asked for.
             callback: A callable, or a tuple of one and what it gets as its last argument.
         """
-    def subscribe_to_attribute(self, key: str, callback: _Callback) -> int:
+    def subscribe_to_attribute(self, key: str, callback: _OfAttributes[Self]) -> int:
         """Have ``callback(result, exception)`` called when a shared attribute changes; gives a number.
 
         Subscriptions survive a reconnect. The same callback for the same key counts once, and so does what a connect
@@ -334,10 +347,10 @@ class DeviceClient:
         """End a subscription by its number, or all with ``"*"``."""
     def clean_device_sub_dict(self) -> None:
         """End all subscriptions to attributes."""
-    def set_server_side_rpc_request_handler(self, handler: _Callback | None) -> None:
+    def set_server_side_rpc_request_handler(self, handler: _OfCall[Self] | None) -> None:
         """Set what answers calls of the server: ``handler([client,] request_id, body)``."""
     def send_rpc_reply(
-        self, req_id: str | int, resp: Any, quality_of_service: int | None = None, wait_for_publish: bool = False
+        self, req_id: str | int, resp: Any, quality_of_service: Level | None = None, wait_for_publish: bool = False
     ) -> TBPublishInfo | None:
         """Answer a call from the server with anything that JSON can express.
 
@@ -345,7 +358,7 @@ class DeviceClient:
             What becomes of the answer; ``None`` for a level that is neither 0 nor 1, which is logged.
         """
     def send_rpc_call(
-        self, method: str, params: Any, callback: _Callback | None, timeout: _Seconds | None = None
+        self, method: str, params: Any, callback: _OfReply[Self] | None, timeout: _Seconds | None = None
     ) -> TBPublishInfo:
         """Call the server; ``callback(id, result, exception)`` gets the answer, or why there is none.
 
@@ -418,7 +431,7 @@ class DeviceClient:
         msg_rate_limit: RateLimit | None = None,
         dp_rate_limit: RateLimit | None = None,
     ) -> TBPublishInfo: ...
-    def _add_attr_request_callback(self, callback: _WithUserdata) -> int: ...
+    def _add_attr_request_callback(self, callback: _OfAnswer[Self]) -> int: ...
 
 class GatewayClient(DeviceClient):
     """The native half of ``TBGatewayMqttClient``; it adds methods alone."""
@@ -435,22 +448,22 @@ class GatewayClient(DeviceClient):
     def gw_disconnect_device(self, device_name: str) -> TBPublishInfo:
         """Tell the server that a device is gone."""
     def gw_send_telemetry(
-        self, device: str, telemetry: _Telemetry, quality_of_service: int | None = 1, timeout: _Seconds | None = 5
+        self, device: str, telemetry: _Telemetry, quality_of_service: Level | None = 1, timeout: _Seconds | None = 5
     ) -> TBPublishInfo:
         """Send telemetry of a device, in the forms of ``send_telemetry``."""
     def gw_send_attributes(
-        self, device: str, attributes: _Attributes, quality_of_service: int | None = 1, timeout: _Seconds | None = 5
+        self, device: str, attributes: _Attributes, quality_of_service: Level | None = 1, timeout: _Seconds | None = 5
     ) -> TBPublishInfo:
         """Send client attributes of a device, in the forms of ``send_attributes``."""
     def gw_request_shared_attributes(
-        self, device_name: str, keys: str | Iterable[str] | None, callback: _WithUserdata | None
+        self, device_name: str, keys: str | Iterable[str] | None, callback: _OfAnswer[Self] | None
     ) -> TBPublishInfo:
         """Ask for shared attributes of a device; ``callback(result, exception)`` gets the answer."""
     def gw_request_client_attributes(
-        self, device_name: str, keys: str | Iterable[str] | None, callback: _WithUserdata | None
+        self, device_name: str, keys: str | Iterable[str] | None, callback: _OfAnswer[Self] | None
     ) -> TBPublishInfo:
         """Ask for client attributes of a device; ``callback(result, exception)`` gets the answer."""
-    def gw_subscribe_to_attribute(self, device: str, attribute: str, callback: _Callback) -> int:
+    def gw_subscribe_to_attribute(self, device: str, attribute: str, callback: _OfDevices[Self]) -> int:
         """Have ``callback(content)`` called when a shared attribute of a device changes; gives a number.
 
         Gives ``False`` for a device that is not connected. A second subscription for the same device and attribute
@@ -458,10 +471,10 @@ class GatewayClient(DeviceClient):
         """
     def gw_unsubscribe(self, subscription_id: int | str) -> None:
         """End a subscription by its number, those of a device by its name, or all with ``"*"``."""
-    def gw_set_server_side_rpc_request_handler(self, handler: _Callback | None) -> None:
+    def gw_set_server_side_rpc_request_handler(self, handler: _OfDeviceCall[Self] | None) -> None:
         """Set what answers calls to devices: ``handler(gateway, [request_id,] content)``."""
     def gw_send_rpc_reply(
-        self, device: str, req_id: int, resp: Any, quality_of_service: int | None = None
+        self, device: str, req_id: int, resp: Any, quality_of_service: Level | None = None
     ) -> TBPublishInfo | None:
         """Answer a call to a device with anything that JSON can express."""
     def gw_claim(

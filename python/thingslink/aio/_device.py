@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from thingslink._native.lorawan import _Payload
     from thingslink.aio._downlink import Downlink
     from thingslink.aio._stream import Stream
+    from thingslink.typing import EventName
 
 __all__ = ["Device"]
 
@@ -19,7 +20,7 @@ class _Client(Protocol):
     def uplinks(self, *, dev_id: str | None = None) -> Stream[UplinkMessage]: ...
     def raw_uplinks(self, *, dev_id: str | None = None) -> Stream[RawMessage]: ...
     def uplink_fields(self, field: str, *, dev_id: str | None = None) -> Stream[FieldValue]: ...
-    def events(self, kind: str | None = None, *, dev_id: str | None = None) -> Stream[DeviceEvent]: ...
+    def events(self, kind: EventName | None = None, *, dev_id: str | None = None) -> Stream[DeviceEvent]: ...
     def activations(self, *, dev_id: str | None = None) -> Stream[ActivationEvent]: ...
     async def run(
         self,
@@ -57,7 +58,7 @@ class Device:
         """As ``MQTTClient.uplink_fields``."""
         return self._client.uplink_fields(field, dev_id=self._dev_id)
 
-    def events(self, kind: str | None = None) -> Stream[DeviceEvent]:
+    def events(self, kind: EventName | None = None) -> Stream[DeviceEvent]:
         """As ``MQTTClient.events``."""
         return self._client.events(kind, dev_id=self._dev_id)
 

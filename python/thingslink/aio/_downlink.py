@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from thingslink._native import DownlinkHandle
+    from thingslink.typing import DownlinkState
 
 __all__ = ["Downlink"]
 
@@ -44,7 +45,7 @@ class Downlink:
         """Why it has failed, or what may be behind the network's silence; ``None`` of others."""
         return self._handle.error
 
-    async def wait(self, state: str = "queued", timeout: float | timedelta | None = None) -> str:
+    async def wait(self, state: DownlinkState = "queued", timeout: float | timedelta | None = None) -> str:
         """Wait until it is, or has been, in a state, such as ``"sent"`` or ``"acked"``.
 
         Args:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from thingslink._native.lorawan import Stats, _Payload
     from thingslink.aio._connection import Connection
     from thingslink.aio._updates import Updates
+    from thingslink.typing import CallbackFailure, EventName, Level, Network, Overflow, Priority, Schedule
 
 __all__ = ["MQTTClient"]
 
@@ -67,7 +68,7 @@ class MQTTClient:
         keep_alive: float | timedelta | None = 60,
         client_id: str = "",
         clean_session: bool = True,
-        qos: int = 0,
+        qos: Level = 0,
         tls: bool | None = None,
         ca_certs: str | bytes | PathLike[str] | None = None,
         reconnect_min_delay: float | timedelta | None = 0.5,
@@ -76,14 +77,14 @@ class MQTTClient:
         max_inflight: int = 1000,
         queue_messages: int | None = None,
         queue_bytes: int | None = None,
-        overflow: str | None = None,
+        overflow: Overflow | None = None,
         send_queue_messages: int = 50000,
         send_queue_bytes: int = 67108864,
         insecure_channel: bool = False,
         discovery_certificate: str | bytes | None = None,
-        on_callback_error: str | None = None,
+        on_callback_error: CallbackFailure | None = None,
         manual_ack: bool = False,
-        network: str | None = None,
+        network: Network | None = None,
         cluster: str | None = None,
         queue_timeout: float | timedelta | None = 10,
         follow_downlinks: bool = False,
@@ -249,7 +250,7 @@ class MQTTClient:
         """
         return Device(self, self._client.checked(dev_id))
 
-    def events(self, kind: str | None = None, *, dev_id: str | None = None) -> Stream[DeviceEvent]:
+    def events(self, kind: EventName | None = None, *, dev_id: str | None = None) -> Stream[DeviceEvent]:
         """Give a stream of events.
 
         Args:
@@ -306,9 +307,9 @@ class MQTTClient:
         payload: _Payload,
         port: int = 1,
         confirmation: bool = False,
-        schedule: str = "replace",
+        schedule: Schedule = "replace",
         *,
-        priority: str | None = None,
+        priority: Priority | None = None,
         class_b_c: dict[str, Any] | None = None,
         confirmed_retry: int | dict[str, int] | None = None,
         correlation_ids: list[str] | None = None,

@@ -12,6 +12,8 @@ from thingslink.cli import connection
 if TYPE_CHECKING:
     import argparse
 
+    from thingslink.typing import PayloadFormat
+
 _FUNCTIONS = ("decoder", "converter", "validator", "encoder")
 
 
@@ -57,7 +59,7 @@ def set_application(options: argparse.Namespace) -> int:
     functions = {name: Path(file).read_text(encoding="utf-8") for name, file in files.items()}
     if not (functions or options.clear or options.payload_format):
         raise ValueError("nothing to change: give --payload-format, a function or --clear")
-    payload_format = "" if options.payload_format == "none" else options.payload_format
+    payload_format: PayloadFormat = "" if options.payload_format == "none" else options.payload_format
     with connection.application(options) as client:
         if options.clear:
             client.clear_custom_payload_functions(*options.clear)

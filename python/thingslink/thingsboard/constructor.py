@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from thingslink._native import RateLimit
 
@@ -13,6 +13,23 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     _Constructor = TypeVar("_Constructor", bound=Callable[..., None])
+
+
+class OtherArguments(TypedDict, total=False):
+    """What a device is made with under the names of other generations."""
+
+    token: str
+    rate_limit: str
+    dp_rate_limit: str
+
+
+class OtherGatewayArguments(OtherArguments, total=False):
+    """What a gateway takes by keyword alone, too."""
+
+    chunk_size: int
+    max_payload_size: int
+    protocol: int | str
+
 
 #: What stands for no limit, or for the one that a host is known to have.
 MESSAGES = "DEFAULT_MESSAGES_RATE_LIMIT"

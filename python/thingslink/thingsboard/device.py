@@ -20,14 +20,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
     from os import PathLike
-    from typing import TypeAlias
+    from typing import Protocol, TypeAlias
 
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
     from thingslink._native import Prepared
+    from thingslink._native.thingsboard import _OfAttributes, _OfReply
+    from thingslink.typing import CallbackFailure, Level
 
     _Callback: TypeAlias = Callable[..., object]
     _Seconds: TypeAlias = float | timedelta
+
+    class _WithClient(Protocol):
+        def __call__(
+            self, client: Any, userdata: Any, flags: Any, result_code: Any, /, *, tb_client: Any
+        ) -> object: ...
+
+    class _WithPropertiesAndClient(Protocol):
+        def __call__(
+            self, client: Any, userdata: Any, flags: Any, result_code: Any, properties: Any, /, *, tb_client: Any
+        ) -> object: ...
+
+    _OfConnect: TypeAlias = (
+        Callable[[Any, Any, Any, Any], object]
+        | Callable[[Any, Any, Any, Any, Any], object]
+        | _WithClient
+        | _WithPropertiesAndClient
+    )
 
 
 #: Forms of the connect callback: without the client, and with it by name.
@@ -36,7 +55,7 @@ _WITH_PROPERTIES = _CONNECTED + ", properties"
 _WITH_CLIENT = _WITH_PROPERTIES + ", tb_client=", _CONNECTED + ", tb_client="
 
 
-def _told_of_connect(callback: _Callback) -> Callback:
+def _told_of_connect(callback: _OfConnect) -> Callback:
     without = _CONNECTED, _WITH_PROPERTIES
     # What takes any keyword is given the client only where it has no other way.
     wants_client = callable(callback) and _has_parameter(callback, "tb_client")
@@ -116,7 +135,7 @@ class TBDeviceMqttClient(PackageClient):
         port: int | str = 1883,
         username: str | int | None = None,
         password: str | int | None = None,
-        quality_of_service: int | None = None,
+        quality_of_service: Level | None = None,
         client_id: str = "",
         chunk_size: int = 0,
         messages_rate_limit: str = MESSAGES,
@@ -125,8 +144,8 @@ class TBDeviceMqttClient(PackageClient):
         max_payload_size: int = 8196,
         protocol: int | str = 5,
         *,
-        on_callback_error: str = "acknowledge",
-        **kwargs: Any,
+        on_callback_error: CallbackFailure = "acknowledge",
+        **kwargs: Unpack[constructor.OtherArguments],
     ) -> None:
         own = {
             "messages_rate_limit": messages_rate_limit,
@@ -179,7 +198,7 @@ class TBDeviceMqttClient(PackageClient):
 
     def connect(
         self,
-        callback: _Callback | None = None,
+        callback: _OfConnect | None = None,
         min_reconnect_delay: _Seconds | None = _MIN_DELAY,
         timeout: _Seconds | None = _MAX_DELAY,
         tls: bool = False,
@@ -264,7 +283,7 @@ class TBDeviceMqttClient(PackageClient):
         within = 30000 if duration is None else duration
         return self._publish_data({"secretKey": secret_key, "durationMs": within}, CLAIMING_TOPIC, None)
 
-    def subscribe_to_all_attributes(self, callback: _Callback) -> int:
+    def subscribe_to_all_attributes(self, callback: _OfAttributes[Self]) -> int:
         """Have ``callback(result, exception)`` called when any shared attribute changes; gives a number."""
         return self.subscribe_to_attribute("*", callback)
 
@@ -298,7 +317,7 @@ class TBDeviceMqttClient(PackageClient):
         own = MethodType(TBDeviceMqttClient.on_service_configuration, self)
         self._native_keep_limits(self.service_configuration_callback == own)
 
-    def request_service_configuration(self, callback: _Callback) -> TBPublishInfo:
+    def request_service_configuration(self, callback: _OfReply[Self]) -> TBPublishInfo:
         """Ask the server for the session's limits; ``callback`` gets the answer of the call."""
         return self.send_rpc_call("getSessionLimits", {"timeout": 5000}, callback)
 

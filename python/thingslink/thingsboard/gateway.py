@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
+    from typing_extensions import Self, Unpack
+
+    from thingslink._native.thingsboard import _OfDevices
+    from thingslink.typing import CallbackFailure, Level
+
     _Callback: TypeAlias = Callable[..., object]
 
 
@@ -49,7 +54,7 @@ class TBGatewayMqttClient(TBDeviceMqttClient, GatewayClient):
         username: str | int | None = None,
         password: Any = None,
         gateway: Any = None,
-        quality_of_service: int = 1,
+        quality_of_service: Level = 1,
         client_id: str = "",
         messages_rate_limit: str = MESSAGES,
         telemetry_rate_limit: str = TELEMETRY,
@@ -58,8 +63,8 @@ class TBGatewayMqttClient(TBDeviceMqttClient, GatewayClient):
         device_telemetry_rate_limit: str = TELEMETRY,
         device_telemetry_dp_rate_limit: str = POINTS,
         *,
-        on_callback_error: str = "acknowledge",
-        **kwargs: Any,
+        on_callback_error: CallbackFailure = "acknowledge",
+        **kwargs: Unpack[constructor.OtherGatewayArguments],
     ) -> None:
         own = {
             "messages_rate_limit": messages_rate_limit,
@@ -75,11 +80,11 @@ class TBGatewayMqttClient(TBDeviceMqttClient, GatewayClient):
         self._make_native(host, port, username, password, quality_of_service, client_id, own, devices, more)
         self.gateway = gateway
 
-    def gw_subscribe_to_all_attributes(self, callback: _Callback) -> int:
+    def gw_subscribe_to_all_attributes(self, callback: _OfDevices[Self]) -> int:
         """Have ``callback(content)`` called when a shared attribute of any device changes; gives a number."""
         return self.gw_subscribe_to_attribute("*", "*", callback)
 
-    def gw_subscribe_to_all_device_attributes(self, device: str, callback: _Callback) -> int:
+    def gw_subscribe_to_all_device_attributes(self, device: str, callback: _OfDevices[Self]) -> int:
         """Have ``callback(content)`` called when any shared attribute of a device changes; gives a number."""
         return self.gw_subscribe_to_attribute(device, "*", callback)
 

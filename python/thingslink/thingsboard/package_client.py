@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .constants import TBFirmwareState
     from .packages import Packages
 
-    _Callback: TypeAlias = Callable[..., object]
+    _OfData: TypeAlias = Callable[[Any, bytes, Any], object]
+    _OfText: TypeAlias = Callable[[Any, Any, Any], object]
 
 #: Forms of the callbacks.
 _RECEIVED, _FAILED, _ELSEWHERE = "client, data, version", "client, error, version", "client, url, version"
@@ -100,15 +101,15 @@ class PackageClient(PrivateNames):
 
         self._all_packages().tell(self, FIRMWARE, title=title, version=version, state=state, error=error)
 
-    def set_on_firmware_received_callback(self, cb: _Callback | None) -> None:
+    def set_on_firmware_received_callback(self, cb: _OfData | None) -> None:
         """Set what gets a downloaded package: ``cb(client, data, version)``."""
         self._on_firmware_received = taken("cb", cb, _RECEIVED)
 
-    def set_on_firmware_failed_callback(self, cb: _Callback | None) -> None:
+    def set_on_firmware_failed_callback(self, cb: _OfText | None) -> None:
         """Set what is told that a package cannot be had: ``cb(client, error, version)``, the server's word or ours."""
         self._on_firmware_failed = taken("cb", cb, _FAILED)
 
-    def set_on_firmware_url_callback(self, cb: _Callback | None) -> None:
+    def set_on_firmware_url_callback(self, cb: _OfText | None) -> None:
         """Set what is told of a package that lies elsewhere, once for each: ``cb(client, url, version)``.
 
         The server names such a package by its address (``fw_url``) and does not keep it: it is not downloaded.
@@ -137,18 +138,18 @@ class PackageClient(PrivateNames):
 
         self._all_packages().tell(self, SOFTWARE, title=title, version=version, state=state, error=error)
 
-    def set_on_software_received_callback(self, cb: _Callback | None) -> None:
+    def set_on_software_received_callback(self, cb: _OfData | None) -> None:
         """Set what gets a downloaded software package: ``cb(client, data, version)``."""
         from .packages import SOFTWARE  # noqa: PLC0415
 
         self._on_software_received = taken("cb", cb, _RECEIVED)
         self._all_packages().want(SOFTWARE)
 
-    def set_on_software_failed_callback(self, cb: _Callback | None) -> None:
+    def set_on_software_failed_callback(self, cb: _OfText | None) -> None:
         """Set what is told that a software package cannot be had: ``cb(client, error, version)``."""
         self._on_software_failed = taken("cb", cb, _FAILED)
 
-    def set_on_software_url_callback(self, cb: _Callback | None) -> None:
+    def set_on_software_url_callback(self, cb: _OfText | None) -> None:
         """Set what is told of a software package that lies elsewhere, as ``set_on_firmware_url_callback`` does."""
         self._on_software_url = taken("cb", cb, _ELSEWHERE)
 

@@ -46,7 +46,7 @@ def test_a_downlink_is_followed_to_its_end(network: Any, qos: int) -> None:
             with pytest.raises(DownlinkError, match="it was not nacked"):
                 await downlink.wait("nacked", timeout=PATIENCE)
             with pytest.raises(ValueError, match="arrived"):
-                await downlink.wait("arrived")
+                await downlink.wait("arrived")  # type: ignore[arg-type]
             other = await client.device("soil-07").send(b"\x03", port=2)
             with pytest.raises(ThingsTimeoutError):
                 await other.wait("acked", timeout=0.01)
@@ -112,7 +112,7 @@ def test_what_only_the_stack_can_be_told_is_sent(raw_server: RawServer) -> None:
         }
         async with aio.MQTTClient("app1@ttn", KEY, raw_server.address) as client:
             with pytest.raises(ValueError, match="priority"):
-                await client.send("dev-1", b"\x01", priority="URGENT")
+                await client.send("dev-1", b"\x01", priority="URGENT")  # type: ignore[arg-type]
             sending = asyncio.ensure_future(client.send("dev-1", b"\x01", confirmation=True, **options))
             while (packet := await asyncio.to_thread(raw_server.packets.get, True, PATIENCE))[0] & 0xF0 != 0x30:
                 pass

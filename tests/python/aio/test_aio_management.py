@@ -150,7 +150,7 @@ def test_failures_are_raised_where_they_are_awaited(sandbox: Sandbox) -> None:
                 await application.device("nobody")
             assert caught.value.code is StatusCode.NOT_FOUND
             with pytest.raises(TypeError, match="dev_id must be str"):
-                await application.device(7)  # type: ignore[arg-type]
+                await application.device(7)  # type: ignore[call-overload]
             with pytest.raises(TypeError, match="to must be an ApplicationClient"):
                 await application.move_device("node-1", "other")  # type: ignore[arg-type]
 

@@ -263,7 +263,7 @@ def test_waits_end_in_time_and_know_their_states(network: Sandbox) -> None:
             handle.wait("sent", 0.01)
         for bad in ("waiting", "QUEUED", ""):
             with pytest.raises(ValueError, match="written, queued"):
-                handle.wait(bad)
+                handle.wait(bad)  # type: ignore[arg-type]
         for mid in (0, handle.mid + 1):
             with pytest.raises(ValueError, match="10,000"):
                 client.downlink(mid)
@@ -296,7 +296,7 @@ def test_everything_that_v3_can_be_told(v3: Sandbox, recorder: Recorder) -> None
             port=225,
             confirmation=True,
             schedule="last",
-            priority="high",
+            priority="HIGH",
             class_b_c={
                 "gateways": ["gw-1", {"gateway_ids": {"gateway_id": "gw-2"}, "antenna_index": 1}],
                 "absolute_time": datetime(2099, 1, 1, tzinfo=timezone.utc),

@@ -55,7 +55,7 @@ def test_downlinks_are_spelled_as_the_original_spelled_them(
 ) -> None:
     client = connected(raw_server)
     raw_server.next(), raw_server.next()
-    client.send("node-1", payload, **options)  # type: ignore[arg-type]
+    client.send("node-1", payload, **options)  # type: ignore[call-overload]
     assert raw_server.next() == publish("demo-app/devices/node-1/down", expected)
     client.close()
 

@@ -24,7 +24,7 @@ def test_functions_that_are_not_given_stay(application: ApplicationClient, capsy
         validator="function Validator() { return true; }", decoder="", encoder=None
     )
     application.set_payload_format("cayennelpp")
-    application.set_payload_format(payloadf="custom")  # type: ignore[call-arg]
+    application.set_payload_format(payloadf="custom")
     application.set_register_on_join_access_key("ttn-account-v2.join")
     got = application.get()
     assert (got.decoder, got.encoder, got.converter) == (DECODER, ENCODER, "")

@@ -35,7 +35,7 @@ def test_a_device_is_registered_read_changed_listed_and_deleted(application: App
     assert device.dev_id == device.lorawan_device.dev_id == "node-1" and device.app_id == "demo-app"
     assert {name: device.lorawan_device[name].hex().upper() for name in KEYS} == KEYS
     application.update_device("node-1", {"description": "attic", "attributes": {"floor": None, "room": "7"}})
-    changed = application.device(devID="node-1")  # type: ignore[call-arg]
+    changed = application.device(devID="node-1")
     assert changed.description == "attic" and dict(changed.attributes) == {"room": "7"} and changed.latitude == 52.25
     assert [device.dev_id for device in application.devices()] == ["node-1"]
     application.delete_device("node-1")

@@ -61,7 +61,7 @@ def test_wrong_arguments_are_told(sandbox: Sandbox) -> None:
     with pytest.raises(TypeError, match="app_id must be str, not int"):
         client.get_by_app_id(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="missing required argument: 'id'"):
-        client.get("handler")  # type: ignore[call-arg]
+        client.get("handler")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="app_eui is not valid"):
         client.get_by_app_eui("00")
     for address in ("", "h:x", "http://h", "a b:1", "h:1,,h:2"):

@@ -238,7 +238,7 @@ def test_an_uplink_is_simulated(stack: StackPeer, stack_client: ApplicationClien
 
 
 def test_the_queue_is_listed_extended_replaced_and_cleared(stack: StackPeer, stack_client: ApplicationClient) -> None:
-    stack_client.push_downlink("abp1", b"\1", 10, confirmed=True, priority="high", correlation_ids=["mine"])
+    stack_client.push_downlink("abp1", b"\1", 10, confirmed=True, priority="HIGH", correlation_ids=["mine"])
     stack_client.push_downlink("abp1", {"level": 3})
     first, second = stack_client.downlinks("abp1")
     assert (first.f_port, first.frm_payload, first.confirmed, list(first.correlation_ids)) == (

@@ -30,7 +30,7 @@ def client() -> Iterator[ApplicationClient]:
     with Sandbox(network="v3", insecure=True) as sandbox:
         address = sandbox.management_address
         options = {"insecure_channel": True, "frequency_plan_id": "EU_863_870_TTN"}
-        with ApplicationClient(sandbox.app_id, sandbox.access_key, address, **options) as client:  # type: ignore[arg-type]
+        with ApplicationClient(sandbox.app_id, sandbox.access_key, address, **options) as client:  # type: ignore[call-overload]
             yield client
 
 

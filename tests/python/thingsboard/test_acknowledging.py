@@ -84,7 +84,7 @@ def test_without_a_wish_it_is_acknowledged(raw_server: RawServer, connected: Mak
 @pytest.mark.parametrize("made", [TBDeviceMqttClient, TBGatewayMqttClient])
 def test_what_cannot_be_is_refused_by_name(made: type[TBDeviceMqttClient]) -> None:
     with pytest.raises(ValueError, match='on_callback_error "drop" is not valid: expected "acknowledge" or "keep"'):
-        made("h", on_callback_error="drop")
+        made("h", on_callback_error="drop")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="on_callback_error must be str, not bool"):
         made("h", on_callback_error=True)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expected quality_of_service=1, since at QoS 0"):
@@ -92,4 +92,4 @@ def test_what_cannot_be_is_refused_by_name(made: type[TBDeviceMqttClient]) -> No
     made("h", quality_of_service=0, on_callback_error="acknowledge")
     # Callbacks get no messages that could be acknowledged one by one.
     with pytest.raises(TypeError, match="unexpected keyword argument 'manual_ack'"):
-        made("h", manual_ack=True)
+        made("h", manual_ack=True)  # type: ignore[call-arg]

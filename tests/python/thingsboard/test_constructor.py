@@ -100,7 +100,7 @@ def test_what_cannot_be_used_is_told_at_once(
 def test_unknown_keywords_are_refused(kind: type[TBDeviceMqttClient]) -> None:
     """A misspelt `token` would log in as nobody."""
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'tokn' \(known are .*token") as refused:
-        kind("h", tokn="geheim")
+        kind("h", tokn="geheim")  # type: ignore[call-arg]
     assert "geheim" not in str(refused.value)
 
 

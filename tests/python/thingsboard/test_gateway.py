@@ -112,7 +112,7 @@ def test_answers_of_devices(gateway: TBGatewayMqttClient, server: ThingsBoard, r
     gateway.gw_set_server_side_rpc_request_handler(handler)
     gateway.gw_connect_device("Pump 1").get()
     assert server.rpc("Pump 1", "m") == resp
-    assert gateway.gw_send_rpc_reply("Pump 1", 1, {}, quality_of_service=2) is None
+    assert gateway.gw_send_rpc_reply("Pump 1", 1, {}, quality_of_service=2) is None  # type: ignore[arg-type]
 
 
 def test_a_device_that_is_no_gateway_is_never_answered(server: ThingsBoard, connected: Maker) -> None:

@@ -224,7 +224,7 @@ def test_levels_other_than_0_and_1_are_refused(device: TBDeviceMqttClient, level
         with pytest.raises(TBQoSException, match="must be 0 or 1"):
             send({"a": 1}, quality_of_service=level)
     device.send_rpc_reply("1", {}, quality_of_service=level)
-    assert device.send_telemetry({"a": 1}, True).get() == 0
+    assert device.send_telemetry({"a": 1}, True).get() == 0  # type: ignore[arg-type]
 
 
 def test_at_level_0_written_is_done(device: TBDeviceMqttClient, server: ThingsBoard) -> None:
