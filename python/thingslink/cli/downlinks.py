@@ -6,10 +6,16 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from thingslink import ApplicationError, RpcError
 from thingslink.cli import connection
 
 if TYPE_CHECKING:
     import argparse
+
+    from thingslink.typing import DownlinkState
+
+#: What can be waited for, and what the client calls it.
+_STATES: dict[str, DownlinkState] = {"written": "written", "scheduled": "queued", "sent": "sent", "acked": "acked"}
 
 
 def add_to(commands: Any) -> None:
@@ -23,6 +29,15 @@ def add_to(commands: Any) -> None:
     send_.add_argument("--port", type=int, default=1, help="LoRaWAN FPort (default 1)")
     send_.add_argument("--confirmed", action="store_true", help="ask the device for an acknowledgement")
     send_.add_argument("--schedule", choices=("replace", "first", "last"), default="replace", help="default: replace")
+    send_.add_argument(
+        "--wait",
+        choices=tuple(_STATES),
+        help="what to wait for: that the downlink is written (default on V2), in the device's queue (default on V3), sent "
+        "by a gateway, or acknowledged by the device, as the network tells it; exit code 1 if it failed, 3 if nothing "
+        "was told in time",
+    )
+    send_.add_argument("--timeout", type=float, default=30, metavar="SECONDS", help="for waiting (default 30)")
+    send_.add_argument("--no-check", action="store_true", help="do not ask first whether there is such a device")
     send_.set_defaults(main=send)
     simulate_ = commands.add_parser(
         "simulate",
@@ -36,35 +51,63 @@ def add_to(commands: Any) -> None:
     simulate_.set_defaults(main=simulate)
 
 
+def _frame(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise ValueError(f"payload {text!r} is not valid: expected hexadecimal, two digits for each byte") from None
+
+
 def _payload(text: str) -> Any:
-    if text.lstrip().startswith("{"):
+    if not text.lstrip().startswith("{"):
+        return _frame(text)
+    try:
         return json.loads(text)
-    return bytes.fromhex(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"payload {text!r} is not valid: expected a JSON object ({error})") from None
 
 
 def send(options: argparse.Namespace) -> int:
-    """Send a downlink."""
+    """Send a downlink, and wait for what was asked."""
     payload = _payload(options.payload)
+    if options.timeout <= 0:
+        raise ValueError(f"--timeout {options.timeout:g} is not valid: expected seconds, more than 0")
+    if options.wait == "acked" and not options.confirmed:
+        raise ValueError("--wait acked goes together with --confirmed: the device acknowledges nothing else")
+    _look_up(options)
     key = connection.access_key(options)
     on_v3 = connection.is_v3(options, key)
-    client = connection.mqtt(options, key, qos=0 if on_v3 else 1)
+    # A server of V3 acknowledges what it then drops.
+    wait = options.wait or ("scheduled" if on_v3 else "written")
+    state: DownlinkState = _STATES[wait]
+    client = connection.mqtt(options, key, qos=0 if on_v3 else 1, follow_downlinks=state != "written")
     client.connect()
     try:
         mid = client.send(options.dev_id, payload, options.port, options.confirmed, options.schedule)
-        if on_v3:
-            # Its server acknowledges what it then drops.
-            client.downlink(mid).wait("queued")
-        else:
-            client.flush()
+        reached = client.downlink(mid).wait(state, options.timeout)
     finally:
         client.close()
-    print(f"sent to {options.dev_id}", file=sys.stderr)
+    print(f"{wait if reached == state else reached}: the downlink to {options.dev_id}", file=sys.stderr)
     return 0
+
+
+def _look_up(options: argparse.Namespace) -> None:
+    """Have the network say that there is no such device, which MQTT would not; who may not ask sends all the same."""
+    if options.no_check:
+        return
+    try:
+        with connection.application(options) as client:
+            client.device(options.dev_id, timeout=10)
+    except (ApplicationError, RpcError) as error:
+        code = error.code if isinstance(error, ApplicationError) else error.code()
+        if code.name in {"NOT_FOUND", "INVALID_ARGUMENT"}:
+            raise
+        print(f"the device was not looked up: {code.value[1]}", file=sys.stderr)
 
 
 def simulate(options: argparse.Namespace) -> int:
     """Simulate an uplink."""
     with connection.application(options) as client:
-        client.simulate_uplink(options.dev_id, bytes.fromhex(options.payload), options.port)
+        client.simulate_uplink(options.dev_id, _frame(options.payload), options.port)
     print(f"simulated an uplink of {options.dev_id}", file=sys.stderr)
     return 0

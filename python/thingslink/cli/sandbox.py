@@ -6,7 +6,6 @@ import base64
 import contextlib
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -174,8 +173,6 @@ def is_coloured() -> bool:
 
 def main(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    # A service manager ends programs so: as clean as Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Each network has its own, and the sandbox says so.
     discovery_port, handler_port, management_port, http_port = (
         (0 if options.v3 is not is_v3 else usual) if given is None else given
@@ -233,4 +230,5 @@ def main(options: argparse.Namespace) -> int:
                         show(entry, as_json=options.json, coloured=is_coloured())
         except KeyboardInterrupt:
             print("stopping", file=sys.stderr)
+            raise
     return 0

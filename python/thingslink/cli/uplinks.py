@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import queue
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +51,6 @@ def row(msg: UplinkMessage) -> dict[str, Any]:
 
 def main(options: argparse.Namespace) -> int:
     """Follow until Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     waiting: queue.SimpleQueue[UplinkMessage] = queue.SimpleQueue()
 
     def take(msg: UplinkMessage, client: MQTTClient) -> None:  # noqa: ARG001 - the form of callbacks

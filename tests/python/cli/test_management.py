@@ -85,11 +85,19 @@ def test_a_device_from_cradle_to_grave(run: Run, application: ApplicationClient)
         (["devices", "list"], {"THINGSLINK_ACCESS_KEY": ""}, 2, "no access key"),
         (["devices", "list"], {"THINGSLINK_APP_ID": ""}, 2, "which application?"),
         (["devices", "list"], {"THINGSLINK_DISCOVERY": "127.0.0.1:1"}, 3, "Connection refused"),
-        (["devices", "list", "--access-key-file", "/no/such/file"], {}, 1, "No such file"),
-        (["devices", "import", "/no/such/file"], {}, 1, "No such file"),
+        (["devices", "list", "--access-key-file", "/no/such/file"], {}, 1, "error: /no/such/file: No such file"),
+        (["devices", "import", "/no/such/file"], {}, 1, "error: /no/such/file: No such file"),
         (["app", "set"], {}, 2, "nothing to change"),
         (["send", "node-1", "xyz"], {}, 2, "hexadecimal"),
-        (["send", "node-1", "01"], {"THINGSLINK_MQTT": "127.0.0.1:1"}, 3, "Connection refused"),
+        (["send", "node-1", '{"a"}'], {}, 2, "expected a JSON object"),
+        (["send", "node-1", "01", "--no-check"], {"THINGSLINK_MQTT": "127.0.0.1:1"}, 3, "Connection refused"),
+        (["send", "none-1", "01"], {}, 5, "not found"),
+        (["send", "node-1", "01", "--timeout", "0"], {}, 2, "--timeout 0 is not valid"),
+        (["send", "node-1", "01", "--wait", "acked"], {}, 2, "together with --confirmed"),
+        (["uplnks"], {}, 2, "'uplnks' is not valid: did you mean 'uplinks'?"),
+        (["devices", "lst"], {}, 2, "usage: thingslink devices"),
+        (["devices", "list", "--fromat", "csv"], {}, 2, "'--fromat' is not known here: did you mean '--format'?"),
+        (["uplinks", "--nonsense"], {}, 2, "usage: thingslink uplinks"),
         (["uplinks"], {"THINGSLINK_ACCESS_KEY": "5ec7e7"}, 4, "bad app_id or access_key"),
         (["simulate", "none-1", "01"], {}, 5, "not found"),
     ],
@@ -266,7 +274,8 @@ def test_uplinks_are_followed(sandbox: Sandbox, ca_file: str) -> None:
 
 def test_messages_go_to_devices_and_come_as_if_from_them(run: Run, sandbox: Sandbox) -> None:
     node = sandbox.device("node-1")
-    assert run("send", "node-1", "0102", "--port", "3", "--confirmed").returncode == 0
+    outcome = run("send", "node-1", "0102", "--port", "3", "--confirmed")
+    assert (outcome.returncode, outcome.stderr) == (0, "written: the downlink to node-1\n")
     assert node.downlinks == [b"\x01\x02"]
     assert run("send", "node-1", '{"value_1": 1}', "--schedule", "last").returncode == 0 and len(node.downlinks) == 2
     follower = sandbox.follow()
@@ -308,3 +317,19 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
         with pytest.raises(SystemExit) as caught:
             run_here([*command, "--help"])
         assert caught.value.code == 0 and "THINGSLINK_ACCESS_KEY" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["devices"], ["app"]])
+def test_no_arguments_are_answered_with_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_here(arguments)
+    assert not caught.value.code and "--help" in capsys.readouterr().out
+
+
+def test_a_send_waits_for_what_the_network_tells(run: Run, sandbox: Sandbox) -> None:
+    node = sandbox.device("node-1")
+    outcome = run("send", "node-1", "01", "--wait", "scheduled")
+    assert (outcome.returncode, outcome.stderr) == (0, "scheduled: the downlink to node-1\n")
+    assert node.downlinks == [b"\x01"]
+    late = run("send", "node-1", "02", "--wait", "sent", "--timeout", "0.2")
+    assert late.returncode == 3 and "to be sent" in late.stderr

@@ -67,7 +67,7 @@ def test_downlinks_are_sent(run: Run, stack_sandbox: Sandbox) -> None:
     mqtt = {"THINGSLINK_MQTT": stack_sandbox.mqtt_address}
     for payload, schedule in (("01", "replace"), ("02", "last"), ("03", "first")):
         outcome = run("send", "node-1", payload, "--port", "7", "--schedule", schedule, **mqtt)
-        assert (outcome.returncode, outcome.stderr) == (0, "sent to node-1\n")
+        assert (outcome.returncode, outcome.stderr) == (0, "scheduled: the downlink to node-1\n")
     assert device.downlinks == [b"\x03", b"\x01", b"\x02"]
     outcome = run("send", "nobody", "01", "--schedule", "first", **mqtt)
     assert outcome.returncode != 0 and "sent to" not in outcome.stderr and "Traceback" not in outcome.stderr
