@@ -38,7 +38,9 @@ def add_to(commands: Any) -> None:
     output.add_format(action("list", list_, "list the devices"))
     show_ = action("show", show, "show one device with everything that the handler knows of it, keys included")
     show_.add_argument("dev_id")
-    show_.add_argument("--json", action="store_true", help="as JSON")
+    shown = show_.add_mutually_exclusive_group()
+    output.add_format(shown)
+    shown.add_argument("--json", action="store_true", help="as JSON, in the form that the network's messages have")
     for name, function, words in (
         ("register", register, "register a device, or replace one"),
         ("update", update, "change a device; what is not mentioned stays"),
@@ -91,7 +93,10 @@ def show(options: argparse.Namespace) -> int:
     """Show one device."""
     with connection.application(options) as client:
         device = client.device(options.dev_id)
-    print(json.dumps(device.to_dict(), indent=2, ensure_ascii=False) if options.json else str(device).rstrip())
+    if options.json:
+        print(json.dumps(device.to_dict(), indent=2, ensure_ascii=False))
+        return 0
+    output.one(device_file.flat(device.to_dict()), output.chosen(options))
     return 0
 
 

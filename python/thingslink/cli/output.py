@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 FORMATS = ("table", "json", "csv")
+#: No column of a table is cut to less.
+_NARROWEST = 4
 
 
-def add_format(command: argparse.ArgumentParser) -> None:
+def add_format(command: argparse._ActionsContainer) -> None:
     """Add the option."""
     command.add_argument(
         "--format",
@@ -37,6 +40,18 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def fitted(widths: Sequence[int], room: int) -> list[int]:
+    """Take from the widest columns what is too much for a line."""
+    found = list(widths)
+    while sum(found) + 2 * (len(found) - 1) > room and max(found) > _NARROWEST:
+        found[found.index(max(found))] -= 1
+    return found
+
+
+def _cut(cell: str, width: int) -> str:
+    return cell if len(cell) <= width else cell[: width - 1] + "…"
+
+
 class Rows:
     """Writes rows as they come."""
 
@@ -44,16 +59,19 @@ class Rows:
         self._form = form
         self._columns = columns
         self._csv = csv.writer(sys.stdout, lineterminator="\n")
-        self._widths = [max(len(column), 12) for column in columns]
+        self._widths = [len(column) for column in columns]
+        # In a pipe nothing is cut off.
+        self._room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
         if form == "csv":
             self._csv.writerow(columns)
         elif form == "table":
             self._line(columns)
 
     def _line(self, cells: Sequence[str]) -> None:
-        # Columns of a stream grow with what comes; the last one needs no padding.
+        # Columns of a stream grow with what comes, as far as there is room; the last one needs no padding.
         self._widths = [max(width, len(cell)) for width, cell in zip(self._widths, cells, strict=True)]
-        padded = [cell.ljust(width) for cell, width in zip(cells, self._widths, strict=True)]
+        widths = fitted(self._widths, self._room)
+        padded = [_cut(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=True)]
         print("  ".join(padded).rstrip())
 
     def write(self, row: Mapping[str, Any]) -> None:
@@ -77,6 +95,17 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: str) 
     writer = Rows(form, columns)
     for row in rows:
         writer.write(row)
+
+
+def one(row: Mapping[str, Any], form: str) -> None:
+    """Write one thing with all of its fields: one below the other in a table."""
+    if form == "table":
+        width = max(map(len, row), default=0)
+        for name, value in row.items():
+            print(f"{name.ljust(width)}  {_text(value)}".rstrip())
+        return
+    writer = Rows(form, tuple(row))
+    writer.write(row)
 
 
 def _rich_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import PATIENCE
-from thingslink.cli import device_file
+from thingslink.cli import device_file, output
 from thingslink.cli import main as run_here
 from thingslink.sandbox import Sandbox
 from thingslink.ttn import ApplicationClient
@@ -63,7 +63,19 @@ def test_a_device_from_cradle_to_grave(run: Run, application: ApplicationClient)
     ]
     assert "node-1" in run("devices", "list", "--format", "table").stdout
     assert json.loads(run("devices", "list", "--format", "json").stdout)["dev_eui"] == "0004A30B00AABBCC"
-    assert run("devices", "show", "node-1").stdout == str(application.device("node-1"))
+    lines = run("devices", "show", "node-1", "--format", "table").stdout.splitlines()
+    shown = {name: value.strip() for name, _, value in (line.partition(" ") for line in lines)}
+    expected = {
+        "dev_id": "node-1",
+        "latitude": "52.25",
+        "dev_eui": "0004A30B00AABBCC",
+        "attributes.floor": "2",
+    }
+    assert expected.items() <= shown.items()
+    head, row = csv.reader(io.StringIO(run("devices", "show", "node-1", "--format", "csv").stdout))
+    assert dict(zip(head, row, strict=True)) == shown
+    as_json = json.loads(run("devices", "show", "node-1", "--format", "json").stdout)
+    assert {name: str(value) for name, value in as_json.items()} == dict(zip(head, row, strict=True))
     assert json.loads(run("devices", "show", "node-1", "--json").stdout)["latitude"] == 52.25
     assert run("devices", "update", "node-1", "--file", "-", stdin='{"description": "é"}').returncode == 0
     changed = application.device("node-1")
@@ -333,3 +345,8 @@ def test_a_send_waits_for_what_the_network_tells(run: Run, sandbox: Sandbox) -> 
     assert node.downlinks == [b"\x01"]
     late = run("send", "node-1", "02", "--wait", "sent", "--timeout", "0.2")
     assert late.returncode == 3 and "to be sent" in late.stderr
+
+
+def test_columns_fit_the_terminal() -> None:
+    assert output.fitted([6, 100, 30], 80) == [6, 40, 30] and output.fitted([6, 7], 80) == [6, 7]
+    assert output.fitted([100, 100], 10) == [4, 4]
