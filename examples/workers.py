@@ -11,7 +11,6 @@ import sys
 import threading
 
 from thingslink.ttn import MQTTClient, UplinkMessage
-from thingslink.typing import Network
 
 
 def handle(msg: UplinkMessage) -> None:
@@ -21,8 +20,8 @@ def handle(msg: UplinkMessage) -> None:
 
 def main(app_id: str, address: str, network: str = "v2") -> None:
     """Work until Ctrl-C."""
-    which: Network = "v3" if network == "v3" else "v2"
-    client = MQTTClient(app_id, "", address, network=which, group="workers", ordered=True)
+    is_v3 = network == "v3"
+    client = MQTTClient(app_id, "", address, network="v3" if is_v3 else "v2", group="workers", ordered=True)
     client.set_uplink_callback(handle)
     with client:
         threading.Event().wait()

@@ -32,9 +32,9 @@ def add_to(commands: Any) -> None:
     send_.add_argument(
         "--wait",
         choices=tuple(_STATES),
-        help="what to wait for: that the downlink is written (default on V2), in the device's queue (default on V3), sent "
-        "by a gateway, or acknowledged by the device, as the network tells it; exit code 1 if it failed, 3 if nothing "
-        "was told in time",
+        help="what to wait for: that the downlink is written (default on V2), in the device's queue (default on V3), "
+        "sent by a gateway, or acknowledged by the device, as the network tells it; exit code 1 if it failed, 3 if "
+        "nothing was told in time",
     )
     send_.add_argument("--timeout", type=float, default=30, metavar="SECONDS", help="for waiting (default 30)")
     send_.add_argument("--no-check", action="store_true", help="do not ask first whether there is such a device")
