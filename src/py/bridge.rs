@@ -157,7 +157,7 @@ impl PyBridge {
         }
         log::prepare(py)?;
         let process = runtime::process()?;
-        let bridge = process.wait(py, async move { Bridge::start(options).await })?.or_raise(py)?;
+        let bridge = process.wait(py, Box::pin(Bridge::start(options)))?.or_raise(py)?;
         let shared = Arc::new(Shared(bridge));
         process.close_at_exit(&shared);
         // Two threads that connect the same bridge: the first one's is dropped.
