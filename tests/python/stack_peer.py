@@ -212,7 +212,7 @@ class StackPeer(PeerServer):
         return Empty()
 
     def _rights(self, _request: Any) -> Any:
-        return self.message("Rights")(rights=[24, 26])
+        return self.message("Rights")(rights=[24, 26, 19])
 
     def _link(self, _request: Any) -> Any:
         if self.link is None:

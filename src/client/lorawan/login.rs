@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::management::{READ, grants};
+use super::management::READ;
 use super::{Application, Client};
 use crate::client::line::Inner;
-use crate::client::stack::Stack;
+use crate::client::stack::{Stack, grants};
 use crate::client::stats::read;
 use crate::client::{Delivery, Line};
 use crate::dialect::lorawan::Network;

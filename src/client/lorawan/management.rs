@@ -9,7 +9,7 @@ use prost::Message as _;
 use super::downlinks::{Change, Downlinked, Mark, State};
 use super::{Application, Client};
 use crate::client::Delivery;
-use crate::client::stack::{Defaults, Stack};
+use crate::client::stack::{Defaults, Stack, grants};
 use crate::dialect::lorawan::{Antenna, ClassBC, Downlink, Network, Payload, base64, correlation_id};
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result, RpcCode};
@@ -20,10 +20,9 @@ use crate::rpc::{Server, to_struct};
 /// Bound on each call.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The rights that a client needs that sends downlinks and hears what becomes of them, and those that have them in them.
+/// The rights that a client needs that sends downlinks and hears what becomes of them.
 pub(super) const READ: &str = "RIGHT_APPLICATION_TRAFFIC_READ";
 const WRITE: &str = "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE";
-const ALL: [&str; 2] = ["RIGHT_APPLICATION_ALL", "RIGHT_ALL"];
 
 /// Where a stack's gRPC servers are.
 #[derive(Clone, Debug)]
@@ -56,11 +55,6 @@ impl Application {
             defaults: Arc::new(defaults),
         }))
     }
-}
-
-/// Whether these rights have this one in them.
-pub(super) fn grants(rights: &[String], right: &str) -> bool {
-    rights.iter().any(|own| own == right || ALL.contains(&own.as_str()))
 }
 
 /// Why the network does not say a word of downlinks to this device, if the servers know.

@@ -5,6 +5,7 @@ use prost::Message as _;
 
 use super::functions::{Functions, NOT_VALID};
 use super::queue::settings;
+use super::right::grants;
 use super::{Stack, code_of, mask, tolerate_absence};
 use crate::error::{Error, Result, RpcCode};
 use crate::rpc::from_struct;
@@ -35,6 +36,9 @@ pub struct Application {
     /// What that has of payload functions.
     pub functions: Functions,
 }
+
+/// The right to delete an application.
+const DELETE: &str = "RIGHT_APPLICATION_DELETE";
 
 impl Stack {
     /// What the servers have of the application.
@@ -108,8 +112,15 @@ impl Stack {
     /// Delete the application with all its devices. It cannot be registered again under its ID until it is purged.
     ///
     /// # Errors
-    /// What the servers say.
+    /// What the servers say; [`Error::Rpc`] before anything is deleted, for a key that may delete devices and not the
+    /// application.
     pub async fn unregister(&self) -> Result<()> {
+        if !grants(&self.rights().await?, DELETE) {
+            return Err(Error::rpc(
+                RpcCode::PermissionDenied,
+                format!("the key has no {DELETE}, which deleting the application needs: nothing was deleted"),
+            ));
+        }
         let (devices, _) = self.devices(None, 0).await?;
         for device in devices {
             tolerate_absence(self.delete(&device.ids()).await)?;

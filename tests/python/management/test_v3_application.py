@@ -206,7 +206,11 @@ def test_the_application_goes_only_when_that_is_meant(stack: StackPeer, stack_cl
 
 
 def test_rights_are_listed(stack_client: ApplicationClient) -> None:
-    assert stack_client.rights() == ["RIGHT_APPLICATION_TRAFFIC_READ", "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"]
+    assert stack_client.rights() == [
+        "RIGHT_APPLICATION_TRAFFIC_READ",
+        "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE",
+        "RIGHT_APPLICATION_DELETE",
+    ]
 
 
 def test_dry_runs(stack: StackPeer, stack_client: ApplicationClient) -> None:

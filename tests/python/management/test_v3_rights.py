@@ -78,6 +78,15 @@ def test_the_missing_right_is_named(stack: Sandbox, right: str, call: Call) -> N
         assert len(client.downlinks("abp1")) == 0
 
 
+def test_without_the_right_to_delete_it_no_device_of_an_application_is_deleted(stack: Sandbox) -> None:
+    stack.add_application(stack.app_id, KEY, sorted(RIGHTS - {"RIGHT_APPLICATION_DELETE"}))
+    with client_of(stack, KEY) as client, pytest.raises(ApplicationError, match="RIGHT_APPLICATION_DELETE") as raised:
+        client.unregister(confirm=True)
+    assert raised.value.code == StatusCode.PERMISSION_DENIED
+    with client_of(stack, stack.access_key) as client:
+        assert [device.dev_id for device in client.devices()] == ["abp1"]
+
+
 def test_with_all_of_them_everything_goes(stack: Sandbox) -> None:
     stack.add_application(stack.app_id, KEY, sorted(RIGHTS))
     with client_of(stack, KEY) as client:
