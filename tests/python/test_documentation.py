@@ -222,7 +222,7 @@ def test_the_demo_runs_from_end_to_end() -> None:
 
 def test_every_example_has_a_test() -> None:
     here = Path(__file__)
-    tests = here, here.parent / "aio" / "test_aio_examples.py"
+    tests = here, here.parent / "aio" / "test_aio_examples.py", here.parent / "shared" / "test_workers.py"
     tested = "".join(path.read_text(encoding="utf-8") for path in tests)
     untested = [
         path for path in EXAMPLES.glob("*.py") if not any(f'"{name}"' in tested for name in (path.name, path.stem))

@@ -74,20 +74,20 @@ def send(options: argparse.Namespace) -> int:
         raise ValueError(f"--timeout {options.timeout:g} is not valid: expected seconds, more than 0")
     if options.wait == "acked" and not options.confirmed:
         raise ValueError("--wait acked goes together with --confirmed: the device acknowledges nothing else")
-    _look_up(options)
     key = connection.access_key(options)
     on_v3 = connection.is_v3(options, key)
     # A server of V3 acknowledges what it then drops.
     wait = options.wait or ("scheduled" if on_v3 else "written")
     state: DownlinkState = _STATES[wait]
     client = connection.mqtt(options, key, qos=0 if on_v3 else 1, follow_downlinks=state != "written")
-    client.connect()
     try:
+        _look_up(options)
+        client.connect()
         mid = client.send(options.dev_id, payload, options.port, options.confirmed, options.schedule)
-        reached = client.downlink(mid).wait(state, options.timeout)
+        client.downlink(mid).wait(state, options.timeout)
     finally:
         client.close()
-    print(f"{wait if reached == state else reached}: the downlink to {options.dev_id}", file=sys.stderr)
+    print(f"{wait}: the downlink to {options.dev_id}", file=sys.stderr)
     return 0
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import queue
+import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from nats_server import NatsServer
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 @pytest.fixture
@@ -293,3 +299,14 @@ def test_asyncio_handlers_that_fail_get_the_message_again(nats_server: NatsServe
         return tries
 
     assert asyncio.run(main()) == [1, 1]
+
+
+def test_the_example_works_until_it_is_interrupted(nats_server: NatsServer, peer: NatsPeer) -> None:
+    peer.uplinks([("dev-1", 7)])
+    command = [sys.executable, str(EXAMPLES / "workers.py"), "demo-app", nats_server.address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker_process:
+        assert worker_process.stdout is not None
+        line = worker_process.stdout.readline()
+        worker_process.send_signal(signal.SIGINT)
+        assert worker_process.wait(PATIENCE) == 0
+    assert line == "dev-1 7\n"
