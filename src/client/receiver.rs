@@ -102,7 +102,8 @@ impl Source {
             #[cfg(feature = "nats")]
             Self::Stream(options) => {
                 let ends = shared::Ends { outbox, subscriptions, sink, tally: tally.clone() };
-                let joined = shared::Joined::join((**options).clone()).await?;
+                // On the heap: few clients are members of a group, and all would carry its room.
+                let joined = Box::pin(shared::Joined::join((**options).clone())).await?;
                 let replaces = predecessor.is_some();
                 if let Some(predecessor) = predecessor {
                     // What it has in hand goes to the group, of which we are one.

@@ -191,6 +191,8 @@ impl Driver {
                 Supply::Common(pulls) => pulls.forget(),
                 Supply::Lanes(lanes) => lanes.forget(),
             }
+            // One that is under way waits for answers that went with the old connection.
+            self.rounds = JoinSet::new();
             self.next_round = Instant::now();
             self.ends.sink.deliver(&mut vec![Event::Connected { again: true, session_present: true }]);
             return false;

@@ -166,12 +166,11 @@ impl Leases {
             }
             false
         };
-        match tokio::time::timeout(self.options.nats.timeout, read).await {
+        // A lost answer must not cost the leases.
+        let within = (self.options.ack_wait / 3).min(self.options.nats.timeout);
+        match tokio::time::timeout(within, read).await {
             Ok(true) => Ok(table),
-            _ => Err(Error::Timeout {
-                what: format!("reading bucket {}", self.bucket),
-                after: self.options.nats.timeout,
-            }),
+            _ => Err(Error::Timeout { what: format!("reading bucket {}", self.bucket), after: within }),
         }
     }
 
