@@ -26,12 +26,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The clients' messages read their fields' names and types from these when they run.
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    fs::write(out.join("field_numbers.rs"), field_numbers(&descriptors))?;
+    fs::write(out.join("field_numbers.txt"), field_numbers(&descriptors))?;
     tonic_prost_build::configure().bytes(".handler.DeviceList").compile_fds(descriptors)?;
     Ok(())
 }
 
-/// The numbers of the messages' fields as a constant, for those who need no more of the definitions.
+/// The numbers of the messages' fields, a line for each message, for those who need no more of the definitions.
 fn field_numbers(descriptors: &FileDescriptorSet) -> String {
     let mut found = Vec::new();
     for file in &descriptors.file {
@@ -39,11 +39,11 @@ fn field_numbers(descriptors: &FileDescriptorSet) -> String {
             file.message_type.iter().map(|message| (format!("{}.{}", file.package(), message.name()), message)),
         );
     }
-    let mut entries = Vec::new();
+    let mut lines = Vec::new();
     while let Some((name, message)) = found.pop() {
-        let fields: Vec<_> = message.field.iter().map(|field| (field.name(), field.number())).collect();
-        entries.push(format!("({name:?}, &{fields:?})"));
+        let fields: Vec<_> = message.field.iter().map(|field| format!("{}={}", field.name(), field.number())).collect();
+        lines.push(format!("{name} {}", fields.join(" ")));
         found.extend(message.nested_type.iter().map(|nested| (format!("{name}.{}", nested.name()), nested)));
     }
-    format!("&[{}]", entries.join(", "))
+    lines.join("\n")
 }

@@ -32,7 +32,11 @@ pub fn descriptor(full_name: &str) -> MessageDescriptor {
 
 /// The names and numbers of a message's fields, without its description; none for a message without fields.
 pub fn field_numbers(full_name: &str) -> impl Iterator<Item = (&'static str, u32)> {
-    FIELD_NUMBERS.iter().filter(move |(name, _)| *name == full_name).flat_map(|(_, fields)| fields.iter().copied())
+    let line = FIELD_NUMBERS.lines().find_map(|line| line.strip_prefix(full_name)?.strip_prefix(' '));
+    line.unwrap_or_default().split_whitespace().filter_map(|field| {
+        let (name, number) = field.split_once('=')?;
+        Some((name, number.parse().ok()?))
+    })
 }
 
 /// Read a message.

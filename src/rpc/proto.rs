@@ -30,6 +30,6 @@ pub mod status {
 /// The compiled definitions.
 pub(super) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// The fields of each message by its full name, with their numbers: what asks for no more leaves the definitions alone,
-/// which take megabytes once they are read.
-pub(super) const FIELD_NUMBERS: &[(&str, &[(&str, u32)])] = include!(concat!(env!("OUT_DIR"), "/field_numbers.rs"));
+/// A line for each message: its full name, and `name=number` for each field. What asks for no more leaves the definitions
+/// alone, which take megabytes once they are read.
+pub(super) const FIELD_NUMBERS: &str = include_str!(concat!(env!("OUT_DIR"), "/field_numbers.txt"));
