@@ -1,8 +1,9 @@
 # Every target creates what it needs. PYTHON chooses the interpreter for .venv.
 PYTHON ?= python3
 VENV := .venv
-# Programs that leave in the middle of calls, for each interpreter: what they meet is a moment.
-EXITS ?= 240
+# Programs that leave in the middle of calls, for each interpreter: what they meet is a moment. With the four that we
+# support there are 240.
+EXITS ?= 60
 # Processes that share the Python tests, which mostly wait.
 WORKERS ?= 3
 BIN := $(VENV)/bin

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def commands() -> list[str]:
 
 def test_the_commands_of_the_page_run(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "access-key").write_text(sandbox.access_key)
-    environment = {**os.environ, "PATH": f"{Path(nats_binary()).parent}:{Path(shutil.which('python') or '').parent}"}
+    environment = {**os.environ, "PATH": f"{Path(nats_binary()).parent}:{Path(sys.executable).parent}"}
     with NatsServer(nats_binary(), tmp_path / "nats") as server:
         for command in commands():
             if command.startswith("export "):
@@ -53,7 +53,7 @@ def test_the_commands_of_the_page_run(sandbox: Sandbox, tmp_path: Path) -> None:
             words = command.replace("my-app", sandbox.app_id).replace("mqtt.example.org:1883", sandbox.mqtt_address)
             arguments = words.replace("nats://localhost:4222", server.address).split()[1:]
             running = subprocess.Popen(
-                [shutil.which("python") or "python", "-m", "thingslink", *arguments, "--max-bytes", "256M"],
+                [sys.executable, "-m", "thingslink", *arguments, "--max-bytes", "256M"],
                 cwd=tmp_path,
                 env=environment,
                 stderr=subprocess.PIPE,

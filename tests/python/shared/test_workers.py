@@ -124,6 +124,8 @@ def test_a_message_that_fails_five_times_is_a_dead_letter(nats_server: NatsServe
     client = worker(nats_server)
     with client:
         pass
+    # What it has asked for would still be given to it, for as long as the server has not seen it go.
+    wait_until(lambda: peer.consumer("workers")["num_waiting"] == 0)
     peer.uplinks([("dev-1", 13)])
     for _ in range(4):
         held = peer.request("$JS.API.CONSUMER.MSG.NEXT.THINGS_demo-app.workers", b"1")
