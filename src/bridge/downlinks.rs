@@ -96,20 +96,14 @@ impl Downlinks {
         let consumer = stream.get_or_create_consumer(CONSUMER, config.clone()).await.map_err(|e| trouble(&e))?;
         let mut messages = consumer.messages().await.map_err(|e| trouble(&e))?;
         loop {
-            self.connected().await;
+            // What is asked for while the MQTT server is away could not be sent.
+            self.client.online().wait().await;
             let Some(message) = messages.next().await else { return Ok(()) };
             let message = message.map_err(|error| trouble(&error))?;
             *told = false;
             let begun = self.begin(&message);
             let each = self.clone();
             tokio::spawn(async move { each.finish(message, begun).await });
-        }
-    }
-
-    /// Wait for the MQTT server: what is asked for now could not be sent.
-    async fn connected(&self) {
-        while !self.client.is_connected() {
-            tokio::time::sleep(PAUSE / 20).await;
         }
     }
 
