@@ -1,12 +1,16 @@
 //! Who leads, who handles, who waits: decisions alone. The caller brings the time, and does what is decided.
 
 mod hand;
+mod orders;
 mod places;
+mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use self::hand::{Hand, Role, Task};
+pub(super) use self::orders::{Alarm, Orders, Turn};
+use self::watch::Watch;
 use super::home::Home;
 
 /// How long the network may be without a thread while a callback runs.
@@ -49,56 +53,8 @@ pub(super) struct Roster<W> {
     /// Hands that may be at home to somebody.
     homes: usize,
     watch: Watch,
-    /// How far all had come when the watch looked last.
-    progress: u64,
     stopping: bool,
     orders: Orders,
-}
-
-/// Whether somebody watches for common work that does not get on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Watch {
-    Nobody,
-    Watching,
-    /// Nothing moves: those who are at work will not come soon.
-    Stuck,
-}
-
-/// What a hand does next.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn<W> {
-    /// Handle this.
-    Work(W),
-    /// Drive the network, and ask [`Roster::due`] whenever told to.
-    Lead,
-    /// Sleep on the alarm.
-    StandBy,
-    /// Sleep until called, at most so long.
-    Wait(Option<Duration>),
-    /// End.
-    Go,
-}
-
-/// What is to be done besides, once the lock is free.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Orders {
-    /// Tell the leader to ask what is due.
-    pub(super) tell_leader: bool,
-    /// Wake these.
-    pub(super) wake: Vec<HandId>,
-    /// Set the alarm, or call it off.
-    pub(super) alarm: Option<Alarm>,
-    /// Start a thread for this hand.
-    pub(super) start: Option<HandId>,
-    /// Begin to ask [`Roster::tick`] now and then.
-    pub(super) watch: bool,
-}
-
-/// What to do with the alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Alarm {
-    Set(Duration),
-    CallOff,
 }
 
 impl<W> Roster<W> {
@@ -117,8 +73,7 @@ impl<W> Roster<W> {
             hurried: false,
             active: 0,
             homes,
-            watch: Watch::Nobody,
-            progress: 0,
+            watch: Watch::new(),
             stopping: false,
             orders: Orders::default(),
         }
@@ -436,16 +391,13 @@ impl<W> Roster<W> {
         }
     }
 
-    /// Look whether common work gets on, `progress` being a measure of all that is done. Hands that are `entering` show
-    /// that more of them would not help: they wait for the interpreter. Tells whether to go on looking.
+    /// Look whether common work gets on, as [`Watch::look`] does. Tells whether to go on looking.
     pub(super) fn tick(&mut self, progress: u64, entering: usize) -> bool {
         if self.common.is_empty() || self.stopping {
-            self.watch = Watch::Nobody;
+            self.watch.end();
             return false;
         }
-        let before = std::mem::replace(&mut self.progress, progress);
-        let stuck = before == progress && entering == 0;
-        self.watch = if stuck { Watch::Stuck } else { Watch::Watching };
+        self.watch.look(progress, entering);
         self.summon();
         true
     }

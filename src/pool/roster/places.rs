@@ -1,7 +1,7 @@
 //! Who is at home where, and which hand does what work.
 
 use super::hand::{Role, Task};
-use super::{HandId, MANY, Roster, Watch};
+use super::{HandId, MANY, Roster};
 use crate::pool::home::Home;
 
 impl<W> Roster<W> {
@@ -60,10 +60,7 @@ impl<W> Roster<W> {
             return;
         }
         if self.is_awaited(None) {
-            if self.watch == Watch::Nobody {
-                self.watch = Watch::Watching;
-                self.orders.watch = true;
-            }
+            self.orders.watch |= self.watch.begin();
             return;
         }
         let free: Vec<_> = self.hands.keys().copied().filter(|id| self.is_free(*id)).collect();
@@ -92,7 +89,7 @@ impl<W> Roster<W> {
     /// then the watch finds that nothing moves.
     fn is_awaited(&self, by: Option<HandId>) -> bool {
         let others = self.hands.iter().filter(|(id, hand)| hand.role == Role::Working && Some(**id) != by);
-        self.watch != Watch::Stuck && others.into_iter().any(|(id, _)| self.is_free(*id))
+        !self.watch.is_stuck() && others.into_iter().any(|(id, _)| self.is_free(*id))
     }
 
     /// Give work to the hand that fewest are at home with.
@@ -117,9 +114,7 @@ impl<W> Roster<W> {
         let mut task = hand.queue.pop_front();
         while task.is_none() && !self.common.is_empty() && self.is_free(id) && !self.is_awaited(Some(id)) {
             let first = self.common.pop_front()?;
-            if self.watch == Watch::Stuck {
-                self.watch = Watch::Watching;
-            }
+            self.watch.moved();
             if first.home.is_some() && self.occupied() >= self.homes {
                 self.share(first);
                 // It may have come back to this very hand.
