@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::convert::{seconds, trust};
 use super::error::OrRaise as _;
-use super::nats::NatsArguments;
+use super::nats::{NatsArguments, NatsLogin};
 use super::runtime::{self, Closable, Process};
 use super::{leaving, log};
 use crate::bridge::{Bridge, Options};
@@ -121,11 +121,13 @@ impl PyBridge {
         }
         let nats = NatsArguments {
             address: nats_address.to_owned(),
-            user: nats_user,
-            password: nats_password,
-            token: nats_token,
-            nkey: nats_nkey,
-            credentials: nats_credentials,
+            login: NatsLogin {
+                user: nats_user,
+                password: nats_password,
+                token: nats_token,
+                nkey: nats_nkey,
+                credentials: nats_credentials,
+            },
             ca_certs: nats_ca_certs,
         };
         let shown = format!("thingslink bridge {} {name}", mqtt.app_id);

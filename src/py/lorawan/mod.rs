@@ -30,5 +30,5 @@ pub(super) use self::event::{PyActivationEvent, PyDeviceEvent, PyDownlinkEvent, 
 pub(super) use self::message::PyUplinkMessage;
 pub(super) use self::options::Asked;
 pub(super) use self::parse::{document_to_py, field_to_py, parse_message};
-pub(super) use self::settings::{NatsLogin, Settings, Sharing};
+pub(super) use self::settings::{Settings, Sharing};
 pub(super) use self::subject::Subject;

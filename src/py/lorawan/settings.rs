@@ -1,7 +1,5 @@
 //! What an MQTT client is told when it is made, whichever face it has.
 
-use std::path::PathBuf;
-
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -16,6 +14,7 @@ use crate::py::acknowledging::Acknowledging;
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
 use crate::py::manage::{Discovery, pem};
+use crate::py::nats::NatsLogin;
 use crate::session::QoS;
 use crate::sync::Mutex;
 
@@ -26,40 +25,29 @@ pub(in crate::py) struct Sharing<'a, 'py> {
     pub(in crate::py) ack_wait: Option<Bound<'py, PyAny>>,
 }
 
-/// As whom to come to NATS.
-pub(in crate::py) struct NatsLogin {
-    pub(in crate::py) user: Option<String>,
-    pub(in crate::py) password: Option<String>,
-    pub(in crate::py) token: Option<String>,
-    pub(in crate::py) nkey: Option<String>,
-    pub(in crate::py) credentials: Option<PathBuf>,
-}
-
-impl NatsLogin {
-    fn is_given(&self) -> bool {
-        let Self { user, password, token, nkey, credentials } = self;
-        credentials.is_some() || [user, password, token, nkey].into_iter().any(Option::is_some)
-    }
-
-    /// What is given, else the application and its key; a key of the network itself goes to no other server.
-    fn read(self, py: Python<'_>, app_id: &AppId, access_key: &AccessKey, is_nats: bool) -> PyResult<Login> {
-        match (is_nats, self.is_given()) {
-            (true, _) => {}
-            (false, false) => return Ok(Login::Nobody),
-            (false, true) => {
-                let text = "a login of NATS (nats_user, nats_token and so on) is not valid: expected a nats:// address \
-                            beside it";
-                return Err(PyValueError::new_err(text));
-            }
+/// As whom to come to NATS: what is given, else the application and its key; a key of the network itself goes to no other
+/// server.
+fn nats_login(
+    py: Python<'_>,
+    given: NatsLogin,
+    app_id: &AppId,
+    access_key: &AccessKey,
+    is_nats: bool,
+) -> PyResult<Login> {
+    match (is_nats, given.is_given()) {
+        (true, _) => {}
+        (false, false) => return Ok(Login::Nobody),
+        (false, true) => {
+            let text = "a login of NATS (nats_user, nats_token and so on) is not valid: expected a nats:// address \
+                        beside it";
+            return Err(PyValueError::new_err(text));
         }
-        let text = access_key.reveal();
-        if !self.is_given() && !text.is_empty() && !is_access_key(text) {
-            return Ok(Login::User { name: app_id.to_string(), password: access_key.clone() });
-        }
-        let key = |secret: Option<String>| secret.map(AccessKey::new);
-        let credentials = self.credentials.map(std::fs::read_to_string).transpose()?;
-        Login::of(self.user, key(self.password), key(self.token), key(self.nkey), key(credentials)).or_raise(py)
     }
+    let text = access_key.reveal();
+    if !given.is_given() && !text.is_empty() && !is_access_key(text) {
+        return Ok(Login::User { name: app_id.to_string(), password: access_key.clone() });
+    }
+    given.read(py)
 }
 
 fn group(py: Python<'_>, given: Option<Sharing<'_, '_>>, is_nats: bool) -> PyResult<Option<Group>> {
@@ -171,7 +159,7 @@ impl Settings<'_, '_> {
         }
         let is_nats = nats::Address::is_one(&mqtt_address);
         config.group = group(py, self.group, is_nats)?;
-        let login = self.nats.read(py, &config.app_id, &config.access_key, is_nats)?;
+        let login = nats_login(py, self.nats, &config.app_id, &config.access_key, is_nats)?;
         self.client_id.clone_into(&mut config.client_id);
         config.clean_session = self.clean_session;
         config.qos = convert::qos(self.qos)?;
