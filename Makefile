@@ -74,7 +74,7 @@ peers: .venvs/peers/installed # other MQTT clients, for the benchmarks
 
 lint: dev ## all linters, warnings are errors
 	cargo fmt --check
-	cargo clippy --all-targets --quiet -- -D warnings
+	cargo clippy --all-targets --no-default-features --quiet -- -D warnings
 	cargo clippy --all-targets --features python,explore --quiet -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

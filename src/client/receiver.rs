@@ -78,6 +78,7 @@ impl Source {
     }
 
     /// Begin. A `predecessor` goes on until the new connection stands, and is closed then.
+    #[cfg_attr(not(feature = "nats"), expect(unused_variables, reason = "only members of a group count otherwise"))]
     pub(super) async fn start(
         &self,
         outbox: &Arc<Outbox>,
@@ -115,6 +116,7 @@ impl Source {
     }
 
     /// Go on as after a loss, where that can be done without a connection.
+    #[cfg_attr(not(feature = "nats"), expect(clippy::unnecessary_wraps, reason = "members of a group cannot"))]
     pub(super) fn resume(
         self,
         outbox: Arc<Outbox>,
