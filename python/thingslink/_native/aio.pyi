@@ -7,6 +7,7 @@ from typing import Any, final
 
 from thingslink._native.arguments import _Seconds
 from thingslink._native.lorawan import DownlinkHandle, Stats, _Payload
+from thingslink.typing import Network
 
 @final
 class _AioClient:
@@ -68,7 +69,7 @@ class _AioClient:
     def mqtt_address(self) -> str:
         """The server's address, as far as it is known, without a secret."""
     @property
-    def network(self) -> str:
+    def network(self) -> Network:
         """``"v2"`` or ``"v3"``."""
     def connect(self, timeout: _Seconds | None = None) -> asyncio.Future[None]:
         """Connect, log in and subscribe. Cancelled, the attempt is given up."""
@@ -85,8 +86,13 @@ class _AioClient:
         class_b_c: dict[str, Any] | None,
         confirmed_retry: int | dict[str, int] | None,
         correlation_ids: list[str] | None,
-    ) -> tuple[asyncio.Future[int], DownlinkHandle]:
-        """Accept a downlink: a future, done when it is written (QoS 0) or acknowledged (QoS 1), and its handle."""
+    ) -> asyncio.Future[int]:
+        """Accept a downlink: a future of its number, done when it is written (QoS 0) or acknowledged (QoS 1).
+
+        One that goes in front of V3's queue is done when the network has taken it.
+        """
+    def downlink(self, mid: int) -> DownlinkHandle:
+        """Give a downlink's handle."""
     def room(self) -> asyncio.Future[None]:
         """Wait until something has left the full queue of downlinks, at most 30 s."""
     def flush(self, timeout: _Seconds | None = None) -> asyncio.Future[None]:

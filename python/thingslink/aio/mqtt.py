@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from thingslink._native import ActivationEvent, DeviceEvent, DownlinkHandle, FieldValue, RawMessage, UplinkMessage
+    from thingslink._native import ActivationEvent, DeviceEvent, FieldValue, RawMessage, UplinkMessage
     from thingslink._native.lorawan import Stats, _Payload
     from thingslink.aio._connection import Connection
     from thingslink.aio._updates import Updates
@@ -144,6 +144,11 @@ class MQTTClient:
     def app_id(self) -> str:
         """Application ID, as messages have it: without a tenant."""
         return self._client.app_id
+
+    @property
+    def network(self) -> Network:
+        """The network that is spoken to: ``"v2"`` or ``"v3"``."""
+        return self._client.network
 
     @property
     def is_connected(self) -> bool:
@@ -328,7 +333,8 @@ class MQTTClient:
             payload: As of the other client.
             port: LoRaWAN FPort, 1 to 223.
             confirmation: Whether the device must acknowledge it.
-            schedule: Place in the device's queue: ``"replace"``, ``"first"`` or ``"last"``.
+            schedule: Place in the device's queue: ``"replace"``, ``"first"`` or ``"last"``. On V3 ``"first"`` is asked
+                of ``management_address``.
             priority: Only on V3, as the three after it, and as of the other client.
             class_b_c: For devices of class B and C.
             confirmed_retry: How often a confirmed downlink is sent again at most.
@@ -344,13 +350,12 @@ class MQTTClient:
         """
         given = (dev_id, payload, port, confirmation, schedule, priority, class_b_c, confirmed_retry, correlation_ids)
         try:
-            sent, handle = self._client.send(*given)
+            sent = self._client.send(*given)
         except QueueFullError:
-            sent, handle = await self._send_later(*given)
-        await sent
-        return Downlink(dev_id, handle)
+            sent = await self._send_later(*given)
+        return Downlink(dev_id, self._client.downlink(await sent))
 
-    async def _send_later(self, *arguments: Any) -> tuple[asyncio.Future[int], DownlinkHandle]:
+    async def _send_later(self, *arguments: Any) -> asyncio.Future[int]:
         while True:
             await self._client.room()
             try:

@@ -10,7 +10,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::flow::Flow;
 use super::stream::PyInlet;
-use crate::dialect::lorawan::Network;
+use crate::dialect::lorawan::{Network, Schedule};
 use crate::endpoint::masked;
 use crate::error::Error;
 use crate::ids::DevId;
@@ -19,9 +19,9 @@ use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::log;
 use crate::py::lorawan::{
-    Address, Asked, NatsLogin, PyDownlinkHandle, Settings, Sharing, Subject, downlink, event_name, field_path,
-    optional_device,
+    Address, Asked, PyDownlinkHandle, Settings, Sharing, Subject, downlink, event_name, field_path, optional_device,
 };
+use crate::py::nats::NatsLogin;
 use crate::py::prepared::Prepared;
 
 /// How long `send` waits for room in a full queue.
@@ -201,7 +201,8 @@ impl PyAioClient {
         Prepared::new(process, closing, finish).future(py)
     }
 
-    /// Accept a downlink: a future, done when it is written (QoS 0) or acknowledged (QoS 1), and its handle.
+    /// Accept a downlink: a future of its number, done when it is written (QoS 0) or acknowledged (QoS 1); of one that goes
+    /// in front of V3's queue when the network has taken it.
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn send<'py>(
         &self,
@@ -215,7 +216,7 @@ impl PyAioClient {
         class_b_c: Option<Bound<'py, PyAny>>,
         confirmed_retry: Option<Bound<'py, PyAny>>,
         correlation_ids: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<(Bound<'py, PyAny>, PyDownlinkHandle)> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         self.flow.bond.check()?;
         let event_loop = self.flow.belong(py)?;
         let dev_id = self.network().dev_id(dev_id).or_raise(py)?;
@@ -226,9 +227,19 @@ impl PyAioClient {
         downlink.options = Asked { priority, class_b_c, confirmed_retry, correlation_ids }.read(py, self.network())?;
         // Before the downlink, so that nothing that is told of it is missed.
         self.flow.client.follow();
+        if downlink.schedule == Schedule::First && self.network() == Network::V3 {
+            let client = self.flow.client.clone();
+            let sent = async move { client.send_first(&dev_id, &downlink).await };
+            let process = self.flow.bond.process()?.clone();
+            return Prepared::new(process, sent, |py, mid| mid.or_raise(py)).future(py);
+        }
         let mid = self.flow.client.send(&dev_id, &downlink).or_raise(py)?;
-        let handle = PyDownlinkHandle::new(py, self.flow.clone(), mid)?;
-        Ok((self.flow.await_sent(py, &event_loop, mid)?, handle))
+        self.flow.await_sent(py, &event_loop, mid)
+    }
+
+    /// Give a downlink's handle.
+    fn downlink(&self, py: Python<'_>, mid: u16) -> PyResult<PyDownlinkHandle> {
+        PyDownlinkHandle::new(py, self.flow.clone(), mid)
     }
 
     /// Wait until something has left the full queue of downlinks, at most 30 s.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import PATIENCE
-from thingslink import DownlinkError, ThingsTimeoutError, aio
+from thingslink import DownlinkError, RpcError, ThingsTimeoutError, aio
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -126,5 +126,25 @@ def test_what_only_the_stack_can_be_told_is_sent(raw_server: RawServer) -> None:
         async with aio.MQTTClient("app-1", "key", raw_server.address) as client:
             with pytest.raises(ValueError, match="only The Things Stack V3"):
                 await client.send("dev-1", b"\x01", **options)
+
+    run(program())
+
+
+def test_on_v3_first_is_asked_of_the_network() -> None:
+    async def program() -> None:
+        async with aio.Sandbox(network="v3", insecure=True, seed=0) as sandbox:
+            device = sandbox.device("soil-07")
+            options = {"management_address": sandbox.management_address, "insecure_channel": True}
+            async with client_of(sandbox, **options) as client:
+                await client.send("soil-07", b"\x01", schedule="last")
+                front = await client.send("soil-07", b"\x02", schedule="first")
+                assert front.state == "queued" and device.downlinks == [b"\x02", b"\x01"]
+                await device.uplink(b"\x05")
+                assert await front.wait("sent", timeout=PATIENCE) == "sent"
+                with pytest.raises(RpcError, match="NOT_FOUND"):
+                    await client.send("nobody", b"\x01", schedule="first")
+            async with client_of(sandbox) as client:
+                with pytest.raises(ValueError, match="no management address is known"):
+                    await client.send("soil-07", b"\x01", schedule="first")
 
     run(program())
