@@ -281,6 +281,9 @@ class MQTTClient:
     def app_id(self) -> str:
         """Application ID, as messages have it: without a tenant."""
     @property
+    def network(self) -> Network:
+        """The network that is spoken to: ``"v2"`` or ``"v3"``."""
+    @property
     def is_connected(self) -> bool:
         """Whether the client is logged in now."""
     def connect(self, *, timeout: _Seconds | None = None) -> None:

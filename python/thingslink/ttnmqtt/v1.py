@@ -9,7 +9,7 @@ from collections import deque
 
 from thingslink import ttn, ttnmqtt
 from thingslink._blocking import wait_for
-from thingslink._native import Callback, NotConnectedError, _is_led
+from thingslink._native import Callback, NotConnectedError, _is_led, _parse_message
 from thingslink._paho import encoded
 from thingslink.ttnmqtt.paho import BehaviorClient
 
@@ -250,7 +250,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
             behavior(self._paho, None, message)
             return
         print("MESSAGE RECEIVED")
-        body = json.loads(message.payload)
+        body = self._read(message.payload)
         self._messages.append(body)
         # In one go for a tenth of the bound: shifting the whole list for each message would be slow.
         if len(self._messages) > self._max_messages + self._max_messages // 10:
@@ -259,6 +259,12 @@ class MQTTClient(ttnmqtt.MQTTClient):
             self._handler()
         for callback in self._uplink:
             callback(body, client=self)
+
+    def _read(self, payload: bytes) -> Any:
+        """Give a body in the shape that programs of this generation know, whichever network it came from."""
+        if self._client is not None and self._client.network == "v3":
+            return _parse_message(payload, "v3").to_dict()
+        return json.loads(payload)
 
     def _published(self, mid: int, client: ttn.MQTTClient) -> None:  # noqa: ARG002
         self.midCounter = mid

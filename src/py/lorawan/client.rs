@@ -286,6 +286,12 @@ impl PyMqttClient {
         served.owner.process()?.wait(py, async move { client.flush(timeout).await })?.or_raise(py)
     }
 
+    /// The network that is spoken to: ``"v2"`` or ``"v3"``.
+    #[getter]
+    fn network(&self) -> PyResult<String> {
+        Ok(self.made()?.address.network.to_string())
+    }
+
     /// Whether the client is logged in now.
     #[getter]
     fn is_connected(&self) -> PyResult<bool> {

@@ -113,6 +113,12 @@ def test_an_uplink_has_v2s_shape(stack: Sandbox, recorder: Recorder) -> None:
     assert isinstance(field, FieldValue) and (field.value, field.dev_id, field.app_id) == (0.5, "soil-07", "demo-app")
 
 
+def test_a_client_tells_its_network() -> None:
+    assert MQTTClient("demo-app", KEY, "mqtt://localhost").network == "v3"
+    assert MQTTClient("demo-app", "ttn-account-v2.demo", "mqtt://localhost").network == "v2"
+    assert MQTTClient("demo-app", "ttn-account-v2.demo", "mqtt://localhost", network="v3").network == "v3"
+
+
 def vectors() -> list[tuple[dict[str, Any], dict[str, Any]]]:
     lines = (VECTORS / "tts_v3_uplink.jsonl").read_text().splitlines()
     return [(vector["v3"], vector["v2"]) for vector in map(json.loads, lines)]

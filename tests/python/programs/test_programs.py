@@ -39,7 +39,7 @@ LAUNCHER = Path(__file__).parent / "under_original.py"
 DEADLINE = 2 * PATIENCE
 #: The key that the programs of a LoRaWAN network have in them.
 KEY = "ttn-account-v2.demo"
-#: What else programs need on V3, with the reason; `display.py`, over a package that knows only V2, is not among them.
+#: What else programs need on V3, with the reason.
 NEEDED_ON_V3 = {
     "register_csv.py": (
         'ttn.HandlerClient("demo-app", KEY).application()',
@@ -504,7 +504,7 @@ def test_gateway_table(which: str, start: Start, sandbox: Sandbox) -> None:
     assert raw == [[topic, 0, text, number] for number, text in enumerate(["AQ==", "Ag=="])]
 
 
-@over("ttnmqtt")
+@over("v3", "ttnmqtt")
 def test_display(which: str, start: Start, sandbox: Sandbox) -> None:
     device = sandbox.device("node-1")
     program = start(which, "display.py", 2, sandbox=sandbox)
