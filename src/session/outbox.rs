@@ -265,9 +265,12 @@ impl Outbox {
         std::mem::take(&mut self.state().receipts)
     }
 
-    /// An ID for something that is sent in another way, as messages have them.
-    pub fn number(&self) -> u16 {
-        self.state().next_mid()
+    /// An ID for something that is sent in another way, as messages have them. `note` is called with it before any other
+    /// message gets one, and must not use the outbox.
+    pub fn number<T>(&self, note: impl FnOnce(u16) -> T) -> T {
+        let mut state = self.state();
+        let mid = state.next_mid();
+        note(mid)
     }
 
     /// An ID for a subscription, in use until [`Outbox::release`].

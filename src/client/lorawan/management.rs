@@ -96,7 +96,7 @@ impl Client {
         queue.extend(waiting(&stack, dev_id).await?.into_iter().map(anew));
         let following = &self.inner.platform.following;
         // Before the request: the network may tell of it before the answer is there.
-        let at = following.note(self.outbox().number(), Mark::token(token), None);
+        let at = self.outbox().number(|mid| following.note(mid, Mark::token(token), None));
         if let Err(error) = stack.queue(dev_id.as_str(), queue.clone(), true).await {
             following.downlinks.fail(at, State::Failed, &error.to_string());
             return Err(error);
