@@ -66,8 +66,8 @@ mod _native {
     use super::log::logged;
     #[pymodule_export]
     use super::lorawan::{
-        PyActivationEvent, PyDeviceEvent, PyDeviceHandle, PyDownlinkEvent, PyDownlinkHandle, PyFieldValue,
-        PyMqttClient, PyRegistrationEvent, PyUplinkMessage, parse_message,
+        PyActivationEvent, PyDeviceEvent, PyDeviceHandle, PyDownlinkEvent, PyDownlinkHandle, PyDownlinkOutcome,
+        PyFieldValue, PyMqttClient, PyRegistrationEvent, PyUplinkMessage, parse_message,
     };
     #[pymodule_export]
     use super::manage::{PyApplicationClient, PyDevicePages, PyDiscoveryClient, PyHandlerClient, PyMethod, PyPages};

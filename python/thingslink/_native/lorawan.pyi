@@ -683,7 +683,7 @@ class DownlinkHandle:
     @property
     def error(self) -> str | None:
         """Why it has failed, or what may be behind the network's silence; ``None`` of others."""
-    def wait(self, state: DownlinkState = "queued", timeout: _Seconds | None = None) -> DownlinkState:
+    def wait(self, state: DownlinkState = "queued", timeout: _Seconds | None = None) -> DownlinkOutcome:
         """Wait until it is, or has been, in a state; Ctrl-C ends it.
 
         Args:
@@ -691,7 +691,7 @@ class DownlinkHandle:
             timeout: Seconds, 30 by default.
 
         Returns:
-            The state that it is in then.
+            What has become of it then, which may be more: equal to the name of the state that it is in.
 
         Raises:
             DownlinkError: It has failed, is unconfirmed or acknowledged and will not come into that state, or the
@@ -701,8 +701,36 @@ class DownlinkHandle:
         """
     def _wait_async(
         self, state: DownlinkState = "queued", timeout: _Seconds | None = None
-    ) -> asyncio.Future[DownlinkState]:
+    ) -> asyncio.Future[DownlinkOutcome]:
         """As ``wait``, for the event loop that runs on this thread."""
+
+@final
+class DownlinkOutcome:
+    """What has become of a downlink, from ``wait``: ``outcome == "acked"``, ``str(outcome)``, ``outcome.time``.
+
+    Equal to the name of its state, and to other outcomes with that state.
+    """
+
+    @property
+    def mid(self) -> int:
+        """Message ID of the downlink."""
+    @property
+    def state(self) -> DownlinkState:
+        """The state that it was in, as of `DownlinkHandle`."""
+    @property
+    def error(self) -> str | None:
+        """Why it has failed, or what may be behind the network's silence; at most 4,096 bytes. ``None`` of others."""
+    @property
+    def time(self) -> datetime | None:
+        """When the client heard that it is in this state, in UTC; ``None`` while the network has not said a word."""
+    @property
+    def correlation_ids(self) -> tuple[str, ...]:
+        """The correlation IDs of the network's last word on it, those of ``send`` among them; at most 2,048 bytes.
+
+        Empty on V2, which has none.
+        """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
 
 @type_check_only
 class _Object:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from thingslink._native import DownlinkHandle
+    from thingslink._native import DownlinkHandle, DownlinkOutcome
     from thingslink.typing import DownlinkState
 
 __all__ = ["Downlink"]
@@ -45,7 +45,7 @@ class Downlink:
         """Why it has failed, or what may be behind the network's silence; ``None`` of others."""
         return self._handle.error
 
-    async def wait(self, state: DownlinkState = "queued", timeout: float | timedelta | None = None) -> str:
+    async def wait(self, state: DownlinkState = "queued", timeout: float | timedelta | None = None) -> DownlinkOutcome:
         """Wait until it is, or has been, in a state, such as ``"sent"`` or ``"acked"``.
 
         Args:
@@ -53,7 +53,8 @@ class Downlink:
             timeout: Seconds, 30 by default.
 
         Returns:
-            The state that it is in then.
+            What has become of it then: equal to the name of the state that it is in, with ``time``, ``error`` and
+            ``correlation_ids``.
 
         Raises:
             DownlinkError: It has failed, is unconfirmed or acknowledged and will not come into that state, or the

@@ -4,8 +4,8 @@
 mod ring;
 mod slot;
 mod state;
+mod told;
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
@@ -15,6 +15,8 @@ pub use self::slot::Downlinked;
 pub(super) use self::slot::Mark;
 use self::slot::Record;
 pub use self::state::State;
+pub use self::told::Outcome;
+use self::told::{Telling, Told};
 use crate::dialect::lorawan::{Schedule, Step};
 use crate::sync::Mutex;
 
@@ -25,8 +27,8 @@ pub const REMEMBERED: u32 = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Downlinks {
     ring: Ring,
-    /// Why the failed and unconfirmed ones are so, by their serial.
-    errors: Mutex<BTreeMap<u32, String>>,
+    /// What was told of them last, but that they were written.
+    told: Mutex<Telling>,
     /// Wakes those who wait for a state, of which there are `watchers`.
     changed: Notify,
     watchers: AtomicUsize,
@@ -64,10 +66,10 @@ impl Downlinks {
         self.ring.record(at).is_some_and(|record| record.passed() & 1 << state as u8 != 0)
     }
 
-    /// Why it has failed, or what may be behind the silence.
-    pub(super) fn error(&self, at: Downlinked) -> Option<String> {
-        self.ring.record(at).filter(|record| matches!(record.now(), State::Failed | State::Unconfirmed))?;
-        self.errors.lock().get(&at.serial).cloned()
+    /// What has become of it; `None` once it is not remembered any more.
+    pub(super) fn outcome(&self, at: Downlinked) -> Option<Outcome> {
+        let told = self.told.lock();
+        self.state(at).map(|state| Outcome::new(state, told.get(&at.serial)))
     }
 
     /// Bring a downlink into a state.
@@ -89,24 +91,32 @@ impl Downlinks {
         }
     }
 
-    /// The same with a reason, which is told to those who ask from then on.
-    pub(super) fn fail(&self, at: Downlinked, next: State, error: &str) -> Change {
-        let mut errors = self.errors.lock();
+    /// The same, and keep what was told with it, for those who ask from then on: why, where there is a reason, and the
+    /// correlation IDs that the network has repeated.
+    pub(super) fn tell<I: AsRef<str>>(
+        &self,
+        at: Downlinked,
+        next: State,
+        error: Option<&str>,
+        correlation_ids: impl IntoIterator<Item = I>,
+    ) -> Change {
+        let mut told = self.told.lock();
         // Those of downlinks that are forgotten go: the oldest come first, but where the count began anew.
         while let Some(first) =
-            errors.first_entry().filter(|first| !self.ring.is_remembered(Downlinked { mid: 0, serial: *first.key() }))
+            told.first_entry().filter(|first| !self.ring.is_remembered(Downlinked { mid: 0, serial: *first.key() }))
         {
             first.remove();
         }
-        let before = errors.insert(at.serial, error.to_owned());
         let change = self.advance(at, next);
-        if change == Change::None {
-            match before {
-                Some(before) => errors.insert(at.serial, before),
-                None => errors.remove(&at.serial),
-            };
+        if change != Change::None {
+            told.insert(at.serial, Told::new(error, correlation_ids));
         }
         change
+    }
+
+    /// The same without any.
+    pub(super) fn fail(&self, at: Downlinked, next: State, error: &str) -> Change {
+        self.tell(at, next, Some(error), [""; 0])
     }
 
     /// The downlink with this token.
@@ -197,6 +207,10 @@ mod tests {
         Mark::device(dev_id, port, schedule)
     }
 
+    fn error(downlinks: &Downlinks, at: Downlinked) -> Option<String> {
+        downlinks.outcome(at)?.error
+    }
+
     #[test]
     fn states_come_in_their_order_and_the_end_is_final() {
         let downlinks = Downlinks::default();
@@ -211,7 +225,7 @@ mod tests {
         assert_eq!(downlinks.fail(at, State::Failed, "why"), Change::Moved);
         assert_eq!(downlinks.advance(at, State::Nacked), Change::None, "one more comes after the end");
         assert_eq!(downlinks.fail(at, State::Failed, "other"), Change::None);
-        assert_eq!((downlinks.state(at), downlinks.error(at).as_deref()), (Some(State::Failed), Some("why")));
+        assert_eq!((downlinks.state(at), error(&downlinks, at).as_deref()), (Some(State::Failed), Some("why")));
         assert!(downlinks.has_passed(at, State::Nacked) && !downlinks.has_passed(at, State::Acked));
     }
 
@@ -222,9 +236,28 @@ mod tests {
         downlinks.advance(at, State::Written);
         assert_eq!(downlinks.fail(at, State::Unconfirmed, "silence"), Change::Moved);
         assert_eq!(downlinks.advance(at, State::Queued), Change::Queued);
-        assert_eq!(downlinks.error(at), None);
+        assert_eq!(error(&downlinks, at), None);
         let other = downlinks.remember(8, Mark::token(2));
         assert_eq!(downlinks.advance(other, State::Sent), Change::Queued, "nobody heard that it was queued");
+    }
+
+    #[test]
+    fn what_was_told_last_is_kept_within_bounds() {
+        let downlinks = Downlinks::default();
+        let at = downlinks.remember(7, Mark::token(1));
+        downlinks.advance(at, State::Written);
+        let outcome = downlinks.outcome(at).unwrap();
+        assert_eq!((outcome.state, outcome.heard, outcome.correlation_ids.len()), (State::Written, None, 0));
+        downlinks.tell(at, State::Queued, None, ["as:up:1", "my-id"]);
+        let queued = downlinks.outcome(at).unwrap();
+        assert_eq!((queued.state, queued.correlation_ids), (State::Queued, vec!["as:up:1".into(), "my-id".into()]));
+        assert_eq!(downlinks.tell(at, State::Queued, None, ["another"]), Change::None, "it is told of twice");
+        assert_eq!(downlinks.outcome(at).unwrap().heard, queued.heard);
+        let (long, ids) = ("ä".repeat(4000), vec!["i".repeat(100); 1000]);
+        downlinks.tell(at, State::Failed, Some(&long), &ids);
+        let failed = downlinks.outcome(at).unwrap();
+        assert_eq!((failed.error.unwrap().len(), failed.correlation_ids.len()), (4096, 20));
+        assert!(failed.heard >= queued.heard);
     }
 
     #[test]
@@ -249,7 +282,7 @@ mod tests {
         assert!(downlinks.find(1).is_some_and(|at| at != first) && downlinks.state(first).is_none());
         let failed = downlinks.find(1).unwrap();
         downlinks.fail(failed, State::Failed, "other");
-        assert_eq!(downlinks.errors.lock().len(), 1);
+        assert_eq!(downlinks.told.lock().len(), 1);
     }
 
     #[test]

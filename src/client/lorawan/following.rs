@@ -12,7 +12,7 @@ use super::management::why;
 use super::{Application, Client, Config};
 use crate::client::line::Inner;
 use crate::client::{Delivery, Platform};
-use crate::dialect::json::Document;
+use crate::dialect::json::{Document, Value};
 use crate::dialect::lorawan::{Network, Step};
 use crate::dialect::mqtt::covers;
 use crate::error::Error;
@@ -149,12 +149,12 @@ impl Application {
             match network {
                 Network::V2 => {
                     if let Some(at) = downlinks.of_device(dev_id, network.port_of_event(event), step) {
-                        self.stepped(at, step, &reason);
+                        self.stepped(at, step, &reason, event);
                     }
                 }
                 Network::V3 => {
                     for at in network.tokens(event).filter_map(|token| downlinks.with_token(token)) {
-                        match (self.stepped(at, step, &reason), step) {
+                        match (self.stepped(at, step, &reason, event), step) {
                             (Change::Queued, _) => tell(Delivery::Sent(at.mid)),
                             (Change::Moved, Step::Failed) => {
                                 let error = failure(at, dev_id, State::Failed, reason.clone());
@@ -169,11 +169,9 @@ impl Application {
         self.following.wanted.lock().iter().any(|filter| covers(filter, &message.topic))
     }
 
-    fn stepped(&self, at: Downlinked, step: Step, reason: &str) -> Change {
-        match step {
-            Step::Failed => self.following.downlinks.fail(at, State::Failed, reason),
-            step => self.following.downlinks.advance(at, step.into()),
-        }
+    fn stepped(&self, at: Downlinked, step: Step, reason: &str, event: Value<'_>) -> Change {
+        let error = (step == Step::Failed).then_some(reason);
+        self.following.downlinks.tell(at, step.into(), error, self.config.network.correlation_ids(event))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Client;
-use super::downlinks::{Downlinked, REMEMBERED, State};
+use super::downlinks::{Downlinked, Outcome, REMEMBERED, State};
 use crate::error::{Error, Result};
 
 impl Client {
@@ -25,18 +25,20 @@ impl Client {
         self.inner.platform.following.downlinks.state(at).ok_or_else(|| forgotten(at.mid))
     }
 
-    /// Why it has failed, or what may be behind the network's silence.
-    #[must_use]
-    pub fn failure(&self, at: Downlinked) -> Option<String> {
-        self.inner.platform.following.downlinks.error(at)
+    /// What has become of a downlink, as far as is known.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for one that is not remembered any more.
+    pub fn outcome(&self, at: Downlinked) -> Result<Outcome> {
+        self.inner.platform.following.downlinks.outcome(at).ok_or_else(|| forgotten(at.mid))
     }
 
-    /// Wait until a downlink is, or has been, in a state. Gives the state that it is in then.
+    /// Wait until a downlink is, or has been, in a state. Gives what has become of it then.
     ///
     /// # Errors
     /// [`Error::Downlink`] when it ends otherwise, or the client is closed; [`Error::Timeout`]; [`Error::Invalid`] when it is
     /// not remembered any more.
-    pub async fn reached(&self, at: Downlinked, state: State, within: Duration) -> Result<State> {
+    pub async fn reached(&self, at: Downlinked, state: State, within: Duration) -> Result<Outcome> {
         let downlinks = &self.inner.platform.following.downlinks;
         let ended = |now: State, reason: String| {
             let (mid, dev_id) = (at.mid, None);
@@ -44,10 +46,10 @@ impl Client {
         };
         let look = || match downlinks.state(at) {
             None => Some(Err(forgotten(at.mid))),
-            Some(now) if downlinks.has_passed(at, state) => Some(Ok(now)),
+            Some(_) if downlinks.has_passed(at, state) => Some(self.outcome(at)),
             Some(now) if now.is_end() => {
-                let reason = downlinks.error(at).unwrap_or_else(|| format!("it was not {}", state.name()));
-                Some(ended(now, reason))
+                let reason = downlinks.outcome(at).and_then(|outcome| outcome.error);
+                Some(ended(now, reason.unwrap_or_else(|| format!("it was not {}", state.name()))))
             }
             Some(_) => None,
         };

@@ -102,7 +102,8 @@ impl Client {
             return Err(error);
         }
         following.downlinks.advance(at, State::Written);
-        if following.downlinks.advance(at, State::Queued) == Change::Queued {
+        let ids = queue.first().map_or(&[][..], |own| &own.correlation_ids);
+        if following.downlinks.tell(at, State::Queued, None, ids) == Change::Queued {
             self.inner.tell(Delivery::Sent(at.mid));
         }
         self.look_again(&stack, dev_id, at, &queue).await;

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use self::downlinks::Mark;
-pub use self::downlinks::{Downlinked, REMEMBERED, State};
+pub use self::downlinks::{Downlinked, Outcome, REMEMBERED, State};
 use self::following::Following;
 pub use self::group::{Group, InStream};
 pub use self::management::Management;

@@ -10,6 +10,7 @@ pub mod region;
 mod v2;
 mod v3;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -234,8 +235,17 @@ impl Network {
 
     /// The tokens of downlinks that an event repeats.
     pub fn tokens(self, event: Value<'_>) -> impl Iterator<Item = u64> {
+        self.repeated(event).filter_map(v3::token)
+    }
+
+    /// The correlation IDs of an event, where the network has such a thing.
+    pub fn correlation_ids(self, event: Value<'_>) -> impl Iterator<Item = Cow<'_, str>> {
+        self.repeated(event).filter_map(Value::as_str)
+    }
+
+    fn repeated(self, event: Value<'_>) -> impl Iterator<Item = Value<'_>> {
         let ids = if self == Self::V3 { event.get("correlation_ids") } else { None };
-        ids.into_iter().flat_map(Value::elements).filter_map(v3::token)
+        ids.into_iter().flat_map(Value::elements)
     }
 
     /// The port of the downlink that an event tells of, where it says so.

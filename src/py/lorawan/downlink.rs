@@ -1,16 +1,19 @@
-//! `DownlinkHandle`: what became of a downlink.
+//! `DownlinkHandle` and `DownlinkOutcome`: what became of a downlink.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
 
-use crate::client::lorawan::{Client, Downlinked, State};
+use crate::client::lorawan::{Client, Downlinked, Outcome, State};
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::prepared::Prepared;
 use crate::py::runtime::Process;
+use crate::py::value::datetime;
 
 /// Who sends downlinks.
 pub(in crate::py) trait Sender: Send + Sync {
@@ -39,7 +42,7 @@ impl PyDownlinkHandle {
         py: Python<'_>,
         state: &str,
         timeout: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<Prepared<&'static str>> {
+    ) -> PyResult<Prepared<PyDownlinkOutcome>> {
         let within = timeout.map_or(Ok(Duration::from_secs(30)), |timeout| seconds("timeout", &timeout))?;
         let wanted = State::of(state).filter(|state| *state != State::Waiting).ok_or_else(|| {
             let expected = "written, queued, sent, acked, nacked, failed or unconfirmed";
@@ -48,7 +51,10 @@ impl PyDownlinkHandle {
         let process = self.sender.process(py)?.clone();
         let (client, at) = (self.sender.client().clone(), self.at);
         let reached = async move { client.reached(at, wanted, within).await };
-        Ok(Prepared::new(process, reached, |py, outcome| outcome.map(State::name).or_raise(py)))
+        let mid = self.at.mid;
+        Ok(Prepared::new(process, reached, move |py, outcome| {
+            outcome.map(|outcome| PyDownlinkOutcome { mid, outcome }).or_raise(py)
+        }))
     }
 }
 
@@ -69,12 +75,12 @@ impl PyDownlinkHandle {
     /// Why it has failed, or what may be behind the network's silence; ``None`` of others.
     #[getter]
     fn error(&self) -> Option<String> {
-        self.sender.client().failure(self.at)
+        self.sender.client().outcome(self.at).ok()?.error
     }
 
-    /// Wait until it is, or has been, in a state; gives the state that it is in then.
+    /// Wait until it is, or has been, in a state; gives what has become of it then.
     #[pyo3(signature = (state="queued", timeout=None))]
-    fn wait(&self, py: Python<'_>, state: &str, timeout: Option<Bound<'_, PyAny>>) -> PyResult<&'static str> {
+    fn wait(&self, py: Python<'_>, state: &str, timeout: Option<Bound<'_, PyAny>>) -> PyResult<PyDownlinkOutcome> {
         self.waiting(py, state, timeout)?.wait(py)
     }
 
@@ -92,5 +98,64 @@ impl PyDownlinkHandle {
     fn __repr__(&self) -> String {
         let state = self.sender.client().state(self.at).map_or("forgotten", State::name);
         format!("<DownlinkHandle mid={} {state}>", self.at.mid)
+    }
+}
+
+/// What has become of a downlink. Equal to its state's name, and hashed as that is.
+#[pyclass(frozen, name = "DownlinkOutcome", module = "thingslink.ttn")]
+pub(in crate::py) struct PyDownlinkOutcome {
+    /// Message ID.
+    #[pyo3(get)]
+    mid: u16,
+    outcome: Outcome,
+}
+
+#[pymethods]
+impl PyDownlinkOutcome {
+    /// The state that it was in.
+    #[getter]
+    fn state(&self) -> &'static str {
+        self.outcome.state.name()
+    }
+
+    /// Why it has failed, or what may be behind the network's silence; ``None`` of others.
+    #[getter]
+    fn error(&self) -> Option<&str> {
+        self.outcome.error.as_deref()
+    }
+
+    /// When the client heard of it; ``None`` of what the network has not said a word of.
+    #[getter]
+    fn time<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let since = self.outcome.heard.and_then(|heard| heard.duration_since(UNIX_EPOCH).ok());
+        since.map(|since| datetime(py, i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))).transpose()
+    }
+
+    /// The correlation IDs that the network told last; only The Things Stack V3 has such.
+    #[getter]
+    fn correlation_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.outcome.correlation_ids)
+    }
+
+    fn __eq__<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = other.py();
+        let other = match other.cast::<Self>() {
+            Ok(other) => PyString::new(py, other.get().state()).into_any(),
+            Err(_) => other.clone(),
+        };
+        PyString::new(py, self.state()).rich_compare(other, CompareOp::Eq)
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        PyString::new(py, self.state()).hash()
+    }
+
+    fn __str__(&self) -> &'static str {
+        self.state()
+    }
+
+    fn __repr__(&self) -> String {
+        let error = self.error().map_or_else(String::new, |error| format!(" error={error:?}"));
+        format!("<DownlinkOutcome mid={} {}{error}>", self.mid, self.state())
     }
 }

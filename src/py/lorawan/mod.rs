@@ -25,7 +25,7 @@ pub(super) use self::address::Address;
 pub(super) use self::client::PyMqttClient;
 pub(super) use self::convert::{downlink, event_name, field_path, fport, optional_device};
 pub(super) use self::device::PyDeviceHandle;
-pub(super) use self::downlink::{PyDownlinkHandle, Sender};
+pub(super) use self::downlink::{PyDownlinkHandle, PyDownlinkOutcome, Sender};
 pub(super) use self::event::{PyActivationEvent, PyDeviceEvent, PyDownlinkEvent, PyFieldValue, PyRegistrationEvent};
 pub(super) use self::message::PyUplinkMessage;
 pub(super) use self::options::Asked;

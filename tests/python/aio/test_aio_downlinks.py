@@ -41,7 +41,8 @@ def test_a_downlink_is_followed_to_its_end(network: Any, qos: int) -> None:
             await device.uplink(b"\x02")
             await downlink.wait("sent", timeout=PATIENCE)
             await device.uplink(b"\x02")
-            assert await acked == "acked" and downlink.error is None
+            event = await acked
+            assert event == "acked" and event.mid == int(downlink) and event.time is not None and downlink.error is None
             assert repr(downlink) == f"<Downlink dev_id='soil-07' mid={int(downlink)} acked>"
             with pytest.raises(DownlinkError, match="it was not nacked"):
                 await downlink.wait("nacked", timeout=PATIENCE)

@@ -58,6 +58,29 @@ def test_a_downlink_goes_its_way(network: Sandbox, qos: int) -> None:
     assert device.received[0].payload == b"\x01"
 
 
+def test_what_a_wait_gives_tells_when_and_why(network: Sandbox) -> None:
+    network.device("dev-1")
+    ids = ["my-id"] if network.network == "v3" else None
+    began = datetime.now(timezone.utc)
+    with client_of(network, follow_downlinks=True) as client:
+        handle = client.downlink(client.send("dev-1", b"\x01", correlation_ids=ids))
+        queued = handle.wait("queued", PATIENCE)
+        assert queued.state == "queued" == queued == f"{queued}" and queued in {"queued", "sent"}
+        assert queued not in {"sent", 1} and queued == handle.wait("written", PATIENCE)
+        assert queued.time is not None and began <= queued.time <= datetime.now(timezone.utc)
+        assert (queued.mid, queued.error) == (handle.mid, None)
+        assert ("my-id" in queued.correlation_ids) == (network.network == "v3")
+        assert repr(queued) == f"<DownlinkOutcome mid={handle.mid} queued>"
+
+
+def test_what_has_failed_says_why(v3: Sandbox) -> None:
+    v3.device("dev-1", joined=False)
+    with client_of(v3, qos=1) as client:
+        failed = client.downlink(client.send("dev-1", b"\x01")).wait("failed", PATIENCE)
+    assert failed == "failed" and failed.error is not None and "no_device_session" in failed.error
+    assert failed.error in repr(failed)
+
+
 def test_the_order_of_the_queue_is_followed(network: Sandbox) -> None:
     device = network.device("dev-1")
     network.device("dev-2")

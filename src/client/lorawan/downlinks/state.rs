@@ -63,6 +63,11 @@ impl State {
         matches!(self, Self::Acked | Self::Failed | Self::Unconfirmed)
     }
 
+    /// Whether a reason belongs to it.
+    pub(super) fn has_error(self) -> bool {
+        matches!(self, Self::Failed | Self::Unconfirmed)
+    }
+
     /// Itself, and what a downlink has been through that is in it.
     pub(super) fn passed(self) -> u8 {
         let before: &[Self] = match self {
