@@ -392,6 +392,11 @@ class DeviceClient:
     def _close_async(self, timeout: _Seconds | None = None) -> asyncio.Future[int]: ...
     def _native_await(self, client: DeviceClient) -> None:
         """Be another view of this client: what it sends is awaited, and begun by that where it must wait."""
+    def _native_forget(self, callback: Callable[..., object]) -> None:
+        """Wait no more for the answers that this callback was to get."""
+    @property
+    def _native_waiting(self) -> int:
+        """How many requests and calls wait for their answers."""
     @property
     def _is_refused(self) -> bool:
         """Whether the last login was refused for good."""

@@ -115,7 +115,7 @@ def size_of(kind: Kind, info: dict[str, Any]) -> int:
 class Packages:
     """The packages of one client, of which at most one is downloaded at a time: refusals do not say what they refuse.
 
-    All but `get` and `tell` is called from the thread that serves the client, and waits for nothing but a rate limit,
+    All but what programs call is called from the thread that serves the client, and waits for nothing but a rate limit,
     and for that a few seconds: what cannot be sent now is sent after the next login.
     """
 
@@ -132,7 +132,8 @@ class Packages:
         #: Packages that are told by their addresses.
         self._elsewhere: dict[Kind, tuple[Any, ...]] = {}
         self._wanted = {FIRMWARE}
-        self._untold: deque[dict[str, Any]] = deque(maxlen=100)
+        #: Telemetry about packages that waits to be sent.
+        self.untold: deque[dict[str, Any]] = deque(maxlen=100)
         self._last_ms = 0
         self._lock = threading.Lock()
         self._serving: int | None = None
@@ -145,13 +146,25 @@ class Packages:
 
     def get(self, client: PackageClient, kind: Kind) -> None:
         """Tell the server what is installed, and ask for what should be."""
+        self.begin(client, kind)
+        self.note(client, kind)
+        self._send_untold(client)
+        self._ask(client, kind)
+
+    def tell(self, client: PackageClient, kind: Kind, **changes: Any) -> None:
+        """Change what is told about what is installed, as `note` does, and send it."""
+        self.note(client, kind, **changes)
+        self._send_untold(client)
+
+    # The parts of these that wait for nothing, for those who send in another way.
+
+    def begin(self, client: PackageClient, kind: Kind) -> None:
+        """Listen to what the server tells of packages of this kind, for a call of the program's."""
         self.want(kind)
         self._called[kind] = client._is_connect_callback_running
         self._subscribe(client, kind)
-        self.tell(client, kind)
-        self._ask(client, kind)
 
-    def tell(
+    def note(
         self,
         client: PackageClient,
         kind: Kind,
@@ -161,7 +174,7 @@ class Packages:
         state: Any = None,
         error: str | None = None,
     ) -> None:
-        """Change what is told about what is installed, and send it as telemetry."""
+        """Change what is told about what is installed; telemetry that waits to be sent."""
         with self._lock:
             info = kind.current(client)
             if title is not None:
@@ -172,8 +185,28 @@ class Packages:
                 info[kind.key("state")] = getattr(state, "value", state)
             failed = info.get(kind.key("state")) == TBFirmwareState.FAILED.value
             info[kind.key("error")] = error if failed and error is not None else ""
-            self._untold.append(self._stamped(info))
-        self._send_untold(client)
+            self.untold.append(self._stamped(info))
+
+    def question(self, client: PackageClient, kind: Kind) -> tuple[dict[str, Any], str, None, float] | None:
+        """Wait for the attributes of packages of this kind.
+
+        Gives what is to be published for it, as `_publish_data` takes it: nothing as long as there is no connection.
+        """
+
+        def answered(_content: Any, exception: Exception | None) -> None:
+            # What it says is heard like every other attribute.
+            if self._asked.get(kind) == number:
+                del self._asked[kind]
+                if exception is not None:
+                    log.error("the server does not tell the attributes of the %s package", kind.name)
+
+        number = client._add_attr_request_callback(answered)
+        self._asked[kind] = number
+        if not client.is_connected():
+            return None
+        client.add_attrs_request_timeout(number, time.monotonic() + PATIENCE)
+        keys = [kind.key(part) for part in ("checksum", "checksum_algorithm", "size", "title", "version", "url")]
+        return {"sharedKeys": ",".join(keys)}, f"{ATTRIBUTES_TOPIC_REQUEST}{number}", None, PATIENCE
 
     # Heard from the server.
 
@@ -397,20 +430,9 @@ class Packages:
         client._subscribe_to_topic("v2/fw/error", 1)
 
     def _ask(self, client: PackageClient, kind: Kind) -> None:
-        def answered(_content: Any, exception: Exception | None) -> None:
-            # What it says is heard like every other attribute.
-            if self._asked.get(kind) == number:
-                del self._asked[kind]
-                if exception is not None:
-                    log.error("the server does not tell the attributes of the %s package", kind.name)
-
-        number = client._add_attr_request_callback(answered)
-        self._asked[kind] = number
-        if not client.is_connected():
-            return
-        client.add_attrs_request_timeout(number, time.monotonic() + PATIENCE)
-        keys = [kind.key(part) for part in ("checksum", "checksum_algorithm", "size", "title", "version", "url")]
-        client._publish_data({"sharedKeys": ",".join(keys)}, f"{ATTRIBUTES_TOPIC_REQUEST}{number}", None, PATIENCE)
+        question = self.question(client, kind)
+        if question is not None:
+            client._publish_data(*question)
 
     def _stamped(self, values: dict[str, Any]) -> dict[str, Any]:
         """Give values a time of their own: those of one millisecond overwrite one another at the server."""
@@ -423,10 +445,10 @@ class Packages:
     def _send_untold(self, client: PackageClient) -> None:
         """Send the states that wait; only the program's own threads wait for the connection, as for all they send."""
         patient = self._serving != threading.get_ident()
-        while self._untold and (patient or client.is_connected()):
-            entry = self._untold.popleft()
+        while self.untold and (patient or client.is_connected()):
+            entry = self.untold.popleft()
             if client.send_telemetry(entry, timeout=None if patient else PATIENCE).rc() in _NOT_SENT:
-                self._untold.appendleft(entry)
+                self.untold.appendleft(entry)
                 return
 
     @contextmanager

@@ -60,6 +60,17 @@ impl Shared {
         }
     }
 
+    /// Nobody waits any more for what this callback was to get.
+    pub(super) fn forget(&self, callback: &Bound<'_, PyAny>) {
+        let is_its = |pending: &mut Pending| pending.callback.callable.function.is(callback);
+        let mut registry = self.registry.lock();
+        let requests: Vec<_> = registry.attribute_requests.extract_if(|_, pending| is_its(pending)).collect();
+        let calls: Vec<_> = registry.calls.extract_if(|_, pending| is_its(pending)).collect();
+        drop(registry);
+        // Dropped outside the lock: this may run Python code.
+        drop((requests, calls));
+    }
+
     /// An attribute callback takes the message alone, with an exception, or with the client in front.
     pub(super) fn call_attributes(
         &self,

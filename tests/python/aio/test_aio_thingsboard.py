@@ -6,6 +6,7 @@ import asyncio
 import gc
 import subprocess
 import sys
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,8 @@ def test_what_becomes_of_a_send_that_fails_is_raised() -> None:
                 await pump.send_telemetry({"value": 1}, timeout=0.2)
             with pytest.raises(MessageTooLargeError):
                 await pump.send_attributes({"text": "x" * 70_000})
+            # What is not acknowledged is waited for.
+            await pump.aclose(timeout=0.1)
         with pytest.raises(NotConnectedError):
             await pump.send_telemetry({"value": 1}, timeout=0.1)
 
@@ -308,6 +311,66 @@ def test_packages_are_a_stream() -> None:
             server.offer_firmware("Pump", "pump", "2.0", b"\x01" * 1000)
             package = await soon(anext(packages))
             assert (package.kind, package.version, package.data) == ("fw", "2.0", b"\x01" * 1000)
+
+    run(program)
+
+
+def test_packages_hold_no_thread_up() -> None:
+    async def program(server: ThingsBoard) -> None:
+        server.offer_firmware("Pump", "pump", "2.0", b"\x01" * 1000)
+        async with pump_of(server) as pump:
+            changes, packages = pump.connections(), pump.packages()
+            server.refuse_connections()
+            server.cut()
+            assert not (await soon(anext(changes))).is_connected
+            threads = threading.active_count()
+            tasks = [asyncio.ensure_future(pump.get_firmware_update()) for _ in range(10)]
+            tasks += [asyncio.ensure_future(pump.update_software_info(version="v7")) for _ in range(10)]
+            await asyncio.sleep(0)
+            assert threading.active_count() == threads
+            for task in tasks:
+                task.cancel()
+            assert {type(end) for end in await asyncio.gather(*tasks, return_exceptions=True)} == {
+                asyncio.CancelledError
+            }
+            server.refuse_connections(False)
+            # What was to be told is told all the same.
+            package = await soon(anext(packages))
+            assert package.data == b"\x01" * 1000
+            told = [entry["values"].get("current_sw_version") for entry in server.telemetry_of("Pump")]
+            assert told.count("v7") == 10
+
+    run(program)
+
+
+def test_what_nobody_waits_for_any_more_is_forgotten() -> None:
+    async def program(server: ThingsBoard) -> None:
+        server.leave_unanswered("nothing")
+        async with pump_of(server) as pump, gateway_of(server) as gateway:
+            await gateway.gw_connect_device("Valve")
+            asking: list[tuple[Any, Any]] = [
+                (pump, lambda: pump.send_rpc_call("nothing")),
+                (pump, lambda: pump.request_attributes("model")),
+                (gateway, lambda: gateway.gw_request_shared_attributes("Valve", "limit")),
+                (gateway, lambda: gateway.gw_request_client_attributes("Valve", "limit")),
+            ]
+            server.go_silent()
+            for client, ask in asking:
+                tasks = [asyncio.ensure_future(ask()) for _ in range(20)]
+                await asyncio.sleep(0)
+                assert client._core._native_waiting == 20
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                assert client._core._native_waiting == 0
+            server.go_silent(False)
+            # One that was answered, and one that the server does not answer in time.
+            await pump.request_attributes("model")
+            server.withhold_acks(1)
+            with pytest.raises(ThingsTimeoutError):
+                await pump.send_rpc_call("nothing", timeout=0.1)
+            assert pump._core._native_waiting == 0
+            await pump.aclose(timeout=0.1)
 
     run(program)
 

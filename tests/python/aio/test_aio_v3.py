@@ -30,7 +30,7 @@ def test_a_downlink_of_which_the_network_says_nothing_raises() -> None:
     async def program() -> None:
         async with (
             aio.Sandbox(network="v3") as sandbox,
-            aio.MQTTClient(sandbox.app_id, sandbox.access_key, sandbox.mqtt_address) as client,
+            aio.MQTTClient(sandbox.app_id, sandbox.access_key, sandbox.mqtt_address, queue_timeout=0.2) as client,
         ):
             with pytest.raises(DownlinkError, match=r"node-9 is unconfirmed: .* is there such a device"):
                 await client.send("node-9", b"\x05")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from thingslink._native import LoginRefusedError, NotConnectedError, QueueFullError
+from thingslink.aio._belonging import Belonging
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from thingslink.aio._following import Following
     from thingslink.aio._post import Post
@@ -29,13 +32,14 @@ class Package(NamedTuple):
     """Why it cannot be had."""
 
 
-class PackageClient:
+class PackageClient(Belonging):
     """What a device's client does about packages."""
 
     _core: _device.TBDeviceMqttClient
     _post: Post
     _following: Following
     _open: Callable[[str], Updates[Any]]
+    _call: Callable[..., Coroutine[Any, Any, Any]]
 
     def packages(self) -> Updates[Package]:
         """Give a stream of the firmware and software packages that the server announces, as they are downloaded."""
@@ -57,22 +61,56 @@ class PackageClient:
         return self._open("packages")
 
     async def get_firmware_update(self) -> None:
-        """Download the firmware package that the shared attributes announce, now and whenever they change."""
-        await asyncio.to_thread(self._core.get_firmware_update)
+        """Download the firmware package that the shared attributes announce, now and whenever they change.
+
+        Returns when the server has been told what is installed, and been asked for what should be. Cancelled while it
+        waits for the connection, both are done after the next login.
+        """
+        await self._get("fw")
 
     async def get_software_update(self) -> None:
-        """Download the software package that the shared attributes announce, now and whenever they change."""
-        await asyncio.to_thread(self._core.get_software_update)
+        """Download the software package that the shared attributes announce, as ``get_firmware_update`` firmware."""
+        await self._get("sw")
 
     async def update_firmware_info(
         self, title: str | None = None, version: str | None = None, state: Any = None, error: str | None = None
     ) -> None:
         """Change what is told about the firmware, and send it as telemetry, with the present time."""
-        await asyncio.to_thread(self._core.update_firmware_info, title, version, state, error)
+        await self._tell("fw", title=title, version=version, state=state, error=error)
 
     async def update_software_info(
         self, *, title: str | None = None, version: str | None = None, state: Any = None, error: str | None = None
     ) -> None:
         """Change what is told about the software, and send it as telemetry, with the present time."""
-        tell = self._core.update_software_info
-        await asyncio.to_thread(tell, title=title, version=version, state=state, error=error)
+        await self._tell("sw", title=title, version=version, state=state, error=error)
+
+    async def _get(self, prefix: str) -> None:
+        from thingslink.thingsboard.packages import KINDS  # noqa: PLC0415 - large, and few programs come here
+
+        self._belong()
+        core, kind = self._core, KINDS[prefix]
+        packages = core._all_packages()
+        packages.begin(core, kind)
+        is_connected = core.is_connected()
+        # Without a connection it is asked after the next login, whether somebody waits for that or not.
+        question = None if is_connected else packages.question(core, kind)
+        await self._tell(prefix)
+        if is_connected:
+            question = packages.question(core, kind)
+        if question is not None:
+            await self._call("_publish_data", *question)
+
+    async def _tell(self, prefix: str, **changes: Any) -> None:
+        from thingslink.thingsboard.packages import KINDS  # noqa: PLC0415 - as above
+
+        self._belong()
+        packages = self._core._all_packages()
+        packages.note(self._core, KINDS[prefix], **changes)
+        while packages.untold:
+            entry = packages.untold.popleft()
+            try:
+                await self._call("send_telemetry", entry)
+            except (asyncio.CancelledError, LoginRefusedError, NotConnectedError, QueueFullError):
+                # It goes out after the next login.
+                packages.untold.appendleft(entry)
+                raise

@@ -18,7 +18,6 @@ from thingslink._native import (
     ThingsError,
     ThingsTimeoutError,
 )
-from thingslink.aio._belonging import Belonging
 from thingslink.aio._binding import awaited, like, taking
 from thingslink.aio._connection import Connection
 from thingslink.aio._following import Following
@@ -76,7 +75,7 @@ class Hearing(_device.TBDeviceMqttClient):
         self._heard("_take_dropped", content)
 
 
-class TBDeviceMqttClient(PackageClient, Belonging):
+class TBDeviceMqttClient(PackageClient):
     """A device of a ThingsBoard server, over MQTT, for asyncio.
 
     The arguments are those of ``thingslink.tb_device_mqtt.TBDeviceMqttClient``. Sends give what became of them, or
@@ -271,10 +270,13 @@ class TBDeviceMqttClient(PackageClient, Belonging):
         def hear_reply(_id: int, result: Any, exception: Any) -> None:
             self._post.put(take, result, exception)
 
+        callback = hear_reply if name == "send_rpc_call" else hear
         try:
-            await self._call(name, *arguments, hear_reply if name == "send_rpc_call" else hear, **options)
+            await self._call(name, *arguments, callback, **options)
             return await answer
         finally:
+            # An answer that nobody waits for is not waited for here either.
+            self._core._native_forget(callback)
             if answer.done() and not answer.cancelled():
                 # Seen, whatever it was: the send's own failure is told.
                 answer.exception()

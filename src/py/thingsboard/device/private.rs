@@ -27,6 +27,20 @@ impl PyDeviceClient {
         Ok(dict)
     }
 
+    /// Wait no more for the answers that this callback was to get.
+    fn _native_forget(&self, callback: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.shared()?.forget(callback);
+        Ok(())
+    }
+
+    /// How many requests and calls wait for their answers.
+    #[getter]
+    fn _native_waiting(&self) -> PyResult<usize> {
+        let shared = self.shared()?;
+        let registry = shared.registry.lock();
+        Ok(registry.attribute_requests.len() + registry.calls.len())
+    }
+
     /// Subscribe to one more topic filter, now and after every connect.
     #[pyo3(signature = (topic, qos=None))]
     fn _native_subscribe(
