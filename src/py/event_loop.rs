@@ -73,6 +73,16 @@ impl EventLoop {
     }
 }
 
+/// The event loop that runs on this thread, for what belongs to `own` if there is such already.
+#[pyfunction]
+#[pyo3(name = "_same_loop", signature = (own, /))]
+pub(super) fn same_loop(py: Python<'_>, own: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
+    match own.map(EventLoop) {
+        Some(own) => own.check(py).map(|()| own.0),
+        None => EventLoop::running(py).map(|running| running.0),
+    }
+}
+
 /// Complete a future, unless it is done already.
 pub(super) fn complete(future: &Bound<'_, PyAny>, outcome: PyResult<Bound<'_, PyAny>>) -> PyResult<()> {
     leaving::within(future.py(), || {

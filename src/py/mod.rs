@@ -54,6 +54,8 @@ mod _native {
     #[pymodule_export]
     use super::callable::PyCallback;
     #[pymodule_export]
+    use super::event_loop::same_loop;
+    #[pymodule_export]
     use super::face::{
         at_the_end, call_errors_from, failures_to, makers_from, private_client_from, run_awaitables_by, tell_failure,
         time_out_from,

@@ -5,7 +5,7 @@ One stub for each folder of ``src/py``. At run time there is this one module, an
 
 from typing import Final
 
-from thingslink._native.aio import _AioClient, _Inlet, _Share
+from thingslink._native.aio import _AioClient, _Inlet, _same_loop, _Share
 from thingslink._native.bridge import Bridge
 from thingslink._native.callable import Callback
 from thingslink._native.error import (
@@ -212,6 +212,7 @@ __all__ = [
     "_provision_async",
     "_replace_file",
     "_run_awaitables_by",
+    "_same_loop",
     "_set_rate_limit_percentage",
     "_shut_down",
     "_split_entries",

@@ -143,3 +143,10 @@ class _Share:
         """It was handled; ``failed`` if its handler raised an exception. Gives whether it is left with the server."""
     def abandon(self) -> None:
         """It was not handled: it comes again."""
+
+def _same_loop(own: asyncio.AbstractEventLoop | None, /) -> asyncio.AbstractEventLoop:
+    """Give the event loop that runs on this thread.
+
+    Raises:
+        RuntimeError: It is another one than ``own``; names both.
+    """

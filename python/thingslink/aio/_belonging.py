@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import TYPE_CHECKING
+
+from thingslink._native import _same_loop
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Belonging"]
 
@@ -18,15 +23,8 @@ class Belonging:
         Raises:
             RuntimeError: None does, or it is another one than before; names both.
         """
-        running = asyncio.get_running_loop()
-        if self.__loop is None:
-            self.__loop = running
-        elif self.__loop is not running:
-            raise RuntimeError(
-                f"this client belongs to the event loop {self.__loop!r}, and is used on {running!r}: "
-                "make one for each loop"
-            )
-        return running
+        self.__loop = loop = _same_loop(self.__loop)
+        return loop
 
     def _part(self) -> None:
         """It may be used on another loop from now on."""

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from thingslink._native import NotConnectedError
 from thingslink.aio._belonging import Belonging
+from thingslink.aio._entering import Entering
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-
-    from typing_extensions import Self
 
 __all__ = ["Calling", "Managing"]
 
@@ -28,7 +27,7 @@ N = TypeVar("N", bound=_Closable)
 C = TypeVar("C", bound=_Callable)
 
 
-class Managing(Belonging, Generic[N]):
+class Managing(Belonging, Entering, Generic[N]):
     """A client over one of the other face.
 
     The constructor asks nobody for anything; what it needs to know is asked for by the first call, or on enter.
@@ -62,12 +61,8 @@ class Managing(Belonging, Generic[N]):
         """Close the connection, as ``aclose`` does."""
         await self.aclose()
 
-    async def __aenter__(self) -> Self:
+    async def _enter(self) -> None:
         await self._open()
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        await self.aclose()
 
     def _known(self) -> N:
         if self._native is None:

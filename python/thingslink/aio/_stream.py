@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
-if TYPE_CHECKING:
-    from types import TracebackType
+from thingslink.aio._entering import Entering
 
+if TYPE_CHECKING:
     from typing_extensions import Self
 
     from thingslink._native import _Inlet
@@ -17,7 +17,7 @@ __all__ = ["Batches", "Stream"]
 T = TypeVar("T")
 
 
-class Stream(Generic[T]):
+class Stream(Entering, Generic[T]):
     """A subscription of its own: ``async for`` gives its messages, in the order in which they came.
 
     It listens from the moment on in which it is made, ends with ``aclose`` of it or of its client, and goes on after a
@@ -66,17 +66,6 @@ class Stream(Generic[T]):
     async def aclose(self) -> None:
         """End the subscription. Messages at QoS 1 that were not acknowledged come again."""
         self._inlet.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def __repr__(self) -> str:
         return f"<Stream of {self._what}, {len(self._inlet)} waiting>"

@@ -7,6 +7,8 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from thingslink.aio._entering import Entering
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,7 +24,7 @@ T = TypeVar("T")
 _MOST = 10_000
 
 
-class Updates(Generic[T]):
+class Updates(Entering, Generic[T]):
     """What comes from now on, with ``async for``, for one task at a time; a wait that is cancelled loses nothing.
 
     It goes on over reconnects and ends when the client is closed, or with ``aclose``. At most 10,000 wait for the

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from thingslink import _native
 from thingslink.aio._binding import awaited, taking
+from thingslink.aio._known import Known
 from thingslink.aio._managing import Calling
 
 if TYPE_CHECKING:
@@ -47,32 +48,9 @@ class ApplicationClient(Calling[_native.ApplicationClient]):
     async def _make(self) -> _native.ApplicationClient:
         return await self._given.open_async()
 
-    @property
-    def app_id(self) -> str:
-        """Application ID; read at each call."""
-        return self._given.app_id if self._native is None else self._native.app_id
-
-    @app_id.setter
-    def app_id(self, app_id: str) -> None:
-        self._known().app_id = app_id
-
-    @property
-    def app_access_key(self) -> str | None:
-        """Access key; read at each call."""
-        return self._known().app_access_key
-
-    @app_access_key.setter
-    def app_access_key(self, access_key: str | None) -> None:
-        self._known().app_access_key = access_key
-
-    @property
-    def client(self) -> Any:
-        """What the calls go through. May be replaced by anything with the service's methods."""
-        return self._known().client
-
-    @client.setter
-    def client(self, client: Any) -> None:
-        self._known().client = client
+    app_id: Known[str] = Known("Application ID; read at each call.", given=True)
+    app_access_key: Known[str | None] = Known("Access key; read at each call.")
+    client: Known[Any] = Known("What the calls go through. May be replaced by anything with the service's methods.")
 
     @property
     def network(self) -> Literal["v2", "v3"]:

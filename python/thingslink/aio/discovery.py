@@ -6,6 +6,7 @@ from typing import Any
 
 from thingslink import _native
 from thingslink.aio._binding import awaited, taking
+from thingslink.aio._known import Known
 from thingslink.aio._managing import Calling
 
 __all__ = ["DiscoveryClient"]
@@ -23,14 +24,7 @@ class DiscoveryClient(Calling[_native.DiscoveryClient]):
         super().__init__()
         self._native = _native.DiscoveryClient(*arguments, **options)
 
-    @property
-    def client(self) -> Any:
-        """What the calls go through. May be replaced by anything with the service's methods."""
-        return self._known().client
-
-    @client.setter
-    def client(self, client: Any) -> None:
-        self._known().client = client
+    client: Known[Any] = Known("What the calls go through. May be replaced by anything with the service's methods.")
 
     get_all = awaited(_native.DiscoveryClient.get_all)
     get = awaited(_native.DiscoveryClient.get)

@@ -6,6 +6,7 @@ from typing import Any
 
 from thingslink import _native
 from thingslink.aio._binding import taking
+from thingslink.aio._known import Known
 from thingslink.aio._managing import Managing
 from thingslink.aio.application import ApplicationClient
 from thingslink.aio.mqtt import MQTTClient
@@ -28,41 +29,10 @@ class HandlerClient(Managing[_native.HandlerClient]):
     async def _make(self) -> _native.HandlerClient:
         return await self._given.open_async()
 
-    @property
-    def app_id(self) -> str:
-        """Application ID, for the clients made from now on."""
-        return self._given.app_id if self._native is None else self._native.app_id
-
-    @app_id.setter
-    def app_id(self, app_id: str) -> None:
-        self._known().app_id = app_id
-
-    @property
-    def app_access_key(self) -> str | None:
-        """Access key, for the clients made from now on."""
-        return self._known().app_access_key
-
-    @app_access_key.setter
-    def app_access_key(self, access_key: str | None) -> None:
-        self._known().app_access_key = access_key
-
-    @property
-    def insecure_channel(self) -> bool:
-        """Whether discovery was asked without TLS."""
-        return self._known().insecure_channel
-
-    @insecure_channel.setter
-    def insecure_channel(self, insecure: bool) -> None:
-        self._known().insecure_channel = insecure
-
-    @property
-    def announcement(self) -> Any:
-        """What the handler has announced."""
-        return self._known().announcement
-
-    @announcement.setter
-    def announcement(self, announcement: Any) -> None:
-        self._known().announcement = announcement
+    app_id: Known[str] = Known("Application ID, for the clients made from now on.", given=True)
+    app_access_key: Known[str | None] = Known("Access key, for the clients made from now on.")
+    insecure_channel: Known[bool] = Known("Whether discovery was asked without TLS.")
+    announcement: Known[Any] = Known("What the handler has announced.")
 
     async def data(self, reconnect: bool = True, **options: Any) -> MQTTClient:
         """Give a new MQTT client of the application; keyword arguments are those of ``MQTTClient``."""

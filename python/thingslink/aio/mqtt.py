@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from thingslink._native import QueueFullError, _AioClient
 from thingslink.aio._device import Device
 from thingslink.aio._downlink import Downlink
+from thingslink.aio._entering import Entering
 from thingslink.aio._news import News
 from thingslink.aio._runner import Runner
 from thingslink.aio._stream import Stream
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import timedelta
     from os import PathLike
-    from types import TracebackType
-
-    from typing_extensions import Self
 
     from thingslink._native import ActivationEvent, DeviceEvent, FieldValue, RawMessage, UplinkMessage
     from thingslink._native.lorawan import Stats, _Payload
@@ -33,7 +31,7 @@ __all__ = ["MQTTClient"]
 C = TypeVar("C", bound="Callable[[Exception], object]")
 
 
-class MQTTClient:
+class MQTTClient(Entering):
     """Receives an application's uplinks and sends its downlinks, in a program of asyncio.
 
     The arguments are those of ``thingslink.ttn.MQTTClient``. It belongs to the event loop that it is first used on,
@@ -190,17 +188,8 @@ class MQTTClient:
         """Close the client, as ``aclose`` does."""
         await self.aclose(timeout=timeout)
 
-    async def __aenter__(self) -> Self:
+    async def _enter(self) -> None:
         await self.connect()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def uplinks(self, *, dev_id: str | None = None) -> Stream[UplinkMessage]:
         """Give a stream of uplinks, of one device or of all: a subscription of its own, from now on.

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from thingslink import sandbox as _other
 from thingslink._watching import wait_async
 from thingslink.aio._binding import threaded
+from thingslink.aio._entering import Entering
 from thingslink.sandbox import ReceivedDownlink
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
-    from types import TracebackType
 
     from typing_extensions import Self
 
@@ -62,7 +62,7 @@ class Stream:
         self._stream.stop()
 
 
-class ThingsBoard(_other.ThingsBoard):
+class ThingsBoard(Entering, _other.ThingsBoard):
     """An offline ThingsBoard for asyncio, as `thingslink.sandbox.ThingsBoard`; what waits there is a coroutine here."""
 
     start = threaded(_other.ThingsBoard.start)  # type: ignore[assignment]
@@ -90,17 +90,15 @@ class ThingsBoard(_other.ThingsBoard):
             holds, timeout, follow=super().follow, missing=lambda: missing, journal=lambda: self.journal
         )
 
-    async def __aenter__(self) -> Self:
+    async def _enter(self) -> None:
         await self.start()
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def aclose(self) -> None:
+        """Serve no longer, as ``stop`` does."""
         await self.stop()
 
 
-class Sandbox(_other.Sandbox):
+class Sandbox(Entering, _other.Sandbox):
     """An offline network for asyncio: all of `thingslink.sandbox.Sandbox`; what waits there is a coroutine here.
 
     ``async with`` serves it from enter to exit, its ThingsBoard, too. What is asked without waiting, such as
@@ -127,13 +125,11 @@ class Sandbox(_other.Sandbox):
     stop = threaded(_other.Sandbox.stop)  # type: ignore[assignment]
     restart = threaded(_other.Sandbox.restart)  # type: ignore[assignment]
 
-    async def __aenter__(self) -> Self:
+    async def _enter(self) -> None:
         await self.start()
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def aclose(self) -> None:
+        """Serve no longer, as ``stop`` does."""
         await self.stop()
 
     def device(self, dev_id: str, app_id: str | None = None, *, joined: bool = True) -> SandboxDevice:

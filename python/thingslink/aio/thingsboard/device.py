@@ -20,6 +20,7 @@ from thingslink._native import (
 )
 from thingslink.aio._binding import awaited, like, taking
 from thingslink.aio._connection import Connection
+from thingslink.aio._entering import Entering
 from thingslink.aio._following import Following
 from thingslink.aio._post import Post
 from thingslink.aio.thingsboard._answering import ALL, Answering
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from os import PathLike
     from typing import TypeAlias
-
-    from typing_extensions import Self
 
     from thingslink.aio._updates import Updates
 
@@ -75,7 +74,7 @@ class Hearing(_device.TBDeviceMqttClient):
         self._heard("_take_dropped", content)
 
 
-class TBDeviceMqttClient(PackageClient):
+class TBDeviceMqttClient(PackageClient, Entering):
     """A device of a ThingsBoard server, over MQTT, for asyncio.
 
     The arguments are those of ``thingslink.tb_device_mqtt.TBDeviceMqttClient``. Sends give what became of them, or
@@ -204,13 +203,9 @@ class TBDeviceMqttClient(PackageClient):
         """Send what was accepted, part with the server, end the streams, cancel the handlers."""
         await self.disconnect(timeout=timeout)
 
-    async def __aenter__(self) -> Self:
+    async def _enter(self) -> None:
         if not self.is_connected():
             await self.connect()
-        return self
-
-    async def __aexit__(self, *_exception: object) -> None:
-        await self.aclose()
 
     def is_connected(self) -> bool:
         """Whether the client is logged in now."""
