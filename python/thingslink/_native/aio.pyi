@@ -118,7 +118,7 @@ class _Inlet:
     def bound(self) -> int:
         """Messages that the client holds at most."""
     def next(self) -> Any:
-        """Give the next message, or ``None`` if the reader has to wait. The one before is acknowledged."""
+        """Give the next message, or ``...`` if the reader has to wait. The one before is acknowledged."""
     def next_by_hand(self) -> tuple[Any, str, _Share] | None:
         """Give the next message, its device, and what it is settled with; or ``None`` if the reader has to wait."""
     def look(self) -> bool:

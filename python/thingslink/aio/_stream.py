@@ -45,7 +45,7 @@ class Stream(Entering, Generic[T]):
 
     async def __anext__(self) -> T:
         inlet = self._inlet
-        while (message := inlet.next()) is None:
+        while (message := inlet.next()) is ...:
             await inlet.wait()
         return cast("T", message)
 

@@ -352,7 +352,7 @@ class MQTTClient(Entering):
             except QueueFullError:
                 continue
 
-    async def flush(self, *, timeout: float | timedelta | None = None) -> None:
+    async def flush(self, timeout: float | timedelta | None = None) -> None:
         """Wait until every downlink is written (QoS 0) or acknowledged (QoS 1).
 
         Raises:

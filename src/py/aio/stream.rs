@@ -248,14 +248,14 @@ impl PyInlet {
 
 #[pymethods]
 impl PyInlet {
-    /// Give the next message, or ``None`` if the reader has to wait. The one before is acknowledged.
-    fn next<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    /// Give the next message, or ``...``, which no message is, if the reader has to wait. The one before is acknowledged.
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let stream = self.stream()?;
         stream.settle();
-        let Some(share) = stream.read(py)? else { return Ok(None) };
+        let Some(share) = stream.read(py)? else { return Ok(py.Ellipsis().into_bound(py)) };
         let object = stream.object(py, &share);
         stream.state.lock().given.push(share);
-        object.map(Some)
+        object
     }
 
     /// Give the next message, its device, and what it is settled with; or ``None`` if the reader has to wait.

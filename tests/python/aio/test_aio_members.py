@@ -61,7 +61,7 @@ def test_each_member_is_there_or_something_in_its_place(ours: type[Any], other: 
     assert missing == []
 
 
-@pytest.mark.parametrize("name", ["__init__", "send"])
+@pytest.mark.parametrize("name", ["__init__", "send", "connect", "close", "flush", "stats"])
 def test_arguments_are_the_same(name: str) -> None:
     def shown(owner: type[Any]) -> list[tuple[str, Any, Any]]:
         function = owner if name == "__init__" else getattr(owner, name)
