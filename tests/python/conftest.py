@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from faces import CallbackClient, OnLoop
 from harness import PATIENCE, Mosquitto, RawServer, Recorder
 from nats_server import NatsServer, nats_binary
 from peers import Generated, PeerServer
 from stack_peer import APP, FULL, StackPeer
+from thingslink import aio
 from thingslink.sandbox import Sandbox
 from thingslink.ttn import ApplicationClient, MQTTClient
 
@@ -41,19 +43,31 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture
-def client_for() -> Iterator[Callable[..., MQTTClient]]:
-    """Make clients that reconnect quickly and are closed at the end."""
-    made: list[MQTTClient] = []
+def mqtt_client(request: pytest.FixtureRequest) -> Iterator[Callable[..., MQTTClient]]:
+    """Make clients that are closed at the end: with callbacks, unless the test says which (`faces.on_both_faces`)."""
+    made: list[Any] = []
+    on_loop = getattr(request, "param", "callbacks") == "asyncio"
 
-    def make(sandbox: Sandbox, **options: Any) -> MQTTClient:
-        options = {"reconnect_min_delay": 0.02, "reconnect_max_delay": 0.2, **options}
-        client = MQTTClient(sandbox.app_id, sandbox.access_key, options.pop("address", sandbox.mqtt_address), **options)
+    def make(*arguments: Any, **options: Any) -> MQTTClient:
+        client: Any = CallbackClient(*arguments, **options) if on_loop else MQTTClient(*arguments, **options)
         made.append(client)
-        return client
+        return client  # type: ignore[no-any-return]
 
     yield make
     for client in made:
-        client.close(timeout=2)
+        client.end() if on_loop else client.close(timeout=2)
+
+
+@pytest.fixture
+def client_for(mqtt_client: Callable[..., MQTTClient]) -> Callable[..., MQTTClient]:
+    """Make clients of a sandbox that reconnect quickly."""
+
+    def make(sandbox: Sandbox, **options: Any) -> MQTTClient:
+        options = {"reconnect_min_delay": 0.02, "reconnect_max_delay": 0.2, **options}
+        address = options.pop("address", sandbox.mqtt_address)
+        return mqtt_client(sandbox.app_id, sandbox.access_key, address, **options)
+
+    return make
 
 
 @pytest.fixture
@@ -114,8 +128,15 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Generated:
 
 
 @pytest.fixture
-def application(sandbox: Sandbox) -> Iterator[ApplicationClient]:
-    with ApplicationClient(sandbox.app_id, sandbox.access_key, sandbox.handler_address, sandbox.ca_certs) as client:
+def application(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[ApplicationClient]:
+    """Give a client of the sandbox's application: one that waits, or that of asyncio (`faces`)."""
+    arguments = (sandbox.app_id, sandbox.access_key, sandbox.handler_address, sandbox.ca_certs)
+    if getattr(request, "param", "waiting") == "asyncio":
+        driven: Any = OnLoop(aio.ApplicationClient(*arguments))
+        yield driven
+        driven.end()
+        return
+    with ApplicationClient(*arguments) as client:
         yield client
 
 

@@ -68,15 +68,23 @@ class Recorder:
 
     def expect(self, kind: str) -> Any:
         """Wait for the next entry of this name; others are set aside."""
+        return self.expect_each(kind)[0]
+
+    def expect_each(self, *kinds: str) -> list[Any]:
+        """Wait for the next entry of each of these names, whichever comes first; others are set aside."""
         deadline = time.monotonic() + PATIENCE
-        while True:
+        found: dict[str, Any] = {}
+        while len(found) < len(kinds):
             try:
                 came, value = self.entries.get(timeout=max(deadline - time.monotonic(), 0))
             except queue.Empty:
-                raise AssertionError(f"no {kind} came; there were {self.skipped}") from None
-            if came == kind:
-                return value
-            self.skipped.append((came, value))
+                missing = " or ".join(kind for kind in kinds if kind not in found)
+                raise AssertionError(f"no {missing} came; there were {self.skipped}") from None
+            if came in kinds and came not in found:
+                found[came] = value
+            else:
+                self.skipped.append((came, value))
+        return [found[kind] for kind in kinds]
 
     def drain(self) -> list[tuple[str, Any]]:
         """Give what has come and was not expected."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import thingslink
+from faces import on_both_faces
 from harness import PATIENCE, RawServer, Recorder, running
 from thingslink import _native, ttn
 from thingslink.ttn import MQTTClient
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Maker = Callable[..., MQTTClient]
 
 
+@on_both_faces
 @pytest.mark.parametrize(
     ("address", "error", "words"),
     [
@@ -35,14 +37,15 @@ if TYPE_CHECKING:
         ("no-such-host.invalid:1883", socket.gaierror, "no-such-host.invalid"),
     ],
 )
-def test_a_bad_address_is_told_by_connect(address: str, error: type[Exception], words: str) -> None:
+def test_a_bad_address_is_told_by_connect(address: str, error: type[Exception], words: str, mqtt_client: Maker) -> None:
     with pytest.raises(error) as caught:
-        MQTTClient("app", "key", address).connect()
+        mqtt_client("app", "key", address).connect()
     assert words in str(caught.value)
 
 
-def test_nothing_listening_is_the_error_that_it_was(closed_port: int) -> None:
-    client = MQTTClient("app", "key", f"127.0.0.1:{closed_port}")
+@on_both_faces
+def test_nothing_listening_is_the_error_that_it_was(closed_port: int, mqtt_client: Maker) -> None:
+    client = mqtt_client("app", "key", f"127.0.0.1:{closed_port}")
     for _ in range(2):
         with pytest.raises(ConnectionRefusedError) as caught:
             client.connect()
@@ -59,6 +62,7 @@ TEXTS = {
 }
 
 
+@on_both_faces
 @pytest.mark.parametrize("code", TEXTS)
 def test_a_refused_login_is_raised_and_told(code: int, sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     client = recorder.watch(client_for(sandbox))
@@ -74,38 +78,45 @@ def test_a_refused_login_is_raised_and_told(code: int, sandbox: Sandbox, client_
     assert recorder.expect("connect") is True
 
 
-def test_a_wrong_key_never_shows(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
-    client = MQTTClient(sandbox.app_id, "very-secret-key", sandbox.mqtt_address)
+@on_both_faces
+def test_a_wrong_key_never_shows(sandbox: Sandbox, caplog: pytest.LogCaptureFixture, mqtt_client: Maker) -> None:
+    client = mqtt_client(sandbox.app_id, "very-secret-key", sandbox.mqtt_address)
     with pytest.raises(thingslink.LoginRefusedError) as caught:
         client.connect()
     assert "very-secret" not in repr(caught.value) + repr(client) + str(vars(client)) + caplog.text
 
 
-def test_a_server_that_says_nothing_is_given_up_in_time(raw_server: RawServer) -> None:
+@on_both_faces
+def test_a_server_that_says_nothing_is_given_up_in_time(raw_server: RawServer, mqtt_client: Maker) -> None:
     raw_server.connack = b""
     with pytest.raises(TimeoutError) as caught:
-        MQTTClient("app", "key", raw_server.address).connect(timeout=0.2)
+        mqtt_client("app", "key", raw_server.address).connect(timeout=0.2)
     assert isinstance(caught.value, thingslink.ThingsTimeoutError) and "0.2 s" in str(caught.value)
 
 
+@on_both_faces
 @pytest.mark.parametrize(
     "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x02\x00", b"\xf0\x00", b"\x30\x00", b"\xff" * 9]
 )
-def test_what_is_no_mqtt_server_is_told(answer: bytes, raw_server: RawServer) -> None:
+def test_what_is_no_mqtt_server_is_told(answer: bytes, raw_server: RawServer, mqtt_client: Maker) -> None:
     raw_server.connack = answer
-    client = MQTTClient("app", "key", raw_server.address)
+    client = mqtt_client("app", "key", raw_server.address)
     with pytest.raises((ConnectionError, TimeoutError)):
         client.connect(timeout=0.5)
 
 
-def test_an_answer_to_the_login_of_more_than_64_kib_is_not_waited_for(raw_server: RawServer) -> None:
+@on_both_faces
+def test_an_answer_to_the_login_of_more_than_64_kib_is_not_waited_for(
+    raw_server: RawServer, mqtt_client: Maker
+) -> None:
     # A megabyte is announced, and nothing of it comes.
     raw_server.connack = b"\x20\x80\x80\x40"
-    client = MQTTClient("app", "key", raw_server.address)
+    client = mqtt_client("app", "key", raw_server.address)
     with pytest.raises(thingslink.ConnectionLostError, match="1048576 bytes"):
         client.connect(timeout=10 * PATIENCE)
 
 
+@on_both_faces
 def test_all_forms_of_the_address_connect(sandbox: Sandbox, client_for: Maker) -> None:
     host, port = sandbox.mqtt_address.split(":")
     for address in (f"{host}:{port}", f"mqtt://{host}:{port}", f"{host}:{port}:9", f"localhost:{port}"):
@@ -127,6 +138,7 @@ def test_ipv6_connects() -> None:
             assert client.is_connected
 
 
+@on_both_faces
 def test_tls_takes_the_certificate_in_every_form(sandbox: Sandbox, client_for: Maker, tmp_path: Path) -> None:
     assert sandbox.ca_certs and sandbox.mqtts_address
     pem = tmp_path / "ca.pem"
@@ -147,6 +159,7 @@ def test_tls_takes_the_certificate_in_every_form(sandbox: Sandbox, client_for: M
         client_for(sandbox, address=sandbox.mqtts_address, ca_certs=b"nonsense").connect()
 
 
+@on_both_faces
 def test_connecting_while_connected_connects_anew(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device, client = sandbox.device("node-1"), recorder.watch(client_for(sandbox, client_id="same"))
     for counter in range(20):
@@ -177,6 +190,7 @@ def test_closing_is_told_once_and_the_client_can_be_used_again(
     assert recorder.drain() == []
 
 
+@on_both_faces
 def test_a_loss_is_told_and_mended(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device, client = sandbox.device("node-1"), recorder.watch(client_for(sandbox))
     client.connect()
@@ -190,6 +204,7 @@ def test_a_loss_is_told_and_mended(sandbox: Sandbox, client_for: Maker, recorder
     assert client.stats()["reconnects"] == 10
 
 
+@on_both_faces
 def test_a_server_that_is_away_is_awaited(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     client = recorder.watch(client_for(sandbox))
     client.connect()
@@ -203,6 +218,7 @@ def test_a_server_that_is_away_is_awaited(sandbox: Sandbox, client_for: Maker, r
     assert recorder.expect("connect") is True
 
 
+@on_both_faces
 def test_logins_refused_while_reconnecting_are_told_and_tried_again(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder
 ) -> None:
@@ -218,6 +234,7 @@ def test_logins_refused_while_reconnecting_are_told_and_tried_again(
         pass
 
 
+@on_both_faces
 def test_without_reconnect_a_loss_is_final(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     client = recorder.watch(client_for(sandbox, reconnect=False))
     client.connect()

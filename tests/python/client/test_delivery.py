@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import thingslink
+from faces import on_both_faces
 from harness import PATIENCE, RawServer, Recorder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -47,6 +48,7 @@ def test_every_message_comes_while_the_broker_is_restarted_50_times(sandbox: San
     assert firsts == list(range(total)), "missing or out of order"
 
 
+@on_both_faces
 def test_what_comes_while_the_client_is_away_is_kept(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device, client = sandbox.device("node-1"), client_for(sandbox, **KEEPING)
     client.set_uplink_callback(recorder.on("uplink"))
@@ -59,6 +61,7 @@ def test_what_comes_while_the_client_is_away_is_kept(sandbox: Sandbox, client_fo
     assert [recorder.expect("uplink").counter for _ in range(100)] == list(range(100))
 
 
+@on_both_faces
 def test_an_uplink_is_acknowledged_only_when_its_callbacks_have_returned(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder, eventually: Callable[[Callable[[], object]], None]
 ) -> None:
@@ -136,6 +139,7 @@ def test_send_straight_after_connect_and_close_straight_after_send(
     assert len(device.downlinks) == 1000
 
 
+@on_both_faces
 def test_a_full_send_queue_waits_for_room(sandbox: Sandbox, client_for: Maker) -> None:
     sandbox.device("node-1")
     client = client_for(sandbox, send_queue_messages=10, qos=1)
@@ -180,6 +184,7 @@ def test_overload_drops_the_oldest_and_counts(
     assert caplog.text.count("dropping the oldest") == 1, "once per burst"
 
 
+@on_both_faces
 def test_overload_at_qos_1_slows_the_broker_down(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device, client = sandbox.device("node-1"), client_for(sandbox, **KEEPING, queue_messages=4)
     client.set_uplink_callback(recorder.on("uplink"))
@@ -190,6 +195,7 @@ def test_overload_at_qos_1_slows_the_broker_down(sandbox: Sandbox, client_for: M
     assert client.stats()["dropped"] == 0
 
 
+@on_both_faces
 @pytest.mark.parametrize("payload", [b"", b"not json", b"\xff\xfe", b"{", b'{"a":}', b"[" * 5000])
 def test_undecodable_messages_reach_the_raw_callbacks(
     payload: bytes,
@@ -205,8 +211,7 @@ def test_undecodable_messages_reach_the_raw_callbacks(
     topic = f"{sandbox.app_id}/devices/node-1/up"
     with caplog.at_level(logging.WARNING, logger="thingslink"):
         sandbox.publish_raw(topic, payload)
-        error = recorder.expect("error")
-        raw = recorder.expect("raw")
+        error, raw = recorder.expect_each("error", "raw")
         device.uplink()
         assert recorder.expect("uplink").counter == 0
         # The log comes by a way of its own.
@@ -217,6 +222,7 @@ def test_undecodable_messages_reach_the_raw_callbacks(
     assert client.stats()["undecodable"] == 1
 
 
+@on_both_faces
 def test_raw_callbacks_get_what_the_original_s_got(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     client = client_for(sandbox)
     client.set_uplink_raw_callback(recorder.on("raw"))
@@ -228,6 +234,7 @@ def test_raw_callbacks_get_what_the_original_s_got(sandbox: Sandbox, client_for:
     assert "RawMessage(topic=" in repr(raw)
 
 
+@on_both_faces
 @pytest.mark.parametrize("text", [b"true", b"null", b"1.5", b'["a"]', b'"x"'])
 def test_what_is_no_object_is_given_bare(text: bytes, sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     client = recorder.watch(client_for(sandbox))
@@ -236,6 +243,7 @@ def test_what_is_no_object_is_given_bare(text: bytes, sandbox: Sandbox, client_f
     assert recorder.expect("uplink") == json.loads(text)
 
 
+@on_both_faces
 def test_large_messages_pass_and_too_large_ones_are_skipped(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder, eventually: Callable[[Callable[[], object]], None]
 ) -> None:
@@ -259,6 +267,7 @@ def test_large_messages_pass_and_too_large_ones_are_skipped(
     eventually(lambda: sandbox.backlog("keeper") == 0)
 
 
+@on_both_faces
 def test_garbled_and_doubled_messages_stop_nothing(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device, client = sandbox.device("node-1"), recorder.watch(client_for(sandbox))
     client.connect()
@@ -274,6 +283,7 @@ def test_garbled_and_doubled_messages_stop_nothing(sandbox: Sandbox, client_for:
     assert recorder.expect("uplink").counter == 4
 
 
+@on_both_faces
 def test_a_retained_message_is_delivered_like_any_other(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder
 ) -> None:
@@ -283,9 +293,10 @@ def test_a_retained_message_is_delivered_like_any_other(
     assert recorder.expect("uplink").dev_id == "node-1"
 
 
-def test_connect_fails_when_every_subscription_is_refused(raw_server: RawServer) -> None:
+@on_both_faces
+def test_connect_fails_when_every_subscription_is_refused(raw_server: RawServer, mqtt_client: Maker) -> None:
     raw_server.answers = False
-    client = MQTTClient("demo-app", "k", raw_server.address)
+    client = mqtt_client("demo-app", "k", raw_server.address)
     client.set_uplink_callback(lambda message, client: None)
 
     def refuse() -> None:
@@ -304,9 +315,12 @@ def test_connect_fails_when_every_subscription_is_refused(raw_server: RawServer)
     client.close(timeout=1)
 
 
-def test_a_refused_subscription_among_others_is_told(raw_server: RawServer, recorder: Recorder) -> None:
+@on_both_faces
+def test_a_refused_subscription_among_others_is_told(
+    raw_server: RawServer, recorder: Recorder, mqtt_client: Maker
+) -> None:
     raw_server.answers = False
-    client = recorder.watch(MQTTClient("demo-app", "k", raw_server.address))
+    client = recorder.watch(mqtt_client("demo-app", "k", raw_server.address))
     client.set_event_callback(lambda message, client: None)
     thread = threading.Thread(target=client.connect)
     thread.start()

@@ -10,13 +10,16 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from faces import on_both_faces
 from harness import PATIENCE, RawServer, Recorder, publish
 from thingslink import DownlinkError, MessageTooLargeError, NotConnectedError, ThingsTimeoutError
 from thingslink.sandbox import Sandbox
 from thingslink.ttn import MQTTClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Maker = Callable[..., MQTTClient]
 
 KEY = "NNSXS." + "K" * 39 + "." + "S" * 52
 APP = "app1@ttn"
@@ -35,14 +38,15 @@ def v3() -> Iterator[Sandbox]:
         yield sandbox
 
 
-def client_of(sandbox: Sandbox, **options: Any) -> MQTTClient:
-    return MQTTClient(sandbox.username, sandbox.access_key, sandbox.mqtt_address, **options)
+def client_of(sandbox: Sandbox, make: Maker = MQTTClient, **options: Any) -> MQTTClient:
+    return make(sandbox.username, sandbox.access_key, sandbox.mqtt_address, **options)
 
 
+@on_both_faces
 @pytest.mark.parametrize("qos", [0, 1])
-def test_a_downlink_goes_its_way(network: Sandbox, qos: int) -> None:
+def test_a_downlink_goes_its_way(network: Sandbox, qos: int, mqtt_client: Maker) -> None:
     device = network.device("dev-1")
-    with client_of(network, qos=qos, follow_downlinks=True) as client:
+    with client_of(network, mqtt_client, qos=qos, follow_downlinks=True) as client:
         mid = client.send("dev-1", b"\x01", port=5, confirmation=True)
         handle = client.downlink(mid)
         assert handle.mid == mid and handle.wait("written", PATIENCE) in {"written", "queued"}
@@ -51,18 +55,19 @@ def test_a_downlink_goes_its_way(network: Sandbox, qos: int) -> None:
         handle.wait("sent", PATIENCE)
         device.uplink(b"\x02")
         assert handle.wait("acked", PATIENCE) == "acked" == client.downlink(mid).state
-        assert handle.error is None and repr(handle) == f"<DownlinkHandle mid={mid} acked>"
+        assert handle.error is None and f" mid={mid} acked>" in repr(handle)
         with pytest.raises(DownlinkError, match=r"is acked: it was not nacked") as caught:
             handle.wait("nacked", PATIENCE)
         assert (caught.value.mid, caught.value.state) == (mid, "acked")
     assert device.received[0].payload == b"\x01"
 
 
-def test_what_a_wait_gives_tells_when_and_why(network: Sandbox) -> None:
+@on_both_faces
+def test_what_a_wait_gives_tells_when_and_why(network: Sandbox, mqtt_client: Maker) -> None:
     network.device("dev-1")
     ids = ["my-id"] if network.network == "v3" else None
     began = datetime.now(timezone.utc)
-    with client_of(network, follow_downlinks=True) as client:
+    with client_of(network, mqtt_client, follow_downlinks=True) as client:
         handle = client.downlink(client.send("dev-1", b"\x01", correlation_ids=ids))
         queued = handle.wait("queued", PATIENCE)
         assert queued.state == "queued" == queued == f"{queued}" and queued in {"queued", "sent"}
@@ -81,10 +86,11 @@ def test_what_has_failed_says_why(v3: Sandbox) -> None:
     assert failed.error in repr(failed)
 
 
-def test_the_order_of_the_queue_is_followed(network: Sandbox) -> None:
+@on_both_faces
+def test_the_order_of_the_queue_is_followed(network: Sandbox, mqtt_client: Maker) -> None:
     device = network.device("dev-1")
     network.device("dev-2")
-    with client_of(network, follow_downlinks=True) as client:
+    with client_of(network, mqtt_client, follow_downlinks=True) as client:
         last, other, next_one = (client.send(to, b"\x01", schedule="last") for to in ("dev-1", "dev-2", "dev-1"))
         for mid in (last, other, next_one):
             client.downlink(mid).wait("queued", PATIENCE)
@@ -255,9 +261,10 @@ def test_events_that_no_callback_wants_are_not_delivered(v3: Sandbox, recorder: 
         assert (stats["received"], stats["dropped"], stats["delivered"]) == (1, 0, 1)
 
 
-def test_a_closed_client_ends_waits(network: Sandbox) -> None:
+@on_both_faces
+def test_a_closed_client_ends_waits(network: Sandbox, mqtt_client: Maker) -> None:
     network.device("dev-1")
-    client = client_of(network, follow_downlinks=True)
+    client = client_of(network, mqtt_client, follow_downlinks=True)
     client.connect()
     handle = client.downlink(client.send("dev-1", b"\x01"))
     handle.wait("queued", PATIENCE)

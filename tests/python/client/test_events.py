@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from faces import on_both_faces
 from thingslink.ttn import ActivationEvent, DeviceEvent, DownlinkEvent, RegistrationEvent
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     Maker = Callable[..., MQTTClient]
 
 
+@on_both_faces
 def test_the_way_of_a_downlink_is_told(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     device, client = sandbox.device("node-1"), client_for(sandbox)
     client.set_event_callback(recorder.on("event"))
@@ -36,6 +38,7 @@ def test_the_way_of_a_downlink_is_told(sandbox: Sandbox, client_for: Maker, reco
     assert "DownlinkEvent(name='down/acks', dev_id='node-1'" in repr(acked)
 
 
+@on_both_faces
 def test_registrations_and_joins_are_told(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     client = client_for(sandbox)
     client.set_event_callback(recorder.on("event"))
@@ -58,6 +61,7 @@ def test_registrations_and_joins_are_told(sandbox: Sandbox, client_for: Maker, r
     assert deleted.data is None and deleted.json() == b"null"
 
 
+@on_both_faces
 def test_events_are_chosen_by_name_and_device(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     one, two, client = sandbox.device("node-1"), sandbox.device("node-2"), client_for(sandbox)
     client.set_event_callback(recorder.on("of one"), None, "node-1")
@@ -65,18 +69,20 @@ def test_events_are_chosen_by_name_and_device(sandbox: Sandbox, client_for: Make
     client.set_event_callback(recorder.on("joins of two"), event="activations", dev_id="node-2")
     client.connect()
     one.join()
+    assert [event.dev_id for event in recorder.expect_each("of one", "joins")] == ["node-1"] * 2
     two.join()
-    recorder.expect("joins of two")
-    kinds = [kind for kind, _ in recorder.drain()]
-    assert sorted(kinds) == ["joins", "joins", "of one"]
+    assert [event.dev_id for event in recorder.expect_each("joins of two", "joins")] == ["node-2"] * 2
+    assert recorder.drain() == []
 
 
+@on_both_faces
 @pytest.mark.parametrize("event", ["", "a+", "#", "/x"])
 def test_a_bad_event_name_is_told(event: str, sandbox: Sandbox, client_for: Maker) -> None:
     with pytest.raises(ValueError, match="down/scheduled"):
         client_for(sandbox).set_event_callback(print, event)  # type: ignore[call-overload]
 
 
+@on_both_faces
 def test_an_unknown_event_is_plain(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     client = client_for(sandbox)
     client.set_event_callback(recorder.on("event"))
@@ -86,6 +92,7 @@ def test_an_unknown_event_is_plain(sandbox: Sandbox, client_for: Maker, recorder
     assert type(event) is DeviceEvent and event.name == "up/errors" and str(event.error).startswith("Unable")
 
 
+@on_both_faces
 def test_one_device_has_a_handle(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     one, two, client = sandbox.device("node-1"), sandbox.device("node-2"), client_for(sandbox)
     handle = client.device("node-1")
@@ -96,7 +103,8 @@ def test_one_device_has_a_handle(sandbox: Sandbox, client_for: Maker, recorder: 
     client.connect()
     two.uplink()
     one.uplink()
-    assert recorder.expect("uplink").dev_id == "node-1" and recorder.expect("raw").topic.endswith("node-1/up")
+    msg, raw = recorder.expect_each("uplink", "raw")
+    assert msg.dev_id == "node-1" and raw.topic.endswith("node-1/up")
     handle.send({"led": True}, port=5, sched="first")
     assert recorder.expect("event").message.payload_fields.led is True
     one.join()
@@ -106,18 +114,20 @@ def test_one_device_has_a_handle(sandbox: Sandbox, client_for: Maker, recorder: 
         client.device("Node")
 
 
+@on_both_faces
 def test_uplinks_of_one_device_can_be_chosen(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     one, two, client = sandbox.device("node-1"), sandbox.device("node-2"), client_for(sandbox)
     client.set_uplink_callback(recorder.on("one"), dev_id="node-1")
     client.set_uplink_callback(recorder.on("all"))
     client.connect()
     two.uplink()
+    assert recorder.expect("all").dev_id == "node-2"
     one.uplink()
-    assert recorder.expect("one").dev_id == "node-1"
-    assert [recorder.expect("all").dev_id] == ["node-1"]
-    assert [value.dev_id for _, value in recorder.drain()] == ["node-2"]
+    assert [msg.dev_id for msg in recorder.expect_each("one", "all")] == ["node-1", "node-1"]
+    assert recorder.drain() == []
 
 
+@on_both_faces
 def test_single_fields_can_be_listened_to(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     client = client_for(sandbox)
     client.set_uplink_field_callback(recorder.on("level"), "tank/level")
@@ -127,10 +137,9 @@ def test_single_fields_can_be_listened_to(sandbox: Sandbox, client_for: Maker, r
     sandbox.publish_raw(f"{base}/pump", b"true")
     sandbox.publish_raw(f"{base}/tank", b'{"level":0.42}')
     sandbox.publish_raw(f"{base}/tank/level", b"0.42")
-    level = recorder.expect("level")
+    level, tank = recorder.expect_each("level", "tank")
     assert (level.value, level.field, level.dev_id, level.app_id) == (0.42, "tank/level", "node-1", sandbox.app_id)
-    (tank,) = [value for _, value in recorder.drain()]
-    assert tank.value.level == 0.42
+    assert tank.value.level == 0.42 and recorder.drain() == []
     for field in ("", "a//b", "+", "a/#"):
         with pytest.raises(ValueError, match="field"):
             client.set_uplink_field_callback(print, field)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from faces import on_both_faces
 from harness import PATIENCE, Recorder
 from thingslink import DownlinkError, NotConnectedError, RpcError
 from thingslink.sandbox import Sandbox
 from thingslink.ttn import ApplicationClient, HandlerClient, MQTTClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Maker = Callable[..., MQTTClient]
 
 KEY = "NNSXS." + "K" * 39 + "." + "S" * 52
 
@@ -22,14 +25,15 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def client_of(stack: Sandbox, *, key: str | None = None, **options: Any) -> MQTTClient:
+def client_of(stack: Sandbox, make: Maker = MQTTClient, *, key: str | None = None, **options: Any) -> MQTTClient:
     managed = {"management_address": stack.management_address, "insecure_channel": True}
-    return MQTTClient(stack.username, key or stack.access_key, stack.mqtt_address, **{**managed, **options})
+    return make(stack.username, key or stack.access_key, stack.mqtt_address, **{**managed, **options})
 
 
-def test_first_goes_before_what_waits(stack: Sandbox, recorder: Recorder) -> None:
+@on_both_faces
+def test_first_goes_before_what_waits(stack: Sandbox, recorder: Recorder, mqtt_client: Maker) -> None:
     device = stack.device("dev-1")
-    with recorder.watch(client_of(stack)) as client:
+    with recorder.watch(client_of(stack, mqtt_client)) as client:
         waiting = [
             client.send("dev-1", b"\x01", port=3, schedule="last", confirmation=True, confirmed_retry=5),
             client.send("dev-1", b"\x02", schedule="last", priority="HIGH", correlation_ids=["pump"]),
@@ -49,20 +53,22 @@ def test_first_goes_before_what_waits(stack: Sandbox, recorder: Recorder) -> Non
     assert not [entry for entry in recorder.drain() if entry[0] in {"downlink", "error"}]
 
 
-def test_fields_go_first_as_well(stack: Sandbox) -> None:
+@on_both_faces
+def test_fields_go_first_as_well(stack: Sandbox, mqtt_client: Maker) -> None:
     device = stack.device("dev-1")
     with ApplicationClient(
         stack.app_id, stack.access_key, stack.management_address, insecure_channel=True
     ) as application:
         application.set_custom_payload_functions(encoder="function Encoder(o, port) { return [o.level, port]; }")
-    with client_of(stack) as client:
+    with client_of(stack, mqtt_client) as client:
         client.send("dev-1", b"\x01", schedule="first")
         client.send("dev-1", {"level": 7}, port=3, schedule="first")
         assert device.downlinks == [b"\x07\x03", b"\x01"]
 
 
-def test_first_fails_as_the_server_says(stack: Sandbox) -> None:
-    with client_of(stack) as client:
+@on_both_faces
+def test_first_fails_as_the_server_says(stack: Sandbox, mqtt_client: Maker) -> None:
+    with client_of(stack, mqtt_client) as client:
         with pytest.raises(RpcError, match="NOT_FOUND"):
             client.send("nobody", b"\x01", schedule="first")
         stack.device("dev-1", joined=False)
@@ -72,10 +78,11 @@ def test_first_fails_as_the_server_says(stack: Sandbox) -> None:
             client.send("dev-1", b"", schedule="first")
 
 
-def test_first_needs_to_know_where(stack: Sandbox) -> None:
+@on_both_faces
+def test_first_needs_to_know_where(stack: Sandbox, mqtt_client: Maker) -> None:
     stack.device("dev-1")
     with (
-        client_of(stack, management_address=None) as client,
+        client_of(stack, mqtt_client, management_address=None) as client,
         pytest.raises(ValueError, match="no management address is known"),
     ):
         client.send("dev-1", b"\x01", schedule="first")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import thingslink
+from faces import on_both_faces
 from thingslink.ttn import MQTTClient
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ AT_ONCE = 4.0
 KEEPING: dict[str, Any] = {"qos": 1, "client_id": "keeper", "clean_session": False}
 
 
+@on_both_faces
 def test_a_failed_connect_does_not_end_reconnecting(sandbox: Sandbox, client_for: Maker, recorder: Recorder) -> None:
     client = recorder.watch(client_for(sandbox))
     client.connect()
@@ -191,9 +193,10 @@ def test_all_filters_refused_fails_the_connect_and_leaves_the_client_usable(raw_
     client.close()
 
 
-def test_a_key_of_the_things_stack_at_a_v2_server_is_told(raw_server: RawServer) -> None:
+@on_both_faces
+def test_a_key_of_the_things_stack_at_a_v2_server_is_told(raw_server: RawServer, mqtt_client: Maker) -> None:
     raw_server.refused = 1
-    client = MQTTClient("app", "NNSXS.SECRET.VERYSECRET", raw_server.address)
+    client = mqtt_client("app", "NNSXS.SECRET.VERYSECRET", raw_server.address)
     client.set_uplink_callback(print)
     with pytest.raises(thingslink.SubscriptionRefusedError, match="The Things Stack V3") as caught:
         client.connect(timeout=PATIENCE)
@@ -271,6 +274,7 @@ def test_what_cannot_be_wished_is_refused(options: dict[str, Any], words: str) -
         MQTTClient("app", "key", "localhost", **options)
 
 
+@on_both_faces
 def test_by_default_a_queue_that_is_full_stops_reading_and_loses_nothing(sandbox: Sandbox, client_for: Maker) -> None:
     go, payloads = threading.Event(), queue.Queue[bytes]()
 
@@ -290,6 +294,7 @@ def test_by_default_a_queue_that_is_full_stops_reading_and_loses_nothing(sandbox
     assert client.stats()["dropped"] == 0
 
 
+@on_both_faces
 def test_a_program_acknowledges_by_itself_from_any_thread_in_any_order(
     sandbox: Sandbox, client_for: Maker, eventually: Callable[[Callable[[], object]], None]
 ) -> None:
@@ -315,6 +320,7 @@ def test_a_program_acknowledges_by_itself_from_any_thread_in_any_order(
     assert messages.empty()
 
 
+@on_both_faces
 def test_every_form_of_a_message_can_be_acknowledged(
     sandbox: Sandbox, client_for: Maker, eventually: Callable[[Callable[[], object]], None]
 ) -> None:

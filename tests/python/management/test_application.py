@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 import thingslink
+from faces import managed_by_both_faces
 from peers import PeerServer
 from thingslink import ApplicationError, RpcError, StatusCode, ttn
 from thingslink.sandbox import Sandbox
@@ -18,6 +19,7 @@ DECODER = "function Decoder(bytes, port) { console.log('port', port); return {le
 ENCODER = "function Encoder(object, port) { return [object.led ? 1 : 0]; }"
 
 
+@managed_by_both_faces
 def test_functions_that_are_not_given_stay(application: ApplicationClient, capsys: pytest.CaptureFixture[str]) -> None:
     application.set_custom_payload_functions(decoder=DECODER, encoder=ENCODER)
     application.set_custom_payload_functions(
@@ -37,6 +39,7 @@ def test_functions_that_are_not_given_stay(application: ApplicationClient, capsy
     assert capsys.readouterr().out == ""
 
 
+@managed_by_both_faces
 def test_functions_are_taken_by_position_in_the_documented_order(application: ApplicationClient) -> None:
     application.set_custom_payload_functions("E", "D", "V", "C")
     got = application.get()
@@ -68,6 +71,7 @@ def test_wrong_arguments_are_told_before_any_call(act: Any, error: type[Exceptio
         act(ApplicationClient("demo-app", "key", "127.0.0.1:1", insecure_channel=True))
 
 
+@managed_by_both_faces
 def test_dry_runs(application: ApplicationClient) -> None:
     application.set_custom_payload_functions(decoder=DECODER, encoder=ENCODER)
     result = application.dry_uplink("01", 7)
@@ -89,6 +93,7 @@ def test_dry_runs(application: ApplicationClient) -> None:
     assert caught.value.details == "App not valid: unknown payload format"
 
 
+@managed_by_both_faces
 def test_an_application_is_deleted_and_registered_again(application: ApplicationClient, sandbox: Sandbox) -> None:
     application.register_device("node-1", {"dev_eui": "11" * 8})
     application.unregister()
@@ -147,6 +152,7 @@ def test_the_key_is_told_by_nobody(
     assert not any("5ec7e7" in text for text in shown)
 
 
+@managed_by_both_faces
 def test_key_and_application_are_read_at_each_call(sandbox: Sandbox, application: ApplicationClient) -> None:
     sandbox.add_application("other-app", "other-key")
     application.app_id, application.app_access_key = "other-app", "other-key"

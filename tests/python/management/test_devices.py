@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import pytest
+from faces import managed_by_both_faces
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from thingslink import ApplicationError, StatusCode, ttn
@@ -28,6 +29,7 @@ def camel(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
+@managed_by_both_faces
 def test_a_device_is_registered_read_changed_listed_and_deleted(application: ApplicationClient) -> None:
     empty = application.register_device("node-1", {**KEYS, "latitude": 52.25, "attributes": {"floor": "2"}})
     assert type(empty) is ttn.Empty and str(empty) == ""
@@ -44,6 +46,7 @@ def test_a_device_is_registered_read_changed_listed_and_deleted(application: App
     assert caught.value.code is StatusCode.NOT_FOUND
 
 
+@managed_by_both_faces
 @pytest.mark.parametrize(
     "spelled",
     [
@@ -68,6 +71,7 @@ def test_keys_are_taken_in_any_spelling(spelled: dict[str, Any], application: Ap
     assert {name: lorawan[name].hex().upper() for name in KEYS} == KEYS
 
 
+@managed_by_both_faces
 def test_the_original_s_sample_is_registered_and_places_are_not_checked(application: ApplicationClient) -> None:
     application.register_device("sample", stubs.devicetest)
     sample = application.device("sample")
@@ -119,6 +123,7 @@ def test_a_bad_id_is_told_before_any_call(dev_id: str) -> None:
             call(dev_id)
 
 
+@managed_by_both_faces
 def test_what_is_listed_can_be_given_back(application: ApplicationClient) -> None:
     application.register_device("node-1", {**KEYS, "description": "attic", "attributes": {"a": "b"}})
     (listed,) = application.devices()
@@ -130,6 +135,7 @@ def test_what_is_listed_can_be_given_back(application: ApplicationClient) -> Non
     assert moved.lorawan_device.dev_eui == listed.lorawan_device.dev_eui and moved.attributes == {"a": "b"}
 
 
+@managed_by_both_faces
 def test_update_keeps_counters_and_what_it_does_not_mention(sandbox: Sandbox, application: ApplicationClient) -> None:
     application.register_device("node-1", {**KEYS, "activation_constraints": ["abp", "local"]})
     device = sandbox.device("node-1")
@@ -156,6 +162,7 @@ def test_pages(application: ApplicationClient) -> None:
         application.iter_devices(page_size=0)
 
 
+@managed_by_both_faces
 def test_personalize(application: ApplicationClient) -> None:
     application.register_device("node-1", KEYS)
     device = application.personalize("node-1", nwk_s_key="AB" * 16)

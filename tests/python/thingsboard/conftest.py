@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import pytest
+from faces import OnLoop
 from harness import PATIENCE
+from thingslink import aio
 from thingslink.sandbox import ThingsBoard
 from thingslink.tb_device_mqtt import TBDeviceMqttClient
 from thingslink.tb_gateway_mqtt import TBGatewayMqttClient
@@ -70,16 +73,31 @@ def connected(eventually: Eventually) -> Iterator[Maker]:
         client.disconnect(timeout=0.5)
 
 
-@pytest.fixture
-def device(server: ThingsBoard, connected: Maker) -> TBDeviceMqttClient:
-    client: TBDeviceMqttClient = connected(TBDeviceMqttClient(server.host, server.port, TOKEN))
-    return client
+@contextmanager
+def _made(request: pytest.FixtureRequest, waiting: type[Any], awaited: type[Any], *arguments: Any) -> Iterator[Any]:
+    """A client that is connected: one that waits, unless the test asks for that of asyncio."""
+    if getattr(request, "param", "waiting") == "waiting":
+        yield request.getfixturevalue("connected")(waiting(*arguments))
+        return
+    client = OnLoop(awaited(*arguments))
+    try:
+        client.connect(min_reconnect_delay=0.02)
+        yield client
+    finally:
+        client.end()
 
 
 @pytest.fixture
-def gateway(server: ThingsBoard, connected: Maker) -> TBGatewayMqttClient:
-    client: TBGatewayMqttClient = connected(TBGatewayMqttClient(server.host, server.port, GATEWAY_TOKEN))
-    return client
+def device(request: pytest.FixtureRequest, server: ThingsBoard) -> Iterator[TBDeviceMqttClient]:
+    with _made(request, TBDeviceMqttClient, aio.TBDeviceMqttClient, server.host, server.port, TOKEN) as client:
+        yield client
+
+
+@pytest.fixture
+def gateway(request: pytest.FixtureRequest, server: ThingsBoard) -> Iterator[TBGatewayMqttClient]:
+    arguments = (server.host, server.port, GATEWAY_TOKEN)
+    with _made(request, TBGatewayMqttClient, aio.TBGatewayMqttClient, *arguments) as client:
+        yield client
 
 
 def published(follower: Any, beginning: str) -> Iterator[tuple[str, bytes, int]]:

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from faces import device_of_both_faces
 from thingslink.sandbox import ThingsBoard
 from thingslink.tb_device_mqtt import TBDeviceMqttClient, TBTimeoutException
 
@@ -181,6 +182,7 @@ def test_the_session_s_limits_are_asked_for_and_kept(
     assert calls.next()[1]["rateLimits"]["messages"] == "200:1,6000:60"
 
 
+@device_of_both_faces
 def test_a_device_is_claimed(device: TBDeviceMqttClient, server: ThingsBoard) -> None:
     assert device.claim("s3").get() == 0
     assert server.device("Device 1")["claim"] == {"secretKey": "s3", "durationMs": 30000}  # type: ignore[index]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 
 import pytest
+from faces import gateway_of_both_faces
 from thingslink.sandbox import ThingsBoard
 from thingslink.tb_gateway_mqtt import TBGatewayMqttClient
 
 from .conftest import Calls, Maker, published
 
 
+@gateway_of_both_faces
 def test_devices_come_and_go(gateway: TBGatewayMqttClient, server: ThingsBoard) -> None:
     follower = server.follow()
     assert gateway.gw_connect_device("Pump 1", "pump").get() == 0

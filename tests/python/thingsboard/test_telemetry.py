@@ -15,6 +15,7 @@ import uuid
 from typing import Any
 
 import pytest
+from faces import device_of_both_faces
 from harness import PATIENCE
 from thingslink.sandbox import ThingsBoard
 from thingslink.tb_device_mqtt import TBDeviceMqttClient, TBPublishInfo, TBQoSException
@@ -34,6 +35,7 @@ class Point:
     x: int
 
 
+@device_of_both_faces
 @pytest.mark.parametrize(
     ("argument", "payload"),
     [
