@@ -151,9 +151,36 @@ def awaiting() -> None:
                 "aiomqtt 2.5": lambda: subject(PEERS, "aiomqtt_json.py", "send1", port, "3000"),
             }
         )
+        idle = rounds(
+            {
+                **builds(lambda python: subject(python, "ours_aio.py", "idle", port, "1000")),
+                "aiomqtt 2.5": lambda: subject(PEERS, "aiomqtt_json.py", "idle", port, "1000"),
+            }
+        )
     rows = [("subject", "p50 µs", "p99 µs")]
     rows += [(name, f"{figures['p50_us']:.0f}", f"{figures['p99_us']:.0f}") for name, figures in sent.items()]
     table("await send at QoS 1, one after the other", rows)
+    rows = [("subject", "threads in all", "memory each")]
+    rows += [(name, f"{figures['threads']:.0f}", f"{figures['kib_each']:.1f} KiB") for name, figures in idle.items()]
+    table("1,000 idle clients in one process", rows)
+    with thingsboard_device.mosquitto() as taken:
+        at, count = str(taken), "20000"
+        original = functools.partial(thingsboard_device.subject, host="127.0.0.1", port=taken)
+        told = rounds(
+            {
+                **builds(lambda python: subject(python, "ours_aio.py", "telemetry", at, count), ", gather of 100"),
+                "aiomqtt 2.5, gather of 100": lambda: subject(PEERS, "aiomqtt_json.py", "telemetry", at, count),
+                "tb-mqtt-client 1.13.14, get() of each of 100": lambda: original(
+                    thingsboard_device.ORIGINAL, "batches"
+                ),
+            }
+        )
+    rows = [("subject", "messages/s", "CPU µs each", "thingslink is")]
+    for name, figures in told.items():
+        ratio = told["thingslink, gather of 100"]["per_s"] / figures["per_s"]
+        cpu = f"{figures['cpu_us']:.1f}" if "cpu_us" in figures else ""
+        rows.append((name, f"{figures['per_s']:,.0f}", cpu, f"{ratio:.3g} x"))
+    table("send_telemetry at QoS 1, awaited", rows)
 
 
 def latency() -> None:

@@ -1,8 +1,9 @@
-"""aiomqtt with ``json.loads`` in the loop. ``python aiomqtt_json.py receive|send1 PORT COUNT``."""
+"""aiomqtt with ``json.loads`` in the loop. ``python aiomqtt_json.py receive|send1|telemetry|idle PORT COUNT``."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 import time
@@ -47,5 +48,33 @@ async def send(port: int, count: int) -> None:
     measure.report(p50_us=times[count // 2] * 1e6, p99_us=times[count * 99 // 100] * 1e6)
 
 
+async def telemetry(port: int, count: int) -> None:
+    """Send telemetry at QoS 1, a hundred messages at a time, and wait for all of them before the next."""
+    body = json.dumps([measure.TELEMETRY])
+    async with aiomqtt.Client("127.0.0.1", port, max_inflight_messages=measure.AT_ONCE) as client:
+        # It warns of more than ten calls at once.
+        client.pending_calls_threshold = measure.AT_ONCE
+        with measure.timed(count):
+            for _ in range(count // measure.AT_ONCE):
+                sends = (client.publish("v1/devices/me/telemetry", body, qos=1) for _ in range(measure.AT_ONCE))
+                await asyncio.gather(*sends)
+
+
+async def idle(port: int, count: int) -> None:
+    """Hold many connections, each with one who waits for its messages."""
+    before = measure.resident_kib()
+    waiting = []
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(count):
+            client = await stack.enter_async_context(client_for(port))
+            await client.subscribe("orchard-app/devices/+/up")
+            waiting.append(asyncio.ensure_future(anext(client.messages)))
+        resident = measure.resident_kib()
+        measure.report(kib_each=(resident - before) / count, threads=measure.threads(), resident_mb=resident / 1024)
+        for one in waiting:
+            one.cancel()
+
+
 if __name__ == "__main__":
-    asyncio.run((send if sys.argv[1] == "send1" else receive)(int(sys.argv[2]), int(sys.argv[3])))
+    subjects = {"receive": receive, "send1": send, "telemetry": telemetry, "idle": idle}
+    asyncio.run(subjects[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3])))

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+#: What devices tell, where it does not matter what.
+TELEMETRY = {"ts": 1_700_000_000_123, "values": {"temperature": 42.1, "humidity": 70}}
+#: How many messages are on the way at once.
+AT_ONCE = 100
 
 
 def report(**figures: float) -> None:

@@ -1,4 +1,4 @@
-"""thingslink.aio under test. ``python ours_aio.py receive|send1 PORT COUNT``."""
+"""thingslink.aio under test. ``python ours_aio.py receive|send1|telemetry|idle PORT COUNT``."""
 
 from __future__ import annotations
 
@@ -45,5 +45,31 @@ async def send(port: str, count: int) -> None:
     measure.report(p50_us=times[count // 2] * 1e6, p99_us=times[count * 99 // 100] * 1e6)
 
 
+async def telemetry(port: str, count: int) -> None:
+    """Send telemetry at QoS 1, a hundred messages at a time, and wait for all of them before the next."""
+    async with aio.TBDeviceMqttClient("127.0.0.1", int(port), "A1_TEST_TOKEN") as client:
+        client.max_inflight_messages_set(measure.AT_ONCE)
+        await asyncio.sleep(0.3)
+        with measure.timed(count):
+            for _ in range(count // measure.AT_ONCE):
+                await asyncio.gather(*(client.send_telemetry(measure.TELEMETRY) for _ in range(measure.AT_ONCE)))
+
+
+async def idle(port: str, count: int) -> None:
+    """Hold many connections, each with a stream of uplinks and one who waits for it."""
+    before = measure.resident_kib()
+    clients, waiting = [], []
+    for _ in range(count):
+        client = client_for(port)
+        waiting.append(asyncio.ensure_future(anext(client.uplinks())))
+        await client.connect()
+        clients.append(client)
+    resident = measure.resident_kib()
+    measure.report(kib_each=(resident - before) / count, threads=measure.threads(), resident_mb=resident / 1024)
+    await asyncio.gather(*(client.aclose(timeout=1) for client in clients))
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
 if __name__ == "__main__":
-    asyncio.run((send if sys.argv[1] == "send1" else receive)(sys.argv[2], int(sys.argv[3])))
+    subjects = {"receive": receive, "send1": send, "telemetry": telemetry, "idle": idle}
+    asyncio.run(subjects[sys.argv[1]](sys.argv[2], int(sys.argv[3])))
