@@ -1,10 +1,13 @@
 //! Who may use whom: reads `src/` and fails on any edge that `docs/dev/architecture.md` does not have.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::source::{File, Tree};
 
+#[path = "architecture/source.rs"]
 mod source;
 
 /// What each module may name behind `crate::`, beside itself and the leaves; `a::b` is that part of it alone.

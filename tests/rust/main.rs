@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-mod architecture;
 mod arrivals;
 mod client;
 mod consumer;
