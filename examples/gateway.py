@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thingslink.tb_gateway_mqtt import TBGatewayMqttClient
+
+if TYPE_CHECKING:
+    from thingslink.tb_device_mqtt import TBPublishInfo
 
 
 def main(host: str, token: str, port: str = "1883") -> None:
@@ -23,7 +26,7 @@ def main(host: str, token: str, port: str = "1883") -> None:
 
     gateway.gw_set_server_side_rpc_request_handler(on_call)
     gateway.connect()
-    results = []
+    results: list[TBPublishInfo] = []
     for line in sys.stdin:
         device, key, number = line.strip().split(",")
         if device not in known:

@@ -19,6 +19,7 @@ class HomeAssistant(Protocol):
 
     def async_create_task(self, target: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a coroutine on the loop of Home Assistant."""
+        raise NotImplementedError
 
 
 class ConfigEntry(Protocol):

@@ -13,11 +13,11 @@ from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
 from thingslink import ApplicationError, StatusCode, aio
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     """Keep one client of each kind for all requests."""
     arguments = os.environ["THINGSLINK_APP_ID"], os.environ["THINGSLINK_ACCESS_KEY"]
     where = os.environ.get("THINGSLINK_HANDLER", ""), os.environ.get("THINGSLINK_CA_CERTS", "")

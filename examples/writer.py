@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from thingslink import aio
@@ -32,11 +33,11 @@ async def write(client: aio.MQTTClient, pool: Pool, *, most: int = 500, within: 
 
 async def main(app_id: str, access_key: str, mqtt_address: str, database: str) -> None:
     """Write until Ctrl-C."""
-    import asyncpg  # noqa: PLC0415 - only this needs it
-
+    # Only this needs it, and it has no types.
+    create_pool: Any = import_module("asyncpg").create_pool
     keeping: dict[str, Any] = {"qos": 1, "client_id": "writer", "clean_session": False}
     async with (
-        asyncpg.create_pool(database) as pool,
+        create_pool(database) as pool,
         aio.MQTTClient(app_id, access_key, mqtt_address, **keeping) as client,
     ):
         await write(client, pool)

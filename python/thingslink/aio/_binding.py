@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-__all__ = ["awaited", "like", "taking", "threaded"]
+__all__ = ["awaited", "like", "taking"]
 
 
 def awaited(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
@@ -23,18 +22,6 @@ def awaited(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[An
     async def call(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
         result: T = await self._call(name, *arguments, **options)
         return result
-
-    return wraps(method)(call)
-
-
-def threaded(method: Callable[Concatenate[Any, P], T]) -> Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]:
-    """Give a coroutine function in place of a method that waits: it waits on another thread.
-
-    For servers of tests, whose waits are short: one that is cancelled goes on there.
-    """
-
-    async def call(self: Any, /, *arguments: P.args, **options: P.kwargs) -> T:
-        return await asyncio.to_thread(method, self, *arguments, **options)
 
     return wraps(method)(call)
 

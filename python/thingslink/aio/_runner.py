@@ -70,7 +70,7 @@ class Runner:
                 lane.append((message, share))
                 self._behind += 1
                 continue
-            self._lanes[dev_id] = lane = deque()
+            lane = self._lanes[dev_id] = deque[tuple[Any, "_Share"]]()
             task = asyncio.create_task(self._serve(dev_id, lane, message, share))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

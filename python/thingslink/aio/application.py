@@ -41,7 +41,7 @@ class ApplicationClient(Calling[_native.ApplicationClient]):
     def _over(cls, native: _native.ApplicationClient) -> Self:
         """Give a client over one of the other face."""
         self = cls.__new__(cls)
-        Calling.__init__(self)
+        super(ApplicationClient, self).__init__()
         self._native = native
         return self
 

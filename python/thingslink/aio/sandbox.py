@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingslink import sandbox as _other
 from thingslink._watching import wait_async
-from thingslink.aio._binding import threaded
+from thingslink.aio._binding import like
 from thingslink.aio._entering import Entering
 from thingslink.sandbox import ReceivedDownlink
 
@@ -20,7 +21,8 @@ __all__ = ["Follower", "Sandbox", "SandboxDevice", "Stream", "ThingsBoard"]
 
 T = TypeVar("T")
 
-# Of the other face, with the methods that wait as coroutines in their places; mypy is told so line by line.
+# Of the other face, with the methods that wait as coroutines in their places; type checkers are told so line by line.
+# They wait on other threads: they are of servers of tests, whose waits are short. One that is cancelled goes on there.
 
 
 class Follower:
@@ -65,10 +67,21 @@ class Stream:
 class ThingsBoard(Entering, _other.ThingsBoard):
     """An offline ThingsBoard for asyncio, as `thingslink.sandbox.ThingsBoard`; what waits there is a coroutine here."""
 
-    start = threaded(_other.ThingsBoard.start)  # type: ignore[assignment]
-    stop = threaded(_other.ThingsBoard.stop)  # type: ignore[assignment]
-    restart = threaded(_other.ThingsBoard.restart)  # type: ignore[assignment]
-    rpc = threaded(_other.ThingsBoard.rpc)
+    @like(_other.ThingsBoard.start)
+    async def start(self) -> None:  # type: ignore[override]  # noqa: D102 - the other one's, as of those below
+        await to_thread(super().start)
+
+    @like(_other.ThingsBoard.stop)
+    async def stop(self) -> None:  # type: ignore[override]  # noqa: D102
+        await to_thread(super().stop)
+
+    @like(_other.ThingsBoard.restart)
+    async def restart(self) -> None:  # type: ignore[override]  # noqa: D102
+        await to_thread(super().restart)
+
+    @like(_other.ThingsBoard.rpc)
+    async def rpc(self, *arguments: Any, **options: Any) -> Any:  # noqa: D102
+        return await to_thread(super().rpc, *arguments, **options)
 
     def follow(self) -> Follower:  # type: ignore[override]
         """Follow what passes through, from now on."""
@@ -105,7 +118,7 @@ class Sandbox(Entering, _other.Sandbox):
     ``journal`` and ``cut``, stays as it is.
     """
 
-    _thingsboard: ThingsBoard
+    _thingsboard: ThingsBoard  # pyright: ignore[reportIncompatibleVariableOverride]
     _of_thingsboard = ThingsBoard
 
     @property
@@ -119,11 +132,16 @@ class Sandbox(Entering, _other.Sandbox):
         Raises:
             SandboxError: An address cannot be listened on.
         """
-        await _start(self)
+        await to_thread(super().start)
         await self._thingsboard.start()
 
-    stop = threaded(_other.Sandbox.stop)  # type: ignore[assignment]
-    restart = threaded(_other.Sandbox.restart)  # type: ignore[assignment]
+    @like(_other.Sandbox.stop)
+    async def stop(self) -> None:  # type: ignore[override]  # noqa: D102
+        await to_thread(super().stop)
+
+    @like(_other.Sandbox.restart)
+    async def restart(self, *arguments: Any, **options: Any) -> None:  # type: ignore[override]  # noqa: D102
+        await to_thread(super().restart, *arguments, **options)
 
     async def _enter(self) -> None:
         await self.start()
@@ -175,15 +193,14 @@ class Sandbox(Entering, _other.Sandbox):
         return await wait_async(holds, timeout, follow=super().follow, missing=missing, journal=lambda: self.journal)
 
 
-_start = threaded(_other.Sandbox.start)
-
-
 class SandboxDevice(_other.SandboxDevice):
     """A simulated device of class A, for asyncio: downlinks reach it after its uplinks."""
 
     _sandbox: Sandbox
 
-    uplink = threaded(_other.SandboxDevice.uplink)  # type: ignore[assignment]
+    @like(_other.SandboxDevice.uplink)
+    async def uplink(self, *arguments: Any, **options: Any) -> int:  # type: ignore[override]  # noqa: D102
+        return await to_thread(super().uplink, *arguments, **options)
 
     async def next_downlink(self, *, timeout: float = 10) -> ReceivedDownlink:  # type: ignore[override]
         """Wait for the next downlink that reaches the device, each given once; other tasks run meanwhile.

@@ -1,17 +1,20 @@
-"""Which attributes a push of the server is about."""
+"""What a message of the server is about."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-__all__ = ["changed"]
+__all__ = ["changed", "fields"]
 
 
-def changed(update: Any) -> set[str]:
+def fields(content: object) -> dict[str, Any]:
+    """The fields of an object of JSON; none of anything else."""
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
+
+
+def changed(update: object) -> set[str]:
     """The names of the attributes that a push is about: those that it sets, and those that were deleted."""
-    if not isinstance(update, dict):
-        return set()
-    deleted = update.get("deleted")
-    return (
-        set(update) | {name for name in deleted if isinstance(name, str)} if isinstance(deleted, list) else set(update)
-    )
+    told = fields(update)
+    deleted = told.get("deleted")
+    listed = cast("list[object]", deleted) if isinstance(deleted, list) else []
+    return {*told, *(name for name in listed if isinstance(name, str))}

@@ -24,7 +24,7 @@ from thingslink.aio._entering import Entering
 from thingslink.aio._following import Following
 from thingslink.aio._post import Post
 from thingslink.aio.thingsboard._answering import ALL, Answering
-from thingslink.aio.thingsboard._changed import changed
+from thingslink.aio.thingsboard._changed import changed, fields
 from thingslink.aio.thingsboard._packages import PackageClient
 from thingslink.thingsboard import device as _device
 from thingslink.thingsboard.constants import CLAIMING_TOPIC
@@ -346,7 +346,7 @@ class TBDeviceMqttClient(PackageClient, Entering):
         Args:
             keys: Names of those that count; without any all do. Deleted ones are in the list ``"deleted"``.
         """
-        wanted = frozenset(keys) - {ALL} if ALL not in keys else frozenset()
+        wanted: frozenset[str] = frozenset() if ALL in keys else frozenset(keys)
         return self._open("attributes", lambda update: not wanted or bool(wanted & changed(update)))
 
     def _open(self, kind: str, wants: Callable[[Any], bool] = lambda _: True) -> Updates[Any]:
@@ -354,9 +354,8 @@ class TBDeviceMqttClient(PackageClient, Entering):
         return self._following.open(kind, wants)
 
     def _take_call(self, request_id: str, body: Any) -> None:
-        body = body if isinstance(body, dict) else {}
         self._answering.answer(
-            self._handlers, body, (), lambda answer: self._call("send_rpc_reply", request_id, answer)
+            self._handlers, fields(body), (), lambda answer: self._call("send_rpc_reply", request_id, answer)
         )
 
     # Settings.

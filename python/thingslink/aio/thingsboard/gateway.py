@@ -9,7 +9,7 @@ from thingslink import _native
 from thingslink._native import Callback
 from thingslink.aio._binding import awaited, taking
 from thingslink.aio.thingsboard._answering import ALL
-from thingslink.aio.thingsboard._changed import changed
+from thingslink.aio.thingsboard._changed import changed, fields
 from thingslink.aio.thingsboard.device import Hearing, TBDeviceMqttClient
 from thingslink.thingsboard import gateway as _gateway
 
@@ -98,7 +98,7 @@ class TBGatewayMqttClient(TBDeviceMqttClient):
             device: Name of the one that counts; ``"*"`` for all.
             keys: Names of the attributes that count; without any all do.
         """
-        wanted = frozenset(keys) if ALL not in keys else frozenset()
+        wanted: frozenset[str] = frozenset() if ALL in keys else frozenset(keys)
 
         def wants(content: dict[str, Any]) -> bool:
             is_of_it = device in {ALL, content.get("device")}
@@ -118,11 +118,12 @@ class TBGatewayMqttClient(TBDeviceMqttClient):
         self._following.tell("dropped", content)
 
     def _take_device_call(self, content: Any) -> None:
-        data = content.get("data") if isinstance(content, dict) else None
-        if not isinstance(data, dict) or "id" not in data:
+        told = fields(content)
+        data = fields(told.get("data"))
+        if "id" not in data:
             log.error('passed over a call to a device: expected an object whose "data" has an "id"')
             return
-        device, number = content.get("device"), data["id"]
+        device, number = told.get("device"), data["id"]
         self._answering.answer(
             self._device_handlers,
             data,
