@@ -13,7 +13,7 @@ from harness import PATIENCE
 from thingslink import ThingsError, aio
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from types import TracebackType
 
     from typing_extensions import Self
@@ -25,6 +25,15 @@ managed_by_both_faces = pytest.mark.parametrize("application", ["waiting", "asyn
 #: The same with the clients of ThingsBoard.
 device_of_both_faces = pytest.mark.parametrize("device", ["waiting", "asyncio"], indirect=True)
 gateway_of_both_faces = pytest.mark.parametrize("gateway", ["waiting", "asyncio"], indirect=True)
+
+
+def run(program: Coroutine[Any, Any, Any]) -> Any:
+    """Run a program in asyncio's debug mode, and no longer than any test waits."""
+
+    async def bounded() -> Any:
+        return await asyncio.wait_for(program, PATIENCE * 2)
+
+    return asyncio.run(bounded(), debug=True)
 
 
 class Loop:

@@ -7,52 +7,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from faces import run
 from harness import PATIENCE
-from thingslink import DownlinkError, RpcError, ThingsTimeoutError, aio
+from thingslink import DownlinkError, aio
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from harness import RawServer
 
 KEY = "NNSXS." + "K" * 39 + "." + "S" * 52
 
 
-def run(program: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        await asyncio.wait_for(program, PATIENCE * 2)
-
-    asyncio.run(bounded(), debug=True)
-
-
 def client_of(sandbox: aio.Sandbox, **options: Any) -> aio.MQTTClient:
     return aio.MQTTClient(sandbox.username, sandbox.access_key, sandbox.mqtt_address, **options)
-
-
-@pytest.mark.parametrize("network", ["v2", "v3"])
-@pytest.mark.parametrize("qos", [0, 1])
-def test_a_downlink_is_followed_to_its_end(network: Any, qos: int) -> None:
-    async def program() -> None:
-        async with aio.Sandbox(network=network, seed=0) as sandbox, client_of(sandbox, qos=qos) as client:
-            device = sandbox.device("soil-07")
-            downlink = await client.send("soil-07", b"\x01", confirmation=True)
-            assert await downlink.wait("queued", timeout=PATIENCE) == "queued" == downlink.state
-            acked = asyncio.ensure_future(downlink.wait("acked", timeout=PATIENCE))
-            await device.uplink(b"\x02")
-            await downlink.wait("sent", timeout=PATIENCE)
-            await device.uplink(b"\x02")
-            event = await acked
-            assert event == "acked" and event.mid == int(downlink) and event.time is not None and downlink.error is None
-            assert repr(downlink) == f"<Downlink dev_id='soil-07' mid={int(downlink)} acked>"
-            with pytest.raises(DownlinkError, match="it was not nacked"):
-                await downlink.wait("nacked", timeout=PATIENCE)
-            with pytest.raises(ValueError, match="arrived"):
-                await downlink.wait("arrived")  # type: ignore[arg-type]
-            other = await client.device("soil-07").send(b"\x03", port=2)
-            with pytest.raises(ThingsTimeoutError):
-                await other.wait("acked", timeout=0.01)
-
-    run(program())
 
 
 def test_a_wait_ends_with_its_client_and_may_be_cancelled() -> None:
@@ -127,25 +93,5 @@ def test_what_only_the_stack_can_be_told_is_sent(raw_server: RawServer) -> None:
         async with aio.MQTTClient("app-1", "key", raw_server.address) as client:
             with pytest.raises(ValueError, match="only The Things Stack V3"):
                 await client.send("dev-1", b"\x01", **options)
-
-    run(program())
-
-
-def test_on_v3_first_is_asked_of_the_network() -> None:
-    async def program() -> None:
-        async with aio.Sandbox(network="v3", insecure=True, seed=0) as sandbox:
-            device = sandbox.device("soil-07")
-            options = {"management_address": sandbox.management_address, "insecure_channel": True}
-            async with client_of(sandbox, **options) as client:
-                await client.send("soil-07", b"\x01", schedule="last")
-                front = await client.send("soil-07", b"\x02", schedule="first")
-                assert front.state == "queued" and device.downlinks == [b"\x02", b"\x01"]
-                await device.uplink(b"\x05")
-                assert await front.wait("sent", timeout=PATIENCE) == "sent"
-                with pytest.raises(RpcError, match="NOT_FOUND"):
-                    await client.send("nobody", b"\x01", schedule="first")
-            async with client_of(sandbox) as client:
-                with pytest.raises(ValueError, match="no management address is known"):
-                    await client.send("soil-07", b"\x01", schedule="first")
 
     run(program())

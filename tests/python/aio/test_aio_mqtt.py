@@ -12,11 +12,12 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from faces import run
 from harness import PATIENCE, RawServer, publish
-from thingslink import LoginRefusedError, MessageTooLargeError, NotConnectedError, aio
+from thingslink import MessageTooLargeError, NotConnectedError, aio
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
     from thingslink.sandbox import Sandbox
 
@@ -31,15 +32,6 @@ def client_of(sandbox: Sandbox, **options: Any) -> aio.MQTTClient:
 
 def raw_client(server: RawServer, **options: Any) -> aio.MQTTClient:
     return aio.MQTTClient("demo-app", "key", server.address, **{**QUICK, **options})
-
-
-def run(program: Coroutine[Any, Any, Any]) -> Any:
-    """Run a program in asyncio's debug mode, and no longer than any test waits."""
-
-    async def bounded() -> Any:
-        return await asyncio.wait_for(program, PATIENCE * 2)
-
-    return asyncio.run(bounded(), debug=True)
 
 
 async def eventually(holds: Callable[[], object]) -> None:
@@ -158,24 +150,6 @@ def test_what_was_left_in_the_middle_comes_again(sandbox: Sandbox) -> None:
             with pytest.raises(TimeoutError if sys.version_info >= (3, 11) else asyncio.TimeoutError):
                 await asyncio.wait_for(stream.__anext__(), 0.05)
         assert sandbox.backlog("keeper") == 0
-
-    run(program())
-
-
-def test_manual_ack_leaves_it_to_the_program(sandbox: Sandbox) -> None:
-    device = sandbox.device("node-1")
-
-    async def program() -> None:
-        async with client_of(sandbox, manual_ack=True, **KEEPING) as client:
-            for _ in range(3):
-                device.uplink()
-            stream = client.uplinks()
-            messages = [await stream.__anext__() for _ in range(3)]
-            messages[1].ack()
-            await eventually(lambda: sandbox.backlog("keeper") == 2)
-            messages[0].ack()
-            messages[2].ack()
-            await eventually(lambda: sandbox.backlog("keeper") == 0)
 
     run(program())
 
@@ -441,16 +415,6 @@ def test_arguments_are_judged_as_by_the_other_client(sandbox: Sandbox) -> None:
                 await client.run(lambda: None)  # type: ignore[arg-type,misc]
             with pytest.raises(TypeError, match="handler"):
                 await client.run(5)  # type: ignore[arg-type]
-
-    run(program())
-
-
-def test_a_refused_key_ends_connect_and_streams(sandbox: Sandbox) -> None:
-    async def program() -> None:
-        client = aio.MQTTClient(sandbox.app_id, "wrong", sandbox.mqtt_address, **QUICK)
-        with pytest.raises(LoginRefusedError):
-            await client.connect()
-        await client.aclose()
 
     run(program())
 
