@@ -6,6 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
+from thingslink._native import _real
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +39,7 @@ def wait_for(
     Raises:
         TimeoutError: It did not within ``timeout`` seconds; says what is `missing` and what happened last.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + (timeout := _real("timeout", timeout))
     follower = follow()
     while not (found := holds()):
         left = deadline - time.monotonic()
@@ -56,7 +58,7 @@ async def wait_async(
     journal: Callable[[], list[dict[str, Any]]],
 ) -> T:
     """Do the same, and let other tasks run meanwhile."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + (timeout := _real("timeout", timeout))
     follower = follow()
     while not (found := holds()):
         left = deadline - time.monotonic()

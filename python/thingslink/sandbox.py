@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
-from thingslink._native import Follower, Stream, _Sandbox
+from thingslink._native import Follower, Stream, _Sandbox, _whole
 from thingslink._watching import started, wait_for
 from thingslink.sandbox_thingsboard import ThingsBoard
 
@@ -157,6 +157,9 @@ class Sandbox(_Sandbox):
         self.access_key = _ACCESS_KEYS[network] if access_key is None else access_key
         self.network = network
         self.tenant = tenant
+        _whole("thingsboard_port", thingsboard_port, 0, 65_535)
+        if thingsboard_tls_port is not None:
+            _whole("thingsboard_tls_port", thingsboard_tls_port, 0, 65_535)
         self._thingsboard = cls._of_thingsboard(
             host=host, port=thingsboard_port, tls_port=thingsboard_tls_port, max_connections=max_connections
         )

@@ -10,6 +10,9 @@ use super::{Address, Login};
 use crate::error::Error;
 use crate::net;
 
+/// What users call the certificates to trust.
+const CERTIFICATES: &str = "ca_certs, which Bridge calls nats_ca_certs";
+
 /// What the server or async-nats says of a stream or a consumer, with what to do where that is known.
 pub fn refused(name: impl Into<String>, error: &(dyn StdError + 'static)) -> Error {
     let text = whole(error);
@@ -72,7 +75,9 @@ pub(super) fn unconnected(error: &ConnectError, address: &Address, login: &Login
         }
         ConnectErrorKind::Tls => Error::Tls { address, reason: reason(error) },
         ConnectErrorKind::Io if handshake(error).is_some() => {
-            let reason = handshake(error).map(|error| net::handshake_reason(error, &first.host)).unwrap_or_default();
+            let reason = handshake(error)
+                .map(|error| net::handshake_reason(error, &first.host, CERTIFICATES))
+                .unwrap_or_default();
             Error::Tls { address, reason }
         }
         ConnectErrorKind::Io => match cause(error) {

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use super::convert::{seconds, trust};
 use super::error::OrRaise as _;
 use super::nats::{NatsArguments, NatsLogin};
+use super::number;
 use super::runtime::{self, Closable, Process};
 use super::{leaving, log};
 use crate::bridge::{Bridge, Options};
@@ -88,12 +89,12 @@ impl PyBridge {
         nats_credentials: Option<PathBuf>,
         nats_ca_certs: Option<Bound<'py, PyAny>>,
         nats_monitor: Option<&str>,
-        window: usize,
+        #[pyo3(from_py_with = number::window)] window: usize,
         spool: Option<PathBuf>,
-        spool_bytes: u64,
+        #[pyo3(from_py_with = number::spool_bytes)] spool_bytes: u64,
         max_age: Option<Bound<'py, PyAny>>,
-        max_bytes: u64,
-        replicas: usize,
+        #[pyo3(from_py_with = number::max_bytes)] max_bytes: u64,
+        #[pyo3(from_py_with = number::replicas)] replicas: usize,
     ) -> PyResult<Self> {
         let (app_id, access_key) = (AppId::new(app_id).or_raise(py)?, AccessKey::new(access_key));
         let mqtt_address = match cluster {

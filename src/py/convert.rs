@@ -9,18 +9,16 @@ use pyo3::types::{PyBool, PyByteArray, PyBytes, PyList, PyMemoryView, PyString, 
 
 use super::arguments::wrong_type;
 use super::leaving;
+use super::number::{real_of, shown};
 use crate::endpoint::Trust;
 use crate::session::{Overflow, QoS};
 
 /// Seconds as `float`, `int` or `timedelta`, not negative.
 pub(super) fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    let number = if value.is_instance_of::<PyBool>() {
-        Err(wrong_type(name, "seconds as a number or a timedelta", value))
-    } else if let Ok(total) = leaving::within(value.py(), || value.call_method0("total_seconds")) {
-        total.extract::<f64>()
-    } else {
-        value.extract::<f64>().map_err(|_| wrong_type(name, "seconds as a number or a timedelta", value))
-    }?;
+    let number = match leaving::within(value.py(), || value.call_method0("total_seconds")) {
+        Ok(total) => total.extract()?,
+        Err(_) => real_of(name, value, "seconds as a number or a timedelta")?,
+    };
     Duration::try_from_secs_f64(number)
         .map_err(|_| PyValueError::new_err(format!("{name} {number} is not valid: expected seconds, 0 or more")))
 }
@@ -113,7 +111,7 @@ fn octet(name: &str, place: usize, element: &Bound<'_, PyAny>) -> PyResult<u8> {
     {
         return Ok(octet);
     }
-    let given: String = element.repr()?.to_str()?.chars().take(40).collect();
+    let given = shown(element);
     let class = element.get_type().name()?;
     Err(PyTypeError::new_err(format!(
         "{name} must have integers from 0 to 255 in its list, not {given} ({class}) at index {place}"

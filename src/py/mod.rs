@@ -30,6 +30,7 @@ mod lorawan;
 mod manage;
 #[cfg(feature = "nats")]
 mod nats;
+mod number;
 mod owner;
 mod prepared;
 mod proto;
@@ -75,6 +76,8 @@ mod _native {
     use super::manage::{PyApplicationClient, PyDevicePages, PyDiscoveryClient, PyHandlerClient, PyMethod, PyPages};
     #[pymodule_export]
     use super::manage::{PyStackApplication, PyStackDevice, PyStub};
+    #[pymodule_export]
+    use super::number::{checked_real, checked_whole};
     #[pymodule_export]
     use super::proto::{
         PyAnnouncement, PyApplication, PyDescriptor, PyDevice, PyDryDownlinkResult, PyDryUplinkResult, PyEmpty,

@@ -4,12 +4,13 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::forked::Forked;
 use super::interpreter::{Interpreter, Pool, interrupt};
+use super::number::whole;
 use super::{allocator, face, leaving, log};
 use crate::pool::HOMES;
 
@@ -253,16 +254,21 @@ pub(super) fn open_clients(py: Python<'_>) -> Vec<LeftOpen> {
     open.iter().filter_map(|closable| closable.left_open(py)).collect()
 }
 
+fn homes(given: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    if given.is_none() {
+        return Ok(None);
+    }
+    let read = |most| usize::try_from(most).ok().filter(|most| (1..=MANY).contains(most));
+    whole("most", given, |most| read(most).ok_or_else(|| format!("a number of threads from 1 to {MANY}"))).map(Some)
+}
+
 /// Give how many clients have a thread of their own for their callbacks, after setting it if told to.
 #[pyfunction]
 #[pyo3(signature = (most=None, /))]
-pub(super) fn callback_threads(most: Option<i64>) -> PyResult<usize> {
+pub(super) fn callback_threads(#[pyo3(from_py_with = homes)] most: Option<usize>) -> PyResult<usize> {
     let mut slot = current();
     if let Some(most) = most {
-        let valid = usize::try_from(most).ok().filter(|most| (1..=MANY).contains(most));
-        slot.homes = valid.ok_or_else(|| {
-            PyValueError::new_err(format!("most {most} is not valid: expected a number of threads from 1 to {MANY}"))
-        })?;
+        slot.homes = most;
         if let Some(process) = slot.process.as_ref().filter(|process| process.check().is_ok()) {
             process.pool.set_homes(slot.homes);
         }

@@ -6,6 +6,7 @@ One stub for each folder of ``src/py``. At run time there is this one module, an
 from typing import Final
 
 from thingslink._native.aio import _AioClient, _Inlet, _same_loop, _Share
+from thingslink._native.arguments import _real, _whole
 from thingslink._native.bridge import Bridge
 from thingslink._native.callable import Callback
 from thingslink._native.error import (
@@ -210,6 +211,7 @@ __all__ = [
     "_private_client_from",
     "_provision",
     "_provision_async",
+    "_real",
     "_replace_file",
     "_run_awaitables_by",
     "_same_loop",
@@ -218,6 +220,7 @@ __all__ = [
     "_split_entries",
     "_time_out_from",
     "_to_json",
+    "_whole",
     "callback_threads",
 ]
 

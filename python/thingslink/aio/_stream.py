@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
+from thingslink._native import _real, _whole
 from thingslink.aio._entering import Entering
 
 if TYPE_CHECKING:
@@ -59,7 +61,8 @@ class Stream(Entering, Generic[T]):
                 that comes within this time.
 
         Raises:
-            ValueError: ``max`` is no number from 1 on, or ``within`` none above 0.
+            TypeError: One of them is no number.
+            ValueError: ``max`` is not 1 or more, or ``within`` is not above 0.
         """
         return Batches(self, self._inlet, max, within)
 
@@ -75,14 +78,14 @@ class Batches(Generic[T]):
     """Lists of the messages of a stream. At QoS 1 all of one are acknowledged when the next one is asked for."""
 
     def __init__(self, stream: Stream[T], inlet: _Inlet, most: int, within: float) -> None:
-        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-            raise ValueError(f"max {most!r} is not valid: expected a number of messages, 1 or more")
+        most = _whole("max", most, 1, sys.maxsize)
+        within = _real("within", within)
         if not within > 0:
             raise ValueError(f"within {within!r} is not valid: expected seconds, more than 0")
         self._stream = stream
         self._inlet = inlet
         self._most = most
-        self._within = float(within)
+        self._within = within
 
     def __aiter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from thingslink import _native
@@ -108,6 +109,9 @@ class ApplicationClient(Calling[_native.ApplicationClient]):
             timeout: Seconds, for each call.
         """
         page_size = _checked(page_size)
+        for name, number in (("limit", limit), ("offset", offset)):
+            if number is not None:
+                _native._whole(name, number, 0, sys.maxsize)
         return Devices(self, limit=limit, offset=offset, complete=complete, page_size=page_size, timeout=timeout)
 
     def devices_pages(
@@ -128,9 +132,7 @@ class ApplicationClient(Calling[_native.ApplicationClient]):
 
 
 def _checked(page_size: int) -> int:
-    if page_size < 1:
-        raise ValueError(f"page_size {page_size} is not valid: expected 1 or more")
-    return page_size
+    return _native._whole("page_size", page_size, 1, sys.maxsize)
 
 
 class Devices:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from thingslink._native import QueueFullError, _AioClient
+from thingslink._native import Callback, QueueFullError, _AioClient, _whole
 from thingslink.aio._device import Device
 from thingslink.aio._downlink import Downlink
 from thingslink.aio._entering import Entering
@@ -232,7 +232,7 @@ class MQTTClient(Entering):
         Raises:
             TypeError: It cannot be called with an error.
         """
-        _check_callable("callback", callback, "the error")
+        Callback("callback", callback, "error")
         self._news.on_error.append(callback)
         return callback
 
@@ -282,13 +282,12 @@ class MQTTClient(Entering):
             dev_id: One device.
 
         Raises:
-            TypeError: ``handler`` cannot be called with a message.
-            ValueError: ``concurrency`` is no number from 1 on.
+            TypeError: ``handler`` cannot be called with a message, or ``concurrency`` is no number.
+            ValueError: ``concurrency`` is not 1 or more.
             LoginRefusedError: And others, as of the streams.
         """
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-            raise ValueError(f"concurrency {concurrency!r} is not valid: expected a number of devices, 1 or more")
-        _check_callable("handler", handler, "the message")
+        concurrency = _whole("concurrency", concurrency, 1, sys.maxsize)
+        Callback("handler", handler, "message")
         inlet = self._client.uplinks(dev_id)
         try:
             await Runner(self._news, inlet, handler, concurrency).run()
@@ -374,14 +373,3 @@ class MQTTClient(Entering):
         client = getattr(self, "_client", None)
         if client is not None and client.is_open:
             warnings.warn(f"{self!r} was not closed: use async with, or aclose()", ResourceWarning, 2, source=self)
-
-
-def _check_callable(name: str, given: Callable[..., object], taken: str) -> None:
-    if not callable(given):
-        raise TypeError(f"{name} must be a coroutine function, not {type(given).__name__}")
-    try:
-        inspect.signature(given).bind(None)
-    except ValueError:
-        return  # It does not say what it takes.
-    except TypeError as error:
-        raise TypeError(f"{name} must take one argument, {taken}: {error}") from None

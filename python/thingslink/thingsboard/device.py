@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import sys
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from thingslink._native import Callback, RateLimit, TBPublishInfo, TlsSettings, _has_parameter
+from thingslink._native import Callback, RateLimit, TBPublishInfo, TlsSettings, _has_parameter, _whole
 
 from . import constructor
 from .constants import CLAIMING_TOPIC, log
@@ -280,7 +281,7 @@ class TBDeviceMqttClient(PackageClient):
 
     def claim(self, secret_key: str, duration: int = 30000) -> TBPublishInfo:
         """Let a user claim the device with this key within ``duration`` milliseconds."""
-        within = 30000 if duration is None else duration
+        within = 30000 if duration is None else constructor.number("duration", duration)
         return self._publish_data({"secretKey": secret_key, "durationMs": within}, CLAIMING_TOPIC, None)
 
     def subscribe_to_all_attributes(self, callback: _OfAttributes[Self]) -> int:
@@ -289,14 +290,14 @@ class TBDeviceMqttClient(PackageClient):
 
     def max_inflight_messages_set(self, inflight: int) -> None:
         """Bound the QoS 1 messages that are unacknowledged at once; 0 for any number."""
-        if inflight < 0:
+        if _whole("inflight", inflight, -sys.maxsize, sys.maxsize) < 0:
             log.error("Inflight messages number must be equal or greater than 0")
         else:
             self._client._max_inflight_messages = inflight
 
     def max_queued_messages_set(self, queue_size: int) -> None:
         """Bound the messages that wait at once, after which sending waits, too; 0 for any number."""
-        if queue_size < 0:
+        if _whole("queue_size", queue_size, -sys.maxsize, sys.maxsize) < 0:
             raise ValueError(f"Invalid queue size {queue_size}: expected 0 or more")
         self._client._max_queued_messages = queue_size
 

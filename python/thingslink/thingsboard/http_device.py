@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from thingslink._native import Callback, ThingsError, _replace_file, _to_json
+from thingslink._native import Callback, ThingsError, _real, _replace_file, _to_json
 
+from . import constructor
 from .checksum import verify_checksum
 from .constants import (
     FW_CHECKSUM_ALG_ATTR,
@@ -73,7 +74,7 @@ class TBHTTPDevice:
     ) -> None:
         if not isinstance(token, str) or not token.strip():
             raise ValueError("token is not valid: expected the access token of a device")
-        if timeout <= 0:
+        if (timeout := _real("timeout", timeout)) <= 0:
             raise ValueError(f"timeout {timeout} is not valid: expected seconds, more than 0")
         self._server = Server.of(host, ca_certs, insecure=insecure)
         self._host, self._token, self._name, self._timeout = host.strip().rstrip("/"), token, name, timeout
@@ -83,7 +84,7 @@ class TBHTTPDevice:
         self._callbacks: dict[str, Callback] = {}
         self._lock = threading.Lock()
         self._last_ms = 0
-        self.chunk_size = chunk_size
+        self.chunk_size = constructor.number("chunk_size", chunk_size)
         self.current_firmware_info: dict[str, Any] = {"current_fw_title": None, "current_fw_version": None}
 
     def __repr__(self) -> str:
@@ -156,7 +157,7 @@ class TBHTTPDevice:
 
     def close(self, timeout: float = 5) -> None:
         """Send what is queued, at most ``timeout`` seconds, end the subscriptions and close the connections."""
-        self._publisher.stop(timeout)
+        self._publisher.stop(_real("timeout", timeout))
         for endpoint in [*self._subscriptions]:
             self.unsubscribe(endpoint)
         self._connection.close()
@@ -213,7 +214,8 @@ class TBHTTPDevice:
 
     def claim(self, secret_key: str, duration: int = 30000) -> None:
         """Let a user claim the device with this key within ``duration`` milliseconds."""
-        self._publish_data({"secretKey": secret_key, "durationMs": duration}, "claim")
+        within = constructor.number("duration", duration)
+        self._publish_data({"secretKey": secret_key, "durationMs": within}, "claim")
 
     def subscribe(self, endpoint: str, callback: _Callback | None = None) -> None:
         """Have ``callback(content)`` called for each change of shared attributes, or each call of the server.
@@ -260,6 +262,7 @@ class TBHTTPDevice:
             TBProvisionFailure: The server gave none.
             OSError: It cannot be reached.
         """
+        timeout = _real("timeout", timeout)
         server = Server.of(host, ca_certs, insecure=insecure)
         request = {
             "deviceName": device_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thingslink._native import _whole
 from thingslink._paho import PahoClient
 
 TYPE_CHECKING = False
@@ -32,7 +33,7 @@ class BehaviorClient(PahoClient):
 
     def subscribe(self, topic: str, qos: int = 0) -> tuple[int, int | None]:
         """Subscribe to a topic filter; the application's uplinks are subscribed to in any case."""
-        if qos:
+        if _whole("qos", qos, 0, 1):
             raise ValueError(f"qos {qos} is not valid: expected 0")
         if topic not in self._own and topic not in self._callbacks:
             self._callbacks[topic] = lambda message, client: self._on_message(message)  # noqa: ARG005

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import threading
 from collections import deque
 
 from thingslink import ttn, ttnmqtt
 from thingslink._blocking import wait_for
-from thingslink._native import Callback, NotConnectedError, _is_led, _parse_message
+from thingslink._native import Callback, NotConnectedError, _is_led, _parse_message, _whole
 from thingslink._paho import encoded
 from thingslink.ttnmqtt.paho import BehaviorClient
 
@@ -53,8 +54,6 @@ class MQTTClient(ttnmqtt.MQTTClient):
         *,
         max_messages: int = 100_000,
     ) -> None:
-        if max_messages < 1:
-            raise ValueError(f"max_messages {max_messages} is not valid: expected 1 or more")
         self.APPID = APPID
         self.APPEUI = APPEUI
         self.DEVID = DEVID
@@ -62,7 +61,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
         self.disconnectFlag = 0
         self.midCounter = 0
         self._access_key = PSW
-        self._max_messages = max_messages
+        self._max_messages = _whole("max_messages", max_messages, 1, sys.maxsize)
         self._messages: list[Any] = []
         self._handler: Callback | None = None
         self._uplink: list[Callback] = []
@@ -85,6 +84,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
             LoginRefusedError: Wrong ID or key.
         """
         led = address is _DEFAULT and _is_led()
+        _whole("port", port, 1, 65_535)
         self._connect("" if led else f"{address}:{port}")
 
     def _connect(self, address: str) -> None:
@@ -106,6 +106,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
 
     def customConnect(self, region: str, port: int = _PORT) -> None:
         """Connect to another region of The Things Network; a name with dots in it is taken as a whole."""
+        _whole("port", port, 1, 65_535)
         if "." in region or ":" in region:
             self._connect(f"{region}:{port}")
         else:

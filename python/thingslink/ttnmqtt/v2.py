@@ -9,7 +9,7 @@ import threading
 from thingslink import ttn, ttnmqtt
 from thingslink._blocking import wait_for
 from thingslink._json import json_default
-from thingslink._native import Callback, LoginRefusedError, ThingsError
+from thingslink._native import Callback, LoginRefusedError, ThingsError, _whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
             raise TypeError(f"send() got an unexpected keyword argument {next(iter(aliases))!r}")
         if sched not in {"", "replace", "first", "last"}:
             raise ValueError(f"schedule {sched!r} is not valid: expected 'replace', 'first' or 'last'")
-        message: dict[str, Any] = {"port": port}
+        message: dict[str, Any] = {"port": _whole("port", port, 1, 255)}
         if conf:
             message["confirmed"] = True
         if sched:

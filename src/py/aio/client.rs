@@ -22,6 +22,7 @@ use crate::py::lorawan::{
     Address, Asked, PyDownlinkHandle, Settings, Sharing, Subject, downlink, event_name, field_path, optional_device,
 };
 use crate::py::nats::NatsLogin;
+use crate::py::number;
 use crate::py::prepared::Prepared;
 
 /// How long `send` waits for room in a full queue.
@@ -71,18 +72,18 @@ impl PyAioClient {
         keep_alive: Option<Bound<'py, PyAny>>,
         client_id: &str,
         clean_session: bool,
-        qos: i64,
+        #[pyo3(from_py_with = number::qos)] qos: i64,
         tls: Option<bool>,
         ca_certs: Option<Bound<'py, PyAny>>,
         reconnect_min_delay: Option<Bound<'py, PyAny>>,
         reconnect_max_delay: Option<Bound<'py, PyAny>>,
-        max_message_bytes: usize,
-        max_inflight: usize,
-        queue_messages: Option<usize>,
-        queue_bytes: Option<usize>,
+        #[pyo3(from_py_with = number::max_message_bytes)] max_message_bytes: usize,
+        #[pyo3(from_py_with = number::max_inflight)] max_inflight: usize,
+        #[pyo3(from_py_with = number::queue_messages)] queue_messages: Option<usize>,
+        #[pyo3(from_py_with = number::queue_bytes)] queue_bytes: Option<usize>,
         overflow: Option<&str>,
-        send_queue_messages: usize,
-        send_queue_bytes: usize,
+        #[pyo3(from_py_with = number::send_queue_messages)] send_queue_messages: usize,
+        #[pyo3(from_py_with = number::send_queue_bytes)] send_queue_bytes: usize,
         insecure_channel: bool,
         discovery_certificate: Option<Bound<'py, PyAny>>,
         on_callback_error: Option<&str>,
@@ -238,7 +239,7 @@ impl PyAioClient {
     }
 
     /// Give a downlink's handle.
-    fn downlink(&self, py: Python<'_>, mid: u16) -> PyResult<PyDownlinkHandle> {
+    fn downlink(&self, py: Python<'_>, #[pyo3(from_py_with = number::mid)] mid: u16) -> PyResult<PyDownlinkHandle> {
         PyDownlinkHandle::new(py, self.flow.clone(), mid)
     }
 

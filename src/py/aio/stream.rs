@@ -16,6 +16,7 @@ use crate::py::acknowledging::{Acknowledge, Acknowledgement};
 use crate::py::error::to_py;
 use crate::py::event_loop::complete;
 use crate::py::lorawan::{Subject, document_to_py, field_to_py};
+use crate::py::number;
 use crate::py::raw::PyRawMessage;
 use crate::sync::Mutex;
 
@@ -276,7 +277,11 @@ impl PyInlet {
     }
 
     /// Give what is there, at most ``most`` messages.
-    fn take<'py>(&self, py: Python<'py>, most: usize) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    fn take<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = number::most)] most: usize,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let stream = self.stream()?;
         let taken = stream.pop(most);
         let objects = taken.iter().map(|share| stream.object(py, share)).collect();
@@ -286,7 +291,11 @@ impl PyInlet {
 
     /// Give a future that is done when ``wanted`` messages are there, or when there is something else to look at.
     #[pyo3(signature = (wanted=1))]
-    fn wait<'py>(&self, py: Python<'py>, wanted: usize) -> PyResult<Bound<'py, PyAny>> {
+    fn wait<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = number::wanted)] wanted: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let stream = self.stream()?;
         let event_loop = stream.flow.belong(py)?;
         let future = event_loop.future(py)?;

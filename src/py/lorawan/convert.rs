@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString};
+use pyo3::types::{PyDict, PyString};
 
 use super::message::PyUplinkMessage;
 use crate::dialect::lorawan::{Downlink, Network, Payload, Schedule};
@@ -11,6 +11,7 @@ use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::octets;
 use crate::py::error::OrRaise as _;
 use crate::py::json::{Spacing, dumps};
+use crate::py::number::whole;
 
 /// The payload of a downlink: bytes in any form, text in base64 or hex, or fields as a dict or a message. The network drops
 /// anything else without a word.
@@ -42,10 +43,9 @@ pub(in crate::py) fn optional_device(
 }
 
 /// The port of a downlink.
-pub(in crate::py) fn fport(network: Network, number: i64) -> PyResult<u8> {
-    network
-        .port(number)
-        .map_err(|expected| PyValueError::new_err(format!("port {number} is not valid: expected {expected}")))
+pub(in crate::py) fn fport(network: Network, given: &Bound<'_, PyAny>) -> PyResult<u8> {
+    // What does not even fit is refused by the network in its own words.
+    whole("port", given, |number| network.port(i64::try_from(number).unwrap_or(i64::MAX)))
 }
 
 /// The arguments of `send` in any of their spellings, as a downlink.
@@ -67,12 +67,7 @@ pub(in crate::py) fn downlink<'py>(
         Some(value) if !value.is_none() => text("schedule", &value)?.parse().or_raise(py)?,
         _ => Schedule::Replace,
     };
-    let number: i64 = if port.is_instance_of::<PyBool>() {
-        return Err(wrong_type("port", "int", port));
-    } else {
-        port.extract().map_err(|_| wrong_type("port", "int", port))?
-    };
-    let port = fport(network, number)?;
+    let port = fport(network, port)?;
     Ok(Downlink { port, confirmed, schedule, payload: payload(py, &data)?, options: None })
 }
 

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyString};
+use pyo3::types::{PyDict, PyString};
 
 use crate::dialect::lorawan::{Antenna, ClassBC, MAX_ATTEMPTS, Network, Options, check_correlation_id, priority};
 use crate::ids::is_stack_id;
 use crate::py::arguments::{text, wrong_type};
 use crate::py::error::OrRaise as _;
 use crate::py::leaving;
+use crate::py::number::{whole, within};
 
 /// The arguments.
 pub(in crate::py) struct Asked<'py> {
@@ -64,18 +65,9 @@ fn attempts(most: &Bound<'_, PyAny>) -> PyResult<u32> {
         }
         Err(_) => most.clone(),
     };
-    let number = number("confirmed_retry", &inner)?;
-    u32::try_from(number)
-        .ok()
-        .filter(|number| (1..=MAX_ATTEMPTS).contains(number))
-        .ok_or_else(|| PyValueError::new_err(format!("confirmed_retry {number} is not valid: expected {expected}")))
-}
-
-fn number(name: &str, value: &Bound<'_, PyAny>) -> PyResult<i64> {
-    if value.is_instance_of::<PyBool>() {
-        return Err(wrong_type(name, "int", value));
-    }
-    value.extract().map_err(|_| wrong_type(name, "int", value))
+    whole("confirmed_retry", &inner, |number| {
+        u32::try_from(number).ok().filter(|number| (1..=MAX_ATTEMPTS).contains(number)).ok_or(expected)
+    })
 }
 
 fn unknown(what: &str, key: &str, expected: &str) -> PyErr {
@@ -109,12 +101,7 @@ fn antenna(gateway: &Bound<'_, PyAny>) -> PyResult<Antenna> {
     } else {
         let dict = gateway.cast::<PyDict>().map_err(|_| wrong_type("a gateway", "a str or a dict", gateway))?;
         for (key, value) in dict {
-            let index = |name: &str| {
-                let number = number(name, &value)?;
-                u32::try_from(number).map_err(|_| {
-                    PyValueError::new_err(format!("{name} {number} is not valid: expected an int, 0 or more"))
-                })
-            };
+            let index = |name: &str| within(name, &value, 0..=u32::MAX.into());
             match text("a key of a gateway", &key)?.as_str() {
                 "gateway_ids" => read.gateway_id = gateway_id(&value)?,
                 "gateway_id" => read.gateway_id = text("gateway_id", &value)?,

@@ -10,7 +10,6 @@ use pyo3::types::{PyBytes, PyDict};
 use super::application::PyApplicationClient;
 use super::calls::Calls;
 use super::dictionary;
-use super::functions::frame_port;
 use super::pages::{PyDevicePages, PyPages};
 use super::refused::{DELETE_DEVICE, GET_ADDRESS, GET_DEVICE, GET_PREFIXES, REGISTER_DEVICE, SIMULATE, UPDATE_DEVICE};
 use super::stub::{deadline, message};
@@ -21,6 +20,7 @@ use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{exact_bytes, frame_bytes};
 use crate::py::error::OrRaise as _;
 use crate::py::leaving;
+use crate::py::number;
 use crate::py::prepared::Prepared;
 use crate::py::proto::{Place, wrap};
 
@@ -29,13 +29,6 @@ const DELETE: Duration = Duration::from_secs(60);
 
 fn device_id(py: Python<'_>, dev_id: &Bound<'_, PyAny>) -> PyResult<DevId> {
     DevId::new(text("dev_id", dev_id)?).or_raise(py)
-}
-
-fn checked(page_size: u64) -> PyResult<u64> {
-    match page_size {
-        0 => Err(PyValueError::new_err("page_size 0 is not valid: expected 1 or more")),
-        size => Ok(size),
-    }
 }
 
 impl Calls {
@@ -80,8 +73,8 @@ impl PyApplicationClient {
     fn devices<'py>(
         &self,
         py: Python<'py>,
-        limit: Option<u64>,
-        offset: Option<u64>,
+        #[pyo3(from_py_with = number::limit)] limit: Option<u64>,
+        #[pyo3(from_py_with = number::offset)] offset: Option<u64>,
         complete: bool,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -91,14 +84,23 @@ impl PyApplicationClient {
 
     /// Iterate over the pages of the list of devices: lists, whose ``total`` tells how far it is.
     #[pyo3(signature = (*, page_size=100, complete=false, timeout=None))]
-    fn devices_pages(&self, page_size: u64, complete: bool, timeout: Option<Bound<'_, PyAny>>) -> PyResult<PyPages> {
-        Ok(PyPages::new(self.way.clone(), checked(page_size)?, complete, timeout.map(Bound::unbind)))
+    fn devices_pages(
+        &self,
+        #[pyo3(from_py_with = number::page_size)] page_size: u64,
+        complete: bool,
+        timeout: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<PyPages> {
+        Ok(PyPages::new(self.way.clone(), page_size, complete, timeout.map(Bound::unbind)))
     }
 
     /// Iterate over the devices, asking the handler for one page after the other.
     #[pyo3(signature = (*, page_size=1000, timeout=None))]
-    fn iter_devices(&self, page_size: u64, timeout: Option<Bound<'_, PyAny>>) -> PyResult<PyDevicePages> {
-        Ok(PyDevicePages::new(self.way.clone(), checked(page_size)?, timeout.map(Bound::unbind)))
+    fn iter_devices(
+        &self,
+        #[pyo3(from_py_with = number::page_size)] page_size: u64,
+        timeout: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<PyDevicePages> {
+        Ok(PyDevicePages::new(self.way.clone(), page_size, timeout.map(Bound::unbind)))
     }
 
     /// Register a device, or replace one: a dict with the keys of ``Device`` and ``LorawanDevice``, or a ``Device``.
@@ -282,11 +284,11 @@ impl PyApplicationClient {
         py: Python<'py>,
         dev_id: &Bound<'py, PyAny>,
         payload: &Bound<'py, PyAny>,
-        port: i64,
+        #[pyo3(from_py_with = number::frame_port)] port: u32,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let dev_id = device_id(py, dev_id)?;
-        let (payload, port) = (frame_bytes("payload", payload)?, frame_port(port)?);
+        let (payload, port) = (frame_bytes("payload", payload)?, port);
         let timeout = Calls::timeout(py, timeout.as_ref())?;
         let told = match &self.way {
             Way::V2(calls) => {

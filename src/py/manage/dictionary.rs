@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, MapKey, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage as _, Value};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBool, PyDict, PyString};
 
 use crate::py::arguments::wrong_type;
 use crate::py::convert::exact_bytes;
@@ -155,6 +155,8 @@ fn set(message: &mut DynamicMessage, field: &FieldDescriptor, value: &Bound<'_, 
             message.set_field(field, Value::String(text));
             Ok(())
         }
+        // The messages take `True` for a number, as ever; a dictionary is ours.
+        _ if value.is_instance_of::<PyBool>() && field.kind() != Kind::Bool => Err(wrong_type(name, "a number", value)),
         _ => set_from_py(message, field, value),
     }
 }

@@ -15,6 +15,7 @@ use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::exact_bytes;
 use crate::py::error::{OrRaise as _, unreadable_answer};
 use crate::py::lead::Lead;
+use crate::py::number;
 use crate::py::prepared::{Face, Prepared};
 use crate::py::proto::{Place, PyRepeated};
 use crate::rpc::message::{descriptor, elements};
@@ -220,8 +221,8 @@ impl PyDiscoveryClient {
         &self,
         py: Python<'py>,
         service_name: &Bound<'py, PyAny>,
-        limit: Option<u64>,
-        offset: Option<u64>,
+        #[pyo3(from_py_with = number::limit)] limit: Option<u64>,
+        #[pyo3(from_py_with = number::offset)] offset: Option<u64>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = message("discovery.GetServiceRequest", &[("service_name", &id("service_name", service_name)?)]);

@@ -14,6 +14,7 @@ use super::way::Way;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{frame_bytes, octets};
 use crate::py::json::{Spacing, dumps};
+use crate::py::number;
 use crate::py::prepared::Prepared;
 use crate::py::proto::PyMessage;
 use crate::rpc::message::descriptor;
@@ -21,14 +22,6 @@ use crate::rpc::proto::handler;
 
 /// The payload functions, in the order of the documentation.
 const FUNCTIONS: [&str; 4] = ["encoder", "decoder", "validator", "converter"];
-
-/// A port as dry runs and simulations take it.
-pub(super) fn frame_port(number: i64) -> PyResult<u32> {
-    u32::try_from(number)
-        .ok()
-        .filter(|port| *port <= 255)
-        .ok_or_else(|| PyValueError::new_err(format!("port {number} is not valid: expected a LoRaWAN FPort, 0 to 255")))
-}
 
 impl PyApplicationClient {
     fn change<'py>(
@@ -197,13 +190,13 @@ impl PyApplicationClient {
         &self,
         py: Python<'py>,
         payload: &Bound<'py, PyAny>,
-        port: i64,
+        #[pyo3(from_py_with = number::frame_port)] port: u32,
         functions: Option<Bound<'py, PyAny>>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut request = message("handler.DryUplinkMessage", &[]);
         request.set_field_by_name("payload", Value::Bytes(frame_bytes("payload", payload)?.into()));
-        request.set_field_by_name("port", Value::U32(frame_port(port)?));
+        request.set_field_by_name("port", Value::U32(port));
         self.dry_run(py, "DryUplink", request, functions.as_ref(), timeout.as_ref())
     }
 
@@ -213,7 +206,7 @@ impl PyApplicationClient {
         &self,
         py: Python<'py>,
         fields: &Bound<'py, PyAny>,
-        port: i64,
+        #[pyo3(from_py_with = number::frame_port)] port: u32,
         functions: Option<Bound<'py, PyAny>>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -227,7 +220,7 @@ impl PyApplicationClient {
             }
             request.set_field_by_name("fields", Value::String(text));
         }
-        request.set_field_by_name("port", Value::U32(frame_port(port)?));
+        request.set_field_by_name("port", Value::U32(port));
         self.dry_run(py, "DryDownlink", request, functions.as_ref(), timeout.as_ref())
     }
 }

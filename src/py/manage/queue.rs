@@ -7,6 +7,7 @@ use super::calls::Calls;
 use super::v3::{Manner, downlink, downlinks};
 use crate::py::arguments::text;
 use crate::py::leaving;
+use crate::py::number;
 
 #[pymethods]
 impl PyApplicationClient {
@@ -31,7 +32,7 @@ impl PyApplicationClient {
         py: Python<'py>,
         dev_id: &Bound<'py, PyAny>,
         payload: &Bound<'py, PyAny>,
-        port: i64,
+        #[pyo3(from_py_with = number::stack_port)] port: u8,
         confirmed: bool,
         priority: Option<String>,
         correlation_ids: Option<Vec<String>>,

@@ -27,6 +27,7 @@ use crate::py::error::OrRaise as _;
 use crate::py::json::{Spacing, dumps};
 use crate::py::leaving;
 use crate::py::log;
+use crate::py::number;
 use crate::py::runtime::{self, Closable, Process};
 use crate::sandbox::v2::{Options, Right, Sandbox};
 use crate::sandbox::{NetworkOptions, NetworkSandbox, Received, StreamOptions, UplinkFrame};
@@ -91,13 +92,6 @@ impl PySandbox {
     }
 }
 
-/// How many connections a server is to have room for.
-fn most_connections(most: i64) -> PyResult<usize> {
-    usize::try_from(most).ok().filter(|most| *most > 0).ok_or_else(|| {
-        PyValueError::new_err(format!("max_connections {most} is not valid: expected a number of at least 1"))
-    })
-}
-
 /// What only the other network has.
 fn not_there(what: &str, network: &str) -> PyErr {
     PyAttributeError::new_err(format!("a sandbox with network={network:?} has no {what}"))
@@ -110,22 +104,21 @@ impl PySandbox {
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new(
         host: &str,
-        mqtt_port: u16,
-        mqtts_port: Option<u16>,
-        discovery_port: u16,
-        handler_port: u16,
+        #[pyo3(from_py_with = number::mqtt_port)] mqtt_port: u16,
+        #[pyo3(from_py_with = number::mqtts_port)] mqtts_port: Option<u16>,
+        #[pyo3(from_py_with = number::discovery_port)] discovery_port: u16,
+        #[pyo3(from_py_with = number::handler_port)] handler_port: u16,
         insecure: bool,
         state: Option<PathBuf>,
-        seed: Option<u64>,
+        #[pyo3(from_py_with = number::seed)] seed: Option<u64>,
         any_key: bool,
         is_v3: bool,
         tenant: Option<String>,
-        management_port: u16,
-        http_port: u16,
+        #[pyo3(from_py_with = number::management_port)] management_port: u16,
+        #[pyo3(from_py_with = number::http_port)] http_port: u16,
         storage: Option<bool>,
-        max_connections: i64,
+        #[pyo3(from_py_with = number::max_connections)] max_connections: usize,
     ) -> PyResult<Self> {
-        let max_connections = most_connections(max_connections)?;
         let host = host.to_owned();
         let options = if is_v3 {
             NetworkOptions::V3(crate::sandbox::v3::Options {
@@ -228,7 +221,7 @@ impl PySandbox {
     }
 
     /// Let the handler answer so many calls a second for each application; ``None`` for any number.
-    fn limit_calls(&self, per_second: Option<f64>) -> PyResult<()> {
+    fn limit_calls(&self, #[pyo3(from_py_with = number::per_second)] per_second: Option<f64>) -> PyResult<()> {
         if let Some(rate) = per_second.filter(|rate| !(*rate > 0.0 && rate.is_finite())) {
             return Err(PyValueError::new_err(format!("per_second {rate} is not valid: expected a rate above 0")));
         }
@@ -280,9 +273,9 @@ impl PySandbox {
         py: Python<'_>,
         app_id: &str,
         dev_id: &str,
-        latitude: f64,
-        longitude: f64,
-        altitude: i32,
+        #[pyo3(from_py_with = number::latitude)] latitude: f64,
+        #[pyo3(from_py_with = number::longitude)] longitude: f64,
+        #[pyo3(from_py_with = number::altitude)] altitude: i32,
     ) -> PyResult<()> {
         self.sandbox()?.locate(app_id, dev_id, latitude, longitude, altitude).or_raise(py)
     }
@@ -312,7 +305,7 @@ impl PySandbox {
         dev_id: &str,
         payload: Option<Bound<'_, PyAny>>,
         fields: Option<Bound<'_, PyAny>>,
-        port: u8,
+        #[pyo3(from_py_with = number::uplink_port)] port: u8,
         confirmed: bool,
         is_retry: bool,
     ) -> PyResult<u32> {
@@ -350,10 +343,10 @@ impl PySandbox {
         &self,
         py: Python<'_>,
         app_id: &str,
-        devices: u32,
-        rate: f64,
-        count: Option<u64>,
-        seed: u64,
+        #[pyo3(from_py_with = number::devices)] devices: u32,
+        #[pyo3(from_py_with = number::rate)] rate: f64,
+        #[pyo3(from_py_with = number::stream_count)] count: Option<u64>,
+        #[pyo3(from_py_with = number::stream_seed)] seed: u64,
     ) -> PyResult<PyStream> {
         let (shared, process) = self.running()?;
         let options = StreamOptions { devices, rate, count, seed };
@@ -374,7 +367,7 @@ impl PySandbox {
     }
 
     /// Refuse every login with this CONNACK code, 1 to 255; 0 ends it.
-    fn refuse_logins(&self, code: u8) -> PyResult<()> {
+    fn refuse_logins(&self, #[pyo3(from_py_with = number::code)] code: u8) -> PyResult<()> {
         self.sandbox()?.faults().refuse_logins(code);
         Ok(())
     }
@@ -401,21 +394,21 @@ impl PySandbox {
 
     /// Send the next messages to clients twice.
     #[pyo3(signature = (count=1))]
-    fn duplicate(&self, count: u32) -> PyResult<()> {
+    fn duplicate(&self, #[pyo3(from_py_with = number::count)] count: u32) -> PyResult<()> {
         self.sandbox()?.faults().duplicate(count);
         Ok(())
     }
 
     /// Garble the payload of the next messages to clients.
     #[pyo3(signature = (count=1))]
-    fn garble(&self, count: u32) -> PyResult<()> {
+    fn garble(&self, #[pyo3(from_py_with = number::count)] count: u32) -> PyResult<()> {
         self.sandbox()?.faults().garble(count);
         Ok(())
     }
 
     /// Do not acknowledge the next QoS 1 messages of clients.
     #[pyo3(signature = (count=1))]
-    fn withhold_acks(&self, count: u32) -> PyResult<()> {
+    fn withhold_acks(&self, #[pyo3(from_py_with = number::count)] count: u32) -> PyResult<()> {
         self.sandbox()?.faults().withhold_acks(count);
         Ok(())
     }

@@ -10,12 +10,13 @@ use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 
+use super::PyFollower;
 use super::follower::to_dicts;
-use super::{PyFollower, most_connections};
 use crate::dialect::thingsboard::{LimitTexts, Package};
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::log;
+use crate::py::number;
 use crate::py::runtime::{self, Closable, Process};
 use crate::sandbox::thingsboard::{Credentials, Scope, ThingsBoard, ThingsBoardOptions, TransportLimits};
 
@@ -69,8 +70,12 @@ fn scope(name: &str) -> PyResult<Scope> {
 impl PyThingsBoard {
     #[new]
     #[pyo3(signature = (host="127.0.0.1", port=0, tls_port=None, max_connections=10_000))]
-    fn new(host: &str, port: u16, tls_port: Option<u16>, max_connections: i64) -> PyResult<Self> {
-        let max_connections = most_connections(max_connections)?;
+    fn new(
+        host: &str,
+        #[pyo3(from_py_with = number::port)] port: u16,
+        #[pyo3(from_py_with = number::tls_port)] tls_port: Option<u16>,
+        #[pyo3(from_py_with = number::max_connections)] max_connections: usize,
+    ) -> PyResult<Self> {
         let options = ThingsBoardOptions { host: host.to_owned(), port, tls_port, max_connections };
         Ok(Self { options, running: OnceLock::new() })
     }
@@ -234,8 +239,8 @@ impl PyThingsBoard {
         messages: String,
         telemetry_messages: String,
         telemetry_points: String,
-        in_flight: u64,
-        payload_bytes: u64,
+        #[pyo3(from_py_with = number::in_flight)] in_flight: u64,
+        #[pyo3(from_py_with = number::payload_bytes)] payload_bytes: u64,
         behind: Option<(String, String, String)>,
     ) -> PyResult<()> {
         let own = LimitTexts { messages, telemetry_messages, telemetry_points };
@@ -250,10 +255,12 @@ impl PyThingsBoard {
 
     /// Acknowledge the next messages on topics that begin so with this reason code, 128 to 255 (MQTT 5).
     #[pyo3(signature = (topic, reason, count=1))]
-    fn reject(&self, topic: &str, reason: u8, count: u32) -> PyResult<()> {
-        if reason < 128 {
-            return Err(PyValueError::new_err(format!("reason {reason} is not valid: expected 128 to 255")));
-        }
+    fn reject(
+        &self,
+        topic: &str,
+        #[pyo3(from_py_with = number::refusal)] reason: u8,
+        #[pyo3(from_py_with = number::count)] count: u32,
+    ) -> PyResult<()> {
         self.server()?.reject(topic, reason, count);
         Ok(())
     }
@@ -267,7 +274,7 @@ impl PyThingsBoard {
 
     /// Drop a device behind a gateway, as the server does: for a reason such as 150, its rate.
     #[pyo3(signature = (device, reason=150))]
-    fn drop_device(&self, device: &str, reason: u32) -> PyResult<()> {
+    fn drop_device(&self, device: &str, #[pyo3(from_py_with = number::reason)] reason: u32) -> PyResult<()> {
         self.server()?.drop_device(device, reason);
         Ok(())
     }
@@ -283,7 +290,7 @@ impl PyThingsBoard {
     }
 
     /// Refuse every login with this CONNACK code, 1 to 255; 0 ends it.
-    fn refuse_logins(&self, code: u8) -> PyResult<()> {
+    fn refuse_logins(&self, #[pyo3(from_py_with = number::code)] code: u8) -> PyResult<()> {
         self.server()?.faults().refuse_logins(code);
         Ok(())
     }
@@ -304,7 +311,7 @@ impl PyThingsBoard {
 
     /// Do not acknowledge the next QoS 1 messages of clients.
     #[pyo3(signature = (count=1))]
-    fn withhold_acks(&self, count: u32) -> PyResult<()> {
+    fn withhold_acks(&self, #[pyo3(from_py_with = number::count)] count: u32) -> PyResult<()> {
         self.server()?.faults().withhold_acks(count);
         Ok(())
     }

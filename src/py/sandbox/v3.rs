@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 
 use super::{PySandbox, not_there};
 use crate::py::error::OrRaise as _;
+use crate::py::number;
 use crate::sandbox::NetworkSandbox;
 use crate::sandbox::v3::Sandbox;
 
@@ -39,13 +40,25 @@ impl PySandbox {
         self.v3("devices that have yet to join")?.register_unjoined(app_id, dev_id).or_raise(py)
     }
 
-    fn _set_spreading_factor(&self, py: Python<'_>, app_id: &str, dev_id: &str, spreading: u8) -> PyResult<()> {
+    fn _set_spreading_factor(
+        &self,
+        py: Python<'_>,
+        app_id: &str,
+        dev_id: &str,
+        #[pyo3(from_py_with = number::spreading_factor)] spreading: u8,
+    ) -> PyResult<()> {
         self.v3("spreading factors of devices")?.set_spreading_factor(app_id, dev_id, spreading).or_raise(py)
     }
 
     /// Limit what the stack calls so to that many a minute and a burst; ``None`` ends it.
     #[pyo3(signature = (name, per_minute, *, burst=1))]
-    fn limit(&self, py: Python<'_>, name: &str, per_minute: Option<f64>, burst: u32) -> PyResult<()> {
+    fn limit(
+        &self,
+        py: Python<'_>,
+        name: &str,
+        #[pyo3(from_py_with = number::per_minute)] per_minute: Option<f64>,
+        #[pyo3(from_py_with = number::burst)] burst: u32,
+    ) -> PyResult<()> {
         self.v3("limit")?.limit(name, per_minute.map(|rate| (rate, burst))).or_raise(py)
     }
 

@@ -19,6 +19,7 @@ use crate::net::{self, Identity, Proxy, ProxyKind};
 use crate::py::arguments::wrong_type;
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
+use crate::py::number;
 use crate::session::Will;
 
 /// Bound on the opening of each connection.
@@ -82,7 +83,12 @@ pub(in crate::py) struct PyWill {
 #[pymethods]
 impl PyWill {
     #[new]
-    fn new(topic: String, payload: Vec<u8>, qos: i64, retain: bool) -> PyResult<Self> {
+    fn new(
+        topic: String,
+        payload: Vec<u8>,
+        #[pyo3(from_py_with = number::qos)] qos: i64,
+        retain: bool,
+    ) -> PyResult<Self> {
         topic_of(&topic)?;
         Ok(Self { will: Will { topic, payload: Bytes::from(payload), qos: convert::qos(qos)?, retain } })
     }
@@ -99,9 +105,9 @@ impl PyProxy {
     #[new]
     fn new(
         py: Python<'_>,
-        kind: i64,
+        #[pyo3(from_py_with = number::proxy_type)] kind: i64,
         host: String,
-        port: u16,
+        #[pyo3(from_py_with = number::proxy_port)] port: u16,
         username: Option<String>,
         password: Option<String>,
     ) -> PyResult<Self> {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::connection::{PyPrepared, PyProxy, PyTlsSettings, PyWill, backoff};
@@ -37,6 +37,7 @@ use crate::py::acknowledging::Acknowledging;
 use crate::py::arguments::wrong_type;
 use crate::py::convert::{self, seconds};
 use crate::py::error::OrRaise as _;
+use crate::py::number;
 use crate::py::prepared::{Face, Prepared};
 use crate::py::{log, runtime, serve};
 use crate::session::{QoS, Version};
@@ -85,6 +86,9 @@ impl PyDeviceClient {
             Some(given) => given,
             None => slf.getattr("quality_of_service")?,
         };
+        if quality.is_instance_of::<PyBool>() {
+            return Err(qos_error(slf.py()));
+        }
         match quality.extract::<i64>() {
             Ok(0) => Ok(QoS::AtMostOnce),
             Ok(1) => Ok(QoS::AtLeastOnce),
@@ -172,15 +176,15 @@ impl PyDeviceClient {
         &self,
         py: Python<'_>,
         host: &str,
-        port: u16,
+        #[pyo3(from_py_with = number::port)] port: u16,
         username: String,
         password: String,
         client_id: String,
-        qos: i64,
+        #[pyo3(from_py_with = number::qos)] qos: i64,
         version: u8,
         limits: (String, String, String),
         device_limits: Option<(String, String, String)>,
-        max_payload_size: usize,
+        #[pyo3(from_py_with = number::max_payload_size)] max_payload_size: usize,
         on_callback_error: &str,
     ) -> PyResult<()> {
         let own = meters(py, &limits);
@@ -213,7 +217,7 @@ impl PyDeviceClient {
         tls: Option<&Bound<'_, PyTlsSettings>>,
         will: Option<&Bound<'_, PyWill>>,
         proxy: Option<&Bound<'_, PyProxy>>,
-        other_port: Option<u16>,
+        #[pyo3(from_py_with = number::other_port)] other_port: Option<u16>,
     ) -> PyResult<PyPrepared> {
         let Made { host, port, .. } = self.made()?;
         let port = other_port.unwrap_or(port);

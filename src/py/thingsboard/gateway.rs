@@ -16,6 +16,7 @@ use super::requests::Asking;
 use crate::client::thingsboard::{Request, Traffic, announcement};
 use crate::dialect::thingsboard::names;
 use crate::py::arguments::texts;
+use crate::py::number;
 use crate::session::QoS;
 
 /// The native half of a gateway's client. It adds methods alone: its Python half is made in the layout of
@@ -201,7 +202,7 @@ impl PyGatewayClient {
     fn gw_unsubscribe(slf: &Bound<'_, Self>, subscription_id: &Bound<'_, PyAny>) -> PyResult<()> {
         let shared = base(slf).get().shared()?;
         let name: Option<String> = subscription_id.extract().ok();
-        let number: Option<u64> = subscription_id.extract().ok();
+        let number = number::identifier("subscription_id", subscription_id)?;
         let mut registry = shared.registry.lock();
         let before = std::mem::take(&mut registry.gateway_subscriptions);
         let (gone, kept): (Vec<_>, Vec<_>) = before.into_iter().partition(|one| {

@@ -13,6 +13,7 @@ use super::reach::Reach;
 use crate::client::thingsboard::Traffic;
 use crate::dialect::thingsboard::count_points;
 use crate::py::convert::{self, seconds};
+use crate::py::number;
 use crate::session::OutboxLimits;
 
 /// As many as the protocol's message IDs allow for.
@@ -62,7 +63,13 @@ impl PyMqttHandle {
     }
 
     /// Publish bytes to any topic.
-    fn _native_publish(&self, py: Python<'_>, topic: &str, payload: Vec<u8>, qos: i64) -> PyResult<PyPublishInfo> {
+    fn _native_publish(
+        &self,
+        py: Python<'_>,
+        topic: &str,
+        payload: Vec<u8>,
+        #[pyo3(from_py_with = number::qos)] qos: i64,
+    ) -> PyResult<PyPublishInfo> {
         topic_of(topic)?;
         let points = count_points(topic, &payload);
         let parts = vec![(Bytes::from(payload), points)];
@@ -71,7 +78,7 @@ impl PyMqttHandle {
 
     /// Subscribe to one more filter, now and after every connect.
     #[pyo3(signature = (topic, qos=0))]
-    fn subscribe(&self, topic: &str, qos: i64) -> PyResult<(i32, Option<u16>)> {
+    fn subscribe(&self, topic: &str, #[pyo3(from_py_with = number::qos)] qos: i64) -> PyResult<(i32, Option<u16>)> {
         self.shared.client.subscriptions().add(topic, convert::qos(qos)?);
         Ok((0, None))
     }
@@ -90,7 +97,7 @@ impl PyMqttHandle {
     }
 
     #[setter(_max_inflight_messages)]
-    fn set_max_inflight_messages(&self, count: usize) {
+    fn set_max_inflight_messages(&self, #[pyo3(from_py_with = number::inflight)] count: usize) {
         set_in_flight(&self.shared, count);
     }
 
@@ -102,7 +109,7 @@ impl PyMqttHandle {
     }
 
     #[setter(_max_queued_messages)]
-    fn set_max_queued_messages(&self, count: usize) {
+    fn set_max_queued_messages(&self, #[pyo3(from_py_with = number::queue_size)] count: usize) {
         let outbox = self.shared.client.outbox();
         let messages = if count == 0 { MOST_IN_FLIGHT } else { count };
         outbox.set_limits(OutboxLimits { messages, ..outbox.limits() });

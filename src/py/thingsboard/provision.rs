@@ -12,6 +12,7 @@ use crate::client::thingsboard;
 use crate::endpoint::Endpoint;
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
+use crate::py::number;
 use crate::py::prepared::Prepared;
 use crate::py::{log, runtime};
 
@@ -39,7 +40,7 @@ fn exchange(
 pub(in crate::py) fn request_credentials(
     py: Python<'_>,
     host: &str,
-    port: u16,
+    #[pyo3(from_py_with = number::port)] port: u16,
     tls: Option<&Bound<'_, PyTlsSettings>>,
     request: &Bound<'_, PyAny>,
     timeout: &Bound<'_, PyAny>,
@@ -53,7 +54,7 @@ pub(in crate::py) fn request_credentials(
 pub(in crate::py) fn await_credentials<'py>(
     py: Python<'py>,
     host: &str,
-    port: u16,
+    #[pyo3(from_py_with = number::port)] port: u16,
     tls: Option<&Bound<'py, PyTlsSettings>>,
     request: &Bound<'py, PyAny>,
     timeout: &Bound<'py, PyAny>,

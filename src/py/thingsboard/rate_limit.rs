@@ -11,6 +11,7 @@ use super::logger;
 use crate::client::thingsboard::{Meter, Meters};
 use crate::dialect::thingsboard::{RateLimit, TokenBucket};
 use crate::py::arguments::wrong_type;
+use crate::py::number;
 use crate::sync::Mutex;
 
 /// The part of every limit that is used, in percent: `DEFAULT_RATE_LIMIT_PERCENTAGE`, as Python has read it from the
@@ -24,7 +25,7 @@ pub(super) fn percentage() -> u64 {
 /// Say what part of every limit is used where nothing else is said, in percent.
 #[pyfunction]
 #[pyo3(name = "_set_rate_limit_percentage")]
-pub(in crate::py) fn set_percentage(percentage: u64) {
+pub(in crate::py) fn set_percentage(#[pyo3(from_py_with = number::most_used)] percentage: u64) {
     PERCENTAGE.store(percentage, Ordering::Relaxed);
 }
 
@@ -58,7 +59,10 @@ pub(in crate::py) struct PyTokenBucket {
 #[pymethods]
 impl PyTokenBucket {
     #[new]
-    fn new(capacity: f64, duration_sec: f64) -> PyResult<Self> {
+    fn new(
+        #[pyo3(from_py_with = number::capacity)] capacity: f64,
+        #[pyo3(from_py_with = number::duration_sec)] duration_sec: f64,
+    ) -> PyResult<Self> {
         if !(capacity.is_finite() && capacity >= 0.0) {
             return Err(PyValueError::new_err(format!("capacity {capacity} is not valid: expected 0 or more")));
         }
@@ -88,7 +92,7 @@ impl PyTokenBucket {
     }
 
     #[setter]
-    fn set_tokens(&self, tokens: f64) {
+    fn set_tokens(&self, #[pyo3(from_py_with = number::tokens)] tokens: f64) {
         self.bucket.lock().tokens = tokens;
     }
 
@@ -106,13 +110,13 @@ impl PyTokenBucket {
 
     /// Whether there are so many tokens.
     #[pyo3(signature = (amount=1.0))]
-    fn can_consume(&self, amount: f64) -> bool {
+    fn can_consume(&self, #[pyo3(from_py_with = number::amount)] amount: f64) -> bool {
         self.bucket.lock().can_consume(amount, Instant::now())
     }
 
     /// Take so many tokens if there are that many; tells whether.
     #[pyo3(signature = (amount=1.0))]
-    fn consume(&self, amount: f64) -> bool {
+    fn consume(&self, #[pyo3(from_py_with = number::amount)] amount: f64) -> bool {
         self.bucket.lock().consume(amount, Instant::now())
     }
 
@@ -187,11 +191,12 @@ impl PyRateLimit {
         py: Python<'_>,
         rate_limit: &Bound<'_, PyAny>,
         name: Option<String>,
-        percentage: Option<u64>,
+        #[pyo3(from_py_with = number::percentage)] percentage: Option<u64>,
     ) -> PyResult<Self> {
         let percentage = percentage.unwrap_or_else(self::percentage);
         if let Ok(dict) = rate_limit.cast::<PyDict>() {
-            let given: Option<u64> = dict.get_item("percentage")?.map(|number| number.extract()).transpose()?;
+            let given: Option<u64> =
+                dict.get_item("percentage")?.map_or(Ok(None), |given| number::percentage(&given))?;
             let named: Option<String> = dict.get_item("name")?.and_then(|name| name.extract().ok());
             let meter = Meter::new(from_dict(dict)?);
             return Ok(Self { meter, name: named.or(name), percentage: Mutex::new(given.unwrap_or(percentage)) });
@@ -220,13 +225,17 @@ impl PyRateLimit {
 
     /// Take tokens, as far as there are any.
     #[pyo3(signature = (amount=1.0))]
-    fn increase_rate_limit_counter(&self, amount: f64) {
+    fn increase_rate_limit_counter(&self, #[pyo3(from_py_with = number::amount)] amount: f64) {
         self.meter.limit().deduct(amount, Instant::now());
     }
 
     /// ``False``, or capacity and seconds of a window that has not so many tokens.
     #[pyo3(signature = (amount=1.0))]
-    fn check_limit_reached<'py>(&self, py: Python<'py>, amount: f64) -> PyResult<Bound<'py, PyAny>> {
+    fn check_limit_reached<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = number::amount)] amount: f64,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let exhausted = self.meter.limit().exhausted(amount, Instant::now());
         match exhausted {
             Some(window) => Ok(window.into_pyobject(py)?.into_any()),
@@ -254,7 +263,12 @@ impl PyRateLimit {
 
     /// Replace the windows; tokens used of equal windows stay used.
     #[pyo3(signature = (rate_limit, percentage=None), text_signature = "($self, rate_limit, percentage=80)")]
-    fn set_limit(&self, py: Python<'_>, rate_limit: &str, percentage: Option<u64>) -> PyResult<()> {
+    fn set_limit(
+        &self,
+        py: Python<'_>,
+        rate_limit: &str,
+        #[pyo3(from_py_with = number::percentage)] percentage: Option<u64>,
+    ) -> PyResult<()> {
         let percentage = percentage.unwrap_or_else(self::percentage);
         let percentage = if percentage > 0 { percentage } else { self.percentage() };
         *self.percentage.lock() = percentage;

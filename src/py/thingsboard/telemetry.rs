@@ -13,6 +13,7 @@ use super::timestamp::write_ts;
 use crate::dialect::thingsboard::{Chunk, Entry, Field, Part, PublishCode, Scale, Stamp, split};
 use crate::py::arguments::wrong_type;
 use crate::py::leaving;
+use crate::py::number;
 
 /// How large messages may be.
 #[derive(Clone, Copy, Debug)]
@@ -255,8 +256,8 @@ pub(super) fn attributes(value: &Bound<'_, PyAny>, device: Option<&str>, bounds:
 #[pyo3(name = "_split_entries")]
 pub(in crate::py) fn split_entries<'py>(
     items: &Bound<'py, PyList>,
-    max_points: usize,
-    max_bytes: usize,
+    #[pyo3(from_py_with = number::max_points)] max_points: usize,
+    #[pyo3(from_py_with = number::most_bytes)] max_bytes: usize,
 ) -> PyResult<Bound<'py, PyList>> {
     let py = items.py();
     let result = PyList::empty(py);

@@ -303,6 +303,20 @@ def test_a_module_runs_as_well(tmp_path: Path) -> None:
     assert (outcome.returncode, outcome.stdout) == (4, "thingslink.ttn __main__ ['--flag', '-m']\n"), outcome.stderr
 
 
+def test_what_a_module_or_a_folder_raises_begins_at_its_own_line(tmp_path: Path) -> None:
+    folder = tmp_path / "program"
+    folder.mkdir()
+    file(folder, "", "__init__.py")
+    file(folder, "def f():\n    raise RuntimeError('of its own')\nf()", "__main__.py")
+    zipapp.create_archive(folder, tmp_path / "program.pyz")
+    start = [sys.executable, "-m", "thingslink", "run"]
+    for way in (["-m", "program"], [str(folder)], [str(tmp_path / "program.pyz")]):
+        outcome = finish([*start, *way], variables={"PYTHONPATH": str(tmp_path)})
+        frames = [line for line in outcome.stderr.splitlines() if line.startswith("  File ")]
+        assert outcome.returncode == 1 and len(frames) == 2, outcome.stderr
+        assert all("__main__.py" in line for line in frames), outcome.stderr
+
+
 def test_a_folder_and_an_archive_run_as_well(tmp_path: Path) -> None:
     folder = tmp_path / "program"
     folder.mkdir()

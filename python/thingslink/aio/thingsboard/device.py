@@ -26,6 +26,7 @@ from thingslink.aio._post import Post
 from thingslink.aio.thingsboard._answering import ALL, Answering
 from thingslink.aio.thingsboard._changed import changed, fields
 from thingslink.aio.thingsboard._packages import PackageClient
+from thingslink.thingsboard import constructor
 from thingslink.thingsboard import device as _device
 from thingslink.thingsboard.constants import CLAIMING_TOPIC
 from thingslink.thingsboard.provisioning import client_for
@@ -314,7 +315,7 @@ class TBDeviceMqttClient(PackageClient, Entering):
 
     async def claim(self, secret_key: str, duration: int = 30000) -> TBPublishInfo:
         """Let a user claim the device with this key within ``duration`` milliseconds."""
-        claim = {"secretKey": secret_key, "durationMs": duration}
+        claim = {"secretKey": secret_key, "durationMs": constructor.number("duration", duration)}
         info: TBPublishInfo = await self._call("_publish_data", claim, CLAIMING_TOPIC, None)
         return info
 

@@ -12,6 +12,7 @@ use crate::client::stack::{Functions, Registration};
 use crate::py::arguments::{text, wrong_type};
 use crate::py::convert::{exact_bytes, seconds};
 use crate::py::error::OrRaise as _;
+use crate::py::number;
 use crate::py::proto::PyMessage;
 use crate::rpc::proto::{handler, v3};
 
@@ -131,6 +132,11 @@ fn dict<'a, 'py>(name: &str, value: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound
     value.cast::<PyDict>().map_err(|_| wrong_type(name, "a dict", value))
 }
 
+fn frequencies(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
+    let given = value.try_iter().map_err(|_| wrong_type(name, "a list of frequencies in hertz", value))?;
+    given.map(|one| number::within(name, &one?, 0..=u64::MAX.into())).collect()
+}
+
 fn unknown(of: &str, key: &str, expected: &str) -> PyErr {
     PyValueError::new_err(format!("unknown key {key:?} of {of}: expected some of {expected}"))
 }
@@ -158,12 +164,7 @@ fn settings(settings: &mut v3::MacSettings, value: &Bound<'_, PyAny>) -> PyResul
     let mut names = Vec::new();
     for (key, part) in dict("mac_settings", value)? {
         let key = text("a key of mac_settings", &key)?;
-        let number = |last: i64| {
-            let number = part.extract::<i64>().map_err(|_| wrong_type(&key, "int", &part))?;
-            let is_in = (0..=last).contains(&number);
-            let wrong = || PyValueError::new_err(format!("{key} {number} is not valid: expected 0 to {last}"));
-            if is_in { Ok(number) } else { Err(wrong()) }
-        };
+        let number = |last: i64| number::within::<i64>(&key, &part, 0..=last.into());
         let index = |last: i64| number(last).map(|number| i32::try_from(number).unwrap_or_default());
         let flag = || {
             let value = part.extract::<bool>().map_err(|_| wrong_type(&key, "bool", &part))?;
@@ -185,8 +186,7 @@ fn settings(settings: &mut v3::MacSettings, value: &Bound<'_, PyAny>) -> PyResul
                 settings.rx2_frequency = Some(v3::FrequencyValue { value });
             }
             "factory_preset_frequencies" => {
-                settings.factory_preset_frequencies =
-                    part.extract().map_err(|_| wrong_type(&key, "a list of frequencies in hertz", &part))?;
+                settings.factory_preset_frequencies = frequencies(&key, &part)?;
             }
             "supports_32_bit_f_cnt" => settings.supports_32_bit_f_cnt = flag()?,
             "resets_f_cnt" => settings.resets_f_cnt = flag()?,

@@ -9,7 +9,7 @@ use crate::py::arguments::{text, wrong_type};
 use crate::py::convert::octets;
 use crate::py::error::OrRaise as _;
 use crate::py::json::{Spacing, dumps};
-use crate::py::lorawan::fport;
+use crate::py::number::stack_port;
 use crate::rpc::proto::{handler, v3};
 use crate::rpc::to_struct;
 
@@ -24,12 +24,12 @@ pub(in super::super) struct Manner {
 /// A downlink of bytes, base64 text, or fields for the encoder.
 pub(in super::super) fn downlink(
     payload: &Bound<'_, PyAny>,
-    port: i64,
+    port: u8,
     manner: Manner,
 ) -> PyResult<v3::ApplicationDownlink> {
     let py = payload.py();
     let mut downlink = v3::ApplicationDownlink { confirmed: manner.confirmed, ..v3::ApplicationDownlink::default() };
-    downlink.f_port = fport(Network::V3, port)?.into();
+    downlink.f_port = port.into();
     if let Some(name) = manner.priority {
         let priority = v3::TxSchedulePriority::from_str_name(priority(&name).or_raise(py)?);
         downlink.priority = priority.unwrap_or_default().into();
@@ -67,7 +67,7 @@ fn one(item: &Bound<'_, PyAny>) -> PyResult<v3::ApplicationDownlink> {
     for (key, value) in item {
         match text("a key of a downlink", &key)?.as_str() {
             "payload" => payload = Some(value),
-            "port" => port = value.extract().map_err(|_| wrong_type("port", "int", &value))?,
+            "port" => port = stack_port(&value)?,
             "confirmed" => manner.confirmed = value.extract().map_err(|_| wrong_type("confirmed", "bool", &value))?,
             "priority" => manner.priority = Some(text("priority", &value)?),
             "correlation_ids" => {

@@ -9,6 +9,7 @@ use super::{ANSWER, PyDeviceClient};
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
 use crate::py::arguments::texts;
+use crate::py::number;
 use crate::py::thingsboard::callback::{self, Callback};
 use crate::py::thingsboard::publish_info::PyPublishInfo;
 use crate::py::thingsboard::registry::Place;
@@ -80,7 +81,7 @@ impl PyDeviceClient {
     fn unsubscribe_from_attribute(&self, subscription_id: &Bound<'_, PyAny>) -> PyResult<()> {
         let shared = self.shared()?;
         let all = subscription_id.extract::<String>().is_ok_and(|text| text == "*");
-        let number: Option<u64> = subscription_id.extract().ok();
+        let number = number::identifier("subscription_id", subscription_id)?;
         let mut registry = shared.registry.lock();
         let before = std::mem::take(&mut registry.subscriptions);
         let (gone, kept): (Vec<_>, Vec<_>) = before.into_iter().partition(|one| all || Some(one.id) == number);
@@ -110,7 +111,12 @@ impl PyDeviceClient {
     }
 
     /// Give up waiting for the answer to an attribute request at this time of ``time.monotonic()``.
-    fn add_attrs_request_timeout(&self, py: Python<'_>, attr_request_number: u64, timeout: f64) -> PyResult<()> {
+    fn add_attrs_request_timeout(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = number::attr_request_number)] attr_request_number: u64,
+        #[pyo3(from_py_with = number::timeout)] timeout: f64,
+    ) -> PyResult<()> {
         let shared = self.shared()?;
         let request = Request::Attributes(attr_request_number);
         let now: f64 = py.import("time")?.call_method0("monotonic")?.extract()?;

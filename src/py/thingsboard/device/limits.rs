@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use super::PyDeviceClient;
 use crate::dialect::json::Document;
 use crate::dialect::thingsboard::SessionLimits;
+use crate::py::number;
 use crate::py::thingsboard::json::to_json;
 use crate::py::thingsboard::rate_limit::PyRateLimit;
 
@@ -19,7 +20,7 @@ impl PyDeviceClient {
     }
 
     #[setter]
-    fn set_max_payload_size(&self, bytes: usize) -> PyResult<()> {
+    fn set_max_payload_size(&self, #[pyo3(from_py_with = number::max_payload_size)] bytes: usize) -> PyResult<()> {
         self.shared()?.max_payload_size.store(bytes, Ordering::Release);
         Ok(())
     }
