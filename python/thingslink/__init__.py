@@ -8,6 +8,7 @@ from __future__ import annotations
 from thingslink import ttn
 from thingslink._install import install_as
 from thingslink._json import json_default
+from thingslink._live import clients, close_all
 from thingslink._native import (
     ConnectionLostError,
     DecodeError,
@@ -25,6 +26,7 @@ from thingslink._native import (
     __version__,
     _call_errors_from,
     _run_awaitables_by,
+    _stats_as,
     callback_threads,
 )
 from thingslink.ttn import (
@@ -83,6 +85,8 @@ __all__ = [
     "__version__",
     "application",
     "callback_threads",
+    "clients",
+    "close_all",
     "discovery",
     "handler",
     "install_as",
@@ -116,7 +120,14 @@ def _run_to_its_end(awaitable: Any, place: Any) -> None:
     _awaiting.run_to_its_end(awaitable, place)
 
 
+def _counters(counted: dict[str, Any]) -> dict[str, Any]:
+    from thingslink._counters import Counters  # noqa: PLC0415
+
+    return Counters(counted)
+
+
 _call_errors_from(_call_errors)
+_stats_as(_counters)
 _run_awaitables_by(_run_to_its_end)
 
 

@@ -13,7 +13,7 @@ use super::error::OrRaise as _;
 use super::nats::{NatsArguments, NatsLogin};
 use super::number;
 use super::runtime::{self, Closable, Process};
-use super::{leaving, log};
+use super::{face, leaving, log};
 use crate::bridge::{Bridge, Options};
 use crate::client::lorawan::Config;
 use crate::dialect::lorawan::{Network, hosted};
@@ -182,7 +182,7 @@ impl PyBridge {
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let stats = self.running()?.shared.0.stats();
-        Ok(pythonize::pythonize(py, &stats)?)
+        face::stats(py, &stats)
     }
 
     #[getter]

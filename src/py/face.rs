@@ -2,6 +2,7 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use serde::Serialize;
 
 use super::leaving;
 use crate::sync::Mutex;
@@ -18,6 +19,10 @@ static FAILURES: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Gives what stands for the original's private MQTT client.
 static PRIVATE_CLIENT: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
+/// Makes of counters what a program gets.
+static STATS: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+/// Is told of clients that begin to connect.
+static CONNECTING: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Runs what a callback has given to be awaited.
 static RUNNER: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Called at the exit when no callback runs any more.
@@ -73,6 +78,35 @@ pub(super) fn call_errors_from(give: Py<PyAny>) {
 pub(super) fn time_out_from(give: Py<PyAny>) {
     let old = TIME_OUT.lock().replace(give);
     drop(old);
+}
+
+/// Hand in what makes of a dict of counters what a program gets.
+#[pyfunction]
+#[pyo3(name = "_stats_as")]
+pub(super) fn stats_as(make: Py<PyAny>) {
+    let old = STATS.lock().replace(make);
+    drop(old);
+}
+
+/// Counters as a program gets them.
+pub(super) fn stats<'py>(py: Python<'py>, counters: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
+    given(py, &STATS)?.call1((pythonize::pythonize(py, counters)?,))
+}
+
+/// Hand in what is told of clients that begin to connect, as ``told(client, place, subject)``.
+#[pyfunction]
+#[pyo3(name = "_connecting_to")]
+pub(super) fn connecting_to(told: Py<PyAny>) {
+    let old = CONNECTING.lock().replace(told);
+    drop(old);
+}
+
+/// A client begins to connect, which was made at this place of the program. All with the same subject get the same
+/// messages.
+pub(super) fn connecting(client: &Bound<'_, PyAny>, place: Option<Py<PyAny>>, subject: &str) -> PyResult<()> {
+    let py = client.py();
+    let told = given(py, &CONNECTING)?;
+    leaving::within(py, || told.call1((client, place, subject))).map(drop)
 }
 
 /// Hand in what tells where in the program a client is being made; ``None`` ends it.

@@ -39,6 +39,7 @@ mod runtime;
 mod sandbox;
 mod serve;
 mod serving;
+mod shown;
 mod signature;
 mod thingsboard;
 mod value;
@@ -58,8 +59,8 @@ mod _native {
     use super::event_loop::same_loop;
     #[pymodule_export]
     use super::face::{
-        at_the_end, call_errors_from, failures_to, makers_from, private_client_from, run_awaitables_by, tell_failure,
-        time_out_from,
+        at_the_end, call_errors_from, connecting_to, failures_to, makers_from, private_client_from, run_awaitables_by,
+        stats_as, tell_failure, time_out_from,
     };
     #[pymodule_export]
     use super::file::replace_file;
@@ -92,6 +93,8 @@ mod _native {
     use super::sandbox::{PyFollower, PySandbox, PyStream, PyThingsBoard};
     #[pymodule_export]
     use super::serving::PyLoan;
+    #[pymodule_export]
+    use super::shown::html_table;
     #[pymodule_export]
     use super::thingsboard::{
         PyDeviceClient, PyGatewayClient, PyMessageInfo, PyMqttHandle, PyPrepared, PyProxy, PyPublishInfo, PyRateLimit,

@@ -12,6 +12,7 @@ use pyo3::types::PyBool;
 
 use super::arguments::wrong_type;
 use super::lorawan::fport;
+use super::shown::cut;
 use crate::dialect::lorawan::Network;
 
 /// An int, of which `read` makes what it stands for, or tells what was expected.
@@ -45,11 +46,7 @@ pub(super) fn whole<T, E: Display>(
 pub(super) fn shown(value: &Bound<'_, PyAny>) -> String {
     // Python refuses to write ints of more than 4300 digits.
     let Ok(text) = value.repr() else { return "of thousands of digits".to_owned() };
-    let text = text.to_string();
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    cut(&text.to_string(), 40)
 }
 
 /// An int within a range.

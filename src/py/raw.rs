@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::acknowledging::Acknowledgement;
+use super::shown::{LINE, cut, pairs};
 use crate::client::Incoming;
 use crate::session::Receipt;
 
@@ -55,6 +56,14 @@ impl PyRawMessage {
 
     fn __repr__(&self, py: Python<'_>) -> String {
         let size = self.payload.bind(py).as_bytes().len();
-        format!("RawMessage(topic={:?}, {size} bytes, qos={}, retain={})", self.topic, self.qos, self.retain)
+        let end = format!(", {size} bytes, qos={}, retain={})", self.qos, self.retain);
+        let room = LINE.saturating_sub("RawMessage(topic=".len() + end.len());
+        format!("RawMessage(topic={}{end}", cut(&format!("{:?}", self.topic), room))
+    }
+
+    fn _repr_html_(&self, py: Python<'_>) -> String {
+        let payload = String::from_utf8_lossy(self.payload.bind(py).as_bytes()).into_owned();
+        let rows = [("payload", payload), ("qos", self.qos.to_string()), ("retain", self.retain.to_string())];
+        pairs(&self.topic, &rows.map(|(name, value)| (name.to_owned(), value)))
     }
 }

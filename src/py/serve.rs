@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::error::OrRaise as _;
+use super::face;
 use super::interpreter::{Interpreter, thread_ident};
 use super::owner::Owner;
 use super::prepared::{Face, Prepared};
@@ -33,6 +34,11 @@ pub(super) trait Serve: Send + Sync + Sized + 'static {
 
     /// The Python object and who serves it.
     fn owner(&self) -> &Owner<Self::Platform>;
+
+    /// What it gets all messages of, as users call it; none if others are meant to get the same, or have a share of them.
+    fn subject(&self) -> Option<String> {
+        None
+    }
 
     /// A turn of several deliveries begins.
     fn begin(&self) -> Self::Turn;
@@ -83,6 +89,9 @@ pub(super) fn connect<S: Serve>(
     opening: impl Future<Output = Result<(), Error>> + Send + 'static,
 ) -> PyResult<Prepared<()>> {
     let process = served.owner().process()?.clone();
+    if let Some(subject) = served.subject() {
+        face::connecting(object, served.owner().maker(object.py()), &subject)?;
+    }
     process.close_at_exit(served);
     let connecting = Connecting::begin(served, object);
     let opened = Prepared::new(process, opening, |py, outcome| outcome.or_raise(py));

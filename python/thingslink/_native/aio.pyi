@@ -66,6 +66,9 @@ class _AioClient:
     def is_open(self) -> bool:
         """Whether there is a session, be it connected or connecting anew."""
     @property
+    def subject(self) -> str | None:
+        """What it gets all messages of; ``None`` if it has a share of them."""
+    @property
     def mqtt_address(self) -> str:
         """The server's address, as far as it is known, without a secret."""
     @property

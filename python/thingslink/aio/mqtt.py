@@ -7,6 +7,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from thingslink import _live
 from thingslink._native import Callback, QueueFullError, _AioClient, _whole
 from thingslink.aio._device import Device
 from thingslink.aio._downlink import Downlink
@@ -97,6 +98,7 @@ class MQTTClient(Entering):
         management_address: str | None = None,
     ) -> None:
         self._news = News()
+        self._place = _live.maker()
         self._client = _AioClient(
             app_id=app_id,
             access_key=access_key,
@@ -169,6 +171,9 @@ class MQTTClient(Entering):
             ThingsTimeoutError: No answer in time.
             RuntimeError: The client is connected on another event loop.
         """
+        _live.connecting_on(asyncio.get_running_loop(), self)
+        if (subject := self._client.subject) is not None:
+            _live.connecting(self, self._place, subject)
         await self._client.connect(timeout)
 
     async def aclose(self, *, timeout: float | timedelta | None = None) -> None:

@@ -61,6 +61,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(UnclosedClients(), "thingslink-unclosed")
     # Python ignores every ResourceWarning; first in the list, so that what the program's own configuration says wins.
     config.getini("filterwarnings").insert(0, f"default::{__name__}.{UnclosedClientWarning.__name__}")
+    # A fixture makes several clients with one line.
+    config.addinivalue_line("filterwarnings", "ignore:a second client of:RuntimeWarning")
 
 
 def _scope(fixture_name: str, config: pytest.Config) -> _Scope:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import pytest
 
-import thingslink
-from thingslink._native import _makers_from, _open_clients
+from thingslink._native import _open_clients
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_PACKAGE = str(Path(thingslink.__file__).parent)
-
 
 class UnclosedClientWarning(ResourceWarning):
     """A client is still open after its test. It goes on connecting, and its callbacks may come in the next tests."""
-
-
-def _maker() -> tuple[str, int]:
-    """Give file and line of the program that makes a client."""
-    frame = sys._getframe(1)  # noqa: SLF001 - what the standard library's own warnings use
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
 
 
 class UnclosedClients:
@@ -37,14 +24,6 @@ class UnclosedClients:
     def __init__(self) -> None:
         self._known: WeakSet[object] = WeakSet()
         self._of_fixtures: WeakSet[object] = WeakSet()
-
-    def pytest_sessionstart(self) -> None:
-        """From now on clients know who made them."""
-        _makers_from(_maker)
-
-    def pytest_unconfigure(self) -> None:
-        """No longer."""
-        _makers_from(None)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self) -> Generator[None]:

@@ -17,13 +17,13 @@ use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given};
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
-use crate::py::log;
 use crate::py::lorawan::{
     Address, Asked, PyDownlinkHandle, Settings, Sharing, Subject, downlink, event_name, field_path, optional_device,
 };
 use crate::py::nats::NatsLogin;
 use crate::py::number;
 use crate::py::prepared::Prepared;
+use crate::py::{face, log};
 
 /// How long `send` waits for room in a full queue.
 const SEND_PATIENCE: Duration = Duration::from_secs(30);
@@ -330,9 +330,16 @@ impl PyAioClient {
         masked(&self.address.mqtt.lock())
     }
 
+    /// What it gets all messages of; ``None`` if it has a share of them.
+    #[getter]
+    fn subject(&self) -> Option<String> {
+        let config = self.flow.client.config();
+        config.group.is_none().then(|| format!("application '{}'", config.app_id))
+    }
+
     /// Give the counters.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(pythonize::pythonize(py, &self.flow.client.stats())?)
+        face::stats(py, &self.flow.client.stats())
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -24,7 +24,7 @@ use crate::py::error::OrRaise as _;
 use crate::py::nats::NatsLogin;
 use crate::py::number;
 use crate::py::prepared::{Face, Prepared};
-use crate::py::{log, runtime, serve};
+use crate::py::{face, log, runtime, serve};
 use crate::sync::Mutex;
 
 fn not_made() -> PyErr {
@@ -314,7 +314,7 @@ impl PyMqttClient {
 
     /// Give the counters.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(pythonize::pythonize(py, &self.served()?.client.stats())?)
+        face::stats(py, &self.served()?.client.stats())
     }
 
     /// Give a handle for one device: ``send`` and the setters without its ID.

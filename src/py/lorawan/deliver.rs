@@ -203,6 +203,11 @@ impl Serve for Served {
         &self.owner
     }
 
+    fn subject(&self) -> Option<String> {
+        let config = self.client.config();
+        config.group.is_none().then(|| format!("application '{}'", config.app_id))
+    }
+
     fn begin(&self) -> Turn {
         Turn { version: self.version(), handlers: self.handlers(), delivered: 0, unheard: 0, teller: OnceCell::new() }
     }

@@ -9,6 +9,7 @@ use crate::dialect::json::{Document, Kind, Value};
 use crate::dialect::lorawan::{EventKind, Network, base64};
 use crate::py::acknowledging::Acknowledgement;
 use crate::py::error::decode_error;
+use crate::py::shown::{LINE, cut, flat, pairs};
 use crate::py::value::{Objects, to_py};
 
 /// Something that happened to a device.
@@ -69,8 +70,15 @@ impl PyDeviceEvent {
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
-        let class = slf.get_type().name()?;
-        Ok(format!("{class}(name='{}', dev_id='{}', data={})", this.name, this.dev_id, this.document.text()))
+        let start = format!("{}(name='{}', dev_id='{}', data=", slf.get_type().name()?, this.name, this.dev_id);
+        let room = LINE.saturating_sub(start.chars().count() + 1);
+        Ok(cut(&format!("{start}{})", cut(this.document.text(), room)), LINE))
+    }
+
+    fn _repr_html_(&self) -> String {
+        let mut rows = vec![("dev_id".to_owned(), self.dev_id.clone())];
+        flat("", self.document.root(), &mut rows);
+        pairs(&self.name, &rows)
     }
 }
 
@@ -244,7 +252,14 @@ impl PyFieldValue {
     fn __repr__(&self) -> String {
         let value = self.document.value(self.index);
         let quote = if matches!(value.kind(), Kind::Plain | Kind::Escaped) { "\"" } else { "" };
-        let value = value.raw();
-        format!("FieldValue(dev_id='{}', field='{}', value={quote}{value}{quote})", self.dev_id, self.field)
+        let start = format!("FieldValue(dev_id='{}', field='{}', value={quote}", self.dev_id, self.field);
+        let room = LINE.saturating_sub(start.chars().count() + quote.len() + 1);
+        cut(&format!("{start}{}{quote})", cut(value.raw(), room)), LINE)
+    }
+
+    fn _repr_html_(&self) -> String {
+        let mut rows = vec![("dev_id".to_owned(), self.dev_id.clone())];
+        flat(&self.field, self.document.value(self.index), &mut rows);
+        pairs("payload field", &rows)
     }
 }

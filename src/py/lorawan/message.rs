@@ -140,7 +140,7 @@ impl PyUplinkMessage {
     }
 
     /// All fields, in order: their names, and their values as Python sees them.
-    fn each<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Value<'_>, Bound<'py, PyAny>)>> {
+    pub(super) fn each<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Value<'_>, Bound<'py, PyAny>)>> {
         let each = |(name, value): (Value<'_>, Value<'_>)| match self.network {
             Network::V2 => self.kept(py, value),
             Network::V3 => self.field(py, name.raw()).map(|value| value.unwrap_or_else(|| py.None().into_bound(py))),
@@ -278,15 +278,6 @@ impl PyUplinkMessage {
 
     fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
         to_hashable(py, self.document(), self.value())?.hash()
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let mut parts = Vec::new();
-        // Containers were made when they were read, and may have been changed since.
-        for (name, value) in self.each(py)? {
-            parts.push(format!("{}={}", name.as_str().unwrap_or_default(), value.repr()?.to_str()?));
-        }
-        Ok(format!("MSG({})", parts.join(", ")))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {

@@ -18,6 +18,7 @@ mod parse;
 mod private;
 mod setters;
 mod settings;
+mod shown;
 mod subject;
 mod watch;
 

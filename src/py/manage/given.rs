@@ -28,7 +28,7 @@ enum Application {
     /// Nothing is missing.
     At(Way),
     /// A discovery server is to say where.
-    Discovered { identity: Identity, discovery: Discovery, timeout: Option<Py<PyAny>> },
+    Discovered { identity: Identity, discovery: Box<Discovery>, timeout: Option<Py<PyAny>> },
 }
 
 impl PyApplicationGiven {
@@ -122,7 +122,7 @@ impl PyApplicationGiven {
             let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
             let discovery = Discovery { largest: max_reply_bytes, ..discovery };
             let timeout = timeout.map(Bound::unbind);
-            return Ok(Self(Application::Discovered { identity, discovery, timeout }));
+            return Ok(Self(Application::Discovered { identity, discovery: Box::new(discovery), timeout }));
         }
         let certificate = pem("cert_content", cert_content.as_ref())?;
         let server = Server { address, certificate, insecure: insecure_channel, largest: max_reply_bytes };

@@ -396,15 +396,4 @@ impl PyMessage {
         self.place.complete(py)?;
         Ok(self.place.read(to_text))
     }
-
-    /// Of what is known by now: whoever logs a list asks no server.
-    fn __repr__(&self) -> String {
-        let mut message = self.place.copy();
-        // The text is what the original showed; the one secret that opens an application is not for logs.
-        let secret = message.descriptor().get_field_by_name("register_on_join_access_key");
-        if let Some(secret) = secret.filter(|secret| message.has_field(secret)) {
-            message.set_field(&secret, Value::String("***".into()));
-        }
-        to_text(&message)
-    }
 }

@@ -6,6 +6,7 @@ mod map;
 mod message;
 mod place;
 mod repeated;
+mod shown;
 mod value;
 
 pub(super) use self::classes::*;
@@ -14,4 +15,5 @@ pub(super) use self::map::PyMap;
 pub(super) use self::message::{PyMessage, parse_proto};
 pub(super) use self::place::{Beside, Place};
 pub(super) use self::repeated::PyRepeated;
+pub(super) use self::shown::rows;
 pub(super) use self::value::set_from_py;

@@ -66,7 +66,7 @@ impl PyRepeated {
         }
     }
 
-    fn list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+    pub(super) fn list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let elements = (0..self.__len__()).map(|index| self.element(py, index)).collect::<PyResult<Vec<_>>>()?;
         PyList::new(py, elements)
     }
@@ -297,10 +297,6 @@ impl PyRepeated {
             Ok(other) => mine.eq(other.get().list(other.py())?),
             Err(_) => mine.eq(other),
         }
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(self.list(py)?.repr()?.to_string())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::py::leaving;
 
 /// Whether values of this field are never shown in an error.
 pub(in crate::py) fn is_secret(name: &str) -> bool {
-    name.ends_with("key")
+    name.ends_with("key") && name != "public_key"
 }
 
 /// The value of a field of the message at `place`: parts are views.

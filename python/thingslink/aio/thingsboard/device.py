@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from thingslink import _native
+from thingslink import _live, _native
 from thingslink._native import (
     Callback,
     ConnectionLostError,
@@ -165,6 +165,7 @@ class TBDeviceMqttClient(PackageClient, Entering):
         how = self._core._prepare_connection(keepalive, files, port, (min_reconnect_delay, timeout))
         loop = self._belong()
         self._post.begin(loop)
+        _live.connecting_on(loop, self)
         self._login = loop.create_future()
         try:
             await self._core._native_connect_async(how)

@@ -4,7 +4,8 @@ use pyo3::prelude::*;
 
 use super::calls::shape;
 use crate::client::stack::Application;
-use crate::py::proto::{Beside, Place, wrap};
+use crate::py::proto::{Beside, Place, rows, wrap};
+use crate::py::shown::pairs;
 use crate::rpc::message::descriptor;
 
 /// The messages that the servers of The Things Stack V3 have of an application.
@@ -33,6 +34,11 @@ impl PyStackApplication {
 
     fn __repr__(&self) -> String {
         format!("<StackApplication {}>", self.app_id)
+    }
+
+    fn _repr_html_(&self) -> String {
+        let functions = self.application.functions.to_v2(&self.app_id);
+        pairs("StackApplication", &rows(&shape(&descriptor("handler.Application"), &functions)))
     }
 }
 

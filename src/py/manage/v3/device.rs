@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 
 use super::calls::{Calls, shape};
 use crate::client::stack::{Device, Part};
-use crate::py::proto::{Beside, Place, wrap};
+use crate::py::proto::{Beside, Place, rows, wrap};
+use crate::py::shown::pairs;
 use crate::rpc::message::descriptor;
 use crate::sync::Mutex;
 
@@ -53,6 +54,11 @@ impl PyStackDevice {
 
     fn __repr__(&self) -> String {
         format!("<StackDevice {}>", self.device.to_v2().dev_id)
+    }
+
+    fn _repr_html_(&self) -> String {
+        let device = shape(&descriptor("handler.Device"), &self.device.to_v2());
+        pairs("StackDevice", &rows(&device))
     }
 }
 

@@ -23,7 +23,7 @@ def say(kind, *values):
 def uplink(msg, client):
     say(
         "uplink",
-        repr(msg),
+        str(msg),
         list(msg._fields),
         len(msg),
         msg[0] if len(msg) else None,

@@ -81,7 +81,7 @@ WAYS = {
     "length": lambda: (len(msg), operator.length_hint(msg), bool(json2obj("{}"))),
     "_fields": lambda: msg._fields,
     "_asdict": lambda: flat._asdict(),
-    "copy": lambda: (repr(copy.copy(msg)), repr(copy.deepcopy(msg))),
+    "copy": lambda: (str(copy.copy(msg)), str(copy.deepcopy(msg))),
     "sorted": lambda: sorted([json2obj('{"a":2}'), json2obj('{"a":1}')]),
     "equal": lambda: (flat == ("soil-07", 21.5, None), flat != tuple(flat), flat + (1,)),
     "in": lambda: (21.5 in flat, flat.index(21.5), flat.count(None)),
