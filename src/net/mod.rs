@@ -11,5 +11,5 @@ pub use self::identity::Identity;
 pub(crate) use self::possession::verifies_possession;
 pub use self::proxy::{Proxy, ProxyKind};
 pub use self::stream::{Stream, open, open_through};
-pub use self::tls::{client_config, client_config_for, reason as handshake_reason};
+pub use self::tls::{Tls, client_config, client_config_for, reason as handshake_reason};
 pub use self::tongue::Tongue;

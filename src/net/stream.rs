@@ -2,10 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -13,7 +11,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::proxy::Proxy;
-use super::tls;
+use super::tls::{Tls, reason};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 
@@ -78,7 +76,7 @@ impl AsyncWrite for Stream {
 ///
 /// # Errors
 /// [`Error::Unresolved`], [`Error::Unreachable`], [`Error::Tls`].
-pub async fn open(endpoint: &Endpoint, config: Option<&Arc<ClientConfig>>) -> Result<Stream> {
+pub async fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Stream> {
     let unresolved = |reason: &str| Error::Unresolved { host: endpoint.host.clone(), reason: reason.to_owned() };
     let addresses = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port)).await.map_err(|error| {
         let text = error.to_string();
@@ -87,7 +85,7 @@ pub async fn open(endpoint: &Endpoint, config: Option<&Arc<ClientConfig>>) -> Re
     let mut last = None;
     for address in addresses {
         match TcpStream::connect(address).await {
-            Ok(tcp) => return secure(endpoint, config, tcp).await,
+            Ok(tcp) => return secure(endpoint, tls, tcp).await,
             Err(error) => last = Some(error),
         }
     }
@@ -101,28 +99,24 @@ pub async fn open(endpoint: &Endpoint, config: Option<&Arc<ClientConfig>>) -> Re
 ///
 /// # Errors
 /// As [`open`]; a proxy that fails is [`Error::Unreachable`].
-pub async fn open_through(
-    proxy: Option<&Proxy>,
-    endpoint: &Endpoint,
-    config: Option<&Arc<ClientConfig>>,
-) -> Result<Stream> {
+pub async fn open_through(proxy: Option<&Proxy>, endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Stream> {
     match proxy {
-        Some(proxy) => secure(endpoint, config, proxy.connect(endpoint).await?).await,
-        None => open(endpoint, config).await,
+        Some(proxy) => secure(endpoint, tls, proxy.connect(endpoint).await?).await,
+        None => open(endpoint, tls).await,
     }
 }
 
-async fn secure(endpoint: &Endpoint, config: Option<&Arc<ClientConfig>>, tcp: TcpStream) -> Result<Stream> {
+async fn secure(endpoint: &Endpoint, tls: Option<&Tls>, tcp: TcpStream) -> Result<Stream> {
     tcp.set_nodelay(true).map_err(|source| Error::unreachable(endpoint.to_string(), source))?;
     if !endpoint.tls {
         return Ok(Stream::Plain(tcp));
     }
     let fail = |reason: String| Error::Tls { address: endpoint.to_string(), reason };
-    let config = config.cloned().ok_or_else(|| fail("no TLS settings".into()))?;
+    let tls = tls.ok_or_else(|| fail("no TLS settings".into()))?;
     let name = ServerName::try_from(endpoint.host.clone()).map_err(|error| fail(error.to_string()))?;
-    let stream = TlsConnector::from(config)
+    let stream = TlsConnector::from(tls.config.clone())
         .connect(name, tcp)
         .await
-        .map_err(|error| fail(tls::reason(&error, &endpoint.host)))?;
+        .map_err(|error| fail(reason(&error, &endpoint.host, tls.argument)))?;
     Ok(Stream::Tls(Box::new(stream)))
 }

@@ -16,6 +16,15 @@ use super::possession::verifies_possession;
 use crate::endpoint::Trust;
 use crate::error::{Error, Result};
 
+/// TLS of a client.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Its settings.
+    pub config: Arc<ClientConfig>,
+    /// What its user calls the certificates to trust, for the error that lacks them.
+    pub argument: &'static str,
+}
+
 /// Client settings that trust what `trust` says.
 ///
 /// # Errors
@@ -142,9 +151,10 @@ impl ServerCertVerifier for GivenCertificates {
     verifies_possession!();
 }
 
-/// What is wrong with a handshake, in plain words.
+/// What is wrong with a handshake, in plain words; `argument` is what the user calls the certificates to trust.
 #[must_use]
-pub fn reason(error: &io::Error, host: &str) -> String {
+pub fn reason(error: &io::Error, host: &str, argument: &str) -> String {
+    let untrusted = || format!("{UNTRUSTED}: {argument}");
     let Some(rustls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
         return match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
@@ -172,8 +182,8 @@ pub fn reason(error: &io::Error, host: &str) -> String {
             CertificateError::UnknownIssuer
             | CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
-        ) => UNTRUSTED.to_owned(),
-        other if is_ca_as_end_entity(other) => UNTRUSTED.to_owned(),
+        ) => untrusted(),
+        other if is_ca_as_end_entity(other) => untrusted(),
         other => other.to_string(),
     }
 }

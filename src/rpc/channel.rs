@@ -96,7 +96,7 @@ pub struct Reply {
 #[derive(Clone, Debug)]
 pub struct Server {
     endpoints: Vec<Endpoint>,
-    tls: Option<Arc<rustls::ClientConfig>>,
+    tls: Option<net::Tls>,
     settings: transport::Endpoint,
     largest_reply: usize,
 }
@@ -108,7 +108,8 @@ impl Server {
     /// [`Error::Tls`] when there is nothing usable to trust, [`Error::Invalid`] without an address.
     pub fn new(endpoints: Vec<Endpoint>, trust: &Trust) -> Result<Self> {
         let first = endpoints.first().ok_or_else(|| Error::invalid("address", "", "at least one host:port"))?;
-        let tls = first.tls.then(|| net::client_config_for(trust, None, &[b"h2"])).transpose()?;
+        let config = first.tls.then(|| net::client_config_for(trust, None, &[b"h2"])).transpose()?;
+        let tls = config.map(|config| net::Tls { config, argument: "certificate" });
         let uri = |scheme: &str| {
             format!("{scheme}://{first}")
                 .parse::<Uri>()
@@ -122,6 +123,13 @@ impl Server {
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(4 << 20);
         Ok(Self { endpoints, tls, settings, largest_reply: LARGEST_REPLY })
+    }
+
+    /// The same, whose certificates to trust have another name.
+    #[must_use]
+    pub fn trusting_by(mut self, argument: &'static str) -> Self {
+        self.tls = self.tls.map(|tls| net::Tls { argument, ..tls });
+        self
     }
 
     /// The same, of which replies of up to so many bytes are taken; 64 MiB unless set.
@@ -386,11 +394,7 @@ fn secret(what: &'static str, secret: &AccessKey) -> Result<MetadataValue<Ascii>
 }
 
 /// The first address that answers; otherwise the last one's error.
-async fn connect(
-    endpoints: &[Endpoint],
-    tls: Option<&Arc<rustls::ClientConfig>>,
-    witness: &Witness,
-) -> Result<Watched> {
+async fn connect(endpoints: &[Endpoint], tls: Option<&net::Tls>, witness: &Witness) -> Result<Watched> {
     let mut last = None;
     for endpoint in endpoints {
         let attempt = tokio::time::timeout(CONNECT, net::open(endpoint, tls));

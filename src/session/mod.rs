@@ -47,7 +47,7 @@ pub struct Options {
     /// The server.
     pub endpoint: Endpoint,
     /// TLS settings; needed when the endpoint speaks TLS.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
+    pub tls: Option<crate::net::Tls>,
     /// The proxy on the way to the server.
     pub proxy: Option<Proxy>,
     /// Client identifier; empty lets the server choose, which needs `clean_session`.

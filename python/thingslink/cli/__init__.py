@@ -140,6 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         code, words = explain(error)
+        # What is an argument to a program is an option here.
+        words = re.sub(r"as the certificate to trust: \w+", "with --ca-file", words)
         print(f"error: {words}", file=sys.stderr)
         hint = getattr(options, "hint", None)
         if hint:

@@ -73,12 +73,17 @@ def main(options: argparse.Namespace) -> int:
         _prepare(options)
     except ValueError as error:
         return _wrong(str(error))
-    if module:
-        sys.argv = module
-        runpy.run_module(module[0], run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = [script, *options.arguments]
-        _run(script)
+    sys.argv = module or [script, *options.arguments]
+    try:
+        if module:
+            runpy.run_module(module[0], run_name="__main__", alter_sys=True)
+        else:
+            _run(script)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        _hide_ourselves(error)
+        raise
     return 0
 
 
@@ -147,21 +152,19 @@ def _run(script: str) -> None:
         __file__=path, __cached__=None, __builtins__=builtins, __loader__=SourceFileLoader("__main__", path)
     )
     sys.modules["__main__"] = module
-    try:
-        with io.open_code(path) as file:
-            code = compile(file.read(), path, "exec", dont_inherit=True)
-        exec(code, vars(module))  # noqa: S102 - what the user asks for
-    except SystemExit:
-        raise
-    except BaseException as error:
-        _hide_ourselves(error, path)
-        raise
+    with io.open_code(path) as file:
+        code = compile(file.read(), path, "exec", dont_inherit=True)
+    exec(code, vars(module))  # noqa: S102 - what the user asks for
 
 
-def _hide_ourselves(error: BaseException, path: str) -> None:
+#: Files of what stands between the interpreter and the script: the command line, and what runs modules.
+_BETWEEN = (str(Path(__file__).parent.parent), runpy.__file__, "<frozen runpy>", "<frozen zipimport>")
+
+
+def _hide_ourselves(error: BaseException) -> None:
     """Let the traceback begin at the script, as it does without us."""
     traceback = error.__traceback__
-    while traceback is not None and traceback.tb_frame.f_code.co_filename != path:
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_BETWEEN):
         traceback = traceback.tb_next
     hook = sys.excepthook
 

@@ -39,7 +39,9 @@ impl Application {
     /// The ways to the servers, where they are known. A way of its own each time: it is seldom gone.
     pub(super) fn stack(&self) -> Result<Option<Stack>> {
         let Some(Management { cluster, identity, trust }) = &self.config.management else { return Ok(None) };
-        let channel = |endpoint: &Endpoint| Ok(Server::new(vec![endpoint.clone()], trust)?.probed_rarely().channel());
+        let channel = |endpoint: &Endpoint| {
+            Ok(Server::new(vec![endpoint.clone()], trust)?.trusting_by("ca_certs").probed_rarely().channel())
+        };
         let defaults = Defaults {
             frequency_plan_id: None,
             lorawan_version: 0,

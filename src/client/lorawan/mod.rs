@@ -272,7 +272,11 @@ impl Client {
             return Err(Error::invalid("mqtt_address", endpoint.to_string(), expected));
         }
         let options = Options {
-            tls: endpoint.tls.then(|| net::client_config(&config.trust)).transpose()?,
+            tls: endpoint
+                .tls
+                .then(|| net::client_config(&config.trust))
+                .transpose()?
+                .map(|config| net::Tls { config, argument: "ca_certs" }),
             ..options(config, endpoint, timeout)
         };
         let network = config.network;

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
 use tokio::sync::Notify;
 
 use self::announced::Announced;
@@ -33,7 +32,7 @@ use crate::dialect::thingsboard::{Topic, names};
 use crate::endpoint::Endpoint;
 use crate::error::Result;
 use crate::ids::AccessKey;
-use crate::net::Proxy;
+use crate::net::{Proxy, Tls};
 use crate::session::{
     Event, Gate, MailboxLimits, Message, Options, Outbox, OutboxLimits, QoS, Ready, Subscriptions, Ticket, Version,
     Will,
@@ -64,7 +63,7 @@ pub struct Connection {
     /// The server.
     pub endpoint: Endpoint,
     /// TLS settings; needed when the endpoint speaks TLS.
-    pub tls: Option<Arc<ClientConfig>>,
+    pub tls: Option<Tls>,
     /// Longest silence before the connection is probed.
     pub keep_alive: Duration,
     /// What the server publishes when the client is lost.

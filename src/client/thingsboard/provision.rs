@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rustls::ClientConfig;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -13,6 +12,7 @@ use crate::dialect::thingsboard::names;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
+use crate::net::Tls;
 use crate::session::{Event, Options, Outbox, OutboxLimits, QoS, Ready, Session, Sink, Subscriptions, Version};
 use crate::sync::Mutex;
 
@@ -73,12 +73,7 @@ fn over_the_request(error: Error) -> Error {
 ///
 /// # Errors
 /// What kept the answer from coming.
-pub async fn provision(
-    endpoint: Endpoint,
-    tls: Option<Arc<ClientConfig>>,
-    request: Bytes,
-    timeout: Duration,
-) -> Result<Bytes> {
+pub async fn provision(endpoint: Endpoint, tls: Option<Tls>, request: Bytes, timeout: Duration) -> Result<Bytes> {
     let address = endpoint.to_string();
     let deadline = Instant::now() + timeout;
     let (answer, answered) = oneshot::channel();

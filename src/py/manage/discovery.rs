@@ -118,6 +118,8 @@ fn id(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
 pub(in crate::py) struct Discovery {
     pub(in crate::py) address: String,
     pub(in crate::py) certificate: Option<Vec<u8>>,
+    /// What the program calls the certificate.
+    pub(in crate::py) argument: &'static str,
     pub(in crate::py) insecure: bool,
     /// What stands in for the public network; nothing if the program has named a server.
     pub(in crate::py) lead: Lead,
@@ -128,20 +130,22 @@ pub(in crate::py) struct Discovery {
 impl Discovery {
     /// The server that a program has named, or the one that programs without an address are led to.
     pub(in crate::py) fn new(address: Option<&str>, certificate: Option<Vec<u8>>, insecure: bool) -> Self {
+        let argument = "discovery_certificate";
         if let Some(address) = address {
             let (address, lead) = (address.to_owned(), Lead::default());
-            return Self { address, certificate, insecure, lead, largest: ReplyBound::default() };
+            return Self { address, certificate, argument, insecure, lead, largest: ReplyBound::default() };
         }
         let lead = Lead::current();
         let certificate = certificate.or_else(|| lead.trust.clone());
         let address = lead.discovery().to_owned();
-        Self { address, certificate, insecure, lead, largest: ReplyBound::default() }
+        Self { address, certificate, argument, insecure, lead, largest: ReplyBound::default() }
     }
 
     /// A connection to it.
     fn connect(&self, py: Python<'_>) -> PyResult<Arc<Connection>> {
         let endpoints = addresses("discovery_address", &self.address, DISCOVERY_PORT, !self.insecure).or_raise(py)?;
-        Connection::new(py, endpoints, &self.certificate.clone().map_or(Trust::System, Trust::Pem), self.largest)
+        let trust = self.certificate.clone().map_or(Trust::System, Trust::Pem);
+        Connection::new(py, endpoints, &trust, self.argument, self.largest)
     }
 }
 
@@ -195,7 +199,7 @@ impl PyDiscoveryClient {
             return Ok(Self { asked: Arc::new(Asked::Cluster(cluster)), face: Face::default() });
         }
         let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
-        let discovery = Discovery { largest: max_reply_bytes, ..discovery };
+        let discovery = Discovery { argument: "certificate", largest: max_reply_bytes, ..discovery };
         let connection = discovery.connect(py)?;
         let client = Py::new(py, PyStub::new(SERVICE, connection.clone()))?.into_any();
         let server = Server { address: discovery.address, client: Mutex::new(client), connection };

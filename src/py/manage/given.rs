@@ -96,6 +96,7 @@ impl PyApplicationGiven {
                 cluster,
                 identity_address,
                 certificate,
+                argument: None,
                 insecure: insecure_channel,
                 frequency_plan_id,
                 lorawan_version,
@@ -230,7 +231,7 @@ impl PyHandlerGiven {
             _ => None,
         };
         let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
-        let discovery = Discovery { largest: max_reply_bytes, ..discovery };
+        let discovery = Discovery { argument: "cert_path", largest: max_reply_bytes, ..discovery };
         let cluster = cluster.or_else(|| v3::cluster_at(discovery_address));
         let is_of_stack = token.as_ref().or(key.as_ref()).is_some_and(|key| AccessKey::new(key.as_str()).is_of_stack());
         if is_of_stack && cluster.is_none() && discovery_address.is_none() && !discovery.lead.is_somewhere() {

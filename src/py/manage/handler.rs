@@ -181,7 +181,14 @@ impl PyHandlerClient {
         if let Some(cluster) = cluster {
             let certificate = self.discovery.certificate.clone();
             let largest = self.discovery.largest;
-            let at = v3::At { cluster: Some(cluster), certificate, insecure, largest, ..v3::At::default() };
+            let at = v3::At {
+                cluster: Some(cluster),
+                argument: Some("cert_path"),
+                certificate,
+                insecure,
+                largest,
+                ..v3::At::default()
+            };
             return Ok(PyApplicationClient::new_at(Way::stack_at(py, Identity { app_id, key, token }, at)?));
         }
         let server = announced_server(&announcement, insecure, self.discovery.largest)?;

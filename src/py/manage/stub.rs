@@ -63,10 +63,12 @@ impl Connection {
         py: Python<'_>,
         endpoints: Vec<Endpoint>,
         trust: &Trust,
+        argument: &'static str,
         largest: ReplyBound,
     ) -> PyResult<Arc<Self>> {
         // Reading the system's roots takes a while.
-        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?.with_largest_reply(largest.0);
+        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?;
+        let server = server.trusting_by(argument).with_largest_reply(largest.0);
         Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
     }
 
@@ -75,9 +77,10 @@ impl Connection {
         py: Python<'_>,
         endpoints: Vec<Endpoint>,
         trust: &Trust,
+        argument: &'static str,
         largest: ReplyBound,
     ) -> PyResult<Arc<Self>> {
-        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?;
+        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?.trusting_by(argument);
         let server = server.with_largest_reply(largest.0).probed_rarely();
         Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
     }

@@ -36,7 +36,7 @@ impl Way {
             (None, false) => return Err(PyRuntimeError::new_err("You need to provide credentials")),
         };
         let endpoints = addresses("handler_address", &server.address, HANDLER_PORT, !server.insecure).or_raise(py)?;
-        let connection = Connection::new(py, endpoints, &trust, server.largest)?;
+        let connection = Connection::new(py, endpoints, &trust, "cert_content", server.largest)?;
         let client = Py::new(py, PyStub::new(MANAGER, connection.clone()))?.into_any();
         let stub = Py::new(py, PyStub::new(ADDRESSES, connection.clone()))?.into_any();
         let calls = Calls {

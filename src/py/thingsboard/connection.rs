@@ -1,21 +1,19 @@
 //! What `connect` is told, as values of the core.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use rustls::ClientConfig;
 
 use crate::backoff::Bounds;
 use crate::client::thingsboard::Connection;
 use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust, check_host};
 use crate::ids::AccessKey;
-use crate::net::{self, Identity, Proxy, ProxyKind};
+use crate::net::{self, Identity, Proxy, ProxyKind, Tls};
 use crate::py::arguments::wrong_type;
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
@@ -28,7 +26,7 @@ const OPENING: Duration = Duration::from_secs(30);
 /// Whom to trust, and who the client is. Made, it has read its files.
 #[pyclass(frozen, name = "TlsSettings", module = "thingslink._native")]
 pub(in crate::py) struct PyTlsSettings {
-    pub(super) config: Arc<ClientConfig>,
+    pub(super) tls: Tls,
 }
 
 #[pymethods]
@@ -55,7 +53,8 @@ impl PyTlsSettings {
             (None, Some(_)) => return Err(PyValueError::new_err("key_file is given without cert_file")),
             (None, None) => None,
         };
-        Ok(Self { config: net::client_config_for(&whom, identity.as_ref(), &[]).or_raise(py)? })
+        let config = net::client_config_for(&whom, identity.as_ref(), &[]).or_raise(py)?;
+        Ok(Self { tls: Tls { config, argument: "ca_certs" } })
     }
 }
 
@@ -153,7 +152,7 @@ impl PyPrepared {
         }
         let how = Connection {
             endpoint,
-            tls: tls.map(|tls| tls.config.clone()),
+            tls: tls.map(|tls| tls.tls.clone()),
             keep_alive,
             will: will.map(|will| will.will.clone()),
             proxy: proxy.map(|proxy| proxy.proxy.clone()),

@@ -28,7 +28,7 @@ fn exchange(
     let timeout: Duration = seconds("timeout", timeout)?;
     let request = Bytes::from(to_json(request)?);
     let endpoint = Endpoint::new(host, port, tls.is_some()).or_raise(py)?;
-    let tls = tls.map(|tls| tls.get().config.clone());
+    let tls = tls.map(|tls| tls.get().tls.clone());
     log::prepare(py)?;
     let asked = thingsboard::provision(endpoint, tls, request, timeout);
     Ok(Prepared::new(runtime::process()?, asked, |py, answer| Ok(PyBytes::new(py, &answer.or_raise(py)?).unbind())))

@@ -14,7 +14,7 @@ import pytest
 from thingslink import ApplicationError, LoginRefusedError, RpcError, ThingsError
 from thingslink.sandbox import Sandbox
 from thingslink.tb_device_mqtt import TBDeviceMqttClient
-from thingslink.ttn import ApplicationClient, DiscoveryClient, MQTTClient
+from thingslink.ttn import ApplicationClient, DiscoveryClient, HandlerClient, MQTTClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -195,9 +195,21 @@ def test_certificates_that_do_not_do_are_told_with_what_to_try(servers: Servers)
     address, other = servers.addresses["handler"], certificates.make(ca=True).pem
     with ApplicationClient("demo-app", servers.key, address, other) as client:
         text = said(client.get)
-    assert "unknown issuer" in text and "certificate to trust" in text
-    mqtt = MQTTClient("demo-app", servers.key, "mqtts://" + servers.addresses["mqtts"])
-    assert "certificate to trust" in said(mqtt.connect)
+    assert "unknown issuer" in text and text.endswith("as the certificate to trust: cert_content")
+
+
+def test_the_argument_that_takes_the_certificate_is_named(servers: Servers) -> None:
+    discovery, mqtts = servers.addresses["discovery"], "mqtts://" + servers.addresses["mqtts"]
+    port = int(mqtts.rpartition(":")[2])
+    uses: dict[str, Any] = {
+        "cert_path": lambda: HandlerClient("demo-app", servers.key, discovery).application(),
+        "discovery_certificate": MQTTClient("demo-app", servers.key, discovery_address=discovery).connect,
+        "certificate": lambda: DiscoveryClient(discovery).get_all("handler"),
+        "ca_certs": MQTTClient("demo-app", servers.key, mqtts).connect,
+        "ca_certs ": lambda: TBDeviceMqttClient("127.0.0.1", port, "T").connect(tls=True),
+    }
+    for argument, use in uses.items():
+        assert said(use).endswith(f"as the certificate to trust: {argument.strip()}"), argument
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ pub(in super::super) struct Place {
     /// `host:port` of the Identity Server.
     pub(in super::super) identity_address: Option<String>,
     pub(in super::super) certificate: Option<Vec<u8>>,
+    /// What the program calls the certificate, where that is not `cert_content`.
+    pub(in super::super) argument: Option<&'static str>,
     pub(in super::super) insecure: bool,
     pub(in super::super) frequency_plan_id: Option<String>,
     pub(in super::super) lorawan_version: Option<String>,
@@ -63,10 +65,11 @@ impl Calls {
             None if identity_host(&host) == host => endpoint.clone(),
             None => Endpoint { host: identity_host(&host), ..endpoint.clone() },
         };
+        let argument = place.argument.unwrap_or("cert_content");
         let trust = place.certificate.map_or(Trust::System, Trust::Pem);
         let address = endpoint.to_string();
         let same = identity_endpoint == endpoint;
-        let connect = |endpoint| Connection::rarely_probed(py, vec![endpoint], &trust, place.largest);
+        let connect = |endpoint| Connection::rarely_probed(py, vec![endpoint], &trust, argument, place.largest);
         let identity_server = connect(identity_endpoint)?;
         let servers = if same { identity_server.clone() } else { connect(endpoint)? };
         let version = |what, given: Option<&String>, default: i32, find: fn(&str, &str) -> PyResult<i32>| {
