@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from thingslink import ApplicationError, LoginRefusedError, RpcError, ThingsTimeoutError, __version__
-from thingslink.cli import application, bridge, devices, downlinks, migrate, run, sandbox, uplinks
+from thingslink.cli import application, bridge, completion, devices, downlinks, health, migrate, run, sandbox, uplinks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,8 +93,10 @@ def parser() -> argparse.ArgumentParser:
     uplinks.add_to(commands)
     downlinks.add_to(commands)
     bridge.add_to(commands)
+    health.add_to(commands)
     sandbox.add_to(commands)
     run.add_to(commands)
+    completion.add_to(commands)
     return root
 
 

@@ -95,7 +95,8 @@ def _handler(options: argparse.Namespace, key: str) -> HandlerClient:
         key,
         cert_path=setting(options, "ca_file") or "",
         insecure_channel=_insecure(options),
-        timeout=30,
+        # `health` is bounded as a whole.
+        timeout=getattr(options, "patience", 30),
         **where,
     )
 

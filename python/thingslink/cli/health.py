@@ -1,0 +1,73 @@
+"""``thingslink health``: whether the network is there for a program, for service managers and container engines."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from thingslink.cli import connection
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser(
+        "health",
+        help="log in, and tell by the exit code whether that works",
+        description="Log in to the MQTT server as an application, and part again: exit code 0 when it works, 3 when "
+        "the server is not reached in time, 4 when it refuses the key. It disturbs no other client.",
+    )
+    connection.add_to(command, mqtt=True)
+    command.add_argument(
+        "--management", action="store_true", help="ask for the application, too, which the key must have the right to"
+    )
+    command.add_argument(
+        "--timeout",
+        dest="patience",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="for each of them (default 10)",
+    )
+    command.set_defaults(main=main)
+
+
+def seconds(text: str) -> float:
+    """Read a time that something may take."""
+    number = float(text)
+    if not 0 < number < 1e6:  # noqa: PLR2004 - within what clocks can wait
+        raise ValueError(text)
+    return number
+
+
+def main(options: argparse.Namespace) -> int:
+    """Try it; what does not work is raised."""
+    key = connection.access_key(options)
+    _try("mqtt", lambda: _log_in(options, key))
+    if options.management:
+        _try("management", lambda: _ask(options))
+    return 0
+
+
+def _try(what: str, use: Callable[[], str]) -> None:
+    start = time.monotonic()
+    words = use()
+    print(f"{what}: {words} after {time.monotonic() - start:.2f} s", flush=True)
+
+
+def _log_in(options: argparse.Namespace, key: str) -> str:
+    client = connection.mqtt(options, key, reconnect=False)
+    try:
+        client.connect(timeout=options.patience)
+    finally:
+        client.close(timeout=1)
+    return f"logged in as {client.app_id}"
+
+
+def _ask(options: argparse.Namespace) -> str:
+    with connection.application(options) as client:
+        client.get(timeout=options.patience)
+    return "answered"
