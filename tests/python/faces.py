@@ -300,6 +300,10 @@ class CallbackClient(OnLoop):
 
 def _taking(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Have a callback called with as much as it takes."""
-    parameters = inspect.signature(callback).parameters.values()
+    try:
+        parameters = inspect.signature(callback).parameters.values()
+    except ValueError:
+        # `print` does not say, on CPython 3.10.
+        return lambda value, _client: callback(value)
     taken = sum(1 for one in itertools.islice(parameters, 2) if one.kind is not one.KEYWORD_ONLY)
     return callback if taken == 2 else lambda value, _client: callback(value)

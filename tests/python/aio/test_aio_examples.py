@@ -7,6 +7,7 @@ import importlib
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,8 +139,10 @@ def test_the_writer_stores_each_uplink_once(sandbox: Sandbox, monkeypatch: pytes
             await asyncio.to_thread(sandbox.wait_for, lambda: sandbox.backlog("writer") == 0, timeout=PATIENCE)
         await writing
 
-    run(program())
-    assert pool.stored() == [("node-1", number, bytes([number])) for number in range(40)]
+    with closing(pool.database):
+        run(program())
+        stored = pool.stored()
+    assert stored == [("node-1", number, bytes([number])) for number in range(40)]
     assert len(pool.lists) < 40, "many at a time"
 
 

@@ -93,6 +93,9 @@ def test_a_database_connection_made_in_the_connect_callback_serves_all_others(
         device.uplink()
         assert recorder.expect("uplink") == counter
     assert client.stats()["callback_errors"] == 0
+    # By its own thread.
+    client.set_close_callback(lambda res, client: kept["database"].close())
+    client.close()
 
 
 @pytest.mark.thingslink_allow_callback_exceptions(raises=RuntimeError)
