@@ -1,4 +1,4 @@
-//! A whole connection to a server of the sandbox, in memory.
+//! What the targets of the sandbox share: payload functions, and a whole connection to a server, in memory.
 
 use std::time::Duration;
 
@@ -8,6 +8,39 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::watch;
 
 use super::listener::{Arrival, Socket};
+
+/// Payload functions.
+pub(super) const FUNCTIONS: &[&str] = &["javascript/functions.lines"];
+/// What stands in them.
+pub(super) const FUNCTION_WORDS: &[&[u8]] = &[
+    b"function Decoder(b, p) { return { a: b }; }",
+    b"function decodeUplink(input) { return { data: input }; }",
+    b"while (true) ",
+    b"'x'.repeat(100000)",
+    b"new Array(4294967295)",
+    b"new Uint8Array(99999)",
+    b"eval('1')",
+    b"new Function('')",
+    b"globalThis.",
+    b".constructor",
+    b".__proto__ = ",
+    b"try { ",
+    b" } catch (e) {}",
+    b"throw ",
+    b"async ",
+    b"await ",
+    b"yield ",
+    b"class A extends ",
+    b"/(a|b)*$/u",
+    b"${",
+    b"`",
+    b"...",
+    b"=>",
+    b"?.",
+    b"2n ** 99n",
+    b"\\u{10ffff}",
+    b"\xff",
+];
 
 impl Socket for DuplexStream {
     fn has_unread(&self) -> bool {

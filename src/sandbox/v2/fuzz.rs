@@ -1,13 +1,15 @@
-//! The LoRaWAN network: whatever stands in a downlink.
+//! The LoRaWAN network: whatever stands in a downlink, and in a payload function.
 
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::body::Body;
 use super::network::Network;
+use super::{Settings, payload};
 use crate::dialect::lorawan::base64;
 use crate::fuzz::{BASE, JSON, Shape, Target};
 use crate::ids::AccessKey;
+use crate::sandbox::fuzz::{FUNCTION_WORDS, FUNCTIONS};
 
 const WORDS: &[&[u8]] = &[
     b"\"payload_raw\":",
@@ -77,6 +79,32 @@ fn a_device_goes_on_after_any_downlink() {
         network.take_downlink("demo-app", "node-1", &Bytes::copy_from_slice(bytes));
         for acknowledges in [true, false, true] {
             network.open_window("demo-app", "node-1", acknowledges);
+        }
+    });
+}
+
+#[test]
+fn any_payload_function_ends_and_harms_no_other() {
+    let target = Target {
+        name: "payload functions, V2",
+        corpus: FUNCTIONS,
+        shape: Shape::Bytes,
+        words: FUNCTION_WORDS,
+        inputs: 100,
+        memory: (1 << 20, 4096),
+    };
+    target.run(|bytes, _| {
+        let code = String::from_utf8_lossy(bytes).into_owned();
+        let others = "function Converter(d) { return d; } function Validator(d) { return true; }";
+        for (decoder, other) in [(code.clone(), others.to_owned()), ("function Decoder() { return {}; }".into(), code)]
+        {
+            let encoder = decoder.clone();
+            let settings =
+                Settings { decoder, converter: other.clone(), validator: other, encoder, ..Settings::default() };
+            if let Ok(decoded) = payload::decode(&settings, &[1, 2], 1) {
+                assert!(decoded.fields.is_object(), "{decoded:?}");
+            }
+            let _encoded = payload::encode(&settings, &serde_json::json!({"a": 1}), 1);
         }
     });
 }

@@ -1,4 +1,4 @@
-//! The offline Things Stack V3: whatever a client sends.
+//! The offline Things Stack V3: whatever a client sends, and whatever stands in a payload formatter.
 
 use std::sync::Arc;
 
@@ -6,12 +6,15 @@ use bytes::Bytes;
 use tonic::{Code, Request};
 
 use super::downlink;
+use super::formatter;
 use super::grpc::GrpcService;
 use super::registry::Registry;
 use super::stack::Stack;
 use crate::fuzz::{BASE, JSON, Shape, Target};
 use crate::rpc::AsIs;
 use crate::rpc::message::descriptor;
+use crate::rpc::proto::v3::{MessagePayloadFormatters, PayloadFormatter};
+use crate::sandbox::fuzz::{FUNCTION_WORDS, FUNCTIONS};
 use crate::sandbox::room::Room;
 
 /// Of an application that is taken as it comes.
@@ -125,4 +128,29 @@ fn any_message_is_answered_by_every_method() {
             });
         },
     );
+}
+
+#[test]
+fn any_formatter_ends_and_harms_no_other() {
+    let target = Target {
+        name: "payload formatters, V3",
+        corpus: FUNCTIONS,
+        shape: Shape::Bytes,
+        words: FUNCTION_WORDS,
+        inputs: 200,
+        memory: (1 << 20, 4096),
+    };
+    target.run(|bytes, _| {
+        let code = String::from_utf8_lossy(bytes).into_owned();
+        let formatters = MessagePayloadFormatters {
+            up_formatter: PayloadFormatter::FormatterJavascript.into(),
+            up_formatter_parameter: code.clone(),
+            down_formatter: PayloadFormatter::FormatterJavascript.into(),
+            down_formatter_parameter: code,
+        };
+        if let Ok(decoded) = formatter::decode(&formatters, &[1, 2], 1) {
+            assert!(decoded.data.is_some_and(|data| data.is_object()));
+        }
+        let _encoded = formatter::encode(&formatters, &serde_json::json!({"a": 1}), 1);
+    });
 }
