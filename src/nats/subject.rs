@@ -71,6 +71,13 @@ pub fn lane(lane: u16) -> String {
     format!("l.{lane}.>")
 }
 
+/// A subject as it was published, whether it has come out of a stream with lanes or not.
+#[must_use]
+pub fn without_lane(subject: &str) -> &str {
+    let rest = subject.strip_prefix("l.").and_then(|rest| rest.split_once('.'));
+    rest.map_or(subject, |(_, plain)| plain)
+}
+
 /// What the subjects of one device in a stream match, whatever its lane.
 #[must_use]
 pub fn device(app: &str, dev_id: &str) -> String {
@@ -250,6 +257,8 @@ mod tests {
         assert_eq!(downlinks("app"), "things.app.*.down.*");
         assert_eq!(device("app", "dev-1"), "l.*.things.app.dev-1.>");
         assert_eq!(lane(255), "l.255.>");
+        assert_eq!(without_lane("l.255.things.app.dev-1.up"), "things.app.dev-1.up");
+        assert_eq!(without_lane("things.app.dev-1.up"), "things.app.dev-1.up");
         let (source, destination) = lanes();
         assert_eq!(source, "things.*.*.>");
         assert_eq!(destination, "l.{{partition(256,1,2)}}.things.{{wildcard(1)}}.{{wildcard(2)}}.>");

@@ -41,6 +41,8 @@ mod serve;
 mod serving;
 mod shown;
 mod signature;
+#[cfg(feature = "nats")]
+mod stream_admin;
 mod thingsboard;
 mod value;
 
@@ -93,6 +95,9 @@ mod _native {
     use super::sandbox::{PyFollower, PySandbox, PyStream, PyThingsBoard};
     #[pymodule_export]
     use super::serving::PyLoan;
+    #[cfg(feature = "nats")]
+    #[pymodule_export]
+    use super::stream_admin::{PyStoredMessages, PyStreamAdmin};
     #[pymodule_export]
     use super::shown::html_table;
     #[pymodule_export]

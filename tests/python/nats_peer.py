@@ -29,14 +29,15 @@ class Came(NamedTuple):
 class NatsPeer:
     """One connection, for one thread."""
 
-    def __init__(self, port: int, app: str = "demo-app") -> None:
-        """Connect."""
+    def __init__(self, port: int, app: str = "demo-app", login: dict[str, str] | None = None) -> None:
+        """Connect; `login` in the protocol's words."""
         self.app = app
         self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self.file = self.socket.makefile("rb")
         self.inboxes = itertools.count()
         assert self.file.readline().startswith(b"INFO ")
-        self.socket.sendall(b'CONNECT {"verbose":false,"headers":true}\r\nSUB _INBOX.peer.* 1\r\n')
+        words = json.dumps({"verbose": False, "headers": True, **(login or {})})
+        self.socket.sendall(f"CONNECT {words}\r\nSUB _INBOX.peer.* 1\r\n".encode())
 
     def __enter__(self) -> Self:
         return self

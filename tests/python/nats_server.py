@@ -171,14 +171,18 @@ def publish(server: NatsServer, subject: str, body: bytes, *, timeout: float = P
     asyncio.run(run())
 
 
-def ask(server: NatsServer, subject: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def ask(
+    server: NatsServer, subject: str, body: dict[str, Any] | None = None, *, within: float = PATIENCE, **login: Any
+) -> dict[str, Any]:
     """Ask JetStream's API."""
 
     async def run() -> dict[str, Any]:
-        client = await nats.connect(server.address)
-        answer = await client.request(f"$JS.API.{subject}", json.dumps(body or {}).encode(), timeout=PATIENCE)
-        await client.close()
-        told: dict[str, Any] = json.loads(answer.data)
-        return told
+        client = await nats.connect(server.address, **login)
+        try:
+            answer = await client.request(f"$JS.API.{subject}", json.dumps(body or {}).encode(), timeout=within)
+            told: dict[str, Any] = json.loads(answer.data)
+            return told
+        finally:
+            await client.close()
 
     return asyncio.run(run())

@@ -96,6 +96,7 @@ from thingslink._native.sandbox import (
     _Sandbox,
     _ThingsBoard,
 )
+from thingslink._native.stream_admin import _StoredMessages, _StreamAdmin
 from thingslink._native.thingsboard import (
     DeviceClient,
     GatewayClient,
@@ -193,6 +194,8 @@ __all__ = [
     "_Loan",
     "_Sandbox",
     "_Share",
+    "_StoredMessages",
+    "_StreamAdmin",
     "_ThingsBoard",
     "__version__",
     "_after_fork",

@@ -14,7 +14,21 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from thingslink import ApplicationError, LoginRefusedError, RpcError, ThingsTimeoutError, __version__
-from thingslink.cli import application, bridge, completion, devices, downlinks, health, migrate, run, sandbox, uplinks
+from thingslink.cli import (
+    application,
+    bridge,
+    completion,
+    dead,
+    devices,
+    downlinks,
+    health,
+    lanes,
+    migrate,
+    replay,
+    run,
+    sandbox,
+    uplinks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -94,6 +108,9 @@ def parser() -> argparse.ArgumentParser:
     downlinks.add_to(commands)
     bridge.add_to(commands)
     health.add_to(commands)
+    lanes.add_to(commands)
+    replay.add_to(commands)
+    dead.add_to(commands)
     sandbox.add_to(commands)
     run.add_to(commands)
     completion.add_to(commands)

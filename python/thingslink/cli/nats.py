@@ -1,4 +1,4 @@
-"""Which NATS server, and as whom: options and environment.
+"""Which NATS server, and as whom: options and environment; and a look at the stream.
 
 Secrets have no options, since command lines are seen by others.
 """
@@ -6,17 +6,21 @@ Secrets have no options, since command lines are seen by others.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thingslink._native import _StreamAdmin
 from thingslink.cli import connection
 
 if TYPE_CHECKING:
     import argparse
 
 
-def add_to(command: argparse.ArgumentParser) -> None:
-    """Add the options."""
+def add_to(command: argparse.ArgumentParser, *, app: bool = False) -> None:
+    """Add the options; with ``app`` that of the application, too."""
+    if app:
+        command.add_argument("--app-id", "--app", metavar="APP_ID", help="application (or THINGSLINK_APP_ID)")
     group = command.add_argument_group(
         "NATS",
         "The password is in THINGSLINK_NATS_PASSWORD, a token in THINGSLINK_NATS_TOKEN, the seed of an nkey in "
@@ -66,3 +70,19 @@ def login(options: argparse.Namespace) -> dict[str, Any]:
         "nats_ca_certs": Path(ca_file) if ca_file else None,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def admin(options: argparse.Namespace) -> _StreamAdmin:
+    """Give a connection to the application's stream."""
+    # Subjects are without the tenant that a hosted stack has in its logins.
+    app_id = connection.app_id(options).partition("@")[0]
+    return _StreamAdmin(app_id, address(options), **login(options))
+
+
+def check_group(admin: _StreamAdmin, group: str) -> bool:
+    """Tell whether there is such a group; say which there are, if there is none."""
+    known = [each["group"] for each in admin.backlog()["groups"]]
+    if group in known:
+        return True
+    print(f"error: there is no group {group!r}: there is {', '.join(known) or 'none'}", file=sys.stderr)
+    return False

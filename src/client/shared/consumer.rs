@@ -25,6 +25,12 @@ pub(super) fn name(group: &str, lane: Option<u16>) -> String {
     lane.map_or_else(|| group.to_owned(), |lane| format!("{group}~{lane}"))
 }
 
+/// The group of a consumer, and its lane.
+pub(super) fn group_of(name: &str) -> (&str, Option<u16>) {
+    let lane = name.split_once('~').and_then(|(group, lane)| Some((group, lane.parse().ok()?)));
+    lane.map_or((name, None), |(group, lane)| (group, Some(lane)))
+}
+
 /// What asks for messages.
 pub(super) fn pull(batch: usize) -> Bytes {
     Bytes::from(format!("{{\"batch\":{batch},\"expires\":{}}}", PULL.as_nanos()))
@@ -75,4 +81,17 @@ pub(super) async fn make(stream: &Stream, options: &Options, lane: Option<u16>) 
     };
     let made = stream.create_consumer(config).await;
     made.map(|_| ()).map_err(|error| refused(stream::name(&options.app), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_consumer_tells_its_group_and_lane() {
+        for (group, lane) in [("workers", None), ("workers", Some(0)), ("w-1", Some(255))] {
+            assert_eq!(group_of(&name(group, lane)), (group, lane));
+        }
+        assert_eq!(group_of("other~x"), ("other~x", None));
+    }
 }

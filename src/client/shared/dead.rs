@@ -11,6 +11,17 @@ use super::hands::Held;
 use crate::error::Result;
 use crate::nats::{Server, refused, stream, subject};
 
+/// Header: the group that could not handle it; of a message in the stream, the group that alone is to handle it.
+pub(super) const GROUP: &str = "Things-Group";
+/// Header: its number in the stream.
+pub(super) const SEQUENCE: &str = "Things-Sequence";
+/// Header: how often it was delivered.
+pub(super) const DELIVERIES: &str = "Things-Deliveries";
+/// Header: when it was stored, in nanoseconds since 1970.
+pub(super) const STORED_AT: &str = "Things-Stored-At";
+/// Header: what went wrong, as JSON text.
+pub(super) const ERROR: &str = "Things-Error";
+
 /// How long dead letters are kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Most bytes of them.
@@ -23,23 +34,39 @@ pub(super) fn name(app: &str) -> String {
     format!("{}-dead", stream::name(app))
 }
 
+/// What the subjects of dead letters match: of a group and a device, or of all of them.
+pub(super) fn filter(app: &str, group: Option<&str>, dev_id: Option<&str>) -> String {
+    let (group, app) = (group.unwrap_or("*"), subject::token(app));
+    let rest = dev_id.map_or_else(|| ">".to_owned(), |dev_id| format!("{}.>", subject::token(dev_id)));
+    format!("dead.{group}.things.{app}.{rest}")
+}
+
+/// The group that a dead letter is of, by its subject.
+pub(super) fn group_of(subject: &str) -> Option<&str> {
+    Some(subject.strip_prefix("dead.")?.split_once('.')?.0)
+}
+
+/// The subject on which it was published first.
+pub(super) fn original(subject: &str) -> Option<&str> {
+    Some(subject.strip_prefix("dead.")?.split_once('.')?.1)
+}
+
 /// Put a message among the dead letters. Only when the server has it is it to be forgotten elsewhere.
 pub(super) async fn bury(server: &Server, options: &Options, held: &Held, why: &str) -> Result<()> {
     let (name, context) = (name(&options.app), server.context());
-    let original = held.subject.split_once(".things.").map_or(held.subject.as_str(), |(_, rest)| rest);
     let mut headers = HeaderMap::new();
     for (header, value) in [
-        ("Things-Group", options.group.clone()),
+        (GROUP, options.group.clone()),
         ("Things-Subject", held.subject.to_string()),
-        ("Things-Sequence", held.told.sequence.to_string()),
-        ("Things-Deliveries", held.told.deliveries.to_string()),
-        ("Things-Stored-At", held.told.stored_at.to_string()),
-        ("Things-Error", one_line(why)),
+        (SEQUENCE, held.told.sequence.to_string()),
+        (DELIVERIES, held.told.deliveries.to_string()),
+        (STORED_AT, held.told.stored_at.to_string()),
+        (ERROR, one_line(why)),
     ] {
         headers.insert(header, value);
     }
     let id = format!("{}/{}", options.group, held.told.sequence);
-    let subject = format!("dead.{}.things.{original}", options.group);
+    let subject = format!("dead.{}.{}", options.group, subject::without_lane(&held.subject));
     let mut made = false;
     loop {
         let message = PublishMessage::build().payload(held.payload.clone()).headers(headers.clone()).message_id(&id);
@@ -56,7 +83,7 @@ pub(super) async fn bury(server: &Server, options: &Options, held: &Held, why: &
         let config = Config {
             name: name.clone(),
             description: Some(format!("messages of {} whose callbacks failed, by thingslink", options.app)),
-            subjects: vec![format!("dead.*.things.{}.>", subject::token(&options.app))],
+            subjects: vec![filter(&options.app, None, None)],
             discard: DiscardPolicy::New,
             storage: StorageType::File,
             max_age: KEPT,
@@ -78,6 +105,16 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dead_letter_s_subject_tells_whose_it_is() {
+        let subject = "dead.workers.things.app.dev-1.events.down.sent";
+        assert_eq!(group_of(subject), Some("workers"));
+        assert_eq!(original(subject), Some("things.app.dev-1.events.down.sent"));
+        assert_eq!((group_of("things.app.dev-1.up"), original("dead.x")), (None, None));
+        assert_eq!(filter("my.app", Some("w"), Some("d-1")), "dead.w.things.my%2Eapp.d-1.>");
+        assert_eq!(filter("app", None, None), "dead.*.things.app.>");
+    }
 
     #[test]
     fn a_traceback_fits_into_a_header() {

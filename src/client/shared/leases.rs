@@ -6,17 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
 
-use async_nats::jetstream::context::{KeyValueErrorKind, PublishErrorKind};
-use async_nats::jetstream::kv::{self, Store};
+use async_nats::Subscriber;
+use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::kv;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
-use async_nats::{StatusCode, Subscriber};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
-use super::lanes::{Lease, Plan, Table, plan};
-use super::{Options, consumer};
-use crate::error::{Error, Result};
+use super::lanes::{Plan, plan};
+use super::{Options, bucket, consumer};
+use crate::error::Result;
 use crate::nats::subject::LANES;
 use crate::nats::{Server, refused};
 use crate::sync::Mutex;
@@ -52,35 +52,16 @@ pub(super) struct Round {
     pub(super) short: bool,
 }
 
-/// The bucket of a group; unique, since the application's length tells where its name ends.
-fn bucket(options: &Options) -> String {
-    let app: String =
-        options.app.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte) } else { '-' }).collect();
-    format!("things_{}_{app}_{}", app.len(), options.group)
-}
-
-async fn find(server: &Server, name: &str) -> Result<Option<Store>> {
-    match server.context().get_key_value(name).await {
-        Ok(store) => Ok(Some(store)),
-        Err(error) if is_missing(&error) => Ok(None),
-        Err(error) => Err(refused(format!("bucket {name}"), &error)),
-    }
-}
-
-fn is_missing(error: &async_nats::jetstream::context::KeyValueError) -> bool {
-    matches!(error.kind(), KeyValueErrorKind::GetBucket) && crate::nats::trouble(error).contains("not found")
-}
-
 impl Leases {
     /// Whether the group keeps the order.
     pub(super) async fn exist(server: &Server, options: &Options) -> Result<bool> {
-        find(server, &bucket(options)).await.map(|found| found.is_some())
+        bucket::find(server, &bucket::name(&options.app, &options.group)).await.map(|found| found.is_some())
     }
 
     /// Open the bucket, or make it.
     pub(super) async fn open(server: &Server, stream: &Stream, options: &Options) -> Result<Self> {
-        let bucket = bucket(options);
-        if find(server, &bucket).await?.is_none() {
+        let bucket = bucket::name(&options.app, &options.group);
+        if bucket::find(server, &bucket).await?.is_none() {
             let config = kv::Config {
                 bucket: bucket.clone(),
                 description: format!("lanes of the group {} of {}, by thingslink", options.group, options.app),
@@ -91,7 +72,7 @@ impl Leases {
             };
             if let Err(error) = server.context().create_key_value(config).await
                 // Another member was first.
-                && find(server, &bucket).await?.is_none()
+                && bucket::find(server, &bucket).await?.is_none()
             {
                 return Err(refused(format!("bucket {bucket}"), &error));
             }
@@ -133,51 +114,12 @@ impl Leases {
         }
     }
 
-    /// All entries.
-    async fn table(&self) -> Result<Table> {
-        let failed = |error: &(dyn std::error::Error + 'static)| refused(format!("bucket {}", self.bucket), error);
-        let client = self.server.client();
-        let inbox = client.new_inbox();
-        let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| failed(&error))?;
-        let request = format!("{{\"multi_last\":[\"{}\"]}}", self.key(">"));
-        let subject = format!("$JS.API.DIRECT.GET.KV_{}", self.bucket);
-        client.publish_with_reply(subject, inbox, request.into()).await.map_err(|error| failed(&error))?;
-        let mut table = Table::default();
-        let read = async {
-            while let Some(answer) = answers.next().await {
-                match answer.status {
-                    Some(StatusCode::NO_RESPONDERS) => return false,
-                    // The end, or nothing there.
-                    Some(_) => return true,
-                    None => {}
-                }
-                let header = |name: &str| answer.headers.as_ref().and_then(|headers| headers.get(name));
-                let (Some(subject), Some(sequence)) = (header("Nats-Subject"), header("Nats-Sequence")) else {
-                    return true;
-                };
-                let Ok(sequence) = sequence.as_str().parse() else { continue };
-                let owner = String::from_utf8_lossy(&answer.payload).into_owned();
-                let name = subject.as_str().strip_prefix(self.key("").as_str()).unwrap_or_default();
-                if let Some(lane) = name.strip_prefix("lane.").and_then(|lane| lane.parse().ok()) {
-                    table.lanes.insert(lane, Lease { owner, sequence });
-                } else if let Some(member) = name.strip_prefix("member.").filter(|_| !owner.is_empty()) {
-                    table.members.insert(member.to_owned());
-                }
-            }
-            false
-        };
-        // A lost answer must not cost the leases.
-        let within = (self.options.ack_wait / 3).min(self.options.nats.timeout);
-        match tokio::time::timeout(within, read).await {
-            Ok(true) => Ok(table),
-            _ => Err(Error::Timeout { what: format!("reading bucket {}", self.bucket), after: within }),
-        }
-    }
-
     /// Say that this member lives, renew its leases, and claim what is free of its share.
     pub(super) async fn round(&self, mine: BTreeMap<u16, u64>) -> Result<Round> {
         self.put(format!("member.{}", self.me), &self.me, None).await?;
-        let table = self.table().await?;
+        // A lost answer must not cost the leases.
+        let within = (self.options.ack_wait / 3).min(self.options.nats.timeout);
+        let table = bucket::table(&self.server, &self.bucket, within).await?;
         let Plan { renew, claim, excess, short } = plan(&self.me, &mine, &table, self.start);
         let mut entries: Vec<Asked<'_, (u16, Option<u64>)>> = Vec::new();
         for (lane, sequence) in renew.into_iter().chain(claim) {

@@ -6,9 +6,12 @@
 //! - `hands`: what was pulled and is not settled; `window`: how much that may be
 //! - `supply`: what is asked of the server, of one consumer or of lanes; `lanes`, `leases`: whose they are
 //! - `dead`: messages that failed again and again; `send`: downlinks
+//! - [`admin`]: who looks after the stream, and is no member
 //!
 //! The design: `docs/dev/nats.md`.
 
+pub mod admin;
+mod bucket;
 mod consumer;
 mod dead;
 mod driver;

@@ -52,6 +52,17 @@ def test_the_commands_of_the_page_run(sandbox: Sandbox, tmp_path: Path) -> None:
                 continue
             words = command.replace("my-app", sandbox.app_id).replace("mqtt.example.org:1883", sandbox.mqtt_address)
             arguments = words.replace("nats://localhost:4222", server.address).split()[1:]
+            if arguments[0] != "bridge":
+                done = subprocess.run(
+                    [sys.executable, "-m", "thingslink", *arguments],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=PATIENCE,
+                    check=False,
+                )
+                assert done.returncode == 0, done.stderr
+                continue
             running = subprocess.Popen(
                 [sys.executable, "-m", "thingslink", *arguments, "--max-bytes", "256M"],
                 cwd=tmp_path,
@@ -80,9 +91,9 @@ def test_bridges_have_the_rights_of_the_example_and_workers_no_more(
     sandbox: Sandbox, tmp_path: Path, eventually: Any
 ) -> None:
     accounts = (EXAMPLES / "accounts.conf").read_text().replace("my-app", sandbox.app_id)
-    passwords = {"THINGS_BRIDGE_PASSWORD": "b-secret", "THINGS_WORKER_PASSWORD": "w-secret"}
-    for name, value in passwords.items():
-        accounts = accounts.replace(f"${name}", f'"{value}"')
+    passwords = {"BRIDGE": "b-secret", "WORKER": "w-secret", "OPERATOR": "o-secret"}
+    for user, value in passwords.items():
+        accounts = accounts.replace(f"$THINGS_{user}_PASSWORD", f'"{value}"')
     with NatsServer(nats_binary(), tmp_path / "nats", accounts) as server:
         options: dict[str, Any] = {"name": "one", "max_bytes": 1 << 28, "nats_user": "bridge"}
         arguments = (sandbox.app_id, sandbox.access_key, sandbox.mqtt_address, server.address)
@@ -100,7 +111,8 @@ def test_bridges_have_the_rights_of_the_example_and_workers_no_more(
 
 @pytest.mark.parametrize("name", ["single.conf", "cluster.conf"])
 def test_the_configurations_are_ones(name: str) -> None:
-    environment = {**os.environ, "THINGS_BRIDGE_PASSWORD": "b", "THINGS_WORKER_PASSWORD": "w", "THINGS_NODE": "n1"}
+    passwords = {f"THINGS_{user}_PASSWORD": "x" for user in ("BRIDGE", "WORKER", "OPERATOR")}
+    environment = {**os.environ, **passwords, "THINGS_NODE": "n1"}
     tried = subprocess.run(
         [nats_binary(), "-t", "-c", name], cwd=EXAMPLES, env=environment, capture_output=True, text=True, check=False
     )

@@ -5,6 +5,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::Driver;
 use crate::client::shared::consumer::{self, pull};
+use crate::client::shared::dead::GROUP;
 use crate::client::shared::hands::Held;
 use crate::client::shared::supply::{Supply, lane_of};
 use crate::client::stats::add;
@@ -67,6 +68,9 @@ impl Driver {
         let read = subject::Subject::parse(&message.subject);
         let lane = read.as_ref().and_then(|read| read.lane).filter(|_| self.leases.is_some());
         let topic = read.and_then(|read| read.topic(self.options.network, &self.options.app_in_topics));
+        // What is handed to one group again is nothing to the others.
+        let group = message.headers.as_ref().and_then(|headers| headers.get(GROUP));
+        let is_ours = group.is_none_or(|group| group.as_str() == self.options.group);
         let Some(held) = Held::new(message, lane) else { return };
         add(&self.ends.tally.redelivered, u64::from(held.told.deliveries > 1));
         match (&mut self.supply, lane) {
@@ -84,7 +88,7 @@ impl Driver {
             let why = format!("it was delivered {DELIVERIES} times, and no worker has said what became of it");
             return self.bury(held, why);
         }
-        let topic = topic.filter(|topic| self.wanted.iter().any(|filter| covers(filter, topic)));
+        let topic = topic.filter(|topic| is_ours && self.wanted.iter().any(|filter| covers(filter, topic)));
         let Some(topic) = topic else {
             // Nobody in this program listens to it, as with a subscription that does not take it.
             return self.acknowledge(held).await;
