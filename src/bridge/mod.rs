@@ -40,12 +40,12 @@ use crate::dialect::lorawan::{Filter, Network};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::nats::stream::{self, Limits};
-use crate::nats::{self, Monitor, Server, advice};
+use crate::nats::{self, Monitor, Server, look};
 use crate::session::QoS;
 use crate::sync::Mutex;
 
-/// How long to wait for the monitoring of the server.
-const LOOK: Duration = Duration::from_secs(2);
+/// What tasks are given beyond their time.
+const GRACE: Duration = Duration::from_secs(2);
 /// Messages of Pub/Sub that may wait for the pump.
 const WAITING: usize = 1024;
 
@@ -136,7 +136,7 @@ impl Bridge {
         let stream = stream::make(server.context(), &app, network, &limits).await?;
         let queue = stream::make_downlinks(server.context(), &app, &limits).await?;
         let config = downlinks::consumer(&queue).await?;
-        let advice = look(&server, &stream, monitor).await;
+        let advice = look(&server, stream.cached_info(), monitor).await;
 
         let wake = Arc::new(Notify::new());
         let woken = wake.clone();
@@ -209,7 +209,7 @@ impl Bridge {
         self.end.send_replace(Some(deadline));
         let tasks = std::mem::take(&mut *self.tasks.lock());
         for mut task in tasks {
-            if tokio::time::timeout(left() + LOOK, &mut task).await.is_err() {
+            if tokio::time::timeout(left() + GRACE, &mut task).await.is_err() {
                 task.abort();
             }
         }
@@ -228,28 +228,4 @@ fn open_spool(folder: &std::path::Path, most: u64) -> Result<Spool> {
         }
         Error::Spool { folder: shown, source: Arc::new(error) }
     })
-}
-
-/// What should be known of the server.
-async fn look(
-    server: &Server,
-    stream: &async_nats::jetstream::stream::Stream,
-    monitor: Option<Monitor>,
-) -> Vec<String> {
-    let asked = monitor.is_some();
-    let monitor = monitor.unwrap_or_else(|| Monitor::beside(&server.address().servers()[0]));
-    let sync = match monitor.sync_interval(LOOK).await {
-        Ok(sync) => Some(sync),
-        Err(error) => {
-            if asked {
-                tracing::warn!(%error, "the NATS server's settings cannot be looked at");
-            }
-            None
-        }
-    };
-    let said = advice(server.version(), stream.cached_info(), sync);
-    for one in &said {
-        tracing::warn!("{one}");
-    }
-    said
 }

@@ -7,11 +7,14 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use super::Server;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 
 /// Port of the server's monitoring.
 const MONITOR_PORT: u16 = 8222;
+/// How long to wait for it.
+const LOOK: Duration = Duration::from_secs(2);
 /// The largest answer of it that is read.
 const MOST: u64 = 1 << 20;
 /// The oldest server that has all that is used.
@@ -99,6 +102,26 @@ pub fn advice(version: Option<(u32, u32)>, stream: &Info, sync: Option<Duration>
     }
     if replicas == 2 {
         said.push(format!("{name} has two replicas, of which both must be there: three outlive the loss of one"));
+    }
+    said
+}
+
+/// Look at a server and at a stream on it, and warn of what should be known.
+pub async fn look(server: &Server, stream: &Info, monitor: Option<Monitor>) -> Vec<String> {
+    let asked = monitor.is_some();
+    let monitor = monitor.unwrap_or_else(|| Monitor::beside(&server.address().servers()[0]));
+    let sync = match monitor.sync_interval(LOOK).await {
+        Ok(sync) => Some(sync),
+        Err(error) => {
+            if asked {
+                tracing::warn!(%error, "the NATS server's settings cannot be looked at");
+            }
+            None
+        }
+    };
+    let said = advice(server.version(), stream, sync);
+    for one in &said {
+        tracing::warn!("{one}");
     }
     said
 }

@@ -173,12 +173,13 @@ fn delay(attempt: usize) -> Duration {
 fn tell(event: &Event, address: &str, online: &watch::Sender<bool>) {
     match event {
         Event::Connected => {
-            if !online.send_replace(true) {
+            // Of the first one nobody has to hear.
+            if online.send_if_modified(|online| !std::mem::replace(online, true)) {
                 tracing::info!(address, "connected to NATS again");
             }
         }
         Event::Disconnected => {
-            if online.send_replace(false) {
+            if online.send_if_modified(|online| std::mem::replace(online, false)) {
                 tracing::warn!(address, "the connection to NATS is lost; connecting anew");
             }
         }

@@ -18,7 +18,7 @@ pub mod subject;
 mod trouble;
 
 pub use self::address::{Address, PORT};
-pub use self::advice::{Monitor, advice};
+pub use self::advice::{Monitor, advice, look};
 pub use self::connect::{Options, Server};
 pub use self::login::Login;
 pub use self::trouble::{refused, trouble};

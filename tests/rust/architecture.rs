@@ -179,6 +179,23 @@ fn modules_use_only_what_they_may() {
     }
 }
 
+/// Clocks of machines are set, forward and back. What machines share is timed by clocks that only go on, which a loop of the
+/// driver asks, and by the server's own; so no lease, delay or window follows a clock that is set.
+#[test]
+fn what_machines_share_asks_no_clock_that_can_be_set() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    for folder in ["nats", "bridge", "client/shared"] {
+        sources(&root.join(folder), &mut files);
+    }
+    assert!(files.len() > 20, "the sources were not found");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let asks = ["SystemTime", "jiff", "now_utc", "now_local"].iter().find(|clock| text.contains(**clock));
+        assert_eq!(asks, None, "{}", file.display());
+    }
+}
+
 /// What is wrong with the sources, beside others that stand there.
 fn faults_of(sources: &[(&str, &str)]) -> Vec<String> {
     let mut tree = Tree::default();

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use super::done::Done;
 use super::hands::{Hands, Held};
 use super::lanes::Lanes;
 use super::leases::{Leases, Round};
@@ -46,6 +47,7 @@ pub(super) struct Driver {
     /// What the client was told last of the connection.
     was_online: bool,
     hands: Hands,
+    done: Done,
     window: Window,
     supply: Supply,
     /// Words that wait for the connection.
@@ -75,6 +77,7 @@ impl Driver {
             online: server.online(),
             was_online: true,
             hands: Hands::new(),
+            done: Done::default(),
             window: Window::new(options.window),
             supply,
             unsaid: Vec::new(),
@@ -182,21 +185,33 @@ impl Driver {
     /// The connection went or came. Tells whether the work ends with that.
     fn connection_changed(&mut self) -> bool {
         let online = *self.online.borrow_and_update();
-        if online == std::mem::replace(&mut self.was_online, online) {
-            return false;
+        let was_online = std::mem::replace(&mut self.was_online, online);
+        // With one that was lost and is back already, the server knows nothing of what was asked either.
+        if was_online && self.connection_lost() {
+            return true;
         }
-        let address = self.options.nats.address.to_string();
         if online {
-            match &mut self.supply {
-                Supply::Common(pulls) => pulls.forget(),
-                Supply::Lanes(lanes) => lanes.forget(),
-            }
-            // One that is under way waits for answers that went with the old connection.
-            self.rounds = JoinSet::new();
-            self.next_round = Instant::now();
-            self.ends.sink.deliver(&mut vec![Event::Connected { again: true, session_present: true }]);
-            return false;
+            self.connection_back();
         }
+        false
+    }
+
+    fn connection_back(&mut self) {
+        self.done.doubt(self.options.ack_wait);
+        match &mut self.supply {
+            Supply::Common(pulls) => pulls.forget(),
+            Supply::Lanes(lanes) => lanes.forget(),
+        }
+        // One that is under way waits for answers that went with the old connection.
+        self.rounds = JoinSet::new();
+        self.next_round = Instant::now();
+        self.ends.sink.deliver(&mut vec![Event::Connected { again: true, session_present: true }]);
+    }
+
+    /// Tells whether the work ends with that.
+    fn connection_lost(&mut self) -> bool {
+        self.done.doubt(self.options.ack_wait);
+        let address = self.options.nats.address.to_string();
         let error = Error::Lost { address, reason: "NATS does not answer, or has closed it".to_owned() };
         let mut told = vec![Event::Lost { error, strained: false }];
         if !self.options.reconnect {

@@ -3,7 +3,7 @@
 //!
 //! - [`Joined`]: connected, the consumers made; [`Worker`]: the handle of a member that works
 //! - `driver`: the one task that pulls, acknowledges and sends
-//! - `hands`: what was pulled and is not settled; `window`: how much that may be
+//! - `hands`: what was pulled and is not settled; `done`: what was settled lately; `window`: how much that may be
 //! - `supply`: what is asked of the server, of one consumer or of lanes; `lanes`, `leases`: whose they are
 //! - `dead`: messages that failed again and again; `send`: downlinks
 //! - [`admin`]: who looks after the stream, and is no member
@@ -14,6 +14,7 @@ pub mod admin;
 mod bucket;
 mod consumer;
 mod dead;
+mod done;
 mod driver;
 mod hands;
 mod lanes;
@@ -104,6 +105,9 @@ impl Joined {
                 },
             ));
         }
+        // In words of the log, and without waiting: the monitoring may be out of reach.
+        let (looker, info) = (server.clone(), stream.cached_info().clone());
+        drop(tokio::spawn(async move { nats::look(&looker, &info, None).await }));
         let leases = consumer::prepare(&server, &stream, &options).await?;
         options.replicas = stream.cached_info().config.num_replicas;
         let inbox = server.client().new_inbox();

@@ -214,6 +214,27 @@ def test_a_server_that_is_killed_and_comes_back_loses_nothing(nats_server: NatsS
         assert client.stats()["reconnects"] == 1
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_what_a_worker_has_handled_does_not_come_again_when_the_server_is_killed(
+    ordered: bool, nats_server: NatsServer, peer: NatsPeer
+) -> None:
+    seen: list[tuple[str, int]] = []
+    client = worker(nats_server, ordered=ordered)
+    client.set_uplink_callback(lambda msg: seen.append((msg.dev_id, msg.counter)))
+    with client:
+        peer.uplinks((f"dev-{number % 50}", number) for number in range(1000))
+        wait_until(lambda: len(seen) >= 1000)
+        # It has the last acknowledgements in memory alone.
+        nats_server.kill()
+        nats_server.start()
+        with NatsPeer(nats_server.port) as again:
+            again.uplinks((f"dev-{number}", 1000) for number in range(50))
+            wait_until(lambda: len(set(seen)) == 1050)
+            names = [f"workers~{lane}" for lane in range(256)] if ordered else ["workers"]
+            wait_until(lambda: all(is_settled(again, name) for name in names))
+    assert len(seen) == 1050
+
+
 def test_what_is_wrong_is_told_at_once(nats_server: NatsServer) -> None:
     with pytest.raises(thingslink.StreamError, match=r"THINGS_demo-app.*thingslink bridge"):
         worker(nats_server).connect()

@@ -42,6 +42,7 @@ impl Driver {
     }
 
     pub(super) async fn acknowledge(&mut self, held: Held) {
+        self.done.acknowledged(&held.told);
         let asks = self.is_online() && self.ends.sink.has_room();
         let next = self.done(held.lane, asks);
         let word = match next {
