@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::downlinks::{Change, Downlinked, Downlinks, Mark, State};
 use super::management::why;
+use super::race::Races;
 use super::{Application, Client, Config};
 use crate::client::line::Inner;
 use crate::client::{Delivery, Platform};
@@ -31,6 +32,8 @@ const SILENCE: &str = "is there such a device, has the access key the rights to 
 #[derive(Debug, Default)]
 pub(super) struct Following {
     pub(super) downlinks: Downlinks,
+    /// Queues that are written anew.
+    pub(super) races: Races,
     /// The filters that the program wants.
     wanted: Mutex<Vec<String>>,
     /// What is told of downlinks is listened to.
@@ -153,6 +156,7 @@ impl Application {
                     }
                 }
                 Network::V3 => {
+                    self.following.races.note(dev_id, step, event);
                     for at in network.tokens(event).filter_map(|token| downlinks.with_token(token)) {
                         match (self.stepped(at, step, &reason, event), step) {
                             (Change::Queued, _) => tell(Delivery::Sent(at.mid)),

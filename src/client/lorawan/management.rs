@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message as _;
+use tokio::time::timeout;
 
 use super::downlinks::{Change, Downlinked, Mark, State};
 use super::{Application, Client};
@@ -94,8 +95,10 @@ impl Client {
         let token = fastrand::u64(..);
         let own = message(downlink, token)?;
         self.follow();
+        let race = self.inner.platform.following.races.begin(dev_id.as_str(), token);
+        let read = waiting(&stack, dev_id).await?;
         let mut queue = vec![own];
-        queue.extend(waiting(&stack, dev_id).await?.into_iter().map(anew));
+        queue.extend(read.iter().cloned().map(anew));
         let following = &self.inner.platform.following;
         // Before the request: the network may tell of it before the answer is there.
         let at = self.outbox().number(|mid| following.note(mid, Mark::token(token), None));
@@ -109,27 +112,53 @@ impl Client {
             self.inner.tell(Delivery::Sent(at.mid));
         }
         self.look_again(&stack, dev_id, at, &queue).await;
+        let dev_id = dev_id.clone();
+        // Nobody waits for what the network tells of others.
+        tokio::spawn(async move {
+            drop(timeout(PATIENCE, race.over()).await);
+            let (twice, lost) = race.judge(&read);
+            if twice > 0 || lost > 0 {
+                tracing::warn!(
+                    mid = at.mid,
+                    dev_id = dev_id.as_str(),
+                    twice,
+                    lost,
+                    "the queue changed while a downlink was put in front of it: downlinks that were sent meanwhile are sent \
+                     again, and those that were queued meanwhile are lost"
+                );
+            }
+        });
         Ok(at.mid)
     }
 
     async fn look_again(&self, stack: &Stack, dev_id: &DevId, at: Downlinked, queue: &[v3::ApplicationDownlink]) {
         let Ok(now) = waiting(stack, dev_id).await else { return };
-        // The server adds IDs to those that were given.
-        let is = |one: &v3::ApplicationDownlink, other: &v3::ApplicationDownlink| {
-            one.correlation_ids.iter().all(|id| other.correlation_ids.contains(id))
-        };
-        let strange = now.iter().filter(|item| !queue.iter().any(|known| is(known, item))).count();
-        let gone = queue.iter().filter(|known| !now.iter().any(|item| is(known, item))).count();
+        let (strange, gone) = differences(queue, &now);
         if strange > 0 || gone > 0 {
             tracing::warn!(
                 mid = at.mid,
                 dev_id = dev_id.as_str(),
                 strange,
                 gone,
-                "the queue changed while a downlink was put in front of it: one may be sent twice, or be lost"
+                "the queue has changed since a downlink was put in front of it: another program may have replaced it"
             );
         }
     }
+}
+
+/// How many downlinks stand among those that were written, and how many of these are missing. The first ones may have been
+/// sent since, and others may have been put behind them.
+fn differences(written: &[v3::ApplicationDownlink], now: &[v3::ApplicationDownlink]) -> (usize, usize) {
+    // The server adds IDs to those that were given.
+    let is = |one: &v3::ApplicationDownlink, other: &v3::ApplicationDownlink| {
+        one.correlation_ids.iter().all(|id| other.correlation_ids.contains(id))
+    };
+    let is_there = |known: &v3::ApplicationDownlink| now.iter().any(|item| is(known, item));
+    let is_ours = |item: &v3::ApplicationDownlink| written.iter().any(|known| is(known, item));
+    let Some(last) = now.iter().rposition(is_ours) else { return (0, written.len()) };
+    let strange = now[..last].iter().filter(|item| !is_ours(item)).count();
+    let left = written.iter().skip_while(|known| !is_there(known));
+    (strange, left.filter(|known| !is_there(known)).count())
 }
 
 async fn waiting(stack: &Stack, dev_id: &DevId) -> Result<Vec<v3::ApplicationDownlink>> {
@@ -199,5 +228,33 @@ fn way(way: &ClassBC) -> v3::application_downlink::ClassBc {
         absolute_time: way
             .absolute_time
             .map(|time| prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_as_it_was_written_but_for_its_ends() {
+        let queue = |ids: &[&str]| -> Vec<_> {
+            let item = |id: &&str| v3::ApplicationDownlink {
+                correlation_ids: vec![(*id).to_owned(), "added".to_owned()],
+                ..v3::ApplicationDownlink::default()
+            };
+            ids.iter().map(item).collect()
+        };
+        let written = queue(&["a", "b", "c"]);
+        for (now, expected) in [
+            (&["a", "b", "c"][..], (0, 0)),
+            // Sent, and put behind.
+            (&["b", "c", "x"], (0, 0)),
+            (&["a", "c"], (0, 1)),
+            (&["a", "x", "b", "c"], (1, 0)),
+            (&["x"], (0, 3)),
+            (&[], (0, 3)),
+        ] {
+            assert_eq!(differences(&written, &queue(now)), expected, "{now:?}");
+        }
     }
 }

@@ -6,6 +6,7 @@ mod group;
 mod handle;
 mod login;
 mod management;
+mod race;
 
 use std::collections::HashSet;
 use std::convert::Infallible;

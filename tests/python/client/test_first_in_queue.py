@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 from faces import on_both_faces
 from harness import PATIENCE, Recorder
+from peers import PeerServer
 from thingslink import DownlinkError, NotConnectedError, RpcError
 from thingslink.sandbox import Sandbox
 from thingslink.ttn import ApplicationClient, HandlerClient, MQTTClient
@@ -129,3 +131,72 @@ def test_v2_has_no_such_address() -> None:
         MQTTClient("app-1", "key", "h:1", management_address="h:2")
     with pytest.raises(ValueError, match="management_address"):
         MQTTClient("app-1", KEY, "h:1", management_address="mqtt://h:2")
+
+
+class Between(PeerServer):
+    """Passes calls on to a sandbox, and lets something happen before a queue is replaced."""
+
+    def __init__(self, stack: Sandbox) -> None:
+        self._channel: Any = grpc.insecure_channel(stack.management_address)
+        self.meanwhile: Callable[[], object] = lambda: None
+        super().__init__()
+
+    def answer(self, path: str, request: bytes, context: grpc.ServicerContext) -> bytes:
+        if path.endswith("/DownlinkQueueReplace"):
+            self.meanwhile()
+        metadata = [(key, value) for key, value in context.invocation_metadata() if key == "authorization"]
+        return bytes(self._channel.unary_unary(path)(request, metadata=metadata, timeout=PATIENCE))
+
+    def stop(self) -> None:
+        super().stop()
+        self._channel.close()
+
+
+@pytest.fixture
+def between(stack: Sandbox) -> Iterator[Between]:
+    peer = Between(stack)
+    yield peer
+    peer.stop()
+
+
+def test_what_is_sent_while_the_queue_is_written_anew_is_sent_again_and_told(
+    stack: Sandbox, between: Between, eventually: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    device = stack.device("dev-1")
+    with client_of(stack, management_address=between.address) as client:
+        waiting = client.send("dev-1", b"\x01", schedule="last")
+        client.downlink(waiting).wait("queued", PATIENCE)
+        between.meanwhile = device.uplink
+        client.send("dev-1", b"\x00", schedule="first")
+        assert [downlink.payload for downlink in device.received] == [b"\x01"]
+        assert device.downlinks == [b"\x00", b"\x01"], "it is sent twice, as is written down"
+        eventually(lambda: "twice=1 lost=0" in caplog.text)
+
+
+def test_what_is_queued_while_the_queue_is_written_anew_is_lost_and_told(
+    stack: Sandbox, between: Between, eventually: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    device = stack.device("dev-1")
+    with client_of(stack, management_address=between.address) as client, client_of(stack) as other:
+
+        def push() -> None:
+            other.downlink(other.send("dev-1", b"\x07", schedule="last")).wait("queued", PATIENCE)
+
+        waiting = client.send("dev-1", b"\x01", schedule="last")
+        client.downlink(waiting).wait("queued", PATIENCE)
+        between.meanwhile = push
+        client.send("dev-1", b"\x00", schedule="first")
+        assert device.downlinks == [b"\x00", b"\x01"], "the other one is gone, as is written down"
+        eventually(lambda: "twice=0 lost=1" in caplog.text)
+
+
+def test_nothing_is_told_where_nothing_happens_meanwhile(
+    stack: Sandbox, between: Between, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    stack.device("dev-1")
+    with recorder.watch(client_of(stack, management_address=between.address)) as client:
+        mids = [client.send("dev-1", b"\x01", schedule="last"), client.send("dev-1", b"\x00", schedule="first")]
+        mids.append(client.send("dev-1", b"\x02", schedule="last"))
+        for mid in mids:
+            client.downlink(mid).wait("queued", PATIENCE)
+    assert "the queue" not in caplog.text
