@@ -211,8 +211,21 @@ class HandlerClient:
     """What the handler has announced."""
     def data(self, reconnect: bool = True, **options: Unpack[_DataOptions]) -> MQTTClient:
         """Give a new MQTT client of the application; keyword arguments are those of ``MQTTClient``."""
-    def application(self) -> ApplicationClient:
-        """Give a new client that manages the application and its devices."""
+    def application(
+        self,
+        *,
+        identity_address: str | None = None,
+        frequency_plan_id: str | None = None,
+        lorawan_version: str | None = None,
+        lorawan_phy_version: str | None = None,
+    ) -> ApplicationClient:
+        """Give a new client that manages the application and its devices.
+
+        The arguments are for V3 alone, and are those of ``ApplicationClient``.
+
+        Raises:
+            ValueError: One of them is given on V2, or is none that there is.
+        """
     @staticmethod
     def _given(*arguments: Any, **options: Any) -> _HandlerGiven:
         """Take the arguments, and ask nobody for anything."""

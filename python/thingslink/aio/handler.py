@@ -38,6 +38,6 @@ class HandlerClient(Managing[_native.HandlerClient]):
         """Give a new MQTT client of the application; keyword arguments are those of ``MQTTClient``."""
         return (await self._open())._data_as(MQTTClient, reconnect, **options)
 
-    async def application(self) -> ApplicationClient:
-        """Give a new client that manages the application and its devices."""
-        return ApplicationClient._over((await self._open()).application())
+    async def application(self, **options: Any) -> ApplicationClient:
+        """Give a new client that manages the application and its devices; keyword arguments are the other face's."""
+        return ApplicationClient._over((await self._open()).application(**options))

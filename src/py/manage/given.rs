@@ -89,33 +89,22 @@ impl PyApplicationGiven {
         let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
         let is_v3 = is_v3(py, network, cluster.as_deref(), &address, token.as_deref().or(key.as_deref()))?;
         let identity = Identity { app_id, key, token };
+        let at = v3::At {
+            cluster,
+            identity_address,
+            insecure: insecure_channel,
+            frequency_plan_id,
+            lorawan_version,
+            lorawan_phy_version,
+            largest: max_reply_bytes,
+            ..v3::At::default()
+        };
         if is_v3 {
             let certificate = pem("cert_content", cert_content.as_ref())?;
-            let at = v3::At {
-                address,
-                cluster,
-                identity_address,
-                certificate,
-                argument: None,
-                insecure: insecure_channel,
-                frequency_plan_id,
-                lorawan_version,
-                lorawan_phy_version,
-                largest: max_reply_bytes,
-            };
+            let at = v3::At { address, certificate, ..at };
             return Ok(Self(Application::At(Way::stack_at(py, identity, at)?)));
         }
-        let foreign = [
-            ("cluster", &cluster),
-            ("identity_address", &identity_address),
-            ("frequency_plan_id", &frequency_plan_id),
-            ("lorawan_version", &lorawan_version),
-            ("lorawan_phy_version", &lorawan_phy_version),
-        ];
-        if let Some((name, _)) = foreign.into_iter().find(|(_, given)| given.is_some()) {
-            let text = format!("{name} is not an argument for The Things Network V2: expected network=\"v3\" with it");
-            return Err(PyValueError::new_err(text));
-        }
+        at.refuse_on_v2()?;
         if address.is_empty() {
             AppId::new(identity.app_id.as_str()).or_raise(py)?;
             // What is given as the certificate does not count then: programs of the original pass anything here.

@@ -172,7 +172,23 @@ impl PyHandlerClient {
     }
 
     /// Give a new client that manages the application and its devices.
-    fn application(&self, py: Python<'_>) -> PyResult<PyApplicationClient> {
+    #[pyo3(signature = (*, identity_address=None, frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None))]
+    fn application(
+        &self,
+        py: Python<'_>,
+        identity_address: Option<String>,
+        frequency_plan_id: Option<String>,
+        lorawan_version: Option<String>,
+        lorawan_phy_version: Option<String>,
+    ) -> PyResult<PyApplicationClient> {
+        let at = v3::At {
+            identity_address,
+            frequency_plan_id,
+            lorawan_version,
+            lorawan_phy_version,
+            largest: self.discovery.largest,
+            ..v3::At::default()
+        };
         let announcement = self.known(py)?;
         let (app_id, key, token, insecure, cluster) = {
             let state = self.state.lock();
@@ -180,17 +196,10 @@ impl PyHandlerClient {
         };
         if let Some(cluster) = cluster {
             let certificate = self.discovery.certificate.clone();
-            let largest = self.discovery.largest;
-            let at = v3::At {
-                cluster: Some(cluster),
-                argument: Some("cert_path"),
-                certificate,
-                insecure,
-                largest,
-                ..v3::At::default()
-            };
+            let at = v3::At { cluster: Some(cluster), argument: Some("cert_path"), certificate, insecure, ..at };
             return Ok(PyApplicationClient::new_at(Way::stack_at(py, Identity { app_id, key, token }, at)?));
         }
+        at.refuse_on_v2()?;
         let server = announced_server(&announcement, insecure, self.discovery.largest)?;
         let identity = Identity { app_id, key, token };
         Ok(PyApplicationClient::new_at(Way::handler_at(py, identity, server)?))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from stack_peer import APP, FULL, Refusal, StackPeer
 from thingslink import ApplicationError, NotConnectedError, RpcError, ttn
+from thingslink.sandbox import Sandbox
 from thingslink.ttn import ApplicationClient
 
 if TYPE_CHECKING:
@@ -306,3 +307,27 @@ def test_calls_are_awaited_and_end_with_the_client(stack: StackPeer, stack_clien
     with pytest.raises(NotConnectedError):
         stack_client.get()
     assert stack.names() == ["ApplicationRegistry/Get", "As/GetLink"]
+
+
+def test_the_application_of_a_handler_client_is_told_what_only_v3_has(generated: Generated) -> None:
+    stack, identity = StackPeer(generated), StackPeer(generated)
+    try:
+        with (
+            ttn.HandlerClient(APP, FULL, cluster=stack.address, insecure_channel=True) as handler,
+            handler.application(
+                identity_address=identity.address, frequency_plan_id="AU_915_928_FSB_2", lorawan_version="1.0.3"
+            ) as client,
+        ):
+            client.register_device("abp1", {"dev_addr": "01020304", "nwk_s_key": "AB" * 16, "app_s_key": "CD" * 16})
+        told = stack.told("NsEndDeviceRegistry/Set").end_device
+        assert (told.frequency_plan_id, told.lorawan_version) == ("AU_915_928_FSB_2", 5)
+        assert identity.devices()["Is"] == ["abp1"] and stack.devices()["Is"] == []
+    finally:
+        identity.stop()
+        stack.stop()
+    with (
+        Sandbox(insecure=True) as sandbox,
+        ttn.HandlerClient(sandbox.app_id, sandbox.access_key, sandbox.discovery_address, insecure_channel=True) as old,
+        pytest.raises(ValueError, match="frequency_plan_id is not an argument for The Things Network V2"),
+    ):
+        old.application(frequency_plan_id="X")

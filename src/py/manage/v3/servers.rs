@@ -37,6 +37,22 @@ pub(in super::super) struct Place {
     pub(in super::super) largest: ReplyBound,
 }
 
+impl Place {
+    /// Refuse what a client of V2 cannot be told.
+    pub(in super::super) fn refuse_on_v2(&self) -> PyResult<()> {
+        let foreign = [
+            ("cluster", &self.cluster),
+            ("identity_address", &self.identity_address),
+            ("frequency_plan_id", &self.frequency_plan_id),
+            ("lorawan_version", &self.lorawan_version),
+            ("lorawan_phy_version", &self.lorawan_phy_version),
+        ];
+        let Some((name, _)) = foreign.into_iter().find(|(_, given)| given.is_some()) else { return Ok(()) };
+        let text = format!("{name} is not an argument for The Things Network V2: expected network=\"v3\" with it");
+        Err(PyValueError::new_err(text))
+    }
+}
+
 const EXPECTED: &str = "host:port, such as \"eu1.cloud.thethings.network:8884\"";
 
 impl Calls {
