@@ -99,7 +99,7 @@ impl<P: Platform> Sink for Inlet<P> {
         }
         let delivered = !deliveries.is_empty();
         if delivered {
-            client.mailbox.push(deliveries);
+            client.pass(deliveries);
         }
         if ended {
             client.over();
@@ -180,7 +180,20 @@ impl<P: Platform> Inner<P> {
         self.news.filter(delivery)
     }
 
-    fn take_in(&self, message: Message) -> Option<Incoming> {
+    /// Deliver, but for messages that have to wait for older ones.
+    fn pass(&self, deliveries: Vec<Delivery<P::Own>>) {
+        if !self.platform.holds() {
+            return self.mailbox.push(deliveries);
+        }
+        let dropped = self.backlog.pass(deliveries, &self.mailbox);
+        if dropped > 0 {
+            add(&self.counters.dropped, dropped as u64);
+            tracing::warn!(dropped, "dropping the oldest of the messages that wait for what was missed before them");
+        }
+    }
+
+    /// Take a message in, unless the client is closing.
+    pub(super) fn take_in(&self, message: Message) -> Option<Incoming> {
         add(&self.counters.received, 1);
         if self.muted.load(Ordering::Acquire) {
             // At QoS 1 it is not acknowledged and stays with the server.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{MutexGuard, watch};
 use tokio::time::Instant;
 
+use super::backlog::Backlog;
 use super::beginning::Beginning;
 use super::inlet::{Hold, Inlet};
 use super::online::Online;
@@ -40,6 +41,8 @@ pub(super) struct Inner<P: Platform> {
     pub(super) mailbox: Mailbox<Delivery<P::Own>>,
     pub(super) news: News<P::Own>,
     pub(super) counters: Counters,
+    /// Messages that wait for older ones.
+    pub(super) backlog: Backlog<P::Own>,
     tally: Arc<Tally>,
     /// The session's place, held while connecting and closing so that these come one after another.
     place: tokio::sync::Mutex<Option<Place<P>>>,
@@ -101,6 +104,7 @@ impl<P: Platform> Line<P> {
             mailbox: Mailbox::new(queue, wake),
             news: News::default(),
             counters: Counters::default(),
+            backlog: Backlog::default(),
             tally: Arc::default(),
             place: tokio::sync::Mutex::default(),
             wishes: Wishes::default(),
@@ -295,6 +299,7 @@ impl<P: Platform> Line<P> {
     /// `online` tells whether there was a connection when the wish was heard, if it has been given up already.
     async fn finish(&self, call: &Call, within: Duration, online: bool) -> bool {
         let deadline = Instant::now() + within;
+        self.inner.let_go();
         let Ok(mut place) = tokio::time::timeout_at(deadline, self.inner.place.lock()).await else { return true };
         // What was opened by a later wish stays.
         let Some(old) = place.take_if(|place| place.serial < call.serial) else { return false };
@@ -334,7 +339,9 @@ impl<P: Platform> Line<P> {
 
     /// What nobody has begun with is not handled any more; at QoS 1 the server keeps it.
     fn discard_messages(&self) {
-        let dropped = self.inner.mailbox.discard(|delivery| matches!(delivery, Delivery::Message(_)));
+        let held = self.inner.backlog.discard();
+        add(&self.inner.counters.dropped, held as u64);
+        let dropped = held + self.inner.mailbox.discard(|delivery| matches!(delivery, Delivery::Message(_)));
         if dropped > 0 {
             tracing::warn!(messages = dropped, "closing before every message was handled");
         }
@@ -368,6 +375,7 @@ impl<P: Platform> Line<P> {
     pub fn count(&self, delivered: u64, dropped: u64) {
         add(&self.inner.counters.delivered, delivered);
         add(&self.inner.counters.dropped, dropped);
+        self.inner.mailbox.calm().notify_waiters();
     }
 
     /// A callback raised an exception.
@@ -393,6 +401,7 @@ impl<P: Platform> Line<P> {
             queue_length: queue.messages as u64,
             queue_bytes: queue.bytes as u64,
             unsent: self.inner.outbox.len() as u64,
+            backfilled: P::BACKFILLS.then(|| read(&counters.backfilled)),
             shared: self.inner.platform.shares().then(|| self.inner.tally.stats()),
         }
     }
@@ -404,6 +413,11 @@ impl<P: Platform> Inner<P> {
         if let Some(delivery) = self.news.filter(delivery) {
             self.mailbox.push([delivery]);
         }
+    }
+
+    /// Deliver what waits for older messages: those do not come any more.
+    pub(super) fn let_go(&self) {
+        self.backlog.let_go(usize::MAX, &self.mailbox);
     }
 
     /// A login was refused.
@@ -421,6 +435,7 @@ impl<P: Platform> Inner<P> {
     /// Nothing more will be delivered. Told to the consumer after the last delivery, so that it can let go of what it
     /// kept for it.
     pub(super) fn over(&self) {
+        self.let_go();
         self.open.send_replace(false);
         self.mailbox.poke();
     }

@@ -1,5 +1,6 @@
 //! What a user holds, in Rust.
 
+mod backlog;
 mod beginning;
 mod delivery;
 mod inlet;

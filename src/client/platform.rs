@@ -15,6 +15,8 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
     const AWAITS_FAREWELL: bool;
     /// What its clients send, in the plural.
     const SENT: &'static str;
+    /// Whether what was missed may be fetched.
+    const BACKFILLS: bool = false;
     /// Whether every message should be JSON.
     const JSON_ONLY: bool;
 
@@ -36,6 +38,11 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
 
     /// A session begins that follows no other one.
     fn begin(&self, _outbox: &Outbox) {}
+
+    /// Whether messages may have to wait for older ones.
+    fn holds(&self) -> bool {
+        false
+    }
 
     /// Whether it shares a stream with other clients.
     fn shares(&self) -> bool {

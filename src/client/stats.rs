@@ -29,6 +29,9 @@ pub struct Stats {
     pub queue_bytes: u64,
     /// Downlinks that are neither written nor acknowledged now.
     pub unsent: u64,
+    /// Of the messages taken in, those that came out of the network's storage; of clients that fetch none there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backfilled: Option<u64>,
     /// What only a group over NATS `JetStream` has.
     #[serde(flatten)]
     pub shared: Option<SharedStats>,
@@ -71,6 +74,7 @@ pub(crate) struct Counters {
     pub(crate) kept: AtomicU64,
     pub(crate) sent: AtomicU64,
     pub(crate) reconnects: AtomicU64,
+    pub(crate) backfilled: AtomicU64,
 }
 
 /// Add to a counter. Counters order nothing, so the weakest ordering serves.

@@ -216,7 +216,7 @@ impl Channel {
     }
 
     /// Say what is wrong and what to try, where client and server do not belong together.
-    fn explain(&self, method: &Method, options: &CallOptions, error: Error) -> Error {
+    pub(super) fn explain(&self, method: &Method, options: &CallOptions, error: Error) -> Error {
         let Error::Rpc { code, details, reported } = error else { return error };
         if let Some(reported) = reported {
             return stack::explain(code, &details, reported);
@@ -297,6 +297,39 @@ impl Channel {
         }
     }
 
+    /// A request, and where it goes.
+    pub(super) fn request(
+        method: &Method,
+        message: Bytes,
+        options: &CallOptions,
+    ) -> Result<(tonic::Request<Bytes>, PathAndQuery)> {
+        let mut request = tonic::Request::new(message);
+        let metadata = request.metadata_mut();
+        match &options.authority {
+            Authority::Anonymous => {}
+            Authority::Key(key) => drop(metadata.insert("key", secret("access_key", key)?)),
+            Authority::Token(token) => drop(metadata.insert("token", secret("token", token)?)),
+            Authority::Bearer(key) => {
+                let bearer = AccessKey::new(format!("Bearer {}", key.reveal()));
+                drop(metadata.insert("authorization", secret("access_key", &bearer)?));
+            }
+        }
+        for (name, value) in &options.metadata {
+            let text = value.parse().map_err(|_| Error::invalid("metadata", value, "printable ASCII text"))?;
+            metadata.insert(*name, text);
+        }
+        let path = PathAndQuery::try_from(method.path())
+            .map_err(|_| Error::invalid("method", method.path(), "a gRPC method"))?;
+        Ok((request, path))
+    }
+
+    /// A client that is ready to send one.
+    pub(super) async fn ready(&self) -> std::result::Result<tonic::client::Grpc<transport::Channel>, Failure> {
+        let mut client = tonic::client::Grpc::new(self.inner.clone()).max_decoding_message_size(self.largest_reply);
+        client.ready().await.map_err(|error| to_failure(&tonic::Status::from_error(Box::new(error))))?;
+        Ok(client)
+    }
+
     async fn attempt(
         &self,
         method: &Method,
@@ -304,29 +337,11 @@ impl Channel {
         options: &CallOptions,
         left: Option<Duration>,
     ) -> std::result::Result<Reply, Failure> {
-        let settled = Failure::settled;
-        let mut request = tonic::Request::new(message);
+        let (mut request, path) = Self::request(method, message, options).map_err(Failure::settled)?;
         if let Some(left) = left {
             request.set_timeout(left);
         }
-        let metadata = request.metadata_mut();
-        match &options.authority {
-            Authority::Anonymous => {}
-            Authority::Key(key) => drop(metadata.insert("key", secret("access_key", key).map_err(settled)?)),
-            Authority::Token(token) => drop(metadata.insert("token", secret("token", token).map_err(settled)?)),
-            Authority::Bearer(key) => {
-                let bearer = AccessKey::new(format!("Bearer {}", key.reveal()));
-                drop(metadata.insert("authorization", secret("access_key", &bearer).map_err(settled)?));
-            }
-        }
-        for (name, value) in &options.metadata {
-            let text = value.parse().map_err(|_| settled(Error::invalid("metadata", value, "printable ASCII text")))?;
-            metadata.insert(*name, text);
-        }
-        let path = PathAndQuery::try_from(method.path())
-            .map_err(|_| settled(Error::invalid("method", method.path(), "a gRPC method")))?;
-        let mut client = tonic::client::Grpc::new(self.inner.clone()).max_decoding_message_size(self.largest_reply);
-        client.ready().await.map_err(|error| to_failure(&tonic::Status::from_error(Box::new(error))))?;
+        let mut client = self.ready().await?;
         let response = client.unary(request, path, AsIs).await.map_err(|status| to_failure(&status))?;
         let (metadata, message, _) = response.into_parts();
         let text =

@@ -17,6 +17,7 @@ mod plain;
 pub mod proto;
 mod stack;
 mod status;
+mod stream;
 mod text;
 mod unknown;
 mod witness;

@@ -64,6 +64,8 @@ pub struct Mailbox<T> {
     room: Arc<Notify>,
     /// Notified when the last item is finished.
     idle: Notify,
+    /// Notified when items are finished and less than half of the bound is filled.
+    calm: Arc<Notify>,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a state of its own")]
@@ -105,7 +107,14 @@ impl<T: Item> Mailbox<T> {
             warned: false,
             urged: false,
         };
-        Self { limits, state: Mutex::new(state), wake: Box::new(wake), room: Arc::default(), idle: Notify::new() }
+        Self {
+            limits,
+            state: Mutex::new(state),
+            wake: Box::new(wake),
+            room: Arc::default(),
+            idle: Notify::new(),
+            calm: Arc::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -208,6 +217,7 @@ impl<T: Item> Mailbox<T> {
         state.warned &= !self.is_below(state, 4);
         // Half of the bound, so that the network is not started and stopped for each message.
         if self.is_below(state, 2) {
+            self.calm.notify_waiters();
             if std::mem::take(&mut state.awaited) {
                 self.room.notify_one();
             }
@@ -312,6 +322,12 @@ impl<T: Item> Mailbox<T> {
     #[must_use]
     pub fn room(&self) -> &Arc<Notify> {
         &self.room
+    }
+
+    /// Notified when items are finished and at most half of the bound is filled.
+    #[must_use]
+    pub fn calm(&self) -> &Arc<Notify> {
+        &self.calm
     }
 
     /// The counters.

@@ -68,6 +68,10 @@ class PeerServer:
         answer = self.answers.get(path.rpartition("/")[2], b"")
         return bytes(answer(request, context) if callable(answer) else answer)
 
+    def handler(self, path: str) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """Give what handles calls of this method."""
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: self.answer(path, request, context))
+
     def stop(self) -> None:
         self._server.stop(None).wait()
 
@@ -77,5 +81,4 @@ class _Everything(grpc.GenericRpcHandler):
         self._server = server
 
     def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
-        path = str(details.method)
-        return grpc.unary_unary_rpc_method_handler(lambda request, context: self._server.answer(path, request, context))
+        return self._server.handler(str(details.method))

@@ -53,6 +53,8 @@ class _AioClient:
         nats_nkey: str | None,
         nats_credentials: str | PathLike[str] | None,
         management_address: str | None,
+        identity_address: str | None,
+        backfill: bool,
         told: Callable[[str, Any], object],
     ) -> _AioClient:
         """Take the arguments of ``MQTTClient``, each by its name, and who is told what the streams do not tell."""

@@ -75,6 +75,8 @@ class _DataOptions(TypedDict, total=False):
     nats_nkey: str | None
     nats_credentials: str | PathLike[str] | None
     management_address: str | None
+    identity_address: str | None
+    backfill: bool
 
 @type_check_only
 class _Options(_DataOptions, total=False):
@@ -98,7 +100,7 @@ class _SendOptions(TypedDict, total=False):
     correlation_ids: list[str] | None
 
 class Stats(TypedDict):
-    """Counters of a client since it was made; all but the last three only grow.
+    """Counters of a client since it was made; all but those of now only grow.
 
     Attributes:
         received: Messages taken in from the network.
@@ -113,6 +115,7 @@ class Stats(TypedDict):
         queue_length: Messages between network and callbacks now.
         queue_bytes: Their bytes.
         unsent: Downlinks that are neither written nor acknowledged now.
+        backfilled: Of the messages taken in, those that were fetched from V3's storage integration: see ``backfill``.
         redelivered: Only of a group over NATS, as the two after it: messages that had been delivered before.
         dead: Messages that were put among the dead letters.
         lag: Messages that the group, or in order the lanes of this client, had not been given when it last heard.
@@ -130,6 +133,7 @@ class Stats(TypedDict):
     queue_length: int
     queue_bytes: int
     unsent: int
+    backfilled: int
     redelivered: NotRequired[int]
     dead: NotRequired[int]
     lag: NotRequired[int]
@@ -216,6 +220,14 @@ class MQTTClient:
             calling the key wrong, and the error callbacks are told of a key that cannot read traffic. TLS with
             ``discovery_certificate``, else ``ca_certs``, else the system's certificates; plain text with
             ``insecure_channel``.
+        identity_address: On V3, where the Identity Server is, if it is not beside the others; for hosted clusters it
+            is known by itself.
+        backfill: On V3, whether uplinks and events that came while the client was away are fetched after each login,
+            from the storage integration that hosted stacks have (over gRPC, at ``management_address``). They are
+            delivered in their order before what comes from then on, none twice, and counted in
+            ``stats()["backfilled"]``. The first login fetches nothing: nothing was missed. The integration has to be
+            enabled for the application, and keeps messages for a limited time; what cannot be had the error callbacks
+            are told. Of a message that is fetched ``v3`` has what the library's definitions know.
 
     Raises:
         ValueError: A setting that cannot be used, named.
@@ -263,6 +275,8 @@ class MQTTClient:
         nats_nkey: str | None = None,
         nats_credentials: str | PathLike[str] | None = None,
         management_address: str | None = None,
+        identity_address: str | None = None,
+        backfill: bool = False,
         mqttAddress: str | None = ...,
     ) -> None: ...
     @overload

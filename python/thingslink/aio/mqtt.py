@@ -96,6 +96,8 @@ class MQTTClient(Entering):
         nats_nkey: str | None = None,
         nats_credentials: str | PathLike[str] | None = None,
         management_address: str | None = None,
+        identity_address: str | None = None,
+        backfill: bool = False,
     ) -> None:
         self._news = News()
         self._place = _live.maker()
@@ -137,6 +139,8 @@ class MQTTClient(Entering):
             nats_nkey=nats_nkey,
             nats_credentials=nats_credentials,
             management_address=management_address,
+            identity_address=identity_address,
+            backfill=backfill,
             told=self._news,
         )
 

@@ -40,7 +40,7 @@ pub(super) struct Following {
     follows: AtomicBool,
     silent: Mutex<Silent>,
     /// To tell what nobody has said.
-    line: OnceLock<Weak<Inner<Application>>>,
+    pub(super) line: OnceLock<Weak<Inner<Application>>>,
 }
 
 /// Downlinks of which the network has not said a word.

@@ -1,10 +1,13 @@
 //! Clients that share an application's messages, so that each message goes to one of them.
 
-#[cfg(feature = "nats")]
-use super::{Client, Source};
 use std::time::Duration;
 
+#[cfg(feature = "nats")]
+use super::Client;
+
 use crate::client::lorawan::Config;
+#[cfg(feature = "nats")]
+use crate::client::receiver::Source;
 use crate::dialect::lorawan::Network;
 use crate::error::{Error, Result};
 use crate::session::QoS;

@@ -7,14 +7,17 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::management::READ;
-use super::{Application, Client};
+use super::{Application, Client, Config, group};
 use crate::client::line::Inner;
+use crate::client::receiver::Source;
 use crate::client::stack::{Stack, grants};
 use crate::client::stats::read;
 use crate::client::{Delivery, Line};
 use crate::dialect::lorawan::Network;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result, RpcCode};
+use crate::net;
+use crate::session::{Options, Ready, Version, is_unanswered};
 
 /// Bound on what management is asked during a login.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -54,6 +57,41 @@ async fn ask(stack: Option<&Stack>, within: Duration) -> Word {
 }
 
 impl Client {
+    /// One login.
+    async fn attempt(&self, endpoint: &Endpoint, timeout: Duration) -> Result<()> {
+        let config = self.config();
+        if config.shares_stream() {
+            let expected = "nats://host[:port], as when the client was made";
+            return Err(Error::invalid("mqtt_address", endpoint.to_string(), expected));
+        }
+        let options = Options {
+            tls: endpoint
+                .tls
+                .then(|| net::client_config(&config.trust))
+                .transpose()?
+                .map(|config| net::Tls { config, argument: "ca_certs" }),
+            ..options(config, endpoint, timeout)
+        };
+        let network = config.network;
+        self.open(Source::Session(Box::new(options)), timeout).await.map_err(|error| match error {
+            Error::Refused { code, .. } => match network.refused(code, &config.app_id, &endpoint.host) {
+                Error::Refused { code, text } if matches!(code, 4 | 5) => {
+                    Error::Refused { code, text: format!("{text}{}", network.hint(&config.access_key)).into() }
+                }
+                error => error,
+            },
+            Error::SubscriptionRefused { filter, .. } => {
+                let hint = if config.group.is_some() { group::HINT } else { network.hint(&config.access_key) };
+                Error::SubscriptionRefused { filter, hint }
+            }
+            error if network == Network::V3 && is_unanswered(&error) => {
+                let text = "; The Things Stack V3 does so where logins come too fast, and with logins of MQTT 5";
+                Error::Lost { address: endpoint.to_string(), reason: format!("{error}{text}") }
+            }
+            error => endpoint.explain(error),
+        })
+    }
+
     /// Log in. A first refusal is not called that of a wrong key before management was asked, where it is known and
     /// answers; while the Identity Server is away the login is tried again and again until `within` is over.
     pub(super) async fn log_in(&self, endpoint: &Endpoint, within: Duration) -> Result<()> {
@@ -107,6 +145,28 @@ impl Client {
                 return Err(Error::Lost { address: endpoint.to_string(), reason: "closed while connecting".into() });
             }
         }
+    }
+}
+
+pub(super) fn options(config: &Config, endpoint: &Endpoint, connect_timeout: Duration) -> Options {
+    let (username, password) = config.network.login(&config.app_id, &config.access_key);
+    Options {
+        endpoint: endpoint.clone(),
+        tls: None,
+        client_id: config.client_id.clone(),
+        username,
+        password,
+        will: None,
+        proxy: None,
+        version: Version::V311,
+        fallback: false,
+        ready: Ready::Subscribed,
+        clean_session: config.clean_session,
+        keep_alive: config.keep_alive,
+        connect_timeout,
+        reconnect: config.reconnect,
+        pace: config.backoff.into(),
+        max_incoming_bytes: config.max_incoming_bytes,
     }
 }
 

@@ -1,11 +1,13 @@
 //! A client of The Things Network's MQTT side.
 
+mod backfill;
 mod downlinks;
 mod following;
 mod group;
 mod handle;
 mod login;
 mod management;
+mod memory;
 mod race;
 
 use std::collections::HashSet;
@@ -16,13 +18,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use self::backfill::Backfill;
 use self::downlinks::Mark;
 pub use self::downlinks::{Downlinked, Outcome, REMEMBERED, State};
 use self::following::Following;
 pub use self::group::{Group, InStream};
 pub use self::management::Management;
 use crate::backoff::Bounds;
-use crate::client::receiver::Source;
 use crate::client::{Delivery, Line, Platform};
 use crate::dialect::json::Value;
 use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, base64};
@@ -30,10 +32,7 @@ use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
-use crate::net;
-use crate::session::{
-    Event, MailboxLimits, Options, Outbox, OutboxLimits, Overflow, QoS, Ready, Subscriptions, Version, is_unanswered,
-};
+use crate::session::{Event, MailboxLimits, Outbox, OutboxLimits, Overflow, QoS, Subscriptions, is_unanswered};
 use crate::sync::Mutex;
 
 /// Everything that a client is told when it is made.
@@ -71,6 +70,8 @@ pub struct Config {
     pub group: Option<Group>,
     /// Where else the network can be asked.
     pub management: Option<Management>,
+    /// Whether what was missed is fetched after each login.
+    pub backfill: bool,
 }
 
 impl Config {
@@ -100,6 +101,7 @@ impl Config {
             queue_timeout: Duration::from_secs(10),
             group: None,
             management: None,
+            backfill: false,
         }
     }
 }
@@ -126,23 +128,34 @@ pub struct Application {
     /// How long the server is left alone, since it will refuse the next login, too.
     rest: Mutex<Duration>,
     following: Following,
+    backfill: Option<Backfill>,
 }
 
 impl Platform for Application {
     type Own = Infallible;
     const AWAITS_FAREWELL: bool = true;
     const SENT: &'static str = "downlinks";
+    const BACKFILLS: bool = true;
     const JSON_ONLY: bool = true;
 
     fn overhear(&self, event: &Event, _outbox: &Outbox, tell: &mut dyn FnMut(Delivery<Infallible>)) -> bool {
         match event {
-            Event::Message(message) => return self.heard(message, tell),
+            Event::Message(message) => return self.is_new(message) && self.heard(message, tell),
             Event::Sent { mid } => return self.written(*mid),
             Event::Rejected { mid, reason, .. } => self.rejected(*mid, *reason),
-            event if self.config.network == Network::V3 => self.note_end(event),
+            event if self.config.network == Network::V3 => {
+                self.note_end(event);
+                if matches!(event, Event::Connected { .. }) {
+                    self.catch_up();
+                }
+            }
             _ => {}
         }
         true
+    }
+
+    fn holds(&self) -> bool {
+        self.backfill.is_some()
     }
 
     fn shares(&self) -> bool {
@@ -204,20 +217,22 @@ impl Client {
             }
         }
         let any = Endpoint { host: "localhost".into(), port: 1883, tls: false };
-        options(&config, &any, Duration::from_secs(1)).validate()?;
+        login::options(&config, &any, Duration::from_secs(1)).validate()?;
         config.outbox.validate()?;
+        config.check_backfill()?;
         if let Some(group) = &config.group {
             group.check(&config)?;
         }
         let mut queue = config.queue;
         if config.network == Network::V3
             && !config.shares_stream()
+            && !config.backfill
             && (config.qos == QoS::AtLeastOnce || !config.clean_session)
         {
             tracing::warn!(
                 "qos=1 and clean_session=False change little with The Things Stack V3, which sends messages at QoS 0 and keeps \
-                 none for who is away: an uplink that comes while the client is not connected is lost here; the storage \
-                 integration of hosted stacks has it"
+                 none for who is away: an uplink that comes while the client is not connected is lost; on hosted stacks \
+                 backfill=True fetches it from the storage integration"
             );
         }
         if config.qos == QoS::AtLeastOnce && config.network == Network::V2 {
@@ -230,7 +245,8 @@ impl Client {
         }
         let (outbox, subscriptions) = (config.outbox, Subscriptions::new(config.qos));
         let (warned_of, rest, following) = (Mutex::default(), Mutex::default(), Following::default());
-        let application = Application { config, warned_of, rest, following };
+        let backfill = config.backfill.then(Backfill::default);
+        let application = Application { config, warned_of, rest, following, backfill };
         let client = Self::make(application, queue, outbox, subscriptions, wake);
         client.inner.platform.following.attach(Arc::downgrade(&client.inner));
         Ok(client)
@@ -263,41 +279,6 @@ impl Client {
     /// management says where that is known, the login is tried again until `timeout` is over.
     pub async fn connect(&self, endpoint: &Endpoint, timeout: Duration) -> Result<()> {
         self.log_in(endpoint, timeout).await
-    }
-
-    /// One login.
-    async fn attempt(&self, endpoint: &Endpoint, timeout: Duration) -> Result<()> {
-        let config = self.config();
-        if config.shares_stream() {
-            let expected = "nats://host[:port], as when the client was made";
-            return Err(Error::invalid("mqtt_address", endpoint.to_string(), expected));
-        }
-        let options = Options {
-            tls: endpoint
-                .tls
-                .then(|| net::client_config(&config.trust))
-                .transpose()?
-                .map(|config| net::Tls { config, argument: "ca_certs" }),
-            ..options(config, endpoint, timeout)
-        };
-        let network = config.network;
-        self.open(Source::Session(Box::new(options)), timeout).await.map_err(|error| match error {
-            Error::Refused { code, .. } => match network.refused(code, &config.app_id, &endpoint.host) {
-                Error::Refused { code, text } if matches!(code, 4 | 5) => {
-                    Error::Refused { code, text: format!("{text}{}", network.hint(&config.access_key)).into() }
-                }
-                error => error,
-            },
-            Error::SubscriptionRefused { filter, .. } => {
-                let hint = if config.group.is_some() { group::HINT } else { network.hint(&config.access_key) };
-                Error::SubscriptionRefused { filter, hint }
-            }
-            error if network == Network::V3 && is_unanswered(&error) => {
-                let text = "; The Things Stack V3 does so where logins come too fast, and with logins of MQTT 5";
-                Error::Lost { address: endpoint.to_string(), reason: format!("{error}{text}") }
-            }
-            error => endpoint.explain(error),
-        })
     }
 
     /// Queue a downlink and return its message ID, 1–65535. It goes out at once; [`Delivery::Sent`] tells when it is
@@ -421,27 +402,5 @@ impl Client {
             return Err(Error::NotConnected);
         }
         self.outbox().publish(topic.to_owned(), payload, self.config().qos)
-    }
-}
-
-fn options(config: &Config, endpoint: &Endpoint, connect_timeout: Duration) -> Options {
-    let (username, password) = config.network.login(&config.app_id, &config.access_key);
-    Options {
-        endpoint: endpoint.clone(),
-        tls: None,
-        client_id: config.client_id.clone(),
-        username,
-        password,
-        will: None,
-        proxy: None,
-        version: Version::V311,
-        fallback: false,
-        ready: Ready::Subscribed,
-        clean_session: config.clean_session,
-        keep_alive: config.keep_alive,
-        connect_timeout,
-        reconnect: config.reconnect,
-        pace: config.backoff.into(),
-        max_incoming_bytes: config.max_incoming_bytes,
     }
 }

@@ -9,6 +9,7 @@ mod queue;
 mod registration;
 mod right;
 mod shape;
+mod stored;
 mod undo;
 mod update;
 
@@ -76,13 +77,17 @@ impl Stack {
     }
 
     async fn reply(&self, service: &str, name: &str, request: &impl Message) -> Result<Reply> {
+        let (method, options) = self.method(service, name)?;
+        let channel = if IDENTITY_SERVER.contains(&service) { &self.identity } else { &self.cluster };
+        channel.call(&method, request.encode_to_vec().into(), &options).await
+    }
+
+    fn method(&self, service: &str, name: &str) -> Result<(Method, CallOptions)> {
         let full = format!("ttn.lorawan.v3.{service}");
         let method = Method::find(&full, name)
             .ok_or_else(|| Error::rpc(RpcCode::Unimplemented, format!("no method {full}/{name}")))?;
-        let channel = if IDENTITY_SERVER.contains(&service) { &self.identity } else { &self.cluster };
         let authority = self.key.clone().map_or(Authority::Anonymous, Authority::Bearer);
-        let options = CallOptions { timeout: self.timeout, authority, metadata: Vec::new() };
-        channel.call(&method, request.encode_to_vec().into(), &options).await
+        Ok((method, CallOptions { timeout: self.timeout, authority, metadata: Vec::new() }))
     }
 
     async fn call<A: Message + Default>(&self, service: &str, name: &str, request: &impl Message) -> Result<A> {

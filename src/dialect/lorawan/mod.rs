@@ -16,7 +16,9 @@ use std::str::FromStr;
 
 pub use self::fields::{Fields, Unreadable, timestamp};
 pub use self::model::{Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};
-pub use self::v3::{Direct, MAX_ATTEMPTS, Part, check_correlation_id, correlation_id, priority};
+pub use self::v3::{
+    Direct, MAX_ATTEMPTS, Part, Told, UPLINK, check_correlation_id, correlation_id, priority, take_uplinks_alone,
+};
 use crate::dialect::json::{Document, Value};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
@@ -339,6 +341,15 @@ impl Network {
     pub fn received_at(self, uplink: Value<'_>) -> Option<Value<'_>> {
         let outer = || if self == Self::V3 { uplink.get("received_at") } else { None };
         self.fields().received_at(uplink).or_else(outer)
+    }
+
+    /// What tells a message from others of a network that keeps them; `None` for what it does not keep.
+    #[must_use]
+    pub fn told(self, message: Value<'_>) -> Option<Told<'_>> {
+        match self {
+            Self::V2 => None,
+            Self::V3 => Told::read(message),
+        }
     }
 
     /// Every event name that the network emits.

@@ -59,7 +59,8 @@ impl PyAioClient {
         ca_certs, reconnect_min_delay, reconnect_max_delay, max_message_bytes, max_inflight, queue_messages, queue_bytes,
         overflow, send_queue_messages, send_queue_bytes, insecure_channel, discovery_certificate, on_callback_error,
         manual_ack, network, cluster, queue_timeout, follow_downlinks, group, ordered, ack_wait,
-        nats_user, nats_password, nats_token, nats_nkey, nats_credentials, management_address, told
+        nats_user, nats_password, nats_token, nats_nkey, nats_credentials, management_address, identity_address, backfill,
+        told
     ))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
     fn new<'py>(
@@ -101,6 +102,8 @@ impl PyAioClient {
         nats_nkey: Option<String>,
         nats_credentials: Option<PathBuf>,
         management_address: Option<&str>,
+        identity_address: Option<&str>,
+        backfill: bool,
         told: Py<PyAny>,
     ) -> PyResult<Self> {
         let mqtt_address = mqtt_address.unwrap_or_default();
@@ -141,6 +144,8 @@ impl PyAioClient {
                 credentials: nats_credentials,
             },
             management_address,
+            identity_address,
+            backfill,
         };
         let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;

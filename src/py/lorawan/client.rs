@@ -78,7 +78,7 @@ impl PyMqttClient {
     #[new]
     #[pyo3(
         signature = (*_args, **_kwargs),
-        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error=None, manual_ack=False, network=None, cluster=None, queue_timeout=10, follow_downlinks=False, group=None, ordered=False, ack_wait=30, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None, nats_credentials=None, management_address=None, **aliases)"
+        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error=None, manual_ack=False, network=None, cluster=None, queue_timeout=10, follow_downlinks=False, group=None, ordered=False, ack_wait=30, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None, nats_credentials=None, management_address=None, identity_address=None, backfill=False, **aliases)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self { made: Mutex::new(None) }
@@ -95,7 +95,7 @@ impl PyMqttClient {
             on_callback_error=None, manual_ack=false, network=None, cluster=None,
             queue_timeout=None, follow_downlinks=false, group=None,
             ordered=false, ack_wait=None, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None,
-            nats_credentials=None, management_address=None, **aliases
+            nats_credentials=None, management_address=None, identity_address=None, backfill=false, **aliases
         )
     )]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
@@ -139,6 +139,8 @@ impl PyMqttClient {
         nats_nkey: Option<String>,
         nats_credentials: Option<PathBuf>,
         management_address: Option<&str>,
+        identity_address: Option<&str>,
+        backfill: bool,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<()> {
         let mut aliases = Aliases::new("MQTTClient", aliases);
@@ -189,6 +191,8 @@ impl PyMqttClient {
                 credentials: nats_credentials,
             },
             management_address,
+            identity_address,
+            backfill,
         };
         let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;

@@ -106,6 +106,8 @@ pub(in crate::py) struct Settings<'a, 'py> {
     pub(in crate::py) group: Option<Sharing<'a, 'py>>,
     pub(in crate::py) nats: NatsLogin,
     pub(in crate::py) management_address: Option<&'a str>,
+    pub(in crate::py) identity_address: Option<&'a str>,
+    pub(in crate::py) backfill: bool,
 }
 
 impl Settings<'_, '_> {
@@ -141,8 +143,9 @@ impl Settings<'_, '_> {
         config.network = network;
         let management_trust = management_trust.unwrap_or_else(|| trust.clone());
         let place = (host.as_deref(), self.cluster.is_some());
-        let (given, insecure) = (self.management_address, self.insecure_channel);
-        config.management = management(py, network, given, place, insecure, management_trust)?;
+        let given = (self.management_address, self.identity_address);
+        config.management = management(py, network, given, place, self.insecure_channel, management_trust)?;
+        config.backfill = self.backfill;
         config.reconnect = self.reconnect;
         if let Some(keep_alive) = self.keep_alive {
             config.keep_alive = seconds("keep_alive", &keep_alive)?;

@@ -36,3 +36,41 @@ def test_a_downlink_of_which_the_network_says_nothing_raises() -> None:
                 await client.send("node-9", b"\x05")
 
     asyncio.run(asyncio.wait_for(program(), PATIENCE * 2))
+
+
+def test_what_was_missed_comes_before_what_is_new() -> None:
+    async def program() -> None:
+        async with aio.Sandbox(network="v3", tenant="ttn", insecure=True) as sandbox:
+            device = sandbox.device("node-1")
+            async with aio.MQTTClient(
+                sandbox.username,
+                sandbox.access_key,
+                sandbox.mqtt_address,
+                management_address=sandbox.management_address,
+                insecure_channel=True,
+                backfill=True,
+                reconnect_min_delay=0.01,
+                reconnect_max_delay=0.1,
+                queue_messages=4,
+            ) as client:
+                stream = client.uplinks()
+                await device.uplink()
+                assert (await stream.__anext__()).counter == 0
+                sandbox.refuse_connections(True)
+                sandbox.cut()
+                await sandbox.wait_for(lambda: not client.is_connected, timeout=PATIENCE)
+                for _ in range(20):
+                    await device.uplink()
+                sandbox.refuse_connections(False)
+                await sandbox.wait_for(lambda: client.is_connected, timeout=PATIENCE)
+                await device.uplink()
+                assert [(await stream.__anext__()).counter for _ in range(21)] == list(range(1, 22))
+                assert (client.stats()["backfilled"], client.stats()["dropped"]) == (20, 0)
+
+    asyncio.run(asyncio.wait_for(program(), PATIENCE * 2))
+
+
+def test_where_nothing_can_be_asked_for_what_was_missed_it_is_an_error_at_once() -> None:
+    for options in ({"network": "v2"}, {}):
+        with pytest.raises(ValueError, match='backfill "True" is not valid'):
+            aio.MQTTClient("app-1", "NNSXS." + "K" * 39 + "." + "S" * 52, "h:1", backfill=True, **options)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ pub(in crate::dialect::lorawan) fn event(name: &str, message: Value<'_>) -> Stri
         (EventKind::Downlink, "down/invalidated") => of_its_own(message),
         (EventKind::Downlink, _) => {
             let mut out = Object::new(String::with_capacity(256));
-            if let Some(downlink) = own(message).filter(|own| own.kind() == Kind::Object) {
+            if let Some(downlink) = content(message).filter(|own| own.kind() == Kind::Object) {
                 out.with("message", |out| describe(message, downlink, out));
             }
             out.end()
@@ -25,15 +25,18 @@ pub(in crate::dialect::lorawan) fn event(name: &str, message: Value<'_>) -> Stri
     }
 }
 
-/// What the message is about, beside the members that all have.
-fn own(message: Value<'_>) -> Option<Value<'_>> {
+/// What the message is about, beside the members that all have: its name and itself.
+pub(super) fn own(message: Value<'_>) -> Option<(Value<'_>, Value<'_>)> {
     const COMMON: [&str; 4] = ["end_device_ids", "correlation_ids", "received_at", "simulated"];
-    let mut members = message.members().filter(|(name, _)| !COMMON.contains(&name.raw()));
-    members.next().map(|(_, value)| value)
+    message.members().find(|(name, _)| !COMMON.contains(&name.raw()))
+}
+
+fn content(message: Value<'_>) -> Option<Value<'_>> {
+    own(message).map(|(_, content)| content)
 }
 
 fn of_its_own(message: Value<'_>) -> String {
-    own(message).filter(|own| matches!(own.kind(), Kind::Object | Kind::Array)).map_or("{}", Value::raw).to_owned()
+    content(message).filter(|own| matches!(own.kind(), Kind::Object | Kind::Array)).map_or("{}", Value::raw).to_owned()
 }
 
 fn activation(message: Value<'_>) -> String {

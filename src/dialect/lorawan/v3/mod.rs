@@ -3,6 +3,7 @@
 mod downlink;
 mod event;
 mod object;
+mod told;
 mod uplink;
 
 use super::fields::Fields;
@@ -14,6 +15,7 @@ use crate::ids::{AccessKey, AppId, DevId, is_access_key, is_stack_id};
 pub use self::downlink::{MAX_ATTEMPTS, check_correlation_id, correlation_id, priority};
 pub(super) use self::downlink::{check_publication, downlink, token};
 pub(super) use self::event::{event, failure};
+pub use self::told::{Told, UPLINK, take_uplinks_alone};
 pub use self::uplink::{Direct, Part};
 pub(super) use self::uplink::{direct, in_v2_shape, single_field};
 
