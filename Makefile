@@ -75,7 +75,7 @@ peers: .venvs/peers/installed # other MQTT clients, for the benchmarks
 lint: dev ## all linters, warnings are errors
 	cargo fmt --check
 	cargo clippy --all-targets --no-default-features --quiet -- -D warnings
-	cargo clippy --all-targets --features python,explore --quiet -- -D warnings
+	cargo clippy --all-targets --features python,abi3,explore --quiet -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

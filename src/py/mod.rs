@@ -46,7 +46,8 @@ mod stream_admin;
 mod thingsboard;
 mod value;
 
-#[pyo3::pymodule]
+// No class has been tried without the interpreter lock: an interpreter of the free-threaded kind takes it back.
+#[pyo3::pymodule(gil_used = true)]
 mod _native {
     use pyo3::prelude::*;
 
