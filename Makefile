@@ -11,7 +11,7 @@ export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup dev demo test test-rust test-schedules test-python test-interpreters lint format bench soak wheel notices clean \
-	originals peers mosquitto
+	originals peers mosquitto wheels
 
 all: format dev lint test ## format, build, lint, test
 
@@ -98,8 +98,15 @@ bench: setup originals peers ## measure beside the originals and other clients; 
 soak: dev ## kill bridges and NATS servers at random points, 30 times
 	$(BIN)/python tools/soak
 
-wheel: setup ## build the wheel into dist/
+wheel: setup ## build the wheel of this machine into dist/
 	$(BIN)/maturin build --quiet --release --out dist
+
+wheels: $(VENV)/wheels ## build, check and run the wheels for Linux, and the sdist, into dist/; TARGETS chooses some
+	$(BIN)/python tools/wheels dist $(TARGETS)
+
+$(VENV)/wheels: $(VENV)/installed
+	$(BIN)/python tools/dev-requirements pyproject.toml wheels | xargs -d '\n' $(BIN)/python -m pip install --quiet
+	touch $@
 
 notices: setup ## write THIRD-PARTY-NOTICES anew, after a change of Cargo.lock
 	$(BIN)/python tools/notices
