@@ -82,6 +82,13 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
         if let Some(reason) = Tongue::of(&rest).and_then(stranger) {
             return Err(Error::Protocol { address: endpoint.to_string(), reason });
         }
+        let begins_as_an_answer = rest.first().is_none_or(|first| *first == 0x20);
+        let strange = |reason: Malformed| match broken(reason) {
+            Error::Protocol { address, reason } if !begins_as_an_answer => {
+                Error::Protocol { address, reason: format!("{reason}: {}", is_it(endpoint)) }
+            }
+            error => error,
+        };
         match version.read(&mut rest, options.max_incoming_bytes.min(LONGEST_ANSWER)) {
             Ok(Packet::Login(answer)) => {
                 return match answer.code {
@@ -96,8 +103,8 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
                 }
             }
             Ok(_) => return Err(broken(Malformed::NoLogin)),
-            Err(Unreadable::Broken(reason)) => return Err(broken(reason)),
-            Err(Unreadable::TooLarge(size)) => return Err(broken(Malformed::Oversize { kind: 2, size })),
+            Err(Unreadable::Broken(reason)) => return Err(strange(reason)),
+            Err(Unreadable::TooLarge(size)) => return Err(strange(Malformed::Oversize { kind: 2, size })),
         }
     }
 }

@@ -45,6 +45,11 @@ pub(super) fn refused(code: u8) -> Error {
         2 => "connection refused -invalid client identifier",
         3 => "connection refused -server unavailable",
         4 => "connection refused -bad app_id or access_key",
+        // To a wrong key the network's servers answer 4.
+        5 => {
+            "connection refused -not authorised 6-255: currently unused: is this a server of The Things Stack V3, whose API \
+             keys begin with NNSXS., of ThingsBoard, or a broker with users of its own?"
+        }
         _ => "connection refused -not authorised 6-255: currently unused",
     };
     Error::Refused { code, text: text.into() }
@@ -212,7 +217,10 @@ mod tests {
         let text = |code| Network::V2.refused(code, &app(), "h").to_string();
         assert_eq!(text(1), "connection refused- incorrect protocol version");
         assert_eq!(text(4), "connection refused -bad app_id or access_key");
-        for code in [5, 6, 137] {
+        assert!(
+            text(5).starts_with("connection refused -not authorised 6-255: currently unused: is this a server of ")
+        );
+        for code in [6, 137] {
             assert_eq!(text(code), "connection refused -not authorised 6-255: currently unused");
         }
     }

@@ -57,7 +57,8 @@ TEXTS = {
     2: "connection refused -invalid client identifier",
     3: "connection refused -server unavailable",
     4: "connection refused -bad app_id or access_key",
-    5: "connection refused -not authorised 6-255: currently unused",
+    5: "connection refused -not authorised 6-255: currently unused: is this a server of The Things Stack V3, whose API"
+    " keys begin with NNSXS., of ThingsBoard, or a broker with users of its own?",
     17: "connection refused -not authorised 6-255: currently unused",
 }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import certificates
 import pytest
 from thingslink import ApplicationError, LoginRefusedError, RpcError, ThingsError
-from thingslink.sandbox import Sandbox
+from thingslink.sandbox import Sandbox, ThingsBoard
 from thingslink.tb_device_mqtt import TBDeviceMqttClient
 from thingslink.ttn import ApplicationClient, DiscoveryClient, HandlerClient, MQTTClient
 
@@ -38,8 +38,16 @@ class Servers:
             "web": stack.enter_context(web()),
             "ssh": stack.enter_context(speaking(b"SSH-2.0-OpenSSH_9.2\r\n")),
             "mail": stack.enter_context(speaking(b"220 mail.example ESMTP\r\n")),
+            "database": stack.enter_context(speaking(b"J\0\0\0\x0a8.0.33\0")),
             "mute": stack.enter_context(speaking(b"")),
+            "thingsboard": thingsboard(stack),
+            "v3": stack.enter_context(Sandbox("demo-app", network="v3")).mqtt_address,
         }
+
+
+def thingsboard(stack: contextlib.ExitStack) -> str:
+    server = stack.enter_context(ThingsBoard())
+    return f"{server.host}:{server.port}"
 
 
 @contextlib.contextmanager
@@ -113,6 +121,9 @@ NO_TLS = ["does not speak TLS at this port", "connect without TLS"]
         ("mqtt", "plain handler", ["HTTP/2", "gRPC", "1883"]),
         ("mqtt", "web", ["HTTP", "web server", "1883"]),
         ("mqtt", "ssh", ["SSH", "1883"]),
+        ("mqtt", "database", ["MQTT server's port", "without TLS?"]),
+        ("mqtt", "thingsboard", ["not authorised", "ThingsBoard"]),
+        ("mqtt", "v3", ["not authorised", "The Things Stack V3", "NNSXS."]),
         ("mqtt", "mute", ["MQTT server's port", "without TLS?"]),
         ("mqtts", "mqtt", ["hangs up over the handshake", "does it speak TLS"]),
         ("mqtts", "handler", ["HTTP/2", "gRPC", "8883"]),
