@@ -155,12 +155,12 @@ impl Writer {
 fn integer(value: &Bound<'_, PyAny>, out: &mut String) -> PyResult<usize> {
     let before = out.len();
     // Integers of the operating system's enumerations and the like are shown by name: take the number.
-    match value.extract::<i64>() {
-        Ok(number) => out.push_str(&number.to_string()),
-        Err(_) => match value.extract::<u64>() {
-            Ok(number) => out.push_str(&number.to_string()),
-            Err(_) => return Err(PyTypeError::new_err("Integer exceeds 64-bit range")),
-        },
+    if let Ok(number) = value.extract::<i64>() {
+        out.push_str(&number.to_string());
+    } else {
+        // The server keeps what is wider as text, digit by digit.
+        let digits = value.py().get_type::<PyInt>().call_method1("__repr__", (value,))?;
+        out.push_str(&digits.extract::<String>()?);
     }
     Ok(out.len() - before)
 }

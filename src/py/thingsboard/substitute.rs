@@ -5,7 +5,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyString, PyType};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyList, PyString, PyType};
 
 /// What is written instead.
 pub(super) enum Substitute<'py> {
@@ -20,7 +20,7 @@ pub(super) enum Substitute<'py> {
 }
 
 /// Types whose `str()` is what people call the value.
-const WRITTEN_AS_TEXT: [(&str, &str); 8] = [
+const WRITTEN_AS_TEXT: [(&str, &str); 9] = [
     ("uuid", "UUID"),
     ("ipaddress", "IPv4Address"),
     ("ipaddress", "IPv6Address"),
@@ -29,6 +29,7 @@ const WRITTEN_AS_TEXT: [(&str, &str); 8] = [
     ("ipaddress", "IPv4Interface"),
     ("ipaddress", "IPv6Interface"),
     ("bson.objectid", "ObjectId"),
+    ("collections", "UserString"),
 ];
 
 /// Find it.
@@ -73,6 +74,10 @@ pub(super) fn substitute<'py>(value: &Bound<'py, PyAny>) -> PyResult<Substitute<
     if let Some(kind) = numpy_kind(value)? {
         return numpy(value, kind);
     }
+    // Rows of databases and other mappings, not all of which say that they are one.
+    if value.hasattr(intern!(py, "keys"))? && value.hasattr(intern!(py, "__getitem__"))? {
+        return py.get_type::<PyDict>().call1((value,)).map(Substitute::Object);
+    }
     if value.hasattr(intern!(py, "__index__"))? {
         return value.call_method0(intern!(py, "__index__")).map(Substitute::Object);
     }
@@ -80,10 +85,20 @@ pub(super) fn substitute<'py>(value: &Bound<'py, PyAny>) -> PyResult<Substitute<
     if let Some(list) = value.getattr_opt(intern!(py, "tolist"))? {
         return list.call0().map(Substitute::Object);
     }
+    if is_sequence(value)? {
+        return py.get_type::<PyList>().call1((value,)).map(Substitute::Object);
+    }
     if value.hasattr(intern!(py, "__float__"))? {
         return value.extract().map(Substitute::Float);
     }
     Err(unknown(value))
+}
+
+/// Whether it is a list by another name, such as a deque. Bytes are none: what they stand for is not known.
+fn is_sequence(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let are_bytes = value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyByteArray>();
+    Ok(!are_bytes && value.is_instance(CLASS.import(value.py(), "collections.abc", "Sequence")?)?)
 }
 
 fn unknown(value: &Bound<'_, PyAny>) -> PyErr {

@@ -162,7 +162,7 @@ def test_nothing_is_sent_for_nothing(device: TBDeviceMqttClient, nothing: Any) -
     assert (info.rc(), info.mid(), info.get()) == (0, [], 0)
 
 
-@pytest.mark.parametrize("wrong", ["text", 5, None, [1], [{"a": 1}, "x"], {"a": b"x"}, {"a": {1}}, {"a": 2**64}])
+@pytest.mark.parametrize("wrong", ["text", 5, None, [1], [{"a": 1}, "x"], {"a": b"x"}, {"a": {1}}])
 def test_what_json_cannot_express_is_refused_whole(device: TBDeviceMqttClient, server: ThingsBoard, wrong: Any) -> None:
     with pytest.raises(TypeError, match="telemetry"):
         device.send_telemetry(wrong)
@@ -220,13 +220,12 @@ def test_metadata_are_stamped_as_published(device: TBDeviceMqttClient, server: T
     assert second == {"ts": 1, "values": {"b": 1}}
 
 
-@pytest.mark.parametrize("level", [2, -1, "1", 1.0])
+@pytest.mark.parametrize("level", [2, -1, "1", 1.0, True, False])
 def test_levels_other_than_0_and_1_are_refused(device: TBDeviceMqttClient, level: Any) -> None:
     for send in (device.send_telemetry, device.send_attributes):
         with pytest.raises(TBQoSException, match="must be 0 or 1"):
             send({"a": 1}, quality_of_service=level)
     device.send_rpc_reply("1", {}, quality_of_service=level)
-    assert device.send_telemetry({"a": 1}, True).get() == 0  # type: ignore[arg-type]
 
 
 def test_at_level_0_written_is_done(device: TBDeviceMqttClient, server: ThingsBoard) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import datetime
 import decimal
 import enum
 import fractions
 import ipaddress
 import re
+import sqlite3
+import types
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +29,18 @@ from .conftest import published
 
 class Level(enum.Enum):
     HIGH = np.int8(3)
+
+
+class Wide(enum.IntEnum):
+    LARGE = 2**64
+
+
+def row() -> sqlite3.Row:
+    """Give a row of a database."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        found: sqlite3.Row = connection.execute("SELECT 1 AS a, 'x' AS b").fetchone()
+    return found
 
 
 @dataclass
@@ -113,6 +129,18 @@ def shown(value: Any) -> str:
         (PurePosixPath("/a/b"), '"/a/b"'),
         (ipaddress.ip_address("::1"), '"::1"'),
         (ipaddress.ip_network("10.0.0.0/8"), '"10.0.0.0/8"'),
+        (2**64, "18446744073709551616"),
+        (-(10**30), "-1" + "0" * 30),
+        (Wide.LARGE, "18446744073709551616"),
+        ([{"deep": 10**20}], '[{"deep":100000000000000000000}]'),
+        (row(), '{"a":1,"b":"x"}'),
+        (types.MappingProxyType({"a": decimal.Decimal("0.10")}), '{"a":0.10}'),
+        (collections.ChainMap({"a": 1}, {"b": 2}), '{"b":2,"a":1}'),
+        (collections.UserDict(a=1), '{"a":1}'),
+        (collections.deque([np.float32(0.1), 2]), "[0.1,2]"),
+        (collections.UserList([1]), "[1]"),
+        (collections.UserString("5"), '"5"'),
+        (range(3), "[0,1,2]"),
         (
             Reading(decimal.Decimal("1.20"), datetime.datetime(2024, 1, 2, tzinfo=datetime.timezone.utc)),
             '{"value":1.20,"at":"2024-01-02T00:00:00+00:00"}',
@@ -128,7 +156,18 @@ def test_what_databases_and_scientific_code_have_is_written(
 
 @pytest.mark.parametrize(
     "value",
-    [np.timedelta64(5, "s"), np.complex64(1j), np.bytes_(b"x"), 1j, b"x", {1}, object(), int, datetime.timedelta(1)],
+    [
+        np.timedelta64(5, "s"),
+        np.complex64(1j),
+        np.bytes_(b"x"),
+        1j,
+        b"x",
+        bytearray(b"x"),
+        {1},
+        object(),
+        int,
+        datetime.timedelta(1),
+    ],
     ids=shown,
 )
 def test_what_cannot_be_written_is_named_and_nothing_is_sent(
