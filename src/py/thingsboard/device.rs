@@ -308,7 +308,10 @@ impl PyDeviceClient {
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
-        let Made { shared, host, port, .. } = slf.get().made()?;
+        // Tracebacks with variables show objects whose constructor has failed.
+        let Ok(Made { shared, host, port, .. }) = slf.get().made() else {
+            return Ok(format!("<{}, not constructed>", slf.get_type().name()?));
+        };
         let connected = serve::is_connected(shared.as_ref());
         let state = if connected { "connected" } else { "not connected" };
         Ok(format!("<{} {host}:{port}, {state}>", slf.get_type().name()?))

@@ -126,3 +126,9 @@ def test_secrets_are_in_no_error() -> None:
     with pytest.raises(ValueError, match=r"\*\*\*") as error:
         TBDeviceMqttClient("h", 1883, "u", "geheim" * 20000)
     assert "geheim" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [TBDeviceMqttClient, TBGatewayMqttClient])
+def test_what_could_not_be_constructed_can_be_shown(kind: type[TBDeviceMqttClient]) -> None:
+    lazy = type("Lazy", (kind,), {"__init__": lambda _: None})
+    assert repr(lazy()) == "<Lazy, not constructed>"
