@@ -471,7 +471,12 @@ class ApplicationClient:
             timeout: Seconds for each of the three calls.
         """
     def move_device(self, dev_id: str, to: ApplicationClient, *, timeout: _Seconds | None = None) -> None:
-        """Move a device to the application of another client. If that fails the device is put back."""
+        """Move a device to the application of another client. If that fails the device is put back.
+
+        Raises:
+            ApplicationError: A server has refused it; on V3 also for a key without the right to read the device's keys
+                (``RIGHT_APPLICATION_DEVICES_READ_KEYS``): without them it would be of no use there.
+        """
     def dry_uplink(
         self,
         payload: str | _Octets,

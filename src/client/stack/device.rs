@@ -16,6 +16,15 @@ const PAGE: u64 = 1000;
 /// Devices that are completed at the same time, by up to three calls each.
 const AT_ONCE: usize = 8;
 
+/// What becomes of a device's keys where the API key may not read them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    /// They are left out.
+    IfAllowed,
+    /// That is an error.
+    Needed,
+}
+
 impl Stack {
     /// Read a device from all servers.
     ///
@@ -37,13 +46,22 @@ impl Stack {
     /// # Errors
     /// As [`Stack::device`].
     pub async fn complete(&self, identity: Part) -> Result<Device> {
+        self.read(identity, Keys::IfAllowed).await
+    }
+
+    /// Read a device of which nothing may be missing.
+    pub(super) async fn whole_device(&self, dev_id: &str) -> Result<Device> {
+        self.read(self.identity_part(dev_id).await?, Keys::Needed).await
+    }
+
+    async fn read(&self, identity: Part, keys: Keys) -> Result<Device> {
         let ids = identity.ids();
         let joins = !ids.dev_eui.is_empty() && !ids.join_eui.is_empty();
-        let join =
-            async { if joins { self.part("JsEndDeviceRegistry", &ids, &[], &JOIN_KEYS).await } else { Ok(None) } };
+        let part = |service, paths, of_keys| self.part(service, &ids, (paths, of_keys), keys);
+        let join = async { if joins { part("JsEndDeviceRegistry", &[], &JOIN_KEYS).await } else { Ok(None) } };
         let (network, application, join) = tokio::join!(
-            self.part("NsEndDeviceRegistry", &ids, &NETWORK, &NETWORK_KEYS),
-            self.part("AsEndDeviceRegistry", &ids, &APPLICATION, &APPLICATION_KEYS),
+            part("NsEndDeviceRegistry", &NETWORK, &NETWORK_KEYS),
+            part("AsEndDeviceRegistry", &APPLICATION, &APPLICATION_KEYS),
             join,
         );
         Ok(Device { identity, network: network?, application: application?, join: join? })
@@ -78,10 +96,10 @@ impl Stack {
         &self,
         service: &str,
         ids: &v3::EndDeviceIdentifiers,
-        paths: &[&str],
-        keys: &[&str],
+        (paths, of_keys): (&[&str], &[&str]),
+        keys: Keys,
     ) -> Result<Option<Part>> {
-        let both: Vec<&str> = paths.iter().chain(keys).copied().collect();
+        let both: Vec<&str> = paths.iter().chain(of_keys).copied().collect();
         for paths in [both.as_slice(), paths] {
             if paths.is_empty() {
                 break;
@@ -92,7 +110,7 @@ impl Stack {
                 Ok(reply) => return Part::read(reply.message).map(Some),
                 Err(error) => match code_of(&error) {
                     Some(RpcCode::NotFound) => return Ok(None),
-                    Some(RpcCode::PermissionDenied) => {}
+                    Some(RpcCode::PermissionDenied) if keys == Keys::IfAllowed => {}
                     _ => return Err(error),
                 },
             }

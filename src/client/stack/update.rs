@@ -104,9 +104,10 @@ impl Stack {
     /// Move a device to another application. If that fails it is put back.
     ///
     /// # Errors
-    /// What the servers say; with what became of the device if it could not be put back.
+    /// What the servers say, and that the device's keys may not be read, before anything is changed: without them it would be
+    /// of no use there; with what became of the device if it could not be put back.
     pub async fn move_device(&self, dev_id: &str, to: &Self) -> Result<()> {
-        let device = self.device(dev_id).await?;
+        let device = self.whole_device(dev_id).await?;
         let registration = Registration::again(&device);
         // Checked before it is deleted here: the network allows each pair of EUIs only once.
         check(&registration, &to.defaults)?;

@@ -100,3 +100,39 @@ def test_with_all_of_them_everything_goes(stack: Sandbox) -> None:
         client.simulate_uplink("abp1", b"\x01")
         client.delete_device("abp1")
         client.unregister(confirm=True)
+
+
+def test_without_the_right_to_read_keys_devices_come_without_them(stack: Sandbox) -> None:
+    with client_of(stack, stack.access_key) as client:
+        client.register_device("otaa1", OTAA)
+    missing = "RIGHT_APPLICATION_DEVICES_READ_KEYS"
+    stack.add_application(stack.app_id, KEY, sorted(RIGHTS - {missing}))
+    with client_of(stack, KEY) as client:
+        for device in (client.device("abp1"), next(it for it in client.devices() if it.dev_id == "abp1")):
+            lorawan = device.lorawan_device
+            assert (lorawan.dev_addr, lorawan.nwk_s_key, lorawan.app_s_key) == (bytes.fromhex("01020304"), b"", b"")
+            assert device.v3.network is not None and device.v3.application is not None
+        joins = client.device("otaa1")
+        assert (joins.lorawan_device.dev_eui_hex, joins.lorawan_device.app_key) == (OTAA["dev_eui"], b"")
+        assert joins.v3.join is None
+        # What is written needs no key to be read.
+        assert client.update_device("abp1", {"description": "attic"}) == ["IS"]
+        assert client.device("abp1").description == "attic"
+
+
+def test_without_the_right_to_read_keys_no_device_is_moved(stack: Sandbox) -> None:
+    with client_of(stack, stack.access_key) as client:
+        client.register_device("otaa1", OTAA)
+    stack.add_application("other-app", stack.access_key)
+    stack.add_application(stack.app_id, KEY, sorted(RIGHTS - {"RIGHT_APPLICATION_DEVICES_READ_KEYS"}))
+    options: dict[str, Any] = {"insecure_channel": True, "frequency_plan_id": "EU_863_870_TTN"}
+    with (
+        client_of(stack, KEY) as client,
+        ApplicationClient("other-app", stack.access_key, stack.management_address, **options) as other,
+    ):
+        for dev_id in ("abp1", "otaa1"):
+            with pytest.raises(ApplicationError) as raised:
+                client.move_device(dev_id, other)
+            assert raised.value.attributes["missing"] == ["RIGHT_APPLICATION_DEVICES_READ_KEYS"]
+        assert list(other.devices()) == []
+    assert stack.devices() == ["abp1", "otaa1"]
