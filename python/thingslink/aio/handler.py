@@ -38,6 +38,25 @@ class HandlerClient(Managing[_native.HandlerClient]):
         """Give a new MQTT client of the application; keyword arguments are those of ``MQTTClient``."""
         return (await self._open())._data_as(MQTTClient, reconnect, **options)
 
-    async def application(self, **options: Any) -> ApplicationClient:
-        """Give a new client that manages the application and its devices; keyword arguments are the other face's."""
-        return ApplicationClient._over((await self._open()).application(**options))
+    async def application(
+        self,
+        *,
+        identity_address: str | None = None,
+        frequency_plan_id: str | None = None,
+        lorawan_version: str | None = None,
+        lorawan_phy_version: str | None = None,
+    ) -> ApplicationClient:
+        """Give a new client that manages the application and its devices.
+
+        The arguments are for V3 alone, and are those of ``ApplicationClient``.
+
+        Raises:
+            ValueError: One of them is given on V2, or is none that there is.
+        """
+        manager = (await self._open()).application(
+            identity_address=identity_address,
+            frequency_plan_id=frequency_plan_id,
+            lorawan_version=lorawan_version,
+            lorawan_phy_version=lorawan_phy_version,
+        )
+        return ApplicationClient._over(manager)
