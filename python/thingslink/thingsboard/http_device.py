@@ -74,7 +74,7 @@ class TBHTTPDevice:
     ) -> None:
         if not isinstance(token, str) or not token.strip():
             raise ValueError("token is not valid: expected the access token of a device")
-        if (timeout := _real("timeout", timeout)) <= 0:
+        if _real("timeout", timeout) <= 0:
             raise ValueError(f"timeout {timeout} is not valid: expected seconds, more than 0")
         self._server = Server.of(host, ca_certs, insecure=insecure)
         self._host, self._token, self._name, self._timeout = host.strip().rstrip("/"), token, name, timeout

@@ -65,8 +65,9 @@ def test_exit_in_the_middle_of_a_flood(sandbox: Sandbox) -> None:
     for _ in range(TIMES):
         python(
             """
-            import threading
+            import threading, warnings
             from thingslink import ttn
+            warnings.simplefilter("ignore", RuntimeWarning)  # three of an application, on purpose
             seen = threading.Event()
             clients = [ttn.MQTTClient(app_id, key, address) for _ in range(3)]
             for client in clients:

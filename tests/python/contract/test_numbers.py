@@ -32,7 +32,7 @@ ELSEWHERE = frozenset(
     RepeatedContainer ResultCode _AioClient MqttClient ProvisionClient client_for provision split _Object
     _Loan _Inlet _Sandbox _ThingsBoard PublishInfo PahoClient Devices PageIterator Batches Runner Download
     Packages PackageClient PrivateNames Hearing HttpConnection Publisher TBHTTPAPIException ReasonCode
-    NetworkThread MqttHandle Will Proxy DeviceClient GatewayClient DownlinkMessage _Client
+    NetworkThread _StreamAdmin MqttHandle Will Proxy DeviceClient GatewayClient DownlinkMessage _Client
     SandboxDevice.next_downlink TBHTTPDevice.log_level TBHTTPDevice.send_telemetry TBHTTPDevice.send_rpc
     """.split()  # noqa: SIM905 - names, not a list to be changed
 )

@@ -1,12 +1,13 @@
 """The same device management under `ttn==2.1.5` and under thingslink: results, exceptions, what the server saw.
 
 Mended on purpose (MIGRATION.md) and kept out: `update_device` reads once in place of three times, settings that are not
-mentioned stay.
+mentioned stay; `repr` of devices shows no keys.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from peers import PeerServer
 from thingslink.sandbox import Sandbox
 
 SCRIPT = Path(__file__).parent / "scripts" / "devices.py"
+#: A key in what `repr` gives, as JSON.
+KEY = re.compile(r'\b(nwk_s_key|app_s_key|app_key): \\".*?\\"')
 
 
 def run(which: str, original: Path, *arguments: str) -> list[Any]:
@@ -42,7 +45,7 @@ def test_results_texts_and_exceptions_agree(original: Path, tmp_path: Path) -> N
             told[which] = run(which, original, *addresses, str(certificate))
     assert len(told["ttn"]) > 25
     for theirs, ours in zip(told["ttn"], told["thingslink"], strict=True):
-        assert ours == theirs
+        assert ours in (theirs, json.loads(KEY.sub(r"\1: \"***\"", json.dumps(theirs))))
 
 
 def test_the_server_sees_the_same(original: Path, tmp_path: Path) -> None:
