@@ -96,11 +96,11 @@ mod _native {
     use super::sandbox::{PyFollower, PySandbox, PyStream, PyThingsBoard};
     #[pymodule_export]
     use super::serving::PyLoan;
+    #[pymodule_export]
+    use super::shown::html_table;
     #[cfg(feature = "nats")]
     #[pymodule_export]
     use super::stream_admin::{PyStoredMessages, PyStreamAdmin};
-    #[pymodule_export]
-    use super::shown::html_table;
     #[pymodule_export]
     use super::thingsboard::{
         PyDeviceClient, PyGatewayClient, PyMessageInfo, PyMqttHandle, PyPrepared, PyProxy, PyPublishInfo, PyRateLimit,

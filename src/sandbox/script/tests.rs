@@ -236,3 +236,20 @@ fn functions_of_the_language_do_what_they_did() {
         assert_eq!(text(code), expected, "{code}");
     }
 }
+
+#[test]
+fn a_script_that_had_no_processor_is_run_again() {
+    let too_long = || Err(TOO_LONG.to_owned());
+    let run = |outcomes: Vec<(Outcome, Option<Duration>)>| {
+        let mut outcomes = outcomes.into_iter();
+        let outcome = fairly(LIMIT, || outcomes.next().unwrap());
+        (outcome, outcomes.len())
+    };
+    let (little, all, nothing) = (Some(LIMIT / 10), Some(LIMIT), None);
+    let done: Outcome = Ok((Value::from(1), Vec::new()));
+    assert_eq!(run(vec![(too_long(), little), (done.clone(), little)]), (done.clone(), 0));
+    assert_eq!(run(vec![(too_long(), all), (done.clone(), little)]), (too_long(), 1));
+    assert_eq!(run(vec![(too_long(), nothing), (done.clone(), little)]), (too_long(), 1));
+    assert_eq!(run(vec![(Err("x".into()), little), (done, little)]), (Err("x".into()), 1));
+    assert_eq!(run((0..9).map(|_| (too_long(), little)).collect()), (too_long(), 9 - ATTEMPTS));
+}
