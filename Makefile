@@ -67,7 +67,7 @@ originals: .venvs/ttn/installed .venvs/ttnmqtt-0.8.4/installed .venvs/ttnmqtt-0.
 
 peers: .venvs/peers/installed # other MQTT clients, for the benchmarks
 
-.venvs/peers/installed: PACKAGES := 'gmqtt==0.8.0' 'awscrt==0.36.*' 'aiomqtt==2.5.*'
+.venvs/peers/installed: PACKAGES := 'gmqtt==0.8.0' 'awscrt==0.36.*' 'aiomqtt==2.5.*' 'mqttium==1.2.*; python_version >= "3.11"'
 .venvs/%/installed:
 	@{ $(PYTHON) -m venv $(@D) && $(@D)/bin/python -m pip install --quiet $(PACKAGES) && touch $@; } || \
 	echo "the packages of $@ cannot be installed: what needs them is skipped or fails"

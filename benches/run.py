@@ -134,6 +134,7 @@ def awaiting() -> None:
             **builds(lambda python: flood(1_000_000, python, "ours.py", "receive"), ", callback"),
             "aiomqtt 2.5 + json.loads": lambda: flood(50_000, PEERS, "aiomqtt_json.py", "receive"),
             "gmqtt 0.8 + json.loads": lambda: flood(100_000, PEERS, "gmqtt_json.py", "receive"),
+            "mqttium 1.2 + json.loads": lambda: flood(100_000, PEERS, "mqttium_json.py", "receive"),
         }
     )
     rows: list[tuple[str, ...]] = [("subject", "uplinks/s", "CPU µs each", "lost", "resident MB", "async for is")]
