@@ -89,7 +89,7 @@ class PackageClient(PrivateNames):
         ``set_on_firmware_failed_callback``; another call, or another announcement
         of the server's, begins anew.
         """
-        from .packages import FIRMWARE  # noqa: PLC0415
+        from .package import FIRMWARE  # noqa: PLC0415
 
         self._all_packages().get(self, FIRMWARE)
 
@@ -97,7 +97,7 @@ class PackageClient(PrivateNames):
         self, title: str | None = None, version: str | None = None, state: Any = None, error: str | None = None
     ) -> None:
         """Change what is told about the firmware, and send it as telemetry, with the present time."""
-        from .packages import FIRMWARE  # noqa: PLC0415
+        from .package import FIRMWARE  # noqa: PLC0415
 
         self._all_packages().tell(self, FIRMWARE, title=title, version=version, state=state, error=error)
 
@@ -121,7 +121,7 @@ class PackageClient(PrivateNames):
 
         Without this call, or a callback for them, software packages are not fetched.
         """
-        from .packages import SOFTWARE  # noqa: PLC0415
+        from .package import SOFTWARE  # noqa: PLC0415
 
         self._all_packages().get(self, SOFTWARE)
 
@@ -134,13 +134,13 @@ class PackageClient(PrivateNames):
         error: str | None = None,
     ) -> None:
         """Change what is told about the software, and send it as telemetry, with the present time."""
-        from .packages import SOFTWARE  # noqa: PLC0415
+        from .package import SOFTWARE  # noqa: PLC0415
 
         self._all_packages().tell(self, SOFTWARE, title=title, version=version, state=state, error=error)
 
     def set_on_software_received_callback(self, cb: _OfData | None) -> None:
         """Set what gets a downloaded software package: ``cb(client, data, version)``."""
-        from .packages import SOFTWARE  # noqa: PLC0415
+        from .package import SOFTWARE  # noqa: PLC0415
 
         self._on_software_received = taken("cb", cb, _RECEIVED)
         self._all_packages().want(SOFTWARE)

@@ -85,7 +85,7 @@ class PackageClient(Belonging):
         await self._tell("sw", title=title, version=version, state=state, error=error)
 
     async def _get(self, prefix: str) -> None:
-        from thingslink.thingsboard.packages import KINDS  # noqa: PLC0415 - large, and few programs come here
+        from thingslink.thingsboard.package import KINDS  # noqa: PLC0415 - large, and few programs come here
 
         self._belong()
         core, kind = self._core, KINDS[prefix]
@@ -101,7 +101,7 @@ class PackageClient(Belonging):
             await self._call("_publish_data", *question)
 
     async def _tell(self, prefix: str, **changes: Any) -> None:
-        from thingslink.thingsboard.packages import KINDS  # noqa: PLC0415 - as above
+        from thingslink.thingsboard.package import KINDS  # noqa: PLC0415 - as above
 
         self._belong()
         packages = self._core._all_packages()
