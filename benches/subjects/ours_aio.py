@@ -49,6 +49,7 @@ async def telemetry(port: str, count: int) -> None:
     """Send telemetry at QoS 1, a hundred messages at a time, and wait for all of them before the next."""
     async with aio.TBDeviceMqttClient("127.0.0.1", int(port), "A1_TEST_TOKEN") as client:
         client.max_inflight_messages_set(measure.AT_ONCE)
+        # The session's limits come after the login, as for the other subjects of ThingsBoard.
         await asyncio.sleep(0.3)
         with measure.timed(count):
             for _ in range(count // measure.AT_ONCE):

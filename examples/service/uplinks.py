@@ -30,6 +30,7 @@ def main() -> None:
     try:
         with client:
             log.info("connected")
+            # In slices: a signal that comes right before a pause without an end would be heard after it.
             while True:
                 time.sleep(1)
     except KeyboardInterrupt:
