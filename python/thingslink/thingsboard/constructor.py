@@ -116,6 +116,13 @@ def text(name: str, value: object) -> str:
     return value
 
 
+def flag(name: str, value: object) -> bool:
+    """Check that an argument is a truth value."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be bool, not {type(value).__name__}")
+    return value
+
+
 def number(name: str, value: object) -> int:
     """Check that an argument is a number that is not negative."""
     return _whole(name, value, 0, sys.maxsize)

@@ -54,10 +54,10 @@ class ProvisionClient:
     ) -> None:
         self._host = constructor.text("host", host)
         self._port = constructor.port(port)
-        trusts = ca_certs is not None or insecure
+        trusts = ca_certs is not None or constructor.flag("insecure", insecure)
         if tls is False and trusts:
             raise ValueError("tls=False is not valid with ca_certs or insecure, which are about TLS")
-        speaks_tls = self._port == _TLS_PORT or trusts if tls is None else tls
+        speaks_tls = self._port == _TLS_PORT or trusts if tls is None else constructor.flag("tls", tls)
         self._tls = TlsSettings(ca_certs, None, None, None, insecure) if speaks_tls else None
         self._request = provision_request
         self._credentials: dict[str, Any] | None = None
@@ -106,12 +106,14 @@ def client_for(
     **wishes: Any,
 ) -> ProvisionClient:
     """Give the request that ``provision`` makes of its arguments; ``wishes`` are those about the new device."""
-    access_token, client_id, username, password, certificate = (
-        wishes.get(name) for name in ("access_token", "client_id", "username", "password", "hash")
+    access_token, client_id, username, password, certificate, device_name = (
+        None if wishes.get(name) is None else constructor.text(name, wishes[name])
+        for name in ("access_token", "client_id", "username", "password", "hash", "device_name")
     )
+    gateway = wishes.get("gateway")
     request: dict[str, Any] = {
-        "provisionDeviceKey": provision_device_key,
-        "provisionDeviceSecret": provision_device_secret,
+        "provisionDeviceKey": constructor.text("provision_device_key", provision_device_key),
+        "provisionDeviceSecret": constructor.text("provision_device_secret", provision_device_secret),
     }
     if access_token is not None:
         request |= {"token": access_token, "credentialsType": "ACCESS_TOKEN"}
@@ -119,7 +121,7 @@ def client_for(
         request |= {"username": username, "password": password, "clientId": client_id, "credentialsType": "MQTT_BASIC"}
     elif certificate is not None:
         request |= {"hash": certificate, "credentialsType": "X509_CERTIFICATE"}
-    request |= {"deviceName": wishes.get("device_name"), "gateway": wishes.get("gateway")}
+    request |= {"deviceName": device_name, "gateway": None if gateway is None else constructor.flag("gateway", gateway)}
     # The server fails on a null: what is not given is left out.
     given = {key: value for key, value in request.items() if value is not None}
     return ProvisionClient(host, port, given, tls=tls, ca_certs=ca_certs, insecure=insecure)

@@ -21,6 +21,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
+pub(super) use calls::call_number;
+
 use super::connection::{PyPrepared, PyProxy, PyTlsSettings, PyWill, backoff};
 use super::deliver::Shared;
 use super::exceptions::qos_error;

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::callback::{self, Callback};
-use super::device::{ANSWER, PyDeviceClient, Values, device_name};
+use super::device::{ANSWER, PyDeviceClient, Values, call_number, device_name};
 use super::logger;
 use super::publish_info::PyPublishInfo;
 use super::rate_limit::PyRateLimit;
@@ -15,7 +15,7 @@ use super::registry::GatewaySubscription;
 use super::requests::Asking;
 use crate::client::thingsboard::{Request, Traffic, announcement};
 use crate::dialect::thingsboard::names;
-use crate::py::arguments::texts;
+use crate::py::arguments::{text, texts};
 use crate::py::number;
 use crate::session::QoS;
 
@@ -170,17 +170,18 @@ impl PyGatewayClient {
     fn gw_subscribe_to_attribute(
         slf: &Bound<'_, Self>,
         device: &Bound<'_, PyAny>,
-        attribute: String,
+        attribute: &Bound<'_, PyAny>,
         callback: &Bound<'_, PyAny>,
     ) -> PyResult<Py<PyAny>> {
         let py = slf.py();
         let device = device_name("device", device)?.to_owned();
+        let attribute = text("attribute", attribute)?;
+        let callback = Callback::new(callback, &callback::OF_DEVICES)?;
         let shared = base(slf).get().shared()?;
         if device != "*" && !shared.client.knows(&device) {
             logger::log(py, "error", &format!("Device {device} is not connected"));
             return Ok(false.into_pyobject(py)?.to_owned().into_any().unbind());
         }
-        let callback = Callback::new(callback, &callback::OF_DEVICES)?;
         let mut registry = shared.registry.lock();
         registry.last_gateway_subscription += 1;
         let id = registry.last_gateway_subscription;
@@ -255,7 +256,7 @@ impl PyGatewayClient {
         device_name("device", device)?;
         let message = PyDict::new(slf.py());
         message.set_item("device", device)?;
-        message.set_item("id", req_id)?;
+        message.set_item("id", call_number(req_id)?)?;
         message.set_item("data", resp)?;
         let parts = vec![(PyDeviceClient::body("the reply", message.as_any())?, 0)];
         let shared = base(slf).get().shared()?;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{ANSWER, PyDeviceClient};
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
-use crate::py::arguments::texts;
+use crate::py::arguments::{text, texts};
 use crate::py::number;
 use crate::py::thingsboard::callback::{self, Callback};
 use crate::py::thingsboard::publish_info::PyPublishInfo;
@@ -54,8 +55,14 @@ impl PyDeviceClient {
     }
 
     /// Have ``callback(result, exception)`` called when a shared attribute changes; gives a number.
-    fn subscribe_to_attribute(&self, key: String, callback: &Bound<'_, PyAny>) -> PyResult<u64> {
+    fn subscribe_to_attribute(&self, key: &Bound<'_, PyAny>, callback: &Bound<'_, PyAny>) -> PyResult<u64> {
         let py = callback.py();
+        let key = text("key", key)?;
+        if key.is_empty() {
+            return Err(PyValueError::new_err(
+                "key '' is not valid: expected the name of an attribute, or \"*\" for all",
+            ));
+        }
         let shared = self.shared()?;
         let made = Callback::new(callback, &callback::ATTRIBUTES)?;
         // Compared outside the lock, since that runs Python code.

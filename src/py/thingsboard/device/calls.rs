@@ -8,10 +8,22 @@ use super::PyDeviceClient;
 use crate::client::thingsboard::{Request, Traffic};
 use crate::dialect::thingsboard::names;
 use crate::py::arguments::wrong_type;
+use crate::py::number;
 use crate::py::thingsboard::callback::{self, Callback};
 use crate::py::thingsboard::json;
 use crate::py::thingsboard::publish_info::PyPublishInfo;
 use crate::py::thingsboard::requests::Asking;
+
+/// The number of a call of the server, given as it is or as text.
+pub(in crate::py::thingsboard) fn call_number(req_id: &Bound<'_, PyAny>) -> PyResult<i32> {
+    const RANGE: std::ops::RangeInclusive<i128> = 0..=i32::MAX as i128;
+    let Ok(text) = req_id.cast::<PyString>() else { return number::within("req_id", req_id, RANGE) };
+    let digits = text.to_str().ok().map(str::trim);
+    digits.and_then(|digits| digits.parse().ok()).filter(|number| *number >= 0).ok_or_else(|| {
+        let expected = "the number of a call, 0 to 2147483647";
+        PyValueError::new_err(format!("req_id {} is not valid: expected {expected}", number::shown(req_id)))
+    })
+}
 
 #[pymethods]
 impl PyDeviceClient {
@@ -34,12 +46,7 @@ impl PyDeviceClient {
     ) -> PyResult<Option<Py<PyPublishInfo>>> {
         let py = slf.py();
         let Some(qos) = Self::qos_or_log(slf, quality_of_service) else { return Ok(None) };
-        let number = req_id.str()?.to_str()?.to_owned();
-        if number.is_empty() || number.contains(['+', '#', '\0']) {
-            return Err(PyValueError::new_err(format!(
-                "req_id {number:?} is not valid: expected the number of a request"
-            )));
-        }
+        let number = call_number(req_id)?;
         // As the original: a text that holds JSON stands for its value.
         let parsed = if resp.is_instance_of::<PyString>() { json::parse(py, resp).ok() } else { None };
         let body = Self::body("the reply", parsed.as_ref().unwrap_or(resp))?;
