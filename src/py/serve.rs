@@ -94,10 +94,17 @@ pub(super) fn connect<S: Serve>(
     }
     process.close_at_exit(served);
     let connecting = Connecting::begin(served, object);
-    let opened = Prepared::new(process, opening, |py, outcome| outcome.or_raise(py));
-    Prepared::settle(object.py(), Ok(opened), move |_, outcome| {
+    let (handle, was_open) = (process.handle.clone(), served.line().is_open());
+    // The outcome apart from its being waited for, which Ctrl-C may end when the login has just been accepted.
+    let opened = Prepared::new(process, opening, |_, outcome| Ok(outcome));
+    Prepared::settle(object.py(), Ok(opened), move |py, outcome| {
+        let outcome = outcome.and_then(|outcome| py.check_signals().map(|()| outcome));
+        if outcome.is_err() && !was_open {
+            let _runtime = handle.enter();
+            connecting.0.line().close_soon(Duration::ZERO);
+        }
         drop(connecting);
-        outcome.map(Prepared::Ready)
+        outcome?.or_raise(py).map(Prepared::Ready)
     })
 }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import thingslink
-from harness import PATIENCE, Recorder
+from harness import PATIENCE, RawServer, Recorder
 from thingslink import aio, ttn
 from thingslink._native import _parse_message
 from thingslink.sandbox import Sandbox
@@ -23,8 +23,12 @@ from thingslink.ttn import Application, ApplicationClient, Device, MQTTClient
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Eventually = Callable[[Callable[[], object]], None]
+
 KEY = "8BADF00D8BADF00D8BADF00D8BADF00D"
 EUI = "70B3D57ED0000001"
+#: The first byte of MQTT's packet.
+SUBSCRIBE = 0x82
 
 
 @pytest.fixture(autouse=True)
@@ -253,3 +257,24 @@ def interrupt_once(wait: Callable[[], object]) -> None:
     with pytest.raises(KeyboardInterrupt):
         begin(waiting, wait)
     interrupting.join(PATIENCE)
+
+
+class InterruptingServer(RawServer):
+    """Interrupts the program just before it answers the subscription, which is what ``connect`` waits for."""
+
+    def _answer(self, packet: bytes) -> bytes:
+        if packet[0] == SUBSCRIBE:
+            _thread.interrupt_main()
+        return super()._answer(packet)
+
+
+def test_connecting_that_is_interrupted_leaves_nothing_open(eventually: Eventually) -> None:
+    """Also where the interrupt is noticed when the login has been accepted."""
+    with InterruptingServer() as server:
+        for _ in range(10):
+            client = MQTTClient("app", "key", server.address)
+            client.set_uplink_callback(lambda _msg, _client: None)
+            with pytest.raises(KeyboardInterrupt):
+                client.connect(timeout=PATIENCE)
+            eventually(lambda: not thingslink.clients())
+            assert not client.is_connected
