@@ -1,47 +1,44 @@
 """The command line. Data goes to standard output, words go to standard error.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 server not reached, 4 key refused, 5 not found, 130 ended by
-Ctrl-C, 143 by SIGTERM; ``run`` gives the script's own.
+`failure.EXIT_CODES` has the exit codes; ``run`` gives the script's own.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import os
-import re
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from thingslink import ApplicationError, LoginRefusedError, RpcError, ThingsTimeoutError, __version__
-from thingslink.cli import (
-    application,
-    bridge,
-    completion,
-    dead,
-    devices,
-    downlinks,
-    health,
-    lanes,
-    migrate,
-    replay,
-    run,
-    sandbox,
-    uplinks,
-)
+from thingslink import __version__
+from thingslink.cli.failure import EXIT_CODES, INTERRUPTED, TERMINATED, USAGE, Failure, explain, meant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
-_FAILED, _USAGE, _UNREACHED, _REFUSED, _NOT_FOUND, _INTERRUPTED, _TERMINATED = 1, 2, 3, 4, 5, 130, 143
-_CODES = {
-    "UNAVAILABLE": _UNREACHED,
-    "DEADLINE_EXCEEDED": _UNREACHED,
-    "PERMISSION_DENIED": _REFUSED,
-    "UNAUTHENTICATED": _REFUSED,
-    "NOT_FOUND": _NOT_FOUND,
-    "INVALID_ARGUMENT": _USAGE,
+#: Each command with its module, which is imported when the command is asked for and adds it with `add_to`, and with its
+#: line in the help.
+_COMMANDS = {
+    "app": ("application", "show and change the application"),
+    "devices": ("devices", "manage the devices of an application"),
+    "migrate": ("migrate", "move devices from The Things Network V2 to The Things Stack V3"),
+    "uplinks": ("uplinks", "follow what devices send"),
+    "send": ("downlinks", "send a downlink"),
+    "simulate": ("downlinks", "have the network handle a payload as if a device had sent it"),
+    "bridge": ("bridge", "carry messages into a stream of NATS JetStream, which workers share"),
+    "health": ("health", "log in, and tell by the exit code whether that works"),
+    "lanes": ("lanes", "show what waits in each lane of the groups that share a stream"),
+    "backlog": ("lanes", "show what waits for each group, what is stored, and what is dead"),
+    "replay": ("replay", "show stored messages, or have a group handle them again"),
+    "dead": ("dead", "look at messages with which callbacks failed again and again"),
+    "sandbox": ("sandbox", "serve an offline network: broker, discovery, handler and simulated devices"),
+    "run": ("run", "run a script that imports an original package over this library"),
+    "profiles": ("profiles", "show the profiles of the configuration file, and what counts"),
+    "completion": ("completion", "print a script that lets a shell complete commands and options"),
 }
 
 
@@ -66,7 +63,7 @@ class _Parser(argparse.ArgumentParser):
             self.exit()
         found, rest = super().parse_known_args(given, namespace)
         if rest:
-            self.error(f"{rest[0]!r} is not known here{_meant(rest[0].partition('=')[0], self._option_string_actions)}")
+            self.error(f"{rest[0]!r} is not known here{meant(rest[0].partition('=')[0], self._option_string_actions)}")
         return found, rest
 
     def _commands(self) -> argparse.Action | None:
@@ -75,63 +72,52 @@ class _Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             known = [str(choice) for choice in action.choices]
-            hint = _meant(str(value), known) or f": expected {', '.join(known)}"
+            hint = meant(str(value), known) or f": expected {', '.join(known)}"
             raise argparse.ArgumentError(action, f"{value!r} is not valid{hint}")
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(_USAGE, f"error: {message}\nhint: {self.prog} --help tells more\n")
+        self.exit(USAGE, f"error: {message}\nhint: `{self.prog} --help` tells more\n")
 
 
-def _meant(given: str, known: Iterable[str]) -> str:
-    """Give a question for what is nearest, if anything is near."""
-    import difflib  # noqa: PLC0415 - for mistakes alone
+class _Commands:
+    """Where modules add their commands, whose lines in the help are known already."""
 
-    near = difflib.get_close_matches(given, list(known), 1)
-    return f": did you mean {near[0]!r}?" if near else ""
+    def __init__(self, action: Any) -> None:
+        self._action = action
+
+    def add_parser(self, name: str, **settings: Any) -> argparse.ArgumentParser:
+        """Add a command."""
+        words = _COMMANDS[name][1]
+        settings.setdefault("description", f"{words[0].upper()}{words[1:]}.")
+        parser: argparse.ArgumentParser = self._action.add_parser(name, **{**settings, "help": words})
+        return parser
 
 
-def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+def parser(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """Describe the command line: all of it, or what these arguments may name, which takes less time."""
     root = _Parser(
         prog="thingslink",
         description='Clients for "Things" platforms, and a sandbox.',
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 server not reached, 4 key refused, "
-        "5 not found, 130 ended by Ctrl-C, 143 by SIGTERM.",
+        epilog=f"{EXIT_CODES} A reader that has seen enough, as `head`, is no error.",
     )
     root.add_argument("--version", action="version", version=f"thingslink {__version__}")
-    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    application.add_to(commands)
-    devices.add_to(commands)
-    migrate.add_to(commands)
-    uplinks.add_to(commands)
-    downlinks.add_to(commands)
-    bridge.add_to(commands)
-    health.add_to(commands)
-    lanes.add_to(commands)
-    replay.add_to(commands)
-    dead.add_to(commands)
-    sandbox.add_to(commands)
-    run.add_to(commands)
-    completion.add_to(commands)
+    root.add_argument(
+        "--profile", metavar="NAME", help="settings to take from the configuration file (or THINGSLINK_PROFILE)"
+    )
+    root.add_argument(
+        "--config",
+        metavar="FILE",
+        help="in place of ~/.config/thingslink/config.toml (or THINGSLINK_CONFIG)",
+    )
+    commands = _Commands(root.add_subparsers(dest="command", required=True, metavar="COMMAND"))
+    wanted = dict.fromkeys(module for name, (module, _) in _COMMANDS.items() if arguments is None or name in arguments)
+    for name, (module, _) in _COMMANDS.items():
+        if module not in wanted:
+            commands.add_parser(name)
+    for module in wanted:
+        importlib.import_module(f"thingslink.cli.{module}").add_to(commands)
     return root
-
-
-def explain(error: Exception) -> tuple[int, str]:
-    """Give the exit code for an error, and its words."""
-    if isinstance(error, (ApplicationError, RpcError)):
-        code = error.code if isinstance(error, ApplicationError) else error.code()
-        details = error.details if isinstance(error, ApplicationError) else error.details()
-        return _CODES.get(code.name, _FAILED), f"{code.value[1]}: {details}"
-    if isinstance(error, LoginRefusedError):
-        return _REFUSED, str(error)
-    if isinstance(error, (ThingsTimeoutError, ConnectionError)):
-        return _UNREACHED, str(error)
-    if isinstance(error, (ValueError, TypeError)):
-        return _USAGE, str(error)
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return _FAILED, f"{os.fspath(error.filename)}: {error.strerror}"
-    return _FAILED, re.sub(r"^\[Errno \d+\] ", "", str(error))
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
@@ -140,31 +126,53 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and give its exit code."""
-    options = parser().parse_args(arguments)
-    if options.command == "run":
-        # A script's exceptions are its own, tracebacks included.
-        return run.main(options)
+    try:
+        options = _parsed(sys.argv[1:] if arguments is None else arguments)
+        if options.command != "run":
+            return _done(options)
+    except _Terminated:
+        return TERMINATED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough, as `head` does.
+        _forget_output()
+        return 0
+    # A script's exceptions are its own, tracebacks included.
+    code: int = options.main(options)
+    return code
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    try:
+        return parser(arguments).parse_args(arguments)
+    finally:
+        # Help that is not read: here, not while the interpreter ends, where nobody is told of it.
+        sys.stdout.flush()
+
+
+def _done(options: argparse.Namespace) -> int:
     # A service manager ends programs so.
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code: int = options.main(options)
         sys.stdout.flush()
-    except _Terminated:
-        return _TERMINATED
-    except KeyboardInterrupt:
-        return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read has seen enough, as `head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
-        code, words = explain(error)
-        # What is an argument to a program is an option here.
-        words = re.sub(r"as the certificate to trust: \w+", "with --ca-file", words)
-        print(f"error: {words}", file=sys.stderr)
-        hint = getattr(options, "hint", None)
-        if hint:
-            print(f"hint: {hint}", file=sys.stderr)
+        raise
+    except (Failure, OSError, RuntimeError, ValueError, TypeError) as error:
+        failure = explain(error, options)
+        sys.stdout.flush()
+        return failure.tell()
     finally:
         signal.signal(signal.SIGTERM, before)
     return code
+
+
+def _forget_output() -> None:
+    """Have what is still to be written go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BrokenPipeError):
+            stream.flush()
+            continue
+        os.dup2(nowhere, stream.fileno())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thingslink.cli import connection
+from thingslink.cli import connection, output, progress
+from thingslink.cli.failure import USAGE, Failure
 
 if TYPE_CHECKING:
-    import argparse
-
     from thingslink.typing import PayloadFormat
 
 _FUNCTIONS = ("decoder", "converter", "validator", "encoder")
@@ -19,12 +18,11 @@ _FUNCTIONS = ("decoder", "converter", "validator", "encoder")
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    group = commands.add_parser("app", help="show and change the application").add_subparsers(
-        dest="action", required=True, metavar="ACTION"
-    )
+    group = commands.add_parser("app").add_subparsers(dest="action", required=True, metavar="ACTION")
     show_ = group.add_parser("show", help="show payload format and functions", description="Show the application.")
     connection.add_to(show_)
-    show_.add_argument("--json", action="store_true", help="as JSON")
+    output.add_format(show_)
+    show_.add_argument("--json", dest="format", action="store_const", const="json", help=argparse.SUPPRESS)
     show_.set_defaults(main=show)
     set_ = group.add_parser(
         "set",
@@ -41,15 +39,12 @@ def add_to(commands: Any) -> None:
 
 def show(options: argparse.Namespace) -> int:
     """Show the application."""
-    with connection.application(options) as client:
+    form = output.chosen(options)
+    with connection.application(options) as client, progress.progress("asking"):
         application = client.get().to_dict()
     if "register_on_join_access_key" in application:
         application["register_on_join_access_key"] = "***"
-    if options.json:
-        print(json.dumps(application, indent=2, ensure_ascii=False))
-        return 0
-    for name, value in application.items():
-        print(f"{name}:\n{value}\n" if name in _FUNCTIONS else f"{name}: {value}")
+    output.one(application, form)
     return 0
 
 
@@ -58,9 +53,10 @@ def set_application(options: argparse.Namespace) -> int:
     files = {name: getattr(options, name) for name in _FUNCTIONS if getattr(options, name)}
     functions = {name: Path(file).read_text(encoding="utf-8") for name, file in files.items()}
     if not (functions or options.clear or options.payload_format):
-        raise ValueError("nothing to change: give --payload-format, a function or --clear")
+        hint = "give --payload-format, a function or --clear"
+        raise Failure("nothing to change", code=USAGE, hint=hint)
     payload_format: PayloadFormat = "" if options.payload_format == "none" else options.payload_format
-    with connection.application(options) as client:
+    with connection.application(options) as client, progress.progress("changing"):
         if options.clear:
             client.clear_custom_payload_functions(*options.clear)
         if functions:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
 import sys
-import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from thingslink.bridge import Bridge
 from thingslink.cli import connection, nats
@@ -33,7 +32,6 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
         "bridge",
-        help="carry messages into a stream of NATS JetStream, which workers share",
         description="Carry what devices send into a stream of NATS JetStream, and downlinks back, until Ctrl-C or "
         "SIGTERM. Any number of bridges may run for one application: the stream keeps one of each message.",
     )
@@ -82,7 +80,7 @@ def _line(stats: dict[str, Any]) -> str:
     return f"{shown}  trouble: {stats['trouble']}" if stats["trouble"] else shown
 
 
-def main(options: argparse.Namespace) -> int:
+def main(options: argparse.Namespace) -> NoReturn:
     """Carry until Ctrl-C or SIGTERM."""
     address, cluster = connection.setting(options, "mqtt"), connection.setting(options, "cluster")
     if not (address or cluster or options.pubsub):
@@ -107,13 +105,11 @@ def main(options: argparse.Namespace) -> int:
         replicas=options.replicas,
         **nats.login(options),
     )
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with bridge:
         print(f"carrying {bridge.app_id}", file=sys.stderr, flush=True)
         try:
-            while not ended.wait(options.every):
+            while True:
+                time.sleep(options.every)
                 print(_line(bridge.stats()), file=sys.stderr, flush=True)
         finally:
             print(_line(bridge.stats()), file=sys.stderr, flush=True)
-    return 0

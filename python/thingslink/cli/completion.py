@@ -19,7 +19,6 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
         "completion",
-        help="print a script that lets a shell complete commands and options",
         description="Print a script for a shell. To have it: " + "; ".join(_WHERE.values()) + ".",
     )
     command.add_argument("shell", choices=tuple(_WHERE))

@@ -1,4 +1,4 @@
-"""Whom to talk to and as whom: options, environment, prompt."""
+"""Whom to talk to and as whom: an option, else a variable, else the profile; a key may be asked for."""
 
 from __future__ import annotations
 
@@ -9,25 +9,52 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from thingslink.cli import configuration, keys
+from thingslink.cli.failure import USAGE, Failure
 from thingslink.ttn import ApplicationClient, HandlerClient, MQTTClient
+
+#: Begins the place of a setting that is from a profile.
+_PROFILE = "profile "
 
 
 class _Refuse(argparse.Action):
     """Says what to do in place of giving a key here, without showing it."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
-        parser.error("a key does not belong on the command line: use --access-key-file or THINGSLINK_ACCESS_KEY")
+        parser.error(
+            "a key does not belong on the command line, where others see it: use --access-key-file FILE, the variable "
+            "THINGSLINK_ACCESS_KEY, or --keyring"
+        )
+
+
+def add_profile(command: argparse._ActionsContainer) -> None:
+    """Add the option that names a profile, which may stand before the command, too."""
+    command.add_argument(
+        "--profile",
+        metavar="NAME",
+        # What was given before the command stays.
+        default=argparse.SUPPRESS,
+        help="of the configuration file (or THINGSLINK_PROFILE); what is given here or in variables goes before it",
+    )
 
 
 def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:
     """Add the options. The access key has none on purpose: command lines are seen by others and kept in histories."""
     group = command.add_argument_group("connection")
+    add_profile(group)
     group.add_argument("--app-id", "--app", metavar="APP_ID", help="application (or THINGSLINK_APP_ID)")
     group.add_argument(
         "--access-key-file",
         metavar="FILE",
         help="file with the access key (or THINGSLINK_ACCESS_KEY_FILE, or the key itself in THINGSLINK_ACCESS_KEY; "
         "without any of them it is asked for)",
+    )
+    group.add_argument(
+        "--keyring",
+        action="store_true",
+        default=None,
+        help="take the key from the system's keyring, as `keyring set thingslink APP_ID` puts it there (or "
+        "THINGSLINK_KEYRING=1)",
     )
     group.add_argument("--access-key", "--key", action=_Refuse, help=argparse.SUPPRESS)
     group.add_argument("--discovery", metavar="HOST:PORT", help="discovery server (or THINGSLINK_DISCOVERY)")
@@ -51,40 +78,75 @@ def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:
         group.add_argument("--mqtt", metavar="ADDRESS", help="MQTT server, in place of discovery (or THINGSLINK_MQTT)")
 
 
+def found(options: argparse.Namespace, name: str) -> tuple[str | None, str | None]:
+    """Give a setting and where it is from: an option, a variable or the profile."""
+    given = getattr(options, name, None)
+    if given:
+        return ("1" if given is True else str(given)), f"--{name.replace('_', '-')}"
+    variable = f"THINGSLINK_{name.upper()}"
+    told = os.environ.get(variable)
+    if told:
+        return told, variable
+    value = configuration.of(options).get(name)
+    return value, None if value is None else f"{_PROFILE}{configuration.chosen(options)[0]}"
+
+
+def is_of_profile(place: str | None) -> bool:
+    """Tell whether a setting is from a profile."""
+    return place is not None and place.startswith(_PROFILE)
+
+
 def setting(options: argparse.Namespace, name: str) -> str | None:
-    """Give an option, or what the environment has for it."""
-    given = getattr(options, name, None) or os.environ.get(f"THINGSLINK_{name.upper()}")
-    return str(given) if given else None
+    """Give an option, or what the environment has for it, or the profile."""
+    return found(options, name)[0]
+
+
+def flag(options: argparse.Namespace, name: str) -> bool:
+    """Tell whether something is switched on."""
+    return setting(options, name) not in {None, "0"}
 
 
 def app_id(options: argparse.Namespace) -> str:
     """Give the application's ID."""
     given = setting(options, "app_id")
     if not given:
-        raise ValueError("which application? Give --app-id or set THINGSLINK_APP_ID")
+        hint = "give --app-id, set THINGSLINK_APP_ID, or name a profile with --profile"
+        raise Failure("which application?", code=USAGE, hint=hint)
     return given
+
+
+#: What says where the access key is: what comes first goes before the others, and all of it before a profile.
+_KEY_PLACES = (
+    "--access-key-file", "--keyring", "THINGSLINK_ACCESS_KEY_FILE", "THINGSLINK_ACCESS_KEY", "THINGSLINK_KEYRING",
+)  # fmt: skip
+
+
+def key_place(options: argparse.Namespace) -> str | None:
+    """Tell what says where the access key is, if it need not be asked for."""
+    there = [
+        found(options, "access_key_file")[1],
+        found(options, "keyring")[1] if flag(options, "keyring") else None,
+        "THINGSLINK_ACCESS_KEY" if os.environ.get("THINGSLINK_ACCESS_KEY") else None,
+    ]
+    ranks = {place: rank for rank, place in enumerate(_KEY_PLACES)}
+    return min(filter(None, there), key=lambda place: ranks.get(place, len(ranks)), default=None)
 
 
 def access_key(options: argparse.Namespace) -> str:
     """Give the access key."""
-    file = setting(options, "access_key_file")
-    if file:
-        key = Path(file).read_text(encoding="utf-8").strip()
-        if not key:
-            raise ValueError(f"the file {file!r} has no access key")
-        return key
-    key = os.environ.get("THINGSLINK_ACCESS_KEY", "")
-    if not key and sys.stdin.isatty():
-        key = getpass.getpass(f"access key of {app_id(options)}: ")
+    place = key_place(options)
+    if place == "THINGSLINK_ACCESS_KEY":
+        return os.environ[place]
+    file, file_from = found(options, "access_key_file")
+    if file and file_from == place:
+        return keys.read(file, "access key")
+    if place:
+        return keys.from_keyring(app_id(options))
+    key = getpass.getpass(f"access key of {app_id(options)}: ") if sys.stdin.isatty() else ""
     if not key:
-        raise ValueError("no access key: give --access-key-file or set THINGSLINK_ACCESS_KEY")
+        hint = "give --access-key-file FILE or --keyring, or set THINGSLINK_ACCESS_KEY"
+        raise Failure("no access key", code=USAGE, hint=hint)
     return key
-
-
-def _insecure(options: argparse.Namespace) -> bool:
-    if options.insecure is not None:
-        return bool(options.insecure)
-    return os.environ.get("THINGSLINK_INSECURE", "") not in {"", "0"}
 
 
 def _handler(options: argparse.Namespace, key: str) -> HandlerClient:
@@ -94,7 +156,7 @@ def _handler(options: argparse.Namespace, key: str) -> HandlerClient:
         app_id(options),
         key,
         cert_path=setting(options, "ca_file") or "",
-        insecure_channel=_insecure(options),
+        insecure_channel=flag(options, "insecure"),
         # `health` is bounded as a whole.
         timeout=getattr(options, "patience", 30),
         **where,
@@ -113,7 +175,7 @@ def application(options: argparse.Namespace) -> ApplicationClient:
         key,
         address or "",
         certificate,
-        insecure_channel=_insecure(options),
+        insecure_channel=flag(options, "insecure"),
         cluster=cluster,
         frequency_plan_id=setting(options, "frequency_plan_id"),
     )
@@ -131,7 +193,7 @@ def mqtt(options: argparse.Namespace, key: str, **settings: Any) -> MQTTClient:
         settings["ca_certs"] = Path(ca_file)
     if is_v3(options, key):
         settings["management_address"] = setting(options, "handler")
-        settings["insecure_channel"] = _insecure(options)
+        settings["insecure_channel"] = flag(options, "insecure")
     address = setting(options, "mqtt")
     if address:
         return MQTTClient(app_id(options), key, address, **settings)

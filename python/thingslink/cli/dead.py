@@ -6,7 +6,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from thingslink.cli import moments, nats, output
+from thingslink.cli import moments, nats, output, progress
+from thingslink.cli.failure import NOT_FOUND, USAGE, Failure
 from thingslink.cli.replay import body_of
 
 if TYPE_CHECKING:
@@ -16,14 +17,11 @@ if TYPE_CHECKING:
     from thingslink._native import _StreamAdmin
 
 _COLUMNS = ("number", "group", "dev_id", "kind", "given_up", "deliveries", "error")
-_NOT_FOUND = 5
 
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    group = commands.add_parser(
-        "dead", help="look at messages with which callbacks failed again and again"
-    ).add_subparsers(dest="action", required=True, metavar="ACTION")
+    group = commands.add_parser("dead").add_subparsers(dest="action", required=True, metavar="ACTION")
 
     def action(name: str, function: Any, words: str) -> argparse.ArgumentParser:
         command: argparse.ArgumentParser = group.add_parser(
@@ -77,20 +75,23 @@ def list_letters(options: argparse.Namespace) -> int:
     form = output.chosen(options)
     with nats.admin(options) as admin:
         rows = output.Rows(form, _COLUMNS)
-        for letter in _letters(admin, options):
-            rows.write(_row(letter, whole=False))
+        with progress.progress("fetching", beside_rows=True) as step:
+            for letter in _letters(admin, options):
+                rows.write(_row(letter, whole=False))
+                step()
     return 0
 
 
 def show(options: argparse.Namespace) -> int:
     """Show one."""
+    form = output.chosen(options)
     with nats.admin(options) as admin:
         letter = admin.dead_letter(options.number)
     if letter is None:
-        return _missing(options.number)
+        raise _missing(options.number)
     row = _row(letter, whole=True)
-    if output.chosen(options) != "table":
-        output.one(row, output.chosen(options))
+    if form != "table":
+        output.one(row, form)
         return 0
     error, message = row.pop("error"), row.pop("message")
     output.one(row, "table")
@@ -98,30 +99,35 @@ def show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _missing(number: int) -> int:
-    print(f"error: there is no dead letter {number}", file=sys.stderr)
-    return _NOT_FOUND
+def _missing(*numbers: int) -> Failure:
+    words = f"there is no dead letter {', '.join(map(str, numbers))}"
+    return Failure(words, code=NOT_FOUND, hint="`thingslink dead list` shows what there is")
 
 
 def _each(options: argparse.Namespace, act: Callable[[_StreamAdmin, int], bool], done: str) -> int:
-    code = 0
+    missing = []
     with nats.admin(options) as admin:
         numbers = options.number or [letter["number"] for letter in _letters(admin, options)]
         count = 0
         try:
-            for number in numbers:
-                if act(admin, number):
-                    count += 1
-                else:
-                    code = _missing(number)
+            with progress.progress(done, len(numbers)) as step:
+                for number in numbers:
+                    if act(admin, number):
+                        count += 1
+                    else:
+                        missing.append(number)
+                    step()
         finally:
             print(f"{count} {done}", file=sys.stderr)
-    return code
+    if missing:
+        raise _missing(*missing)
+    return 0
 
 
 def _check(options: argparse.Namespace) -> None:
     if bool(options.number) == options.all:
-        raise ValueError("which? Give numbers, as `thingslink dead list` shows them, or --all")
+        hint = "`thingslink dead list` shows their numbers"
+        raise Failure("which? Give numbers or --all, and not both", code=USAGE, hint=hint)
     if options.number and (options.group or options.device):
         raise ValueError("--group and --device go together with --all, not with numbers")
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from thingslink import ApplicationError
 from thingslink._native import _replace_file
-from thingslink.cli import connection, device_file, output
+from thingslink.cli import connection, device_file, output, progress
+from thingslink.cli.failure import USAGE, Failure
 
 if TYPE_CHECKING:
     import argparse
@@ -23,9 +24,7 @@ _COLUMNS = ("dev_id", "dev_eui", "app_eui", "dev_addr", "description")
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    group = commands.add_parser("devices", help="manage the devices of an application").add_subparsers(
-        dest="action", required=True, metavar="ACTION"
-    )
+    group = commands.add_parser("devices").add_subparsers(dest="action", required=True, metavar="ACTION")
 
     def action(name: str, function: Any, words: str) -> argparse.ArgumentParser:
         command: argparse.ArgumentParser = group.add_parser(
@@ -35,7 +34,7 @@ def add_to(commands: Any) -> None:
         command.set_defaults(main=function)
         return command
 
-    output.add_format(action("list", list_, "list the devices"))
+    output.add_format(action("list", list_, "list the devices"), fields=True)
     show_ = action("show", show, "show one device with everything that the handler knows of it, keys included")
     show_.add_argument("dev_id")
     shown = show_.add_mutually_exclusive_group()
@@ -83,29 +82,42 @@ def add_to(commands: Any) -> None:
 
 def list_(options: argparse.Namespace) -> int:
     """List the devices."""
+    form = output.chosen(options)
     with connection.application(options) as client:
-        rows = [device_file.flat(device.to_dict()) for device in client.devices(complete=True)]
-    output.table(rows, _COLUMNS, output.chosen(options))
+        rows = [device_file.flat(device) for device in _everything(client)]
+    known = (name for row in [dict.fromkeys(device_file.COLUMNS), *rows] for name in row)
+    output.table(rows, output.fields(options, _COLUMNS, known), form)
     return 0
+
+
+def _everything(client: ApplicationClient) -> list[dict[str, Any]]:
+    """Give all devices with all that the network has of them."""
+    found: list[dict[str, Any]] = []
+    with progress.progress("fetching devices") as step:
+        for page in client.devices_pages(page_size=1000, complete=True):
+            found += [device.to_dict() for device in page]
+            step(len(page), page.total)
+    return found
 
 
 def show(options: argparse.Namespace) -> int:
     """Show one device."""
+    form = output.chosen(options)
     with connection.application(options) as client:
         device = client.device(options.dev_id)
     if options.json:
         print(json.dumps(device.to_dict(), indent=2, ensure_ascii=False))
         return 0
-    output.one(device_file.flat(device.to_dict()), output.chosen(options))
+    output.one(device_file.flat(device.to_dict()), form)
     return 0
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     device: dict[str, Any] = {}
     if options.file:
-        loaded = json.loads(text_of(options.file))
+        loaded = _json(options.file)
         if not isinstance(loaded, dict):
-            raise ValueError(f"{options.file}: expected one JSON object")
+            raise Failure(f"{options.file}: expected one JSON object", code=USAGE)
         device = loaded
     texts: dict[str, str] = {}
     for pair in options.set:
@@ -117,6 +129,13 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     if "attributes" in changes:
         changes["attributes"] = {**device.get("attributes", {}), **changes["attributes"]}
     return {**device, **changes}
+
+
+def _json(path: str) -> Any:
+    try:
+        return json.loads(text_of(path))
+    except json.JSONDecodeError as error:
+        raise Failure(f"{path}: no JSON: {error}", code=USAGE) from None
 
 
 def text_of(path: str) -> str:
@@ -152,9 +171,15 @@ def delete(options: argparse.Namespace) -> int:
         if input(f"delete {', '.join(options.dev_id)}? [y/N] ").strip().lower() not in {"y", "yes"}:
             print("nothing deleted", file=sys.stderr)
             return 1
-    with connection.application(options) as client:
-        for dev_id in options.dev_id:
-            client.delete_device(dev_id)
+    deleted = []
+    try:
+        with connection.application(options) as client, progress.progress("deleting", len(options.dev_id)) as step:
+            for dev_id in options.dev_id:
+                client.delete_device(dev_id)
+                deleted.append(dev_id)
+                step()
+    finally:
+        for dev_id in deleted:
             print(f"deleted {dev_id}", file=sys.stderr)
     return 0
 
@@ -163,8 +188,7 @@ def export(options: argparse.Namespace) -> int:
     """Write all devices to a file."""
     form = device_file.form_of(options.output, options.format)
     with connection.application(options) as client:
-        pages = client.devices_pages(page_size=1000, complete=True)
-        devices = [device.to_dict() for page in pages for device in page]
+        devices = _everything(client)
     if options.output == "-":
         device_file.write(sys.stdout, devices, form)
         return 0
@@ -189,9 +213,9 @@ def import_devices(options: argparse.Namespace) -> int:
             print(f"nothing was sent: {lines} of {len(entries)} devices are wrong in the file", file=sys.stderr)
             return 2
         devices = {str(entry.dev_id): entry.device for entry in entries if isinstance(entry.device, dict)}
-        known = _known(client)
-        there = {dev_id: device for dev_id, device in devices.items() if dev_id in known}
-        new = {dev_id: device for dev_id, device in devices.items() if dev_id not in known}
+        before = known(client)
+        there = {dev_id: device for dev_id, device in devices.items() if dev_id in before}
+        new = {dev_id: device for dev_id, device in devices.items() if dev_id not in before}
         # Without a word on it those that are there are registered anew, which is the network's to refuse.
         again = {} if options.skip_existing else there
         if options.dry_run:
@@ -202,13 +226,19 @@ def import_devices(options: argparse.Namespace) -> int:
                 *register_all(client, list(again.items()), options.jobs, update=options.update),
             ]
         )
-        missing = devices.keys() - _known(client) - failed.keys()
+        missing = devices.keys() - known(client) - failed.keys()
     failed.update(dict.fromkeys(sorted(missing), "the network took it, and does not list it"))
     return _summary(options, len(devices), len(new.keys() - failed.keys()), len(there.keys() - failed.keys()), failed)
 
 
-def _known(client: ApplicationClient) -> set[str]:
-    return {device.dev_id for device in client.iter_devices()}
+def known(client: ApplicationClient) -> set[str]:
+    """Give the IDs of the devices that are registered."""
+    found = set()
+    with progress.progress("looking at what is there") as step:
+        for device in client.iter_devices():
+            found.add(device.dev_id)
+            step()
+    return found
 
 
 def _fault(client: ApplicationClient, entry: device_file.Entry) -> device_file.Entry | None:
@@ -265,12 +295,19 @@ def register_all(
             return dev_id, str(error)
         return None
 
-    with (
-        output.progress("updating" if update else "registering", len(devices)) as step,
-        concurrent.futures.ThreadPoolExecutor(max_workers=jobs) as pool,
-    ):
-        for outcome in pool.map(one, devices):
-            step()
-            if outcome is not None:
-                failed.append(outcome)
+    done = 0
+    pool = concurrent.futures.ThreadPoolExecutor(max_workers=jobs)
+    try:
+        with progress.progress("updating" if update else "registering", len(devices)) as step:
+            for outcome in pool.map(one, devices):
+                done += 1
+                step()
+                if outcome is not None:
+                    failed.append(outcome)
+    except KeyboardInterrupt:
+        print(f"interrupted: the network has at least {done - len(failed)} of {len(devices)} devices", file=sys.stderr)
+        raise
+    finally:
+        # What has not begun does not begin any more.
+        pool.shutdown(cancel_futures=True)
     return failed

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from thingslink import ApplicationError, RpcError
-from thingslink.cli import connection
+from thingslink.cli import connection, progress
+from thingslink.cli.failure import USAGE, Failure
 
 if TYPE_CHECKING:
     import argparse
@@ -20,9 +21,7 @@ _STATES: dict[str, DownlinkState] = {"written": "written", "scheduled": "queued"
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    send_ = commands.add_parser(
-        "send", help="send a downlink", description="Send a downlink; it goes out after the device's next uplink."
-    )
+    send_ = commands.add_parser("send", description="Send a downlink; it goes out after the device's next uplink.")
     connection.add_to(send_, mqtt=True)
     send_.add_argument("dev_id")
     send_.add_argument("payload", help="hex, or a JSON object of fields for the application's encoder")
@@ -39,11 +38,7 @@ def add_to(commands: Any) -> None:
     send_.add_argument("--timeout", type=float, default=30, metavar="SECONDS", help="for waiting (default 30)")
     send_.add_argument("--no-check", action="store_true", help="do not ask first whether there is such a device")
     send_.set_defaults(main=send)
-    simulate_ = commands.add_parser(
-        "simulate",
-        help="have the network handle a payload as if a device had sent it",
-        description="Have the network handle a payload as if a device had sent it.",
-    )
+    simulate_ = commands.add_parser("simulate")
     connection.add_to(simulate_)
     simulate_.add_argument("dev_id")
     simulate_.add_argument("payload", help="hex")
@@ -55,7 +50,9 @@ def _frame(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise ValueError(f"payload {text!r} is not valid: expected hexadecimal, two digits for each byte") from None
+        words = f"payload {text!r} is not valid: expected hexadecimal, two digits for each byte"
+        hint = """fields for the application's encoder are a JSON object, as in '{"led": true}'"""
+        raise Failure(words, code=USAGE, hint=hint) from None
 
 
 def _payload(text: str) -> Any:
@@ -81,10 +78,12 @@ def send(options: argparse.Namespace) -> int:
     state: DownlinkState = _STATES[wait]
     client = connection.mqtt(options, key, qos=0 if on_v3 else 1, follow_downlinks=state != "written")
     try:
-        _look_up(options)
-        client.connect()
+        with progress.progress("connecting"):
+            _look_up(options)
+            client.connect()
         mid = client.send(options.dev_id, payload, options.port, options.confirmed, options.schedule)
-        client.downlink(mid).wait(state, options.timeout)
+        with progress.progress(f"waiting until it is {wait}"):
+            client.downlink(mid).wait(state, options.timeout)
     finally:
         client.close()
     print(f"{wait}: the downlink to {options.dev_id}", file=sys.stderr)
@@ -107,7 +106,8 @@ def _look_up(options: argparse.Namespace) -> None:
 
 def simulate(options: argparse.Namespace) -> int:
     """Simulate an uplink."""
-    with connection.application(options) as client:
-        client.simulate_uplink(options.dev_id, _frame(options.payload), options.port)
+    frame = _frame(options.payload)
+    with connection.application(options) as client, progress.progress("simulating"):
+        client.simulate_uplink(options.dev_id, frame, options.port)
     print(f"simulated an uplink of {options.dev_id}", file=sys.stderr)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from thingslink.cli import connection
+from thingslink.cli import connection, output, progress
 
 if TYPE_CHECKING:
     import argparse
@@ -16,11 +16,11 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
         "health",
-        help="log in, and tell by the exit code whether that works",
         description="Log in to the MQTT server as an application, and part again: exit code 0 when it works, 3 when "
         "the server is not reached in time, 4 when it refuses the key. It disturbs no other client.",
     )
     connection.add_to(command, mqtt=True)
+    output.add_format(command)
     command.add_argument(
         "--management", action="store_true", help="ask for the application, too, which the key must have the right to"
     )
@@ -45,17 +45,21 @@ def seconds(text: str) -> float:
 
 def main(options: argparse.Namespace) -> int:
     """Try it; what does not work is raised."""
-    key = connection.access_key(options)
-    _try("mqtt", lambda: _log_in(options, key))
-    if options.management:
-        _try("management", lambda: _ask(options))
+    form, key = output.chosen(options), connection.access_key(options)
+    rows = [_tried("mqtt", lambda: _log_in(options, key))]
+    try:
+        if options.management:
+            rows.append(_tried("management", lambda: _ask(options)))
+    finally:
+        output.table(rows, ("check", "outcome", "seconds"), form)
     return 0
 
 
-def _try(what: str, use: Callable[[], str]) -> None:
+def _tried(what: str, use: Callable[[], str]) -> dict[str, Any]:
     start = time.monotonic()
-    words = use()
-    print(f"{what}: {words} after {time.monotonic() - start:.2f} s", flush=True)
+    with progress.progress(f"asking {what}"):
+        words = use()
+    return {"check": what, "outcome": words, "seconds": round(time.monotonic() - start, 3)}
 
 
 def _log_in(options: argparse.Namespace, key: str) -> str:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from thingslink import StreamError, ThingsTimeoutError
-from thingslink.cli import moments, nats, output
+from thingslink.cli import moments, nats, output, progress
 
 if TYPE_CHECKING:
     import argparse
@@ -26,15 +26,8 @@ _AROUND = 4
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    for name, function, words in (
-        ("lanes", lanes, "show what waits in each lane of the groups that share a stream"),
-        ("backlog", backlog, "show what waits for each group, what is stored, and what is dead"),
-    ):
-        command = commands.add_parser(
-            name,
-            help=words,
-            description=f"{words[0].upper()}{words[1:]}. On a terminal the table is shown anew until Ctrl-C.",
-        )
+    for name, function in (("lanes", lanes), ("backlog", backlog)):
+        command = commands.add_parser(name, epilog="On a terminal the table is shown anew until Ctrl-C.")
         nats.add_to(command, app=True)
         output.add_format(command)
         command.add_argument("--group", metavar="NAME", help="of this group alone")
@@ -75,10 +68,12 @@ def _show(
     if options.every <= 0:
         raise ValueError(f"--every {options.every} is not valid: expected seconds, more than 0")
     with nats.admin(options) as admin:
-        if options.group and not nats.check_group(admin, options.group):
-            return 5
+        if options.group:
+            nats.check_group(admin, options.group)
         if form != "table" or options.once or not sys.stdout.isatty():
-            output.table(look(admin, options.group), columns, form)
+            with progress.progress("looking"):
+                rows = look(admin, options.group)
+            output.table(rows, columns, form)
             return 0
         while True:
             try:

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from thingslink.cli import connection, device_file, devices, output, stack_file
+from thingslink.cli.failure import USAGE, Failure
 
 if TYPE_CHECKING:
     import argparse
@@ -18,8 +19,7 @@ _SESSION = ("dev_addr", "nwk_s_key", "app_s_key", "f_cnt_up", "f_cnt_down")
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    words = "move devices from The Things Network V2 to The Things Stack V3"
-    group = commands.add_parser("migrate", help=words).add_subparsers(dest="action", required=True, metavar="ACTION")
+    group = commands.add_parser("migrate").add_subparsers(dest="action", required=True, metavar="ACTION")
     words = "register the devices of a file, but for those that are there already"
     command = group.add_parser("devices", help=words, description=f"{words[0].upper()}{words[1:]}.")
     connection.add_to(command)
@@ -49,8 +49,9 @@ def migrate(options: argparse.Namespace) -> int:
     entries = device_file.entries(devices.text_of(options.file), form)
     with connection.application(options) as client:
         if client.network != "v3":
-            raise ValueError("migrating leads to The Things Stack V3: give --cluster, or an API key of V3")
-        known = {device.dev_id for device in client.iter_devices()}
+            hint = "give --cluster, or an API key of V3"
+            raise Failure("migrating leads to The Things Stack V3, and this is none", code=USAGE, hint=hint)
+        known = devices.known(client)
         rows: list[dict[str, Any]] = []
         left: list[tuple[str, dict[str, Any]]] = []
         seen: set[str] = set()

@@ -6,12 +6,12 @@ Secrets have no options, since command lines are seen by others.
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thingslink._native import _StreamAdmin
-from thingslink.cli import connection
+from thingslink.cli import connection, keys
+from thingslink.cli.failure import NOT_FOUND, USAGE, Failure, meant
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +21,7 @@ def add_to(command: argparse.ArgumentParser, *, app: bool = False) -> None:
     """Add the options; with ``app`` that of the application, too."""
     if app:
         command.add_argument("--app-id", "--app", metavar="APP_ID", help="application (or THINGSLINK_APP_ID)")
+        connection.add_profile(command)
     group = command.add_argument_group(
         "NATS",
         "The password is in THINGSLINK_NATS_PASSWORD, a token in THINGSLINK_NATS_TOKEN, the seed of an nkey in "
@@ -44,18 +45,25 @@ def address(options: argparse.Namespace) -> str:
     """Give the servers' address."""
     given = connection.setting(options, "nats")
     if not given:
-        raise ValueError("which NATS server? Give --nats nats://host:4222 or set THINGSLINK_NATS")
+        hint = "give --nats nats://host:4222, set THINGSLINK_NATS, or name a profile with --profile"
+        raise Failure("which NATS server?", code=USAGE, hint=hint)
     return given
 
 
-def _secret(options: argparse.Namespace, name: str) -> str | None:
-    file = connection.setting(options, f"nats_{name}_file")
+def _secret(options: argparse.Namespace, name: str, what: str) -> str | None:
+    told = os.environ.get(f"THINGSLINK_NATS_{name.upper()}")
+    file, place = connection.found(options, f"nats_{name}_file")
+    # A variable goes before a profile.
+    if file is None or (told and connection.is_of_profile(place)):
+        return told or None
+    return keys.read(file, what)
+
+
+def _credentials(options: argparse.Namespace) -> str | None:
+    file = connection.setting(options, "nats_creds")
     if file:
-        text = Path(file).read_text(encoding="utf-8").strip()
-        if not text:
-            raise ValueError(f"the file {file!r} is empty")
-        return text
-    return os.environ.get(f"THINGSLINK_NATS_{name.upper()}") or None
+        keys.warn_of(file, "seed")
+    return file
 
 
 def login(options: argparse.Namespace) -> dict[str, Any]:
@@ -63,10 +71,10 @@ def login(options: argparse.Namespace) -> dict[str, Any]:
     ca_file = connection.setting(options, "nats_ca_file")
     given = {
         "nats_user": connection.setting(options, "nats_user"),
-        "nats_password": _secret(options, "password"),
-        "nats_token": _secret(options, "token"),
-        "nats_nkey": _secret(options, "nkey"),
-        "nats_credentials": connection.setting(options, "nats_creds"),
+        "nats_password": _secret(options, "password", "password"),
+        "nats_token": _secret(options, "token", "token"),
+        "nats_nkey": _secret(options, "nkey", "seed"),
+        "nats_credentials": _credentials(options),
         "nats_ca_certs": Path(ca_file) if ca_file else None,
     }
     return {name: value for name, value in given.items() if value is not None}
@@ -79,10 +87,10 @@ def admin(options: argparse.Namespace) -> _StreamAdmin:
     return _StreamAdmin(app_id, address(options), **login(options))
 
 
-def check_group(admin: _StreamAdmin, group: str) -> bool:
-    """Tell whether there is such a group; say which there are, if there is none."""
+def check_group(admin: _StreamAdmin, group: str) -> None:
+    """Say which groups there are, if there is none of that name."""
     known = [each["group"] for each in admin.backlog()["groups"]]
-    if group in known:
-        return True
-    print(f"error: there is no group {group!r}: there is {', '.join(known) or 'none'}", file=sys.stderr)
-    return False
+    if group not in known:
+        words = meant(group, known) or f": there is {', '.join(known) or 'none'}"
+        hint = "`thingslink backlog` shows all groups"
+        raise Failure(f"there is no group {group!r}{words}", code=NOT_FOUND, hint=hint)

@@ -1,40 +1,89 @@
-"""Rows for people and for programs: tables on a terminal, plain data in a pipe, progress of what takes long."""
+"""Data for people and for programs: the same fields as a table that fits the terminal, as JSON lines and as CSV."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import shutil
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from thingslink.cli import cells, connection
+from thingslink.cli.failure import USAGE, Failure, meant
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 FORMATS = ("table", "json", "csv")
-#: No column of a table is cut to less.
+#: No column of a table is cut to less; where that does not fit, rows are shown one field a line.
 _NARROWEST = 4
+#: Where nobody tells how wide the terminal is.
+_USUAL_WIDTH = 80
+_BETWEEN = "  "
 
 
-def add_format(command: argparse._ActionsContainer) -> None:
-    """Add the option."""
+def add_format(command: argparse._ActionsContainer, *, fields: bool = False) -> None:
+    """Add the options: ``--format``, and ``--fields`` where rows have more to show than is usual."""
     command.add_argument(
         "--format",
         choices=FORMATS,
-        help="table, JSON lines or CSV (default: table on a terminal, CSV in a pipe)",
+        help="table, JSON lines or CSV (or THINGSLINK_FORMAT; default: table on a terminal, CSV in a pipe)",
     )
+    if fields:
+        command.add_argument(
+            "--fields", metavar="NAME,…", help="what to show of each, in this order; `all` for everything there is"
+        )
 
 
 def chosen(options: argparse.Namespace) -> str:
     """Give the format."""
-    return str(options.format or ("table" if sys.stdout.isatty() else "csv"))
+    form = connection.setting(options, "format") or ("table" if sys.stdout.isatty() else "csv")
+    if form not in FORMATS:
+        raise Failure(f"format {form!r} is not valid: expected {', '.join(FORMATS)}", code=USAGE)
+    return form
+
+
+def fields(options: argparse.Namespace, usual: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Give the fields to show: the usual ones, unless others of those that are `known` were asked for."""
+    everything = tuple(dict.fromkeys([*usual, *known]))
+    if options.fields is None:
+        return tuple(usual)
+    if options.fields == "all":
+        return everything
+    asked = tuple(name.strip() for name in options.fields.split(","))
+    for name in asked:
+        if name not in everything:
+            words = meant(name, everything) or f": expected some of {', '.join(everything)}"
+            raise Failure(f"--fields: {name!r} is not known here{words}", code=USAGE)
+    return asked
+
+
+def is_coloured(stream: TextIO) -> bool:
+    """Tell whether somebody looks on who likes colours."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def terminal_width() -> int:
+    """Give the columns of the terminal that is looked at, be it through a pager."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told):
+        return int(told)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        try:
+            found = os.get_terminal_size(stream.fileno()).columns if stream else 0
+        except (OSError, ValueError):
+            continue
+        if found:
+            return found
+    return _USUAL_WIDTH
 
 
 def _text(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, (dict, list)):
         return json.dumps(value, ensure_ascii=False)
     return str(value)
@@ -43,104 +92,74 @@ def _text(value: Any) -> str:
 def fitted(widths: Sequence[int], room: int) -> list[int]:
     """Take from the widest columns what is too much for a line."""
     found = list(widths)
-    while sum(found) + 2 * (len(found) - 1) > room and max(found) > _NARROWEST:
+    while sum(found) + len(_BETWEEN) * (len(found) - 1) > room and max(found) > _NARROWEST:
         found[found.index(max(found))] -= 1
     return found
-
-
-def _cut(cell: str, width: int) -> str:
-    return cell if len(cell) <= width else cell[: width - 1] + "…"
 
 
 class Rows:
     """Writes rows as they come."""
 
-    def __init__(self, form: str, columns: Sequence[str]) -> None:
+    def __init__(self, form: str, columns: Sequence[str], widths: Sequence[int] = ()) -> None:
+        """Begin; `widths` are those that the columns of a table will want, as far as they are known."""
         self._form = form
         self._columns = columns
         self._csv = csv.writer(sys.stdout, lineterminator="\n")
-        self._widths = [len(column) for column in columns]
-        # In a pipe nothing is cut off.
-        self._room = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+        self._widths = [cells.width(column) for column in columns]
+        if widths:
+            self._widths = list(map(max, self._widths, widths))
+        self._room = terminal_width()
+        least = sum(min(_NARROWEST, each) for each in self._widths)
+        self._is_stacked = least + len(_BETWEEN) * (len(columns) - 1) > self._room
         if form == "csv":
             self._csv.writerow(columns)
-        elif form == "table":
-            self._line(columns)
+        elif form == "table" and not self._is_stacked:
+            line = self._line(columns)
+            print(f"\x1b[1m{line}\x1b[0m" if is_coloured(sys.stdout) else line)
 
-    def _line(self, cells: Sequence[str]) -> None:
+    def _line(self, texts: Sequence[str]) -> str:
         # Columns of a stream grow with what comes, as far as there is room; the last one needs no padding.
-        self._widths = [max(width, len(cell)) for width, cell in zip(self._widths, cells, strict=True)]
-        widths = fitted(self._widths, self._room)
-        padded = [_cut(cell, width).ljust(width) for cell, width in zip(cells, widths, strict=True)]
-        print("  ".join(padded).rstrip())
+        self._widths = list(map(max, self._widths, map(cells.width, texts)))
+        shown = map(cells.padded, texts, fitted(self._widths, self._room))
+        return _BETWEEN.join(shown).rstrip()
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Write one row."""
         if self._form == "json":
-            print(json.dumps(row, ensure_ascii=False))
+            print(json.dumps({column: row.get(column) for column in self._columns}, ensure_ascii=False))
             return
-        cells = [_text(row.get(column)) for column in self._columns]
+        texts = [_text(row.get(column)) for column in self._columns]
         if self._form == "csv":
-            self._csv.writerow(cells)
+            self._csv.writerow(texts)
+        elif self._is_stacked:
+            _stack(dict(zip(self._columns, texts, strict=True)), self._room)
+            print()
         else:
-            self._line(cells)
+            print(self._line([cells.plain(text) for text in texts]))
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: str) -> None:
-    """Write rows that are all known: on a terminal as wide as they need."""
-    if form == "table":
-        with contextlib.suppress(ImportError):
-            _rich_table(rows, columns)
-            return
-    writer = Rows(form, columns)
+    """Write rows that are all known: in a table each column is as wide as it needs to be."""
+    wanted = [max([0, *(cells.width(cells.plain(_text(row.get(name)))) for row in rows)]) for name in columns]
+    writer = Rows(form, columns, wanted)
     for row in rows:
         writer.write(row)
 
 
 def one(row: Mapping[str, Any], form: str) -> None:
-    """Write one thing with all of its fields: one below the other in a table."""
+    """Write one thing with all of its fields: one below the other in a table, where nothing is cut off."""
     if form == "table":
-        width = max(map(len, row), default=0)
-        for name, value in row.items():
-            print(f"{name.ljust(width)}  {_text(value)}".rstrip())
+        _stack({name: _text(value) for name, value in row.items()}, terminal_width())
         return
     writer = Rows(form, tuple(row))
     writer.write(row)
 
 
-def _rich_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - comes with the extra
-    from rich.table import Table  # noqa: PLC0415
-
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        grid.add_column(column, no_wrap=column == columns[0])
-    for row in rows:
-        grid.add_row(*(_text(row.get(column)) for column in columns))
-    # In a pipe nothing is cut off to fit a terminal.
-    Console(width=None if sys.stdout.isatty() else 10_000, markup=False, highlight=False).print(grid)
-
-
-@contextlib.contextmanager
-def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show on standard error how far something is; gives what is to be called after each step."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    try:
-        from rich.console import Console  # noqa: PLC0415 - comes with the extra
-        from rich.progress import Progress  # noqa: PLC0415
-    except ImportError:
-        done = 0
-
-        def step() -> None:
-            nonlocal done
-            done += 1
-            print(f"\r{what} {done}/{total}", end="", file=sys.stderr, flush=True)
-
-        yield step
-        print(file=sys.stderr)
-        return
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+def _stack(texts: Mapping[str, str], room: int) -> None:
+    """Write names with what they have beside them, in as many lines as that takes."""
+    names = max(map(cells.width, texts), default=0)
+    left = max(room - names - len(_BETWEEN), _NARROWEST)
+    for name, text in texts.items():
+        lines = [part for line in text.splitlines() or [""] for part in cells.wrapped(cells.plain(line), left)]
+        for number, line in enumerate(lines):
+            print(f"{cells.padded('' if number else name, names)}{_BETWEEN}{line}".rstrip())

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from thingslink import DecodeError
 from thingslink._native import _parse_message
-from thingslink.cli import moments, nats, output, uplinks
+from thingslink.cli import moments, nats, output, progress, uplinks
 
 if TYPE_CHECKING:
     import argparse
 
 _COLUMNS = ("stored_at", "sequence", "dev_id", "kind", "counter", "port", "payload", "fields")
+_MORE = ("rssi", "gateway", "lane", "group", "message")
 
 
 def add_to(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
         "replay",
-        help="show stored messages, or have a group handle them again",
         description="Show the messages that the stream has of a time; with --group hand them to the workers of that "
         "group again. Each is then stored once more, after all others, for that group alone.",
     )
     nats.add_to(command, app=True)
-    output.add_format(command)
+    output.add_format(command, fields=True)
     command.add_argument(
         "--since",
         type=moments.moment,
@@ -47,18 +47,16 @@ def body_of(payload: bytes) -> Any:
         return payload.decode(errors="replace")
 
 
-def _row(message: dict[str, Any], form: str) -> dict[str, Any]:
+def _row(message: dict[str, Any]) -> dict[str, Any]:
     row = {"stored_at": moments.shown(message["stored_at_ns"])}
     row |= {name: message[name] for name in ("sequence", "dev_id", "kind")}
     if message["kind"] == "up":
         try:
             told = uplinks.row(_parse_message(message["payload"], message["network"]))
-            row |= {name: told[name] for name in ("counter", "port", "payload", "fields")}
+            row |= {name: told[name] for name in ("counter", "port", "payload", "fields", "rssi", "gateway")}
         except (DecodeError, AttributeError):
             row["payload"] = message["payload"].hex()
-    if form == "json":
-        row |= {"lane": message["lane"], "group": message["group"], "message": body_of(message["payload"])}
-    return row
+    return row | {"lane": message["lane"], "group": message["group"], "message": body_of(message["payload"])}
 
 
 def main(options: argparse.Namespace) -> int:
@@ -66,20 +64,23 @@ def main(options: argparse.Namespace) -> int:
     if options.until is not None and options.until <= options.since:
         raise ValueError("--until is not after --since")
     with nats.admin(options) as admin:
-        if options.group and not nats.check_group(admin, options.group):
-            return 5
+        if options.group:
+            nats.check_group(admin, options.group)
         stored = admin.stored(since_ns=options.since, until_ns=options.until, dev_id=options.device)
         if options.group:
             total = 0
             try:
-                while (count := stored.hand_to(options.group)) is not None:
-                    total += count
+                with progress.progress("handing over") as step:
+                    while (count := stored.hand_to(options.group)) is not None:
+                        total += count
+                        step(count)
             finally:
                 print(f"{total} messages handed to {options.group} again", file=sys.stderr)
             return 0
-        form = output.chosen(options)
-        rows = output.Rows(form, _COLUMNS)
-        while messages := stored.next():
-            for message in messages:
-                rows.write(_row(message, form))
+        rows = output.Rows(output.chosen(options), output.fields(options, _COLUMNS, _MORE))
+        with progress.progress("fetching", beside_rows=True) as step:
+            while messages := stored.next():
+                for message in messages:
+                    rows.write(_row(message))
+                step(len(messages))
     return 0

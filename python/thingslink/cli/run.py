@@ -16,13 +16,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from thingslink import _lead, _original_names, install_as
+from thingslink.cli import configuration
+from thingslink.cli.failure import INTERRUPTED, USAGE, Failure, explain
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from thingslink.sandbox import Sandbox
 
-#: Option -> the variable that counts where it is not given.
+#: Option -> the variable that counts where it is not given, before the profile.
 _VARIABLES = {
     "discovery": "THINGSLINK_DISCOVERY",
     "mqtt": "THINGSLINK_MQTT_ADDRESS",
@@ -34,7 +36,6 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
         "run",
-        help="run a script that imports an original package over this library",
         description="Run a script unmodified: `import ttn` gives this library. Options after the script are its own. "
         "Clients that are given no address look for the public network, which was switched off in 2021: these options "
         "lead them elsewhere. Addresses that the script names itself hold.",
@@ -60,19 +61,22 @@ def add_to(commands: Any) -> None:
     )
     command.add_argument("script", nargs="?", help="the script's path")
     command.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script finds in sys.argv")
+    command.set_defaults(main=main)
 
 
 def main(options: argparse.Namespace) -> int:
     """Run the script as `__main__`; its own exit code and exceptions come through."""
     module, script = options.module, options.script
     if not module and not script:
-        return _wrong("which script? Give its path, or a module after -m")
+        return Failure("which script?", code=USAGE, hint="give its path, or a module after -m").tell()
     if not module and not Path(script).is_file() and not (Path(script) / "__main__.py").is_file():
-        return _wrong(f"no script at {script!r}")
+        return Failure(f"no script at {script!r}", code=USAGE, hint=f"it was looked for in {Path.cwd()}").tell()
     try:
         _prepare(options)
-    except ValueError as error:
-        return _wrong(str(error))
+    except (Failure, ValueError) as error:
+        return explain(error, options).tell()
+    except KeyboardInterrupt:
+        return INTERRUPTED
     sys.argv = module or [script, *options.arguments]
     try:
         if module:
@@ -87,19 +91,17 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _wrong(words: str) -> int:
-    print(f"error: {words}", file=sys.stderr)
-    return 2
-
-
 def _prepare(options: argparse.Namespace) -> None:
-    names, values = {}, {}
+    names: dict[str, str] = {}
+    values: dict[str, str | None] = {}
     for option, variable in _VARIABLES.items():
         given = getattr(options, option)
-        names[option] = f"--{option.replace('_', '-')}" if given is not None else variable
-        values[option] = given
-        if given is None and not options.sandbox:
-            values[option] = os.environ.get(variable) or None
+        names[option], values[option] = f"--{option.replace('_', '-')}", given
+        if given is not None or options.sandbox:
+            continue
+        told = os.environ.get(variable) or None
+        names[option] = variable if told else f"{option.replace('_', '-')} of the profile"
+        values[option] = told or configuration.of(options).get(option)
     if options.devices and not options.sandbox:
         raise ValueError(f"--devices {options.devices} goes together with --sandbox alone")
     if options.sandbox and any(value is not None for value in values.values()):

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import os
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from thingslink._native import _replace_file
+from thingslink.cli import output
+from thingslink.cli.failure import USAGE, Failure
 from thingslink.sandbox import Sandbox
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from thingslink._native import Follower
+
 #: Colours for those who look on.
 _COLOURS = {"up": "32", "down": "36", "event": "33", "client": "35"}
+
+#: Entries of ThingsBoard in a row, when both have many.
+_TURN = 100
 
 
 def add_to(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
         "sandbox",
-        help="serve an offline network: broker, discovery, handler and simulated devices",
         description="Serve an offline network until Ctrl-C, and show what passes through.",
     )
     command.add_argument("--v3", action="store_true", help="The Things Stack V3 in place of The Things Network V2")
@@ -76,9 +79,7 @@ def add_to(commands: Any) -> None:
     )
     command.add_argument("--json", action="store_true", help="show entries as JSON lines")
     command.add_argument("--quiet", action="store_true", help="show nothing but the address")
-    command.set_defaults(
-        main=main, hint="is a port taken? --mqtt-port 0, --discovery-port 0 and --handler-port 0 take free ones"
-    )
+    command.set_defaults(main=main)
 
 
 def describe(entry: dict[str, Any]) -> tuple[str, str]:
@@ -135,40 +136,33 @@ def show(entry: dict[str, Any], *, as_json: bool, coloured: bool) -> None:
     print(f"{clock} \x1b[{_COLOURS[kind]}m{text}\x1b[0m" if coloured else f"{clock} {text}", flush=True)
 
 
-@contextlib.contextmanager
-def serve_thingsboard(sandbox: Sandbox, options: argparse.Namespace) -> Iterator[None]:
-    """Serve ThingsBoard with the devices that were asked for, and show what passes through it."""
+def thingsboard(sandbox: Sandbox, options: argparse.Namespace) -> Follower | None:
+    """Serve ThingsBoard with the devices that were asked for; gives what passes through it."""
     if options.thingsboard is None:
-        yield
-        return
+        return None
     server = sandbox.thingsboard
     for given, gateway in [(text, False) for text in options.tb_device] + [(text, True) for text in options.tb_gateway]:
         name, _, token = given.rpartition("=")
         if not name or not token:
-            raise ValueError(f"{given!r} is not valid: expected NAME=TOKEN")
+            raise Failure(f"{given!r} is not valid: expected NAME=TOKEN", code=USAGE)
         server.add_device(name, token, gateway=gateway)
     print(f"ThingsBoard on {server.host}:{server.port}", file=sys.stderr, flush=True)
-    follower = server.follow()
-    over = threading.Event()
-
-    def follow() -> None:
-        while not over.is_set():
-            entry = follower.next(0.2)
-            if entry is not None and not options.quiet:
-                show(entry, as_json=options.json, coloured=is_coloured())
-
-    thread = threading.Thread(target=follow)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    return server.follow()
 
 
-def is_coloured() -> bool:
-    """Whether somebody looks on who likes colours."""
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+def entries(network: Follower, beside: Follower | None) -> Iterator[dict[str, Any]]:
+    """Give what passes through one or both."""
+    if beside is None:
+        yield from network
+        return
+    while True:
+        entry = network.next(0.1)
+        if entry is not None:
+            yield entry
+        for _ in range(_TURN):
+            if (entry := beside.next(0)) is None:
+                break
+            yield entry
 
 
 def main(options: argparse.Namespace) -> int:
@@ -223,11 +217,11 @@ def main(options: argparse.Namespace) -> int:
         if options.devices:
             sandbox.stream(rate=options.rate, devices=options.devices, count=options.count, seed=options.seed)
         try:
-            with serve_thingsboard(sandbox, options):
-                print("ready", file=sys.stderr, flush=True)
-                for entry in follower:
-                    if not options.quiet:
-                        show(entry, as_json=options.json, coloured=is_coloured())
+            beside = thingsboard(sandbox, options)
+            print("ready", file=sys.stderr, flush=True)
+            for entry in entries(follower, beside):
+                if not options.quiet:
+                    show(entry, as_json=options.json, coloured=output.is_coloured(sys.stdout))
         except KeyboardInterrupt:
             print("stopping", file=sys.stderr)
             raise

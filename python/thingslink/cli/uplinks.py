@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from thingslink._blocking import take_from
-from thingslink.cli import connection, output
+from thingslink.cli import connection, output, progress
 
 if TYPE_CHECKING:
     import argparse
@@ -22,7 +22,6 @@ def add_to(commands: Any) -> None:
     """Add the command."""
     command = commands.add_parser(
         "uplinks",
-        help="follow what devices send",
         description="Follow uplinks until Ctrl-C; connections that are lost come back.",
     )
     connection.add_to(command, mqtt=True)
@@ -56,12 +55,14 @@ def main(options: argparse.Namespace) -> int:
     def take(msg: UplinkMessage, client: MQTTClient) -> None:  # noqa: ARG001 - the form of callbacks
         waiting.put(msg)
 
+    form = output.chosen(options)
     client = connection.mqtt(options, connection.access_key(options))
     for dev_id in options.device or [None]:
         client.set_uplink_callback(take, dev_id=dev_id)
-    client.connect()
+    with progress.progress("connecting"):
+        client.connect()
     print("following", file=sys.stderr, flush=True)
-    rows = output.Rows(output.chosen(options), _COLUMNS)
+    rows = output.Rows(form, _COLUMNS)
     sys.stdout.flush()
     count = 0
     try:

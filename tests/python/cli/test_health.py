@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -34,9 +35,11 @@ def options(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_network_that_is_there(options: list[str], sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(options) == 0
-    assert re.fullmatch(r"mqtt: logged in as demo-app after \d\.\d\d s\n", capsys.readouterr().out)
-    assert main([*options, "--management"]) == 0
-    assert re.search(r"^management: answered after \d\.\d\d s$", capsys.readouterr().out, re.MULTILINE)
+    head = "check,outcome,seconds\n"
+    assert re.fullmatch(head + r"mqtt,logged in as demo-app,\d+\.\d+\n", capsys.readouterr().out)
+    assert main([*options, "--management", "--format", "json"]) == 0
+    mqtt, management = map(json.loads, capsys.readouterr().out.splitlines())
+    assert mqtt["check"] == "mqtt" and (management["check"], management["outcome"]) == ("management", "answered")
     assert sandbox.clients == []
 
 
@@ -61,7 +64,7 @@ def test_a_handler_that_is_not_reached(options: list[str], capsys: pytest.Captur
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = "127.0.0.1:%d" % silent.getsockname()[1]
         assert main([*options, "--handler", address, "--management", "--timeout", "0.5"]) == 3
-    assert capsys.readouterr().out.startswith("mqtt: logged in")
+    assert "mqtt,logged in" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("given", ["0", "-1", "nan", "soon"])

@@ -137,7 +137,7 @@ def test_the_key_comes_from_a_file_and_never_from_the_command_line(run: Run, san
 
 def test_the_handler_can_be_given_in_place_of_discovery(run: Run, sandbox: Sandbox) -> None:
     outcome = run("app", "show", "--handler", sandbox.handler_address, THINGSLINK_DISCOVERY="127.0.0.1:1")
-    assert (outcome.returncode, outcome.stdout) == (0, "app_id: demo-app\n")
+    assert (outcome.returncode, outcome.stdout) == (0, "app_id\ndemo-app\n")
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
@@ -255,9 +255,13 @@ def test_the_application_is_shown_and_set(run: Run, application: ApplicationClie
     (tmp_path / "decoder.js").write_text(decoder)
     assert run("app", "set", "--decoder", str(tmp_path / "decoder.js")).returncode == 0
     application.set_register_on_join_access_key("5ec7e7")
-    shown = run("app", "show").stdout
-    assert decoder in shown and "payload_format: custom" in shown and "5ec7e7" not in shown
-    assert json.loads(run("app", "show", "--json").stdout)["decoder"] == decoder
+    shown = {form: run("app", "show", "--format", form).stdout for form in output.FORMATS}
+    assert ["payload_format", "custom"] in [line.split() for line in shown["table"].splitlines()]
+    as_json = json.loads(shown["json"])
+    assert as_json["decoder"] == decoder and as_json["register_on_join_access_key"] == "***"
+    assert list(csv.DictReader(io.StringIO(shown["csv"]))) == [as_json]
+    assert [line.partition(" ")[0] for line in shown["table"].splitlines() if line[0] != " "] == list(as_json)
+    assert run("app", "show", "--json").stdout == shown["json"]
     assert run("app", "set", "--clear", "decoder", "--payload-format", "none").returncode == 0
     assert application.get().decoder == "" and application.get().payload_format == ""
 
@@ -345,8 +349,3 @@ def test_a_send_waits_for_what_the_network_tells(run: Run, sandbox: Sandbox) -> 
     assert node.downlinks == [b"\x01"]
     late = run("send", "node-1", "02", "--wait", "sent", "--timeout", "0.2")
     assert late.returncode == 3 and "to be sent" in late.stderr
-
-
-def test_columns_fit_the_terminal() -> None:
-    assert output.fitted([6, 100, 30], 80) == [6, 40, 30] and output.fitted([6, 7], 80) == [6, 7]
-    assert output.fitted([100, 100], 10) == [4, 4]

@@ -138,7 +138,7 @@ def test_replay_shows_and_hands_to_one_group_alone(
     others: queue.Queue[Any] = queue.Queue()
     with worker(nats_server, "workers", came), worker(nats_server, "others", others):
         assert sorted(came.get(timeout=PATIENCE) for _ in range(3)) == [("dev-1", 1), ("dev-1", 2), ("dev-2", 1)]
-        shown = rows(tell("replay", "--since", "1h", "--device", "dev-1", "--format", "json"))
+        shown = rows(tell("replay", "--since", "1h", "--device", "dev-1", "--format", "json", "--fields", "all"))
         assert [(row["dev_id"], row["kind"], row.get("counter")) for row in shown] == [
             ("dev-1", "up", 1),
             ("dev-1", "up", 2),
@@ -183,11 +183,9 @@ def test_dead_letters_are_listed_shown_retried_and_dropped(
     (whole,) = rows(tell("dead", "show", "2", "--format", "json"))
     assert whole["message"]["counter"] == 14 and whole["sequence"] == 2
     assert tell("dead", "drop", "2", "--yes")[::2] == (0, "1 deleted\n")
-    assert tell("dead", "show", "2")[::2] == (5, "error: there is no dead letter 2\n")
-    assert tell("dead", "retry", "2", "1")[::2] == (
-        5,
-        "error: there is no dead letter 2\n1 handed to their group again\n",
-    )
+    missing = "error: there is no dead letter 2\nhint: `thingslink dead list` shows what there is\n"
+    assert tell("dead", "show", "2")[::2] == (5, missing)
+    assert tell("dead", "retry", "2", "1")[::2] == (5, "1 handed to their group again\n" + missing)
     came: queue.Queue[Any] = queue.Queue()
     with worker(nats_server, "workers", came):
         assert came.get(timeout=PATIENCE) == ("dev-1", 13)
