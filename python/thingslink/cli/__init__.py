@@ -25,25 +25,29 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "app": ("application", "show and change the application"),
     "devices": ("devices", "manage the devices of an application"),
-    "migrate": ("migrate", "move devices from The Things Network V2 to The Things Stack V3"),
+    "migrate": ("migrate", "move devices from The Things Network V2 to V3"),
     "uplinks": ("uplinks", "follow what devices send"),
     "send": ("downlinks", "send a downlink"),
-    "simulate": ("downlinks", "have the network handle a payload as if a device had sent it"),
-    "bridge": ("bridge", "carry messages into a stream of NATS JetStream, which workers share"),
+    "simulate": ("downlinks", "have the network handle a payload as if a device sent it"),
+    "bridge": ("bridge", "carry messages into NATS JetStream, for workers to share"),
     "health": ("health", "log in, and tell by the exit code whether that works"),
-    "lanes": ("lanes", "show what waits in each lane of the groups that share a stream"),
-    "backlog": ("lanes", "show what waits for each group, what is stored, and what is dead"),
+    "lanes": ("lanes", "show what waits in each lane of groups of workers"),
+    "backlog": ("lanes", "show what waits, what is stored and what is dead"),
     "replay": ("replay", "show stored messages, or have a group handle them again"),
-    "dead": ("dead", "look at messages with which callbacks failed again and again"),
-    "sandbox": ("sandbox", "serve an offline network: broker, discovery, handler and simulated devices"),
-    "run": ("run", "run a script that imports an original package over this library"),
-    "profiles": ("profiles", "show the profiles of the configuration file, and what counts"),
-    "completion": ("completion", "print a script that lets a shell complete commands and options"),
+    "dead": ("dead", "look after messages whose callbacks failed five times"),
+    "sandbox": ("sandbox", "serve an offline network with simulated devices"),
+    "run": ("run", "run a script for an original package over this library"),
+    "profiles": ("profiles", "show the configuration file's profiles, and what counts"),
+    "completion": ("completion", "print a script that completes commands in a shell"),
 }
 
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM came: everything ends as by Ctrl-C, with another exit code."""
+
+
+#: What is said of a value that is none.
+_EXPECTED: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,9 +79,20 @@ class _Parser(argparse.ArgumentParser):
             hint = meant(str(value), known) or f": expected {', '.join(known)}"
             raise argparse.ArgumentError(action, f"{value!r} is not valid{hint}")
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError:
+            if action.type not in _EXPECTED:
+                raise
+            words = f"{arg_string!r} is not valid: expected {_EXPECTED[action.type]}"
+            raise argparse.ArgumentError(action, words) from None
+
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"error: {message}\nhint: `{self.prog} --help` tells more\n")
+        # Without the options, of which there are many.
+        wanted = [str(action.metavar or action.dest) for action in self._get_positional_actions()]
+        print(f"usage: {' '.join([self.prog, '[OPTIONS]', *wanted])}", file=sys.stderr)
+        self.exit(USAGE, f"error: {message.removeprefix('argument ')}\nhint: `{self.prog} --help` tells more\n")
 
 
 class _Commands:
@@ -99,7 +114,8 @@ def parser(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
     root = _Parser(
         prog="thingslink",
         description='Clients for "Things" platforms, and a sandbox.',
-        epilog=f"{EXIT_CODES} A reader that has seen enough, as `head`, is no error.",
+        epilog=f"{EXIT_CODES} A reader that has seen enough, as `head`, is no error. Without a network of your own: "
+        "`thingslink sandbox --devices 3` serves one, and says how to look at it.",
     )
     root.add_argument("--version", action="version", version=f"thingslink {__version__}")
     root.add_argument(
@@ -110,7 +126,7 @@ def parser(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
         metavar="FILE",
         help="in place of ~/.config/thingslink/config.toml (or THINGSLINK_CONFIG)",
     )
-    commands = _Commands(root.add_subparsers(dest="command", required=True, metavar="COMMAND"))
+    commands = _Commands(root.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND"))
     wanted = dict.fromkeys(module for name, (module, _) in _COMMANDS.items() if arguments is None or name in arguments)
     for name, (module, _) in _COMMANDS.items():
         if module not in wanted:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
 import unicodedata
 
 _ELLIPSIS = "…"
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 
 
 def plain(text: str) -> str:
@@ -21,6 +24,15 @@ def _shown(letter: str) -> str:
 
 
 _TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+def short(text: str) -> str:
+    """Give a time to the second, and without the day if that is today; give any other text as it is."""
+    found = _TIME.fullmatch(text)
+    if not found:
+        return text
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    return f"{found[2]}Z" if found[1] == today else f"{found[1]} {found[2]}Z"
 
 
 def width(text: str) -> int:

@@ -35,7 +35,7 @@ def add_to(commands: Any) -> None:
         return command
 
     output.add_format(action("list", list_, "list the devices"), fields=True)
-    show_ = action("show", show, "show one device with everything that the handler knows of it, keys included")
+    show_ = action("show", show, "show one device with all that the network has of it, keys included")
     show_.add_argument("dev_id")
     shown = show_.add_mutually_exclusive_group()
     output.add_format(shown)
@@ -67,7 +67,9 @@ def add_to(commands: Any) -> None:
         "file", help="JSON (a list, or an object a line) or CSV of any spreadsheet; - for standard input"
     )
     import_.add_argument("--format", choices=("json", "csv"), help="default: by the file's name, else JSON")
-    import_.add_argument("--jobs", type=int, default=16, help="calls at the same time (default %(default)s)")
+    import_.add_argument(
+        "--jobs", type=output.positive, default=16, help="calls at the same time (default %(default)s)"
+    )
     import_.add_argument("--dry-run", action="store_true", help="check the file and say what would be done")
     existing = import_.add_mutually_exclusive_group()
     existing.add_argument(
@@ -202,7 +204,6 @@ def export(options: argparse.Namespace) -> int:
 
 def import_devices(options: argparse.Namespace) -> int:
     """Register the devices of a file, if there is nothing wrong with any of them."""
-    check_jobs(options.jobs)
     entries = device_file.entries(text_of(options.file), device_file.form_of(options.file, options.format))
     with connection.application(options) as client:
         faults = [*device_file.repeated(entries), *filter(None, (_fault(client, entry) for entry in entries))]
@@ -268,12 +269,6 @@ def _summary(options: argparse.Namespace, total: int, new: int, there: int, fail
     for dev_id, why in failed.items():
         print(f"{dev_id}: {why}", file=sys.stderr)
     return 1 if failed else 0
-
-
-def check_jobs(jobs: int) -> None:
-    """Refuse a number of calls at the same time that is none."""
-    if jobs < 1:
-        raise ValueError(f"--jobs {jobs} is not valid: expected 1 or more")
 
 
 def register_all(

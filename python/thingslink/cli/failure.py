@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +31,14 @@ _CODES = {
 }
 
 _HINTS = {
-    UNREACHED: "is the server there? `thingslink profiles show` tells where it is looked for, and why there",
+    UNREACHED: "is that the right address? `thingslink profiles show` tells where it is from",
     REFUSED: "is that key for this application? `thingslink profiles show` tells where both are from",
-    NOT_FOUND: "`thingslink devices list` shows what there is",
+    NOT_FOUND: "is that the application's ID? `thingslink profiles show` tells where it is from",
+}
+_HINTS_FOR_WORDS = {
+    (FAILED, "cannot listen on"): "is the port taken? 0 takes a free one, as in --mqtt-port 0",
+    (UNREACHED, "waiting for downlink"): "it goes out after the device's next uplink; --timeout waits longer",
+    (NOT_FOUND, "evice"): "`thingslink devices list` shows what there is",
 }
 
 
@@ -78,24 +84,29 @@ def _told(error: Exception) -> tuple[int, str]:
         return _CODES.get(code.name, FAILED), f"{code.value[1]}: {details}"
     if isinstance(error, LoginRefusedError):
         return REFUSED, str(error)
-    if isinstance(error, (ThingsTimeoutError, ConnectionError)):
-        return UNREACHED, str(error)
+    if isinstance(error, (ThingsTimeoutError, ConnectionError, TimeoutError, socket.gaierror)):
+        return UNREACHED, _without_number(str(error))
     if isinstance(error, (ValueError, TypeError)):
         return USAGE, str(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return FAILED, f"{os.fspath(error.filename)}: {error.strerror}"
-    return FAILED, re.sub(r"^\[Errno \d+\] ", "", str(error))
+    return FAILED, _without_number(str(error))
+
+
+def _without_number(words: str) -> str:
+    return re.sub(r"^\[Errno -?\d+\] ", "", words)
 
 
 def _hint(error: Exception, code: int, words: str, options: argparse.Namespace) -> str | None:
     if "`thingslink " in words:
         # It says by itself what to do.
         return None
-    if "cannot listen on" in words:
-        return "is the port taken? 0 takes a free one, as in --mqtt-port 0"
     if code == UNREACHED and hasattr(options, "nats"):
-        return "is the server there? --nats, THINGSLINK_NATS or a profile tell where it is looked for"
-    if code in _HINTS and (code != NOT_FOUND or "evice" in words):
+        return "is that the right address? It is from --nats, THINGSLINK_NATS or a profile"
+    for (of, part), hint in _HINTS_FOR_WORDS.items():
+        if of == code and part in words:
+            return hint
+    if code in _HINTS:
         return _HINTS[code]
     if isinstance(error, FileNotFoundError) and error.filename and not Path(error.filename).is_absolute():
         return f"it was looked for in {Path.cwd()}"

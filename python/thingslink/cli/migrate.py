@@ -38,13 +38,14 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "--fix-ids", action="store_true", help="write IDs that V3 does not have with '-' for '_' and in lower case"
     )
-    command.add_argument("--jobs", type=int, default=16, help="devices at the same time (default %(default)s)")
+    command.add_argument(
+        "--jobs", type=output.positive, default=16, help="devices at the same time (default %(default)s)"
+    )
     command.set_defaults(main=migrate)
 
 
 def migrate(options: argparse.Namespace) -> int:
     """Register the devices of a file."""
-    devices.check_jobs(options.jobs)
     form = device_file.form_of(options.file, options.file_format)
     entries = device_file.entries(devices.text_of(options.file), form)
     with connection.application(options) as client:

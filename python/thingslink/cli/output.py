@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
@@ -12,12 +13,11 @@ from thingslink.cli import cells, connection
 from thingslink.cli.failure import USAGE, Failure, meant
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable, Mapping, Sequence
 
 FORMATS = ("table", "json", "csv")
 #: No column of a table is cut to less; where that does not fit, rows are shown one field a line.
-_NARROWEST = 4
+_NARROWEST = 8
 #: Where nobody tells how wide the terminal is.
 _USUAL_WIDTH = 80
 _BETWEEN = "  "
@@ -34,6 +34,13 @@ def add_format(command: argparse._ActionsContainer, *, fields: bool = False) -> 
         command.add_argument(
             "--fields", metavar="NAME,…", help="what to show of each, in this order; `all` for everything there is"
         )
+
+
+def positive(text: str) -> int:
+    """Read a number of things, of which there is one at least."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not valid: expected a whole number, 1 or more")
+    return int(text)
 
 
 def chosen(options: argparse.Namespace) -> str:
@@ -89,11 +96,19 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def _for_table(text: str) -> str:
+    return cells.plain(cells.short(text))
+
+
 def fitted(widths: Sequence[int], room: int) -> list[int]:
-    """Take from the widest columns what is too much for a line."""
+    """Take from the widest columns what is too much for a line, and from the first one, which names things, at last."""
     found = list(widths)
     while sum(found) + len(_BETWEEN) * (len(found) - 1) > room and max(found) > _NARROWEST:
-        found[found.index(max(found))] -= 1
+        widest = max(found[1:], default=0)
+        place = found.index(widest, 1) if widest > _NARROWEST else 0
+        if place == 0 and found[0] <= _NARROWEST:
+            break
+        found[place] -= 1
     return found
 
 
@@ -135,12 +150,12 @@ class Rows:
             _stack(dict(zip(self._columns, texts, strict=True)), self._room)
             print()
         else:
-            print(self._line([cells.plain(text) for text in texts]))
+            print(self._line(list(map(_for_table, texts))))
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: str) -> None:
     """Write rows that are all known: in a table each column is as wide as it needs to be."""
-    wanted = [max([0, *(cells.width(cells.plain(_text(row.get(name)))) for row in rows)]) for name in columns]
+    wanted = [max([0, *(cells.width(_for_table(_text(row.get(name)))) for row in rows)]) for name in columns]
     writer = Rows(form, columns, wanted)
     for row in rows:
         writer.write(row)

@@ -82,6 +82,7 @@ def show(options: argparse.Namespace) -> int:
         value, place = connection.found(options, called.replace("-", "_"))
         if value is not None:
             rows.append({"setting": called, "value": _shown(value), "from": place})
-    rows.append({"setting": "access-key", "value": None, "from": connection.key_place(options)})
+    place = connection.key_place(options)
+    rows.append({"setting": "access-key", "value": "***" if place else None, "from": place or "asked for"})
     output.table(rows, ("setting", "value", "from"), form)
     return 0

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import argparse
 
 _COLUMNS = ("stored_at", "sequence", "dev_id", "kind", "counter", "port", "payload", "fields")
+#: What they take as a rule, so that the head of a table stands above them.
+_WIDTHS = {"stored_at": 9, "sequence": 8, "dev_id": 10, "kind": 4, "payload": 14, "fields": 24}
 _MORE = ("rssi", "gateway", "lane", "group", "message")
 
 
@@ -77,7 +79,8 @@ def main(options: argparse.Namespace) -> int:
             finally:
                 print(f"{total} messages handed to {options.group} again", file=sys.stderr)
             return 0
-        rows = output.Rows(output.chosen(options), output.fields(options, _COLUMNS, _MORE))
+        columns = output.fields(options, _COLUMNS, _MORE)
+        rows = output.Rows(output.chosen(options), columns, [_WIDTHS.get(name, 0) for name in columns])
         with progress.progress("fetching", beside_rows=True) as step:
             while messages := stored.next():
                 for message in messages:

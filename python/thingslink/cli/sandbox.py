@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from thingslink._native import _replace_file
-from thingslink.cli import output
+from thingslink.cli import cells, output
 from thingslink.cli.failure import USAGE, Failure
 from thingslink.sandbox import Sandbox
 
@@ -132,7 +132,7 @@ def show(entry: dict[str, Any], *, as_json: bool, coloured: bool) -> None:
     kind, line = describe(entry)
     clock = time.strftime("%H:%M:%S")
     mark = {"up": "↑", "down": "↓", "event": "•", "client": "○"}[kind]
-    text = f"{mark} {line}"
+    text = cells.plain(f"{mark} {line}")
     print(f"{clock} \x1b[{_COLOURS[kind]}m{text}\x1b[0m" if coloured else f"{clock} {text}", flush=True)
 
 
@@ -163,6 +163,14 @@ def entries(network: Follower, beside: Follower | None) -> Iterator[dict[str, An
             if (entry := beside.next(0)) is None:
                 break
             yield entry
+
+
+def _invitation(sandbox: Sandbox) -> str:
+    """Give a command that shows what devices send; its key is that of a network of play."""
+    return (
+        f"THINGSLINK_ACCESS_KEY={sandbox.access_key} thingslink uplinks --app-id {sandbox.username} "
+        f"--mqtt {sandbox.mqtt_address}"
+    )
 
 
 def main(options: argparse.Namespace) -> int:
@@ -219,6 +227,7 @@ def main(options: argparse.Namespace) -> int:
         try:
             beside = thingsboard(sandbox, options)
             print("ready", file=sys.stderr, flush=True)
+            print(f"to look at it: {_invitation(sandbox)}", file=sys.stderr, flush=True)
             for entry in entries(follower, beside):
                 if not options.quiet:
                     show(entry, as_json=options.json, coloured=output.is_coloured(sys.stdout))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("time", "dev_id", "counter", "port", "payload", "fields", "rssi", "gateway")
 
+#: What they take as a rule, so that the head of a table stands above them.
+_WIDTHS = (9, 10, 7, 4, 14, 24, 4, 20)
+
 
 def add_to(commands: Any) -> None:
     """Add the command."""
@@ -27,7 +30,7 @@ def add_to(commands: Any) -> None:
     connection.add_to(command, mqtt=True)
     output.add_format(command)
     command.add_argument("--device", action="append", default=[], metavar="DEV_ID", help="only this one; repeatable")
-    command.add_argument("--count", type=int, help="end after so many")
+    command.add_argument("--count", type=output.positive, help="end after so many")
     command.set_defaults(main=main)
 
 
@@ -62,7 +65,7 @@ def main(options: argparse.Namespace) -> int:
     with progress.progress("connecting"):
         client.connect()
     print("following", file=sys.stderr, flush=True)
-    rows = output.Rows(form, _COLUMNS)
+    rows = output.Rows(form, _COLUMNS, _WIDTHS)
     sys.stdout.flush()
     count = 0
     try:

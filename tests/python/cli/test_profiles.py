@@ -81,7 +81,7 @@ def test_an_option_goes_before_a_variable_and_that_before_the_profile(
     assert attic["app-id"] == ("attic-1", "profile attic")
     # Files are meant from the folder of the configuration.
     assert attic["access-key-file"] == (str(path.parent / "attic.key"), "profile attic")
-    assert attic["access-key"] == (None, "profile attic") and "mqtt" not in attic
+    assert attic["access-key"] == ("***", "profile attic") and "mqtt" not in attic
     monkeypatch.setenv("THINGSLINK_PROFILE", "greenhouse")
     greenhouse = settings(tell(*SHOW))
     assert greenhouse["profile"] == ("greenhouse", "THINGSLINK_PROFILE")
@@ -93,13 +93,13 @@ def test_an_option_goes_before_a_variable_and_that_before_the_profile(
     of_variables = settings(tell(*SHOW))
     assert of_variables["app-id"] == ("other", "THINGSLINK_APP_ID")
     assert of_variables["insecure"] == ("0", "THINGSLINK_INSECURE")
-    assert of_variables["access-key"] == (None, "THINGSLINK_ACCESS_KEY")
+    assert of_variables["access-key"] == ("***", "THINGSLINK_ACCESS_KEY")
     # An option, before the command or after it.
     for arguments in (("--profile", "attic", *SHOW), (*SHOW, "--profile", "attic"), (*SHOW, "attic")):
         told = settings(tell(*arguments, "--app-id", "given", "--access-key-file", "k"))
         assert told["profile"] == ("attic", "--profile") and told["app-id"] == ("given", "--app-id")
         assert told["cluster"] == ("eu1", "profile attic")
-        assert told["access-key"] == (None, "--access-key-file")
+        assert told["access-key"] == ("***", "--access-key-file")
 
 
 def test_profiles_are_listed_without_secrets(tell: Tell, write: Write) -> None:

@@ -213,6 +213,6 @@ def test_a_migration_that_cannot_begin_says_why(run: Run) -> None:
     missing = run("migrate", "devices", "nowhere.csv")
     assert missing.returncode != 0 and "nowhere.csv" in missing.stderr
     jobs = run("migrate", "devices", "-", "--jobs", "0", stdin="[]")
-    assert jobs.returncode == 2 and "--jobs 0 is not valid" in jobs.stderr
+    assert jobs.returncode == 2 and "--jobs: '0' is not valid: expected a whole number, 1 or more" in jobs.stderr
     refused = run("migrate", "devices", "-", stdin="[]", THINGSLINK_ACCESS_KEY="NNSXS.A.B")
     assert refused.returncode == 4 and "NNSXS.A.B" not in refused.stderr
