@@ -1,30 +1,39 @@
 """Files of devices.
 
-JSON is a list, or objects one after the other. CSV has a column for each key, ``attributes.<name>`` for attributes;
-comma, semicolon or tab separate its cells, as spreadsheets like it.
+JSON is a list, or objects one after the other. CSV has a column for each key, ``attributes.<name>`` for attributes.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from thingslink.cli import spreadsheet
+from thingslink.cli.failure import USAGE, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_NUMBERS = {
-    "latitude": float,
-    "longitude": float,
-    "altitude": int,
-    "f_cnt_up": int,
-    "f_cnt_down": int,
-    "last_seen": int,
+_PLACES = ("latitude", "longitude")
+_WHOLE = ("altitude", "f_cnt_up", "f_cnt_down", "last_seen")
+_FLAGS = (
+    "disable_f_cnt_check", "uses32_bit_f_cnt", "supports_class_b", "supports_class_c", "resets_join_nonces",
+)  # fmt: skip
+#: As spreadsheets write them in the languages that they speak.
+_TRUE = ("true", "1", "yes", "wahr", "vrai", "verdadero", "verdadeiro", "vero", "waar")
+_FALSE = ("false", "0", "no", "falsch", "faux", "falso", "onwaar")
+#: Hex digits, and whether they are secret.
+_HEX = {
+    "dev_eui": (16, False),
+    "app_eui": (16, False),
+    "dev_addr": (8, False),
+    "app_key": (32, True),
+    "nwk_key": (32, True),
+    "nwk_s_key": (32, True),
+    "app_s_key": (32, True),
 }
-_FLAGS = ("disable_f_cnt_check", "uses32_bit_f_cnt")
-_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-_DELIMITERS = (",", ";", "\t")
 #: Columns that an export always has, in this order.
 COLUMNS = (
     "dev_id",
@@ -44,8 +53,15 @@ COLUMNS = (
 )
 
 
+#: What a column of a table may be called; the library knows what of it a network takes.
+KNOWN = (
+    *COLUMNS, "f_cnt_up", "f_cnt_down", "last_seen", "nwk_key", "name", "frequency_plan_id", "lorawan_version",
+    "lorawan_phy_version", "supports_class_b", "supports_class_c", "resets_join_nonces",
+)  # fmt: skip
+
+
 def form_of(path: str, given: str | None) -> str:
-    """Give the format of a file: as told, or by its name."""
+    """Give the format of a file to be written: as told, or by its name."""
     if given:
         return given
     return "csv" if path.lower().endswith((".csv", ".tsv", ".txt")) else "json"
@@ -69,8 +85,10 @@ def write(file: TextIO, devices: Iterable[Mapping[str, Any]], form: str) -> int:
         json.dump([nested(row) for row in rows], file, indent=2, ensure_ascii=False)
         file.write("\n")
         return len(rows)
-    attributes = sorted({key for row in rows for key in row if key.startswith("attributes.")})
-    writer = csv.DictWriter(file, [*COLUMNS, *attributes], extrasaction="ignore", lineterminator="\n")
+    there = {key for row in rows for key, value in row.items() if not isinstance(value, (dict, list))}
+    more = [name for name in KNOWN if name in there and name not in {*COLUMNS, "f_cnt_up", "f_cnt_down", "last_seen"}]
+    attributes = sorted(key for key in there if key.startswith("attributes."))
+    writer = csv.DictWriter(file, [*COLUMNS, *more, *attributes], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return len(rows)
@@ -85,18 +103,43 @@ def nested(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _value(key: str, text: str) -> Any:
     if key in _FLAGS:
-        if text.lower() not in _WORDS:
+        if text.lower() not in (*_TRUE, *_FALSE):
             raise ValueError(f"{key} {text!r} is not valid: expected true or false")
-        return _WORDS[text.lower()]
+        return text.lower() in _TRUE
+    return _number(key, text) if key in (*_PLACES, *_WHOLE) else text
+
+
+def _number(key: str, text: str) -> float | int:
+    """Read a number, with a comma for the point as well, as most of Europe writes it."""
     try:
-        return _NUMBERS.get(key, str)(text)
+        number = float(text.replace(",", "."))
     except ValueError:
         raise ValueError(f"{key} {text!r} is not valid: expected a number") from None
+    if key in _PLACES:
+        return number
+    if not number.is_integer():
+        raise ValueError(f"{key} {text!r} is not valid: expected a whole number")
+    return int(number)
 
 
 def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
     """Give a device from texts, as a row or the command line has them; empty ones are left out."""
     return nested({key: _value(key, text) for key, text in texts.items() if text})
+
+
+def check(device: Mapping[str, Any]) -> None:
+    """Look at hexadecimal that may have been through a spreadsheet.
+
+    Raises:
+        ValueError: What is wrong with it.
+    """
+    for key, (digits, is_secret) in _HEX.items():
+        text = device.get(key)
+        if isinstance(text, str) and text:
+            spreadsheet.check_hex(key, text, digits, is_secret=is_secret)
+
+
+_EUIS = (("dev_eui", "devEui"), ("app_eui", "appEui"))
 
 
 class Entry(NamedTuple):
@@ -111,77 +154,53 @@ class Entry(NamedTuple):
         found = None if isinstance(self.device, ValueError) else self.device.get("dev_id") or self.device.get("devId")
         return found if isinstance(found, str) else None
 
+    def names(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Give what no other device may have: its ID, and its EUIs, which are unique together."""
+        if self.dev_id is not None:
+            yield "dev_id", (self.dev_id,)
+        if isinstance(self.device, ValueError):
+            return
+        euis = [self.device.get(snake) or self.device.get(camel) for snake, camel in _EUIS]
+        plain = tuple(re.sub("^0x|[^0-9a-f]", "", each.lower()) if isinstance(each, str) else "" for each in euis)
+        # Devices that do not join need none.
+        if plain[0].strip("0"):
+            yield "dev_eui", plain if plain[1] else plain[:1]
 
-def decoded(data: bytes) -> str:
-    """Give a file's text: UTF-8, UTF-16 with its mark, or what spreadsheets on Windows write in western Europe."""
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
 
-
-def entries(text: str, form: str) -> list[Entry]:
-    """Give each device of a file with its line, or what is wrong with it.
+def entries(text: str, form: str | None) -> list[Entry]:
+    """Give each device of a file with its line, or what is wrong with it; the form is seen where it is not told.
 
     Raises:
-        ValueError: A file that cannot be read at all.
+        Failure: A file that cannot be read at all.
     """
+    if form is None:
+        form = "json" if text.lstrip().startswith(("[", "{")) else "csv"
     return _rows(text) if form == "csv" else _objects(text)
 
 
 def repeated(found: Iterable[Entry]) -> list[Entry]:
-    """Give those whose ID an earlier one has, as faults."""
-    lines: dict[str, int] = {}
+    """Give those whose ID, or whose EUIs, an earlier one has, as faults."""
+    lines: dict[tuple[str, ...], int] = {}
     faults = []
     for entry in found:
-        if entry.dev_id is None:
-            continue
-        first = lines.setdefault(entry.dev_id, entry.line)
-        if first != entry.line:
-            faults.append(Entry(entry.line, ValueError(f"dev_id {entry.dev_id!r} is that of line {first}, too")))
+        for what, key in entry.names():
+            first = lines.setdefault((what, *key), entry.line)
+            if first != entry.line:
+                words = f"{what} {', '.join(key)!r} is that of line {first}, too"
+                faults.append(Entry(entry.line, ValueError(words)))
     return faults
 
 
-def _delimiter(head: str) -> str:
-    """Give what separates the cells: of comma, semicolon and tab the one that the head has most of."""
-    unquoted = "".join(head.split('"')[::2])
-    return max(_DELIMITERS, key=unquoted.count)
-
-
 def _rows(text: str) -> list[Entry]:
-    lines = text.splitlines(keepends=True)
-    first = 1
-    if lines and lines[0].lower().startswith("sep="):
-        # What a spreadsheet is told that way is told us, too.
-        lines, first = lines[1:], 2
-    reader = csv.reader(lines, delimiter=_delimiter(lines[0] if lines else ""))
-    head: list[str] | None = None
-    found = []
-    line = first
-    try:
-        for row in reader:
-            place, line = line, first + reader.line_num
-            cells = [cell.strip() for cell in row]
-            # Spreadsheets write lines of nothing but separators, too.
-            if not any(cells):
-                continue
-            if head is None:
-                head = cells
-            else:
-                found.append(Entry(place, _row(head, cells)))
-    except csv.Error as error:
-        raise ValueError(f"line {line} of the file cannot be read as CSV: {error}") from None
-    return found
+    return [
+        Entry(line, cells if isinstance(cells, ValueError) else _device(cells))
+        for line, cells in spreadsheet.rows(text, KNOWN)
+    ]
 
 
-def _row(head: list[str], cells: list[str]) -> dict[str, Any] | ValueError:
-    if len(cells) != len(head):
-        which = "more" if len(cells) > len(head) else "fewer"
-        return ValueError(f"has {which} cells than the head: {len(cells)}, not {len(head)}")
+def _device(cells: dict[str, str]) -> dict[str, Any] | ValueError:
     try:
-        return from_texts({key: text for key, text in zip(head, cells, strict=True) if key or text})
+        return from_texts(cells)
     except ValueError as error:
         return error
 
@@ -194,7 +213,8 @@ def _objects(text: str) -> list[Entry]:
             for at, each in _values(text)
         ]
     except json.JSONDecodeError as error:
-        raise ValueError(f"no JSON list and no JSON lines: {error}") from None
+        hint = "CSV is read, too: without --format, or with --format csv"
+        raise Failure(f"no JSON list and no JSON lines: {error}", code=USAGE, hint=hint) from None
 
 
 def _values(text: str) -> Iterator[tuple[int, Any]]:

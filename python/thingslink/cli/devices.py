@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from thingslink import ApplicationError
 from thingslink._native import _replace_file
-from thingslink.cli import connection, device_file, output, progress
+from thingslink.cli import connection, device_file, output, progress, spreadsheet
 from thingslink.cli.failure import USAGE, Failure
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def add_to(commands: Any) -> None:
     import_.add_argument(
         "file", help="JSON (a list, or an object a line) or CSV of any spreadsheet; - for standard input"
     )
-    import_.add_argument("--format", choices=("json", "csv"), help="default: by the file's name, else JSON")
+    import_.add_argument("--format", choices=("json", "csv"), help="default: what the file looks like")
     import_.add_argument(
         "--jobs", type=output.positive, default=16, help="calls at the same time (default %(default)s)"
     )
@@ -128,6 +128,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
             raise ValueError(f"--set {pair!r} is not valid: expected KEY=VALUE")
         texts[key] = value
     changes = device_file.from_texts(texts)
+    device_file.check(changes)
     if "attributes" in changes:
         changes["attributes"] = {**device.get("attributes", {}), **changes["attributes"]}
     return {**device, **changes}
@@ -142,7 +143,9 @@ def _json(path: str) -> Any:
 
 def text_of(path: str) -> str:
     """Give the text of a file that was named, or of standard input."""
-    return device_file.decoded(sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes())
+    if path == "-":
+        return spreadsheet.decoded(sys.stdin.buffer.read(), "standard input")
+    return spreadsheet.decoded(Path(path).read_bytes(), path)
 
 
 def register(options: argparse.Namespace) -> int:
@@ -204,7 +207,7 @@ def export(options: argparse.Namespace) -> int:
 
 def import_devices(options: argparse.Namespace) -> int:
     """Register the devices of a file, if there is nothing wrong with any of them."""
-    entries = device_file.entries(text_of(options.file), device_file.form_of(options.file, options.format))
+    entries = device_file.entries(text_of(options.file), options.format)
     with connection.application(options) as client:
         faults = [*device_file.repeated(entries), *filter(None, (_fault(client, entry) for entry in entries))]
         if faults:
@@ -212,7 +215,9 @@ def import_devices(options: argparse.Namespace) -> int:
                 print(f"line {line}: {error}", file=sys.stderr)
             lines = len({fault.line for fault in faults})
             print(f"nothing was sent: {lines} of {len(entries)} devices are wrong in the file", file=sys.stderr)
-            return 2
+            if any(isinstance(fault.device, spreadsheet.DamagedError) for fault in faults):
+                print(f"hint: {spreadsheet.DamagedError.HINT}", file=sys.stderr)
+            return USAGE
         devices = {str(entry.dev_id): entry.device for entry in entries if isinstance(entry.device, dict)}
         before = known(client)
         there = {dev_id: device for dev_id, device in devices.items() if dev_id in before}
@@ -249,7 +254,10 @@ def _fault(client: ApplicationClient, entry: device_file.Entry) -> device_file.E
     if entry.dev_id is None:
         return device_file.Entry(entry.line, ValueError("has no dev_id"))
     try:
+        device_file.check(entry.device)
         client.check_device(entry.dev_id, entry.device)
+    except spreadsheet.DamagedError as error:
+        return device_file.Entry(entry.line, spreadsheet.DamagedError(f"{entry.dev_id}: {error}"))
     except (ValueError, TypeError) as error:
         return device_file.Entry(entry.line, ValueError(f"{entry.dev_id}: {error}"))
     return None

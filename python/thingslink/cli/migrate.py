@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
         "file",
         help="what devices export has written (CSV or JSON), or the JSON of the stack's migration tool; - for stdin",
     )
-    command.add_argument("--file-format", choices=("json", "csv"), help="default: by the file's name, else JSON")
+    command.add_argument("--file-format", choices=("json", "csv"), help="default: what the file looks like")
     command.add_argument("--dry-run", action="store_true", help="show what would be registered, and register nothing")
     command.add_argument(
         "--keep-sessions",
@@ -46,8 +46,7 @@ def add_to(commands: Any) -> None:
 
 def migrate(options: argparse.Namespace) -> int:
     """Register the devices of a file."""
-    form = device_file.form_of(options.file, options.file_format)
-    entries = device_file.entries(devices.text_of(options.file), form)
+    entries = device_file.entries(devices.text_of(options.file), options.file_format)
     with connection.application(options) as client:
         if client.network != "v3":
             hint = "give --cluster, or an API key of V3"
@@ -101,6 +100,7 @@ def _look(
         row.update({key: device[key] for key in ("dev_eui", "app_eui", "dev_addr") if key in device})
         row["activation"] = "OTAA" if joins else "ABP"
         device = device_file.nested(device)
+        device_file.check(device)
         client.check_device(dev_id, device)
     except (ValueError, TypeError) as error:
         row["outcome"] = f"error: {error}"

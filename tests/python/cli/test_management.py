@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import PATIENCE
-from thingslink.cli import device_file, output
+from thingslink.cli import device_file, output, spreadsheet
 from thingslink.cli import main as run_here
+from thingslink.cli.failure import Failure
 from thingslink.sandbox import Sandbox
 from thingslink.ttn import ApplicationClient
 
@@ -201,7 +202,7 @@ def test_what_spreadsheets_write_is_read(delimiter: str, encoding: str) -> None:
     csv.writer(table, delimiter=delimiter).writerows(csv.reader(io.StringIO(text, newline="")))
     data = table.getvalue().encode(encoding)
     for mark in (b"", f"sep={delimiter}\r\n".encode()) if encoding == "utf-8" else (b"",):
-        found = device_file.entries(device_file.decoded(mark + data), "csv")
+        found = device_file.entries(spreadsheet.decoded(mark + data, "devices.csv"), None)
         assert [device for _, device in found] == [
             {"dev_id": "node-1", "dev_eui": "0004A30B00AABBCC", "description": 'Küche, "oben"'},
             {"dev_id": "node-2", "dev_eui": "0004A30B00AABBCD", "description": "Flur"},
@@ -233,7 +234,7 @@ def test_an_import_says_what_the_network_has(run: Run, application: ApplicationC
         ("json", '[\n{"dev_id": "a"},\n2]', [(3, "is no JSON object")]),
         ("csv", "dev_id,altitude\nnode-1,high\n", [(2, "altitude 'high'")]),
         ("csv", "dev_id\nnode-1,1\n", [(2, "more cells than the head: 2, not 1")]),
-        ("csv", f'{HEAD}\nnode-1,00,"a\nb"\nnode-2\n', [(4, "fewer cells than the head: 1, not 3")]),
+        ("csv", f'{HEAD}\nnode-1,0004A30B00AABBCC,"a\nb"\nnode-2\n', [(4, "fewer cells than the head: 1, not 3")]),
         ("csv", "dev_id,uses32_bit_f_cnt\nnode-1,maybe\n", [(2, "expected true or false")]),
     ],
 )
@@ -246,7 +247,7 @@ def test_a_bad_line_is_told_with_its_number(form: str, text: str, words: list[tu
 
 @pytest.mark.parametrize("text", ["{", "[", "[1", "[1,", "[1 2]", '{"dev_id": "a"} x', "[] x"])
 def test_no_json_is_told(text: str) -> None:
-    with pytest.raises(ValueError, match="no JSON list and no JSON lines"):
+    with pytest.raises(Failure, match="no JSON list and no JSON lines"):
         device_file.entries(text, "json")
 
 
