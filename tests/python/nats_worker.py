@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from typing import Any
 
 from thingslink.ttn import MQTTClient, UplinkMessage
 
@@ -12,7 +13,8 @@ from thingslink.ttn import MQTTClient, UplinkMessage
 def main() -> None:
     """Work until the process is ended."""
     address, ordered, ack_wait, pause = sys.argv[1], sys.argv[2] == "ordered", float(sys.argv[3]), float(sys.argv[4])
-    client = MQTTClient("demo-app", "", address, network="v2", group="workers", ordered=ordered, ack_wait=ack_wait)
+    options: dict[str, Any] = {"ordered": ordered, "ack_wait": ack_wait, "queue_messages": int(sys.argv[5])}
+    client = MQTTClient("demo-app", "", address, network="v2", group="workers", **options)
 
     def on_uplink(msg: UplinkMessage) -> None:
         time.sleep(pause)

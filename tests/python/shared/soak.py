@@ -18,9 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from nats_fleet import Fleet
 from nats_peer import NatsPeer
 from nats_server import NatsServer, nats_binary
-from shared.test_ordered_workers import Fleet
 
 WORKERS = 3
 
@@ -59,7 +59,7 @@ def rounds_of(kind: str, rounds: int, devices: int, *, ordered: bool) -> None:
             assert wanted == set(fleet.handled)
             if ordered:
                 fleet.check(duplicates=rounds * 1024)
-            twice = len(fleet.handled) - len(wanted)
+            twice = fleet.twice()
             order = "ordered" if ordered else "not ordered"
             print(
                 f"{order}, {kind}: {rounds} rounds, {len(wanted)} messages, all handled, {twice} twice; "

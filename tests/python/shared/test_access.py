@@ -13,6 +13,7 @@ import thingslink
 from certificates import make
 from harness import PATIENCE
 from nats_credentials import NatsKey, operated
+from nats_peer import Came, NatsPeer
 from nats_server import NatsServer, ask, nats_binary, publish
 from thingslink.bridge import Bridge
 from thingslink.cli import main
@@ -133,3 +134,55 @@ def test_the_example_lets_each_do_its_own_and_no_more(
             publish(server, "things.my-app.dev-1.up", b"{}", timeout=0.5, **plain)
         with pytest.raises(Exception, match=r"(?i)permission|timeout"):
             ask(server, "STREAM.DELETE.THINGS_my-app", within=0.5, **plain)
+
+
+def next_message(peer: NatsPeer) -> Came:
+    return peer.request("$JS.API.CONSUMER.MSG.NEXT.THINGS_my-app.workers", b"1")
+
+
+@pytest.mark.thingslink_allow_callback_exceptions(raises=ValueError)
+def test_a_worker_of_the_example_may_bury_dead_messages(
+    tmp_path: Path, monkeypatch: Any, eventually: Callable[[Callable[[], object]], None], capsys: Any
+) -> None:
+    for user in ("BRIDGE", "WORKER", "OPERATOR"):
+        monkeypatch.setenv(f"THINGS_{user}_PASSWORD", f"{user}-S3CRET")
+    login: dict[str, Any] = {"nats_user": "worker", "nats_password": "WORKER-S3CRET"}
+    included = os.path.relpath(ACCOUNTS, tmp_path / "nats")
+    with (
+        NatsServer(nats_binary(), tmp_path / "nats", f'include "{included}"') as server,
+        Sandbox(network="v2", app_id="my-app", seed=0) as sandbox,
+    ):
+        bridging: dict[str, Any] = {"nats_user": "bridge", "nats_password": "BRIDGE-S3CRET", "max_bytes": 1 << 28}
+        client = MQTTClient("my-app", "", server.address, network="v2", group="workers", ack_wait=5, **login)
+        with Bridge(
+            "my-app", sandbox.access_key, sandbox.mqtt_address, server.address, name="one", **bridging
+        ) as bridge:
+            # The stream is there, and now the group.
+            with client:
+                pass
+            for payload in (b"\1", b"\2"):
+                sandbox.device("dev-1").uplink(payload)
+            # Two uplinks, and the creation of the device.
+            eventually(lambda: bridge.stats()["published"] == 3)
+        # Four tries of another worker that has failed with them, on behalf of the same user.
+        with NatsPeer(server.port, "my-app", {"user": "worker", "pass": "WORKER-S3CRET"}) as peer:
+            eventually(lambda: peer.consumer("workers")["num_waiting"] == 0)
+            nobody_listens_to = next_message(peer)
+            assert peer.request(nobody_listens_to.reply, b"+ACK").payload == b""
+            for _ in range(4):
+                for held in [next_message(peer), next_message(peer)]:
+                    assert peer.request(held.reply, b"-NAK").payload == b""
+
+        def on_uplink(msg: thingslink.UplinkMessage) -> None:
+            raise ValueError("poison")
+
+        client.set_uplink_callback(on_uplink)
+        client.set_error_callback(lambda error: None)
+        with client:
+            # The stream of dead letters is made by the first, and is there for the second.
+            eventually(lambda: client.stats()["dead"] == 2)
+        monkeypatch.setenv("THINGSLINK_NATS_PASSWORD", "OPERATOR-S3CRET")
+        common = ["--app", "my-app", "--nats", server.address, "--nats-user", "operator", "--format", "json"]
+        assert main(["dead", "list", *common]) == 0
+        dead = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [letter["dev_id"] for letter in dead] == ["dev-1", "dev-1"]
