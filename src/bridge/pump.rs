@@ -366,7 +366,10 @@ async fn sleep(until: Option<Instant>) {
 fn explain(error: &PublishError) -> String {
     let text = trouble(error);
     match error.kind() {
-        PublishErrorKind::TimedOut => "the server does not acknowledge in time".to_owned(),
+        PublishErrorKind::TimedOut => {
+            "the server does not acknowledge in time: it has too much to do, or its disk is full, of which its log tells"
+                .to_owned()
+        }
         PublishErrorKind::BrokenPipe => "the connection was lost".to_owned(),
         PublishErrorKind::StreamNotFound => {
             "no stream answers: JetStream is starting, or has no leader, or the stream was deleted".to_owned()
