@@ -7,7 +7,16 @@ use std::{env, fs};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-const PROTOS: [&str; 10] = [
+const PROTOS: [&str; 19] = [
+    "chirpstack/application.proto",
+    "chirpstack/common.proto",
+    "chirpstack/device.proto",
+    "chirpstack/device_profile.proto",
+    "chirpstack/gateway.proto",
+    "chirpstack/integration.proto",
+    "chirpstack/internal.proto",
+    "chirpstack/radio.proto",
+    "chirpstack/tenant.proto",
     "discovery.proto",
     "handler.proto",
     "lorawan.proto",

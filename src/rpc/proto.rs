@@ -22,6 +22,26 @@ pub mod v3 {
     tonic::include_proto!("ttn.lorawan.v3");
 }
 
+/// `chirpstack/`: ChirpStack 4. The packages are beside each other, where the generated code looks for them.
+pub mod chirpstack {
+    /// What is called over gRPC.
+    pub mod api {
+        tonic::include_proto!("api");
+    }
+    /// What all others use.
+    pub mod common {
+        tonic::include_proto!("common");
+    }
+    /// How frames are received and sent.
+    pub mod gw {
+        tonic::include_proto!("gw");
+    }
+    /// What goes over a broker in place of JSON.
+    pub mod integration {
+        tonic::include_proto!("integration");
+    }
+}
+
 /// `google/rpc/status.proto`.
 pub mod status {
     tonic::include_proto!("google.rpc");
