@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import PATIENCE
 from terminals import Terminal
-from thingslink.cli import main
+from thingslink.cli import configuration, main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from thingslink.sandbox import Sandbox
 
@@ -160,6 +161,16 @@ def test_a_script_is_led_by_the_profile(write: Write, sandbox: Sandbox, tmp_path
     command = [sys.executable, "-m", "thingslink", "run", str(script)]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert outcome.stdout == "True\n", outcome.stderr
+
+
+def test_the_file_that_the_documentation_shows_is_one(tell: Tell, write: Write) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "command-line.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    write(shown)
+    assert settings(tell(*SHOW))["cluster"] == ("eu1", "profile greenhouse")
+    plant = settings(tell(*SHOW, "--profile", "plant"))
+    assert plant["keyring"][0] == "1" and plant["format"][0] == "json"
+    assert all(f"`{name}`" in text for name in configuration.SETTINGS)
 
 
 @pytest.mark.parametrize(
