@@ -11,7 +11,7 @@ export CARGO_TERM_COLOR ?= auto
 
 .DEFAULT_GOAL := all
 .PHONY: all help setup dev demo test test-rust test-schedules test-python test-interpreters lint format bench soak wheel notices clean \
-	originals peers mosquitto wheels
+	originals peers mosquitto wheels docs
 
 all: format dev lint test ## format, build, lint, test
 
@@ -32,7 +32,7 @@ demo: setup ## build, and run the main job end to end against the sandbox
 	. $(BIN)/activate && maturin develop --quiet --release >/dev/null
 	$(BIN)/python examples/demo.py
 
-test: test-rust test-python test-interpreters ## run all tests
+test: test-rust test-python test-interpreters docs ## run all tests
 
 test-rust: test-schedules
 	cargo test
@@ -91,6 +91,14 @@ format: setup ## format everything
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix --quiet .
 
+docs: $(VENV)/docs ## build the documentation into site/, warnings are errors
+	@$(BIN)/zensical build --clean --strict >$(VENV)/docs.log 2>&1; status=$$?; cat $(VENV)/docs.log; exit $$status
+	@! grep griffe: $(VENV)/docs.log >/dev/null # it warns of docstrings that it cannot read, and goes on
+
+$(VENV)/docs: $(VENV)/installed
+	$(BIN)/python tools/dev-requirements pyproject.toml docs | xargs -d '\n' $(BIN)/python -m pip install --quiet
+	touch $@
+
 bench: setup originals peers ## measure beside the originals and other clients; prints the tables of benches/README.md
 	. $(BIN)/activate && maturin develop --quiet --release >/dev/null
 	$(BIN)/python benches/run.py
@@ -112,4 +120,4 @@ notices: setup ## write THIRD-PARTY-NOTICES anew, after a change of Cargo.lock
 	$(BIN)/python tools/notices
 
 clean: ## remove everything that was built
-	rm -rf target dist $(VENV) .venvs python/thingslink/*.so
+	rm -rf target dist site .cache $(VENV) .venvs python/thingslink/*.so

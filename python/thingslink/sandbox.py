@@ -46,8 +46,11 @@ class ReceivedDownlink(NamedTuple):
     """A downlink that has reached a simulated device."""
 
     payload: bytes
+    """As it was sent."""
     port: int
+    """LoRaWAN FPort."""
     confirmed: bool
+    """Whether the device acknowledges it."""
     counter: int
     """Frame counter."""
 

@@ -116,16 +116,22 @@ class GatewayAntenna(TypedDict, total=False):
     """A gateway that is to send a downlink."""
 
     gateway_id: str
+    """Its ID."""
     gateway_ids: Mapping[str, str]
+    """Instead: a dict that has ``gateway_id``."""
     antenna_index: int
+    """Number of the antenna."""
     group_index: int
+    """Number of the group of antennas."""
 
 
 class ClassBC(TypedDict, total=False):
     """How a downlink reaches a device of class B or C."""
 
     gateways: Sequence[str | GatewayAntenna]
+    """Those that are to send it: IDs, or `GatewayAntenna`."""
     absolute_time: str | datetime
+    """When, for devices of class B: an aware ``datetime``, or RFC 3339 text."""
 
 
 class MacSettings(TypedDict, total=False):

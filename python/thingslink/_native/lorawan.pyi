@@ -837,40 +837,70 @@ class Gateway(_Object):
     """How one gateway heard an uplink. What it does not tell of raises ``AttributeError``."""
 
     gtw_id: Final[str]
+    """ID of the gateway."""
     eui: Final[str]
+    """Its EUI, 16 hex digits; on V3."""
     gtw_trusted: Final[bool]
+    """Whether the network knows it; on V2."""
     timestamp: Final[int]
+    """Microseconds of the gateway's own clock, which begins anew after 71 minutes."""
     fine_timestamp: Final[int]
+    """Nanoseconds within the second, of gateways with GPS."""
     fine_timestamp_encrypted: Final[str]
+    """The same, encrypted by the gateway; base64."""
     time: Final[str]
+    """When it heard the uplink, RFC 3339; empty where the gateway does not know the time."""
     antenna: Final[int]
+    """Number of the antenna."""
     channel: Final[int]
+    """Number of the channel."""
     rssi: Final[float]
+    """Signal strength, dBm."""
     snr: Final[float]
+    """Signal to noise, dB."""
     rf_chain: Final[int]
+    """Number of the radio."""
     latitude: Final[float]
+    """Degrees, north positive."""
     longitude: Final[float]
+    """Degrees, east positive."""
     altitude: Final[float]
+    """Metres above the sea."""
     location_accuracy: Final[int]
+    """Metres."""
     location_source: Final[str]
+    """Where the place is known from, such as ``"registry"``."""
 
 @type_check_only
 class Metadata(_Object):
     """How an uplink was heard. What the network does not tell of raises ``AttributeError``."""
 
     time: Final[str]
+    """When the network had it, RFC 3339; ``received_at`` of the message is the same as a ``datetime``."""
     frequency: Final[float]
+    """MHz."""
     modulation: Final[str]
+    """``"LORA"`` or ``"FSK"``."""
     data_rate: Final[str]
+    """Spreading factor and bandwidth in kHz, ``"SF7BW125"``; of LoRa."""
     bit_rate: Final[int]
+    """Bits per second; of FSK."""
     airtime: Final[int]
+    """How long it was in the air, nanoseconds."""
     coding_rate: Final[str]
+    """Such as ``"4/5"``."""
     gateways: Final[list[Gateway]]
+    """Those that heard it."""
     latitude: Final[float]
+    """Place of the device, if it is known: degrees, north positive."""
     longitude: Final[float]
+    """Degrees, east positive."""
     altitude: Final[float]
+    """Metres above the sea."""
     location_accuracy: Final[int]
+    """Metres."""
     location_source: Final[str]
+    """Where the place is known from, such as ``"registry"``."""
 
 @final
 class UplinkMessage(_Object):
@@ -887,17 +917,29 @@ class UplinkMessage(_Object):
     """
 
     app_id: Final[str]
+    """Application ID."""
     dev_id: Final[str]
+    """Device ID."""
     hardware_serial: Final[str]
+    """The device's EUI, 16 hex digits."""
     port: Final[int]
+    """LoRaWAN FPort, 0 to 255."""
     counter: Final[int]
+    """Frame counter."""
     is_retry: Final[bool]
+    """Whether the device has sent the frame before; only then it is there, on V2."""
     confirmed: Final[bool]
+    """Whether the device asks for an acknowledgement; only then it is there."""
     payload_raw: Final[str]
+    """Base64 text; ``payload`` is it as bytes."""
     payload_fields: Final[Any]
+    """What the application's decoder made of it; not there if there is none."""
     metadata: Final[Metadata]
+    """When and how it was heard."""
     attributes: Final[Any]
+    """Of the device, if it has any."""
     downlink_url: Final[str]
+    """Where HTTP integrations answer to; on V2."""
 
 @final
 class RawMessage:
