@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(30);
 const CLOSE: Duration = Duration::from_secs(10);
 
-/// See `_native/bridge.pyi`.
+#[doc = stub!("Bridge")]
 #[pyclass(frozen, name = "Bridge", module = "thingslink.bridge")]
 pub(super) struct PyBridge {
     options: Options,
@@ -150,7 +150,7 @@ impl PyBridge {
         Ok(Self { options, running: Mutex::default() })
     }
 
-    /// Connect both ends and begin to carry.
+    #[doc = stub!("Bridge.connect")]
     #[pyo3(signature = (timeout=None))]
     fn connect(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let mut options = self.options.clone();
@@ -168,7 +168,7 @@ impl PyBridge {
         Ok(())
     }
 
-    /// Carry what was taken over and part with both ends.
+    #[doc = stub!("Bridge.close")]
     #[pyo3(signature = (timeout=None))]
     fn close(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let within = timeout.map_or(Ok(CLOSE), |timeout| seconds("timeout", &timeout))?;
@@ -180,16 +180,19 @@ impl PyBridge {
         runtime::parted(py, process.wait(py, async move { shared.0.close(within).await }), ())
     }
 
+    #[doc = stub!("Bridge.stats")]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let stats = self.running()?.shared.0.stats();
         face::stats(py, &stats)
     }
 
+    /// What should be known of the NATS server: where acknowledged messages could be lost, in plain words.
     #[getter]
     fn advice(&self) -> PyResult<Vec<String>> {
         Ok(self.running()?.shared.0.advice().to_vec())
     }
 
+    /// The application.
     #[getter]
     fn app_id(&self) -> &str {
         self.options.mqtt.app_id.as_str()

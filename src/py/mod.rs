@@ -7,6 +7,14 @@
 #![allow(clippy::doc_markdown, reason = "these comments are the docstrings that Python shows")]
 #![allow(clippy::similar_names, reason = "the names of the Python API: mqtt_port and mqtts_port")]
 
+/// The docstring that the stubs have for a class, a function or a member of a class: it is written there once, for editors
+/// and for `help()`. Docstrings of one line stand in both places, where they say what an item is; a test compares them.
+macro_rules! stub {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/docstrings/", $name))
+    };
+}
+
 mod acknowledging;
 mod aio;
 mod allocator;

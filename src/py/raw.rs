@@ -49,7 +49,7 @@ impl PyRawMessage {
 
 #[pymethods]
 impl PyRawMessage {
-    /// Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+    #[doc = stub!("RawMessage.ack")]
     fn ack(&self) -> PyResult<()> {
         self.acknowledgement.acknowledge()
     }

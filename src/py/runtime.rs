@@ -262,7 +262,7 @@ fn homes(given: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     whole("most", given, |most| read(most).ok_or_else(|| format!("a number of threads from 1 to {MANY}"))).map(Some)
 }
 
-/// Give how many clients have a thread of their own for their callbacks, after setting it if told to.
+#[doc = stub!("callback_threads")]
 #[pyfunction]
 #[pyo3(signature = (most=None, /))]
 pub(super) fn callback_threads(#[pyo3(from_py_with = homes)] most: Option<usize>) -> PyResult<usize> {

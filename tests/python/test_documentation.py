@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import inspect
 import os
 import queue
 import re
@@ -13,9 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from harness import PATIENCE
-from thingslink import _native
 from thingslink.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent.parent
@@ -257,67 +253,6 @@ def test_the_readme_s_examples_of_v3_run() -> None:
         exec(after, names)
         device.uplink(b"\x06")
         assert device.next_downlink().payload == b"\x01"
-
-
-def documented() -> list[tuple[str, str]]:
-    """Give class and member of everything public in the extension module."""
-    names = [
-        "MQTTClient",
-        "DeviceHandle",
-        "UplinkMessage",
-        "RawMessage",
-        "DeviceEvent",
-        "ActivationEvent",
-        "DownlinkEvent",
-    ]
-    names += ["RegistrationEvent", "FieldValue", "ApplicationClient", "HandlerClient", "DiscoveryClient", "Message"]
-    names += [
-        "DeviceClient",
-        "GatewayClient",
-        "TBPublishInfo",
-        "RateLimit",
-        "GreedyTokenBucket",
-        "MqttHandle",
-    ]
-    return [
-        (name, member)
-        for name in names
-        # The order in which a class has its members is another one in each process.
-        for member in sorted(vars(getattr(_native, name)))
-        if not member.startswith(("_", "TB_ERR", "EMPTY", "ERRORS")) and not member.endswith("_by_host")
-    ]
-
-
-STUBS = [
-    node
-    for path in sorted((ROOT / "python/thingslink/_native").glob("*.pyi"))
-    for node in ast.parse(path.read_text(encoding="utf-8")).body
-]
-
-
-@pytest.mark.parametrize(("name", "member"), documented())
-def test_help_shows_the_first_line_of_the_stub_s_docstring(name: str, member: str) -> None:
-    (found,) = (node for node in STUBS if isinstance(node, ast.ClassDef) and node.name == name)
-    shown = inspect.getdoc(getattr(getattr(_native, name), member))
-    assert shown and shown == (docstring(found, member) or "").splitlines()[0]
-
-
-def docstring(found: ast.ClassDef, member: str) -> str | None:
-    """Give what the stub says of a method, a property, or an attribute with a text after it."""
-    for node, after in zip(found.body, [*found.body[1:], None], strict=True):
-        if isinstance(node, ast.FunctionDef) and node.name == member:
-            return ast.get_docstring(node)
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == member:
-            text = after.value if isinstance(after, ast.Expr) else None
-            return str(text.value) if isinstance(text, ast.Constant) else None
-    # What only type checkers know as a class of its own.
-    (*_, base) = (node for node in STUBS if isinstance(node, ast.ClassDef) and node.name in names_of(found.bases))
-    return docstring(base, member)
-
-
-def names_of(nodes: list[ast.expr]) -> set[str]:
-    """Give those that are plain names."""
-    return {node.id for node in nodes if isinstance(node, ast.Name)}
 
 
 def test_the_repository_names_nobody_s_machine() -> None:

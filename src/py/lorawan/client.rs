@@ -31,7 +31,7 @@ fn not_made() -> PyErr {
     PyRuntimeError::new_err("MQTTClient.__init__() was not called")
 }
 
-/// Receives an application's uplinks and sends its downlinks.
+#[doc = stub!("MQTTClient")]
 #[pyclass(frozen, subclass, name = "MQTTClient", module = "thingslink.ttn", weakref, dict)]
 pub(in crate::py) struct PyMqttClient {
     /// Set by `__init__`, so that subclasses may have a constructor of their own.
@@ -204,7 +204,7 @@ impl PyMqttClient {
         Ok(())
     }
 
-    /// Connect, log in and subscribe; returns when the server has answered all of it.
+    #[doc = stub!("MQTTClient.connect")]
     #[pyo3(signature = (*, timeout=None))]
     fn connect(slf: &Bound<'_, Self>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         Self::connecting(slf, timeout)?.wait(slf.py())
@@ -216,7 +216,7 @@ impl PyMqttClient {
         Self::connecting(slf, timeout)?.future(slf.py())
     }
 
-    /// Deliver what has arrived, send what was accepted, part with the server, call the close callbacks.
+    #[doc = stub!("MQTTClient.close")]
     #[pyo3(signature = (*, timeout=None))]
     fn close(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         runtime::parted(py, self.closing(py, timeout, Face::Blocking).and_then(|closing| closing.wait(py)), ())
@@ -237,7 +237,7 @@ impl PyMqttClient {
     /// Do nothing: receiving begins with ``connect``. Kept for programs that call it.
     fn start(&self) {}
 
-    /// Queue a downlink for one device and return at once.
+    #[doc = stub!("MQTTClient.send")]
     #[pyo3(
         signature = (
             dev_id=Given(None), payload=Given(None), port=None, confirmation=Given(None), schedule=Given(None), *,
@@ -272,17 +272,17 @@ impl PyMqttClient {
         served.send(py, &dev_id, downlink)
     }
 
-    /// Give the handle of a downlink, by the message ID that ``send`` gave.
+    #[doc = stub!("MQTTClient.downlink")]
     fn downlink(&self, py: Python<'_>, #[pyo3(from_py_with = number::mid)] mid: u16) -> PyResult<PyDownlinkHandle> {
         PyDownlinkHandle::new(py, self.served()?, mid)
     }
 
-    /// Let the server forget a message, of a client that was made with ``manual_ack=True``.
+    #[doc = stub!("MQTTClient.ack")]
     fn ack(&self, msg: &Bound<'_, PyAny>) -> PyResult<()> {
         self.served()?.acknowledge(msg)
     }
 
-    /// Wait until every downlink is written (QoS 0) or acknowledged (QoS 1).
+    #[doc = stub!("MQTTClient.flush")]
     #[pyo3(signature = (timeout=None))]
     fn flush(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let timeout = timeout.map_or(Ok(Duration::from_secs(30)), |timeout| seconds("timeout", &timeout))?;

@@ -24,7 +24,7 @@ pub(in crate::py) trait Sender: Send + Sync {
     fn process(&self, py: Python<'_>) -> PyResult<&Arc<Process>>;
 }
 
-/// A downlink on its way.
+#[doc = stub!("DownlinkHandle")]
 #[pyclass(frozen, name = "DownlinkHandle", module = "thingslink.ttn")]
 pub(in crate::py) struct PyDownlinkHandle {
     sender: Arc<dyn Sender>,
@@ -66,7 +66,7 @@ impl PyDownlinkHandle {
         self.at.mid
     }
 
-    /// Where it is, as far as is known.
+    #[doc = stub!("DownlinkHandle.state")]
     #[getter]
     fn state(&self, py: Python<'_>) -> PyResult<&'static str> {
         self.sender.client().state(self.at).map(State::name).or_raise(py)
@@ -78,7 +78,7 @@ impl PyDownlinkHandle {
         self.sender.client().outcome(self.at).ok()?.error
     }
 
-    /// Wait until it is, or has been, in a state; gives what has become of it then.
+    #[doc = stub!("DownlinkHandle.wait")]
     #[pyo3(signature = (state="queued", timeout=None))]
     fn wait(&self, py: Python<'_>, state: &str, timeout: Option<Bound<'_, PyAny>>) -> PyResult<PyDownlinkOutcome> {
         self.waiting(py, state, timeout)?.wait(py)
@@ -101,10 +101,10 @@ impl PyDownlinkHandle {
     }
 }
 
-/// What has become of a downlink. Equal to its state's name, and hashed as that is.
+#[doc = stub!("DownlinkOutcome")]
 #[pyclass(frozen, name = "DownlinkOutcome", module = "thingslink.ttn")]
 pub(in crate::py) struct PyDownlinkOutcome {
-    /// Message ID.
+    /// Message ID of the downlink.
     #[pyo3(get)]
     mid: u16,
     outcome: Outcome,
@@ -112,26 +112,26 @@ pub(in crate::py) struct PyDownlinkOutcome {
 
 #[pymethods]
 impl PyDownlinkOutcome {
-    /// The state that it was in.
+    /// The state that it was in, as of `DownlinkHandle`.
     #[getter]
     fn state(&self) -> &'static str {
         self.outcome.state.name()
     }
 
-    /// Why it has failed, or what may be behind the network's silence; ``None`` of others.
+    /// Why it has failed, or what may be behind the network's silence; at most 4,096 bytes. ``None`` of others.
     #[getter]
     fn error(&self) -> Option<&str> {
         self.outcome.error.as_deref()
     }
 
-    /// When the client heard of it; ``None`` of what the network has not said a word of.
+    /// When the client heard that it is in this state, in UTC; ``None`` while the network has not said a word.
     #[getter]
     fn time<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let since = self.outcome.heard.and_then(|heard| heard.duration_since(UNIX_EPOCH).ok());
         since.map(|since| datetime(py, i128::try_from(since.as_nanos()).unwrap_or(i128::MAX))).transpose()
     }
 
-    /// The correlation IDs that the network told last; only The Things Stack V3 has such.
+    #[doc = stub!("DownlinkOutcome.correlation_ids")]
     #[getter]
     fn correlation_ids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.outcome.correlation_ids)

@@ -63,7 +63,7 @@ impl PyDeviceEvent {
         PyBytes::new(py, self.document.text().as_bytes())
     }
 
-    /// Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+    #[doc = stub!("DeviceEvent.ack")]
     fn ack(&self) -> PyResult<()> {
         self.acknowledgement.acknowledge()
     }
@@ -125,7 +125,7 @@ impl PyDownlinkEvent {
         slf.as_super().get().member(slf.py(), "message")
     }
 
-    /// The whole LoRaWAN frame that was sent (``down/sent``).
+    #[doc = stub!("DownlinkEvent.payload")]
     #[getter]
     fn payload<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let event = slf.as_super().get();
@@ -244,7 +244,7 @@ impl PyFieldValue {
         to_py(py, &self.document, self.document.value(self.index), Objects::Messages)
     }
 
-    /// Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+    #[doc = stub!("FieldValue.ack")]
     fn ack(&self) -> PyResult<()> {
         self.acknowledgement.acknowledge()
     }

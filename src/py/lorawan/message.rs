@@ -22,7 +22,7 @@ use crate::py::error::decode_error;
 use crate::py::value::{Objects, datetime, fields, single, string, to_dict, to_hashable, to_py};
 use crate::session::Receipt;
 
-/// A JSON object from the network: fields as attributes, tuple behaviour in the order of the wire, item access.
+#[doc = stub!("UplinkMessage")]
 #[pyclass(frozen, sequence, name = "UplinkMessage", module = "thingslink.ttn", weakref)]
 pub(in crate::py) struct PyUplinkMessage {
     /// Whose shape the document has.
@@ -365,7 +365,7 @@ impl PyUplinkMessage {
         Ok(self.field(py, name)?.or(default))
     }
 
-    /// Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
+    #[doc = stub!("_Object.ack")]
     fn ack(&self) -> PyResult<()> {
         self.receipt().and_then(|_| self.acknowledgement.acknowledge())
     }
@@ -406,7 +406,7 @@ impl PyUplinkMessage {
         self.kept(py, came).map(Some)
     }
 
-    /// The bytes of ``payload_raw``; ``None`` if there are none.
+    #[doc = stub!("_Object.payload")]
     #[getter]
     fn payload<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let (network, value) = self.whole();

@@ -29,13 +29,13 @@ impl PyMqttClient {
 
 #[pymethods]
 impl PyMqttClient {
-    /// Add ``callback(msg, client)`` for uplinks; ``msg`` is an ``UplinkMessage``.
+    #[doc = stub!("MQTTClient.set_uplink_callback")]
     #[pyo3(signature = (callback, *, dev_id=None))]
     fn set_uplink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>, dev_id: Option<String>) -> PyResult<()> {
         self.add(py, Subject::Uplink(self.dev_id(py, dev_id)?), callback)
     }
 
-    /// Take back one ``set_uplink_callback`` with the same arguments.
+    #[doc = stub!("MQTTClient.remove_uplink_callback")]
     #[pyo3(signature = (callback, *, dev_id=None))]
     fn remove_uplink_callback(
         &self,
@@ -46,7 +46,7 @@ impl PyMqttClient {
         self.remove(py, &Subject::Uplink(self.dev_id(py, dev_id)?), callback)
     }
 
-    /// Add ``callback(msg, client)`` for uplinks as they came; ``msg`` is a ``RawMessage``.
+    #[doc = stub!("MQTTClient.set_uplink_raw_callback")]
     #[pyo3(signature = (callback, *, dev_id=None))]
     fn set_uplink_raw_callback(
         &self,
@@ -79,7 +79,7 @@ impl PyMqttClient {
         self.remove(py, &Subject::Raw(self.dev_id(py, dev_id)?), callback)
     }
 
-    /// Add ``callback(value, client)`` for one payload field; ``value`` is a ``FieldValue``.
+    #[doc = stub!("MQTTClient.set_uplink_field_callback")]
     #[pyo3(signature = (callback, field, *, dev_id=None))]
     fn set_uplink_field_callback(
         &self,
@@ -103,7 +103,7 @@ impl PyMqttClient {
         self.remove(py, &Subject::Field(self.dev_id(py, dev_id)?, field), callback)
     }
 
-    /// Add ``callback(event, client)`` for events of devices; gets a ``DeviceEvent`` or one of its subclasses.
+    #[doc = stub!("MQTTClient.set_event_callback")]
     #[pyo3(signature = (callback, event=None, dev_id=None))]
     fn set_event_callback(
         &self,
@@ -184,7 +184,7 @@ impl PyMqttClient {
         self.remove(py, &Subject::Close, callback)
     }
 
-    /// Add ``callback(mid, client)``: the downlink with this ID is written (QoS 0) or acknowledged (QoS 1).
+    #[doc = stub!("MQTTClient.set_downlink_callback")]
     fn set_downlink_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         self.add(py, Subject::Downlink, callback)
     }
@@ -194,7 +194,7 @@ impl PyMqttClient {
         self.remove(py, &Subject::Downlink, callback)
     }
 
-    /// Add ``callback(error, client)`` for what stops nothing; ``error`` is the exception.
+    #[doc = stub!("MQTTClient.set_error_callback")]
     fn set_error_callback(&self, py: Python<'_>, callback: &Bound<'_, PyAny>) -> PyResult<()> {
         self.add(py, Subject::Error, callback)
     }

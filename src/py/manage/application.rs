@@ -12,9 +12,8 @@ use crate::ids::AppId;
 use crate::py::error::OrRaise as _;
 use crate::py::prepared::Face;
 
-/// Manages an application and its devices on the handler that serves it.
-///
-/// The methods for devices stand in `devices.rs`, those for payload functions in `functions.rs`.
+// The methods for devices stand in `devices.rs`, those for payload functions in `functions.rs`.
+#[doc = stub!("ApplicationClient")]
 #[pyclass(frozen, subclass, name = "ApplicationClient", module = "thingslink.ttn", weakref, dict)]
 pub(in crate::py) struct PyApplicationClient {
     pub(super) way: Way,
@@ -106,7 +105,7 @@ impl PyApplicationClient {
         self.face.give(py, application)
     }
 
-    /// Register the application on the handler.
+    #[doc = stub!("ApplicationClient.register")]
     #[pyo3(signature = (*, timeout=None))]
     fn register<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;
@@ -119,7 +118,7 @@ impl PyApplicationClient {
         self.face.give(py, registered)
     }
 
-    /// Delete the application on the handler, with all its devices.
+    #[doc = stub!("ApplicationClient.unregister")]
     #[pyo3(signature = (*, confirm=false, timeout=None))]
     fn unregister<'py>(
         &self,
@@ -137,7 +136,7 @@ impl PyApplicationClient {
         self.face.give(py, deleted)
     }
 
-    /// List the rights of the access key, on The Things Stack V3.
+    #[doc = stub!("ApplicationClient.rights")]
     #[pyo3(signature = (*, timeout=None))]
     fn rights<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;

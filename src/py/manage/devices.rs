@@ -45,7 +45,7 @@ impl Calls {
 
 #[pymethods]
 impl PyApplicationClient {
-    /// Give a device.
+    #[doc = stub!("ApplicationClient.device")]
     #[pyo3(
         signature = (dev_id=Given(None), *, timeout=None, **aliases),
         text_signature = "($self, dev_id, *, timeout=None, **aliases)"
@@ -68,7 +68,7 @@ impl PyApplicationClient {
         self.face.give(py, device)
     }
 
-    /// List the devices, all or a page of them, sorted by ID. Frame counters and ``last_seen`` are 0 in lists.
+    #[doc = stub!("ApplicationClient.devices")]
     #[pyo3(signature = (*, limit=None, offset=None, complete=false, timeout=None))]
     fn devices<'py>(
         &self,
@@ -103,7 +103,7 @@ impl PyApplicationClient {
         Ok(PyDevicePages::new(self.way.clone(), page_size, timeout.map(Bound::unbind)))
     }
 
-    /// Register a device, or replace one: a dict with the keys of ``Device`` and ``LorawanDevice``, or a ``Device``.
+    #[doc = stub!("ApplicationClient.register_device")]
     #[pyo3(signature = (dev_id, device, *, timeout=None))]
     fn register_device<'py>(
         &self,
@@ -126,7 +126,7 @@ impl PyApplicationClient {
         self.face.give(py, registered)
     }
 
-    /// Check a device as ``register_device`` does before it asks anybody, and ask nobody.
+    #[doc = stub!("ApplicationClient.check_device")]
     fn check_device<'py>(
         &self,
         py: Python<'py>,
@@ -141,7 +141,7 @@ impl PyApplicationClient {
         self.face.give(py, Prepared::Ready(py.None()))
     }
 
-    /// Change a device: what is given is changed, the rest stays. An attribute with the value ``None`` is removed.
+    #[doc = stub!("ApplicationClient.update_device")]
     #[pyo3(signature = (dev_id, updates, *, timeout=None))]
     fn update_device<'py>(
         &self,
@@ -187,7 +187,7 @@ impl PyApplicationClient {
         self.face.give(py, deleted)
     }
 
-    /// Make a device one that is activated by personalisation (ABP), and give it.
+    #[doc = stub!("ApplicationClient.personalize")]
     #[pyo3(signature = (dev_id, *, nwk_s_key=None, app_s_key=None, usage=None, timeout=None))]
     fn personalize<'py>(
         &self,
@@ -231,7 +231,7 @@ impl PyApplicationClient {
         self.face.give(py, made)
     }
 
-    /// Move a device to the application of another client. If that fails the device is put back.
+    #[doc = stub!("ApplicationClient.move_device")]
     #[pyo3(signature = (dev_id, to, *, timeout=None))]
     fn move_device<'py>(
         &self,

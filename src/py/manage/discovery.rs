@@ -37,7 +37,7 @@ pub(in crate::py) fn pem(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResu
     Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
 }
 
-/// Asks a discovery server of The Things Network who serves what.
+#[doc = stub!("DiscoveryClient")]
 #[pyclass(frozen, subclass, name = "DiscoveryClient", module = "thingslink.ttn", weakref, dict)]
 pub(in crate::py) struct PyDiscoveryClient {
     asked: Arc<Asked>,
@@ -251,7 +251,7 @@ impl PyDiscoveryClient {
         self.face.give(py, list)
     }
 
-    /// Give the announcement of one component.
+    #[doc = stub!("DiscoveryClient.get")]
     #[pyo3(
         signature = (service_name, id=Given(None), *, timeout=None, **aliases),
         text_signature = "($self, service_name, id, *, timeout=None, **aliases)"

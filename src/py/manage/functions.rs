@@ -109,7 +109,7 @@ fn application(app_id: &str, functions: &Bound<'_, PyAny>) -> PyResult<DynamicMe
 
 #[pymethods]
 impl PyApplicationClient {
-    /// Set the payload format: ``"custom"``, ``"cayennelpp"`` or ``""`` for none. The functions stay.
+    #[doc = stub!("ApplicationClient.set_payload_format")]
     #[pyo3(
         signature = (payload_format=Given(None), *, timeout=None, **aliases),
         text_signature = "($self, payload_format, *, timeout=None, **aliases)"
@@ -132,7 +132,7 @@ impl PyApplicationClient {
         self.change(py, vec![("payload_format", format)], timeout.as_ref())
     }
 
-    /// Set JavaScript payload functions and the format ``"custom"``. What is omitted or empty stays as it is.
+    #[doc = stub!("ApplicationClient.set_custom_payload_functions")]
     #[pyo3(signature = (encoder="", decoder="", validator="", converter="", *, payload_format=None, register_on_join_access_key=None, timeout=None))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn set_custom_payload_functions<'py>(
@@ -184,7 +184,7 @@ impl PyApplicationClient {
         self.change(py, vec![("register_on_join_access_key", access_key)], timeout.as_ref())
     }
 
-    /// Run payload functions on an uplink's payload, without storing anything: the given ones, or the application's.
+    #[doc = stub!("ApplicationClient.dry_uplink")]
     #[pyo3(signature = (payload, port=1, functions=None, *, timeout=None))]
     fn dry_uplink<'py>(
         &self,

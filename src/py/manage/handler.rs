@@ -17,7 +17,7 @@ use crate::py::lorawan::PyMqttClient;
 use crate::rpc::message::descriptor;
 use crate::sync::Mutex;
 
-/// Finds the handler of an application and gives the clients that talk to it.
+#[doc = stub!("HandlerClient")]
 #[pyclass(frozen, subclass, name = "HandlerClient", module = "thingslink.ttn", weakref, dict)]
 pub(in crate::py) struct PyHandlerClient {
     discovery: Discovery,
@@ -171,7 +171,7 @@ impl PyHandlerClient {
         class.call((app_id, key.unwrap_or_default(), address), Some(&arguments))
     }
 
-    /// Give a new client that manages the application and its devices.
+    #[doc = stub!("HandlerClient.application")]
     #[pyo3(signature = (*, identity_address=None, frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None))]
     fn application(
         &self,

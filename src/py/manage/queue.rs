@@ -11,7 +11,7 @@ use crate::py::number;
 
 #[pymethods]
 impl PyApplicationClient {
-    /// List the downlinks that wait for a device, on The Things Stack V3.
+    #[doc = stub!("ApplicationClient.downlinks")]
     #[pyo3(signature = (dev_id, *, timeout=None))]
     fn downlinks<'py>(
         &self,
@@ -24,7 +24,7 @@ impl PyApplicationClient {
         self.face.give(py, self.way.stack("downlinks()")?.downlinks(py, &dev_id, timeout)?)
     }
 
-    /// Append a downlink to a device's queue, on The Things Stack V3.
+    #[doc = stub!("ApplicationClient.push_downlink")]
     #[pyo3(signature = (dev_id, payload, port=1, *, confirmed=false, priority=None, correlation_ids=None, timeout=None))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn push_downlink<'py>(
@@ -46,7 +46,7 @@ impl PyApplicationClient {
         self.face.give(py, calls.queue(py, &dev_id, vec![item], false, timeout)?)
     }
 
-    /// Replace a device's queue by these downlinks, on The Things Stack V3.
+    #[doc = stub!("ApplicationClient.replace_downlinks")]
     #[pyo3(signature = (dev_id, downlinks, *, timeout=None))]
     fn replace_downlinks<'py>(
         &self,

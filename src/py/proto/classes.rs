@@ -9,7 +9,7 @@ use super::place::Place;
 use crate::rpc::message::field_numbers;
 
 macro_rules! message_classes {
-    ($($(#[doc = $doc:literal])* $class:ident = $name:literal, $full_name:literal;)*) => {
+    ($($(#[doc = $doc:expr])* $class:ident = $name:literal, $full_name:literal;)*) => {
         $(
             $(#[doc = $doc])*
             #[pyclass(frozen, extends = PyMessage, name = $name, module = "thingslink.ttn")]
@@ -52,23 +52,23 @@ macro_rules! message_classes {
 }
 
 message_classes! {
-    /// An application as its handler knows it.
+    #[doc = stub!("Application")]
     PyApplication = "Application", "handler.Application";
-    /// A device as the handler knows it.
+    #[doc = stub!("Device")]
     PyDevice = "Device", "handler.Device";
-    /// The LoRaWAN properties of a device.
+    #[doc = stub!("LorawanDevice")]
     PyLorawanDevice = "LorawanDevice", "lorawan.Device";
-    /// A component of the network, as it announces itself.
+    #[doc = stub!("Announcement")]
     PyAnnouncement = "Announcement", "discovery.Announcement";
-    /// What a component is responsible for: one of its fields is set.
+    #[doc = stub!("ServiceMetadata")]
     PyServiceMetadata = "ServiceMetadata", "discovery.Metadata";
-    /// What the payload functions make of an uplink.
+    #[doc = stub!("DryUplinkResult")]
     PyDryUplinkResult = "DryUplinkResult", "handler.DryUplinkResult";
     /// What the payload functions make of a downlink.
     PyDryDownlinkResult = "DryDownlinkResult", "handler.DryDownlinkResult";
-    /// What a payload function printed.
+    #[doc = stub!("LogEntry")]
     PyLogEntry = "LogEntry", "handler.LogEntry";
-    /// A block of device addresses.
+    #[doc = stub!("PrefixMapping")]
     PyPrefixMapping = "PrefixMapping", "lorawan.PrefixesResponse.PrefixMapping";
     /// A message without content.
     PyEmpty = "Empty", "google.protobuf.Empty";

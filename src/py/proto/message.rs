@@ -18,7 +18,7 @@ use crate::py::leaving;
 use crate::rpc::message::{decode, descriptor, encode, merge, same};
 use crate::rpc::to_text;
 
-/// A protobuf message.
+#[doc = stub!("Message")]
 #[pyclass(frozen, subclass, name = "Message", module = "thingslink.ttn", weakref)]
 pub(in crate::py) struct PyMessage {
     place: Place,

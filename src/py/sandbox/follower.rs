@@ -13,7 +13,7 @@ use crate::py::prepared::Prepared;
 use crate::py::runtime::Process;
 use crate::sandbox::Entry;
 
-/// What passes through a sandbox, from ``Sandbox.follow``. Iterating waits for each entry.
+#[doc = stub!("Follower")]
 #[pyclass(frozen, name = "Follower", module = "thingslink.sandbox")]
 pub(in crate::py) struct PyFollower {
     receiver: Arc<tokio::sync::Mutex<Receiver<Entry>>>,

@@ -202,13 +202,13 @@ impl PySandbox {
         Ok(self.sandbox()?.mqtts_address())
     }
 
-    /// ``host:port`` of the discovery service.
+    /// ``host:port`` of the discovery service; ``AttributeError`` on V3.
     #[getter]
     fn discovery_address(&self) -> PyResult<String> {
         Ok(self.v2("discovery_address")?.discovery_address())
     }
 
-    /// ``host:port`` of the handler, over gRPC.
+    /// ``host:port`` of the handler, over gRPC; ``AttributeError`` on V3.
     #[getter]
     fn handler_address(&self) -> PyResult<String> {
         Ok(self.v2("handler_address")?.handler_address())
@@ -220,7 +220,7 @@ impl PySandbox {
         Ok(self.sandbox()?.certificate().to_owned())
     }
 
-    /// Let the handler answer so many calls a second for each application; ``None`` for any number.
+    #[doc = stub!("_Sandbox.limit_calls")]
     fn limit_calls(&self, #[pyo3(from_py_with = number::per_second)] per_second: Option<f64>) -> PyResult<()> {
         if let Some(rate) = per_second.filter(|rate| !(*rate > 0.0 && rate.is_finite())) {
             return Err(PyValueError::new_err(format!("per_second {rate} is not valid: expected a rate above 0")));

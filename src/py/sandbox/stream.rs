@@ -31,7 +31,7 @@ impl PyStream {
 
 #[pymethods]
 impl PyStream {
-    /// Wait for the end; gives the number of uplinks. Ctrl-C stops the stream.
+    #[doc = stub!("Stream.wait")]
     fn wait(&self, py: Python<'_>) -> PyResult<u64> {
         self.end()?.wait(py)
     }

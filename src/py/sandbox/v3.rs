@@ -19,19 +19,19 @@ impl PySandbox {
 
 #[pymethods]
 impl PySandbox {
-    /// ``host:port`` of the four servers of a stack, over gRPC.
+    /// ``host:port`` of the four servers of a stack, over gRPC; ``AttributeError`` on V2.
     #[getter]
     fn management_address(&self) -> PyResult<String> {
         Ok(self.v3("management_address")?.management_address())
     }
 
-    /// ``https://host:port`` of the same calls over HTTP; in plain text ``http://host:port``.
+    #[doc = stub!("_Sandbox.http_address")]
     #[getter]
     fn http_address(&self) -> PyResult<String> {
         Ok(self.v3("http_address")?.http_address())
     }
 
-    /// Part with all connections as the stack does when they are 24 hours old; gives how many clients of MQTT there were.
+    #[doc = stub!("_Sandbox.end_day")]
     fn end_day(&self) -> PyResult<usize> {
         Ok(self.v3("end_day")?.end_day())
     }
@@ -50,7 +50,7 @@ impl PySandbox {
         self.v3("spreading factors of devices")?.set_spreading_factor(app_id, dev_id, spreading).or_raise(py)
     }
 
-    /// Limit what the stack calls so to that many a minute and a burst; ``None`` ends it.
+    #[doc = stub!("_Sandbox.limit")]
     #[pyo3(signature = (name, per_minute, *, burst=1))]
     fn limit(
         &self,
@@ -62,7 +62,7 @@ impl PySandbox {
         self.v3("limit")?.limit(name, per_minute.map(|rate| (rate, burst))).or_raise(py)
     }
 
-    /// Refuse logins and calls as a stack does whose Identity Server is away, or no longer.
+    #[doc = stub!("_Sandbox.lose_identity_server")]
     #[pyo3(signature = (on=true))]
     fn lose_identity_server(&self, on: bool) -> PyResult<()> {
         self.v3("lose_identity_server")?;

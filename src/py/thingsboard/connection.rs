@@ -23,7 +23,7 @@ use crate::session::Will;
 /// Bound on the opening of each connection.
 const OPENING: Duration = Duration::from_secs(30);
 
-/// Whom to trust, and who the client is. Made, it has read its files.
+#[doc = stub!("TlsSettings")]
 #[pyclass(frozen, name = "TlsSettings", module = "thingslink._native")]
 pub(in crate::py) struct PyTlsSettings {
     pub(super) tls: Tls,
@@ -93,7 +93,7 @@ impl PyWill {
     }
 }
 
-/// The proxy on the way to the server.
+/// The proxy on the way to the server; its kinds are PySocks' numbers, 1 (SOCKS 4a) and 2 (SOCKS 5).
 #[pyclass(frozen, name = "Proxy", module = "thingslink._native")]
 pub(in crate::py) struct PyProxy {
     proxy: Proxy,

@@ -48,7 +48,7 @@ use crate::sync::Mutex;
 /// How long an attribute request waits for its answer.
 pub(super) const ANSWER: Duration = Duration::from_secs(20);
 
-/// The native half of a device's client.
+#[doc = stub!("DeviceClient")]
 #[pyclass(frozen, subclass, name = "DeviceClient", module = "thingslink._native", weakref, dict)]
 pub(in crate::py) struct PyDeviceClient {
     /// Set by `__init__`, so that subclasses may have a constructor of their own.
@@ -259,7 +259,7 @@ impl PyDeviceClient {
         Ok(())
     }
 
-    /// Send what was accepted and part with the server; gives 0, or 4 when there was no connection.
+    #[doc = stub!("DeviceClient.disconnect")]
     #[pyo3(signature = (*, timeout=None))]
     fn disconnect(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<i32> {
         let parted = self.part(py, timeout, Face::Blocking).and_then(|parting| parting.wait(py));

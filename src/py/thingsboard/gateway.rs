@@ -19,8 +19,8 @@ use crate::py::arguments::{text, texts};
 use crate::py::number;
 use crate::session::QoS;
 
-/// The native half of a gateway's client. It adds methods alone: its Python half is made in the layout of
-/// `PyDeviceClient`.
+// It adds methods alone: its Python half is made in the layout of `PyDeviceClient`.
+/// The native half of ``TBGatewayMqttClient``; it adds methods alone.
 #[pyclass(frozen, subclass, extends = PyDeviceClient, name = "GatewayClient", module = "thingslink._native")]
 pub(in crate::py) struct PyGatewayClient;
 
@@ -166,7 +166,7 @@ impl PyGatewayClient {
         request(slf, device_name, keys, callback, true)
     }
 
-    /// Have ``callback(content)`` called when a shared attribute of a device changes; gives a number.
+    #[doc = stub!("GatewayClient.gw_subscribe_to_attribute")]
     fn gw_subscribe_to_attribute(
         slf: &Bound<'_, Self>,
         device: &Bound<'_, PyAny>,

@@ -19,7 +19,7 @@ use crate::session::OutboxLimits;
 /// As many as the protocol's message IDs allow for.
 const MOST_IN_FLIGHT: usize = 60_000;
 
-/// The MQTT side of a client.
+/// The MQTT side of a client: the native half of ``_client``.
 #[pyclass(frozen, subclass, name = "MqttHandle", module = "thingslink._native", dict)]
 pub(in crate::py) struct PyMqttHandle {
     // Not the Python object, which holds this one: nobody would be freed before the garbage collector comes.

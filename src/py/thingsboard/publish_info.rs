@@ -84,7 +84,7 @@ impl PyMessageInfo {
     }
 }
 
-/// What became of a send: one message, or several when it was split.
+#[doc = stub!("TBPublishInfo")]
 #[pyclass(frozen, subclass, name = "TBPublishInfo", module = "thingslink.tb_device_mqtt")]
 pub(in crate::py) struct PyPublishInfo {
     source: Source,
@@ -344,7 +344,7 @@ impl PyPublishInfo {
         }
     }
 
-    /// Wait for all messages and give a code: 0 only when each is acknowledged (QoS 1) or written (QoS 0).
+    #[doc = stub!("TBPublishInfo.get")]
     #[pyo3(signature = (timeout=None))]
     fn get(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<i64> {
         let given = timeout.map(|timeout| seconds("timeout", &timeout)).transpose()?;

@@ -50,7 +50,7 @@ fn monotonic(py: Python<'_>, instant: Instant) -> PyResult<f64> {
     Ok(now - instant.elapsed().as_secs_f64())
 }
 
-/// A bucket of tokens that fills at an even rate.
+#[doc = stub!("GreedyTokenBucket")]
 #[pyclass(frozen, subclass, name = "GreedyTokenBucket", module = "thingslink.tb_device_mqtt")]
 pub(in crate::py) struct PyTokenBucket {
     bucket: Mutex<TokenBucket>,
@@ -128,7 +128,7 @@ impl PyTokenBucket {
     }
 }
 
-/// A limit of one or more windows, ``"count:seconds,…"``, all kept at once.
+#[doc = stub!("RateLimit")]
 #[pyclass(frozen, subclass, name = "RateLimit", module = "thingslink.tb_device_mqtt")]
 pub(in crate::py) struct PyRateLimit {
     meter: Meter,

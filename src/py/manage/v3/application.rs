@@ -8,7 +8,7 @@ use crate::py::proto::{Beside, Place, rows, wrap};
 use crate::py::shown::pairs;
 use crate::rpc::message::descriptor;
 
-/// The messages that the servers of The Things Stack V3 have of an application.
+/// The messages that the servers of The Things Stack V3 have of an application, from its ``v3``.
 #[pyclass(frozen, name = "StackApplication", module = "thingslink.ttn")]
 pub(in crate::py) struct PyStackApplication {
     app_id: String,

@@ -13,7 +13,7 @@ use crate::py::shown::pairs;
 use crate::rpc::message::descriptor;
 use crate::sync::Mutex;
 
-/// The messages that the servers of The Things Stack V3 have of a device.
+/// The messages that the servers of The Things Stack V3 have of a device, from its ``v3``.
 #[pyclass(frozen, name = "StackDevice", module = "thingslink.ttn")]
 pub(in crate::py) struct PyStackDevice {
     device: Arc<Device>,

@@ -24,7 +24,7 @@ fn joined(name: &str, keys: Option<Bound<'_, PyAny>>) -> PyResult<Option<String>
 
 #[pymethods]
 impl PyDeviceClient {
-    /// Ask for attributes; ``callback(result, exception)`` gets the answer, or a ``TBTimeoutException`` after 20 s.
+    #[doc = stub!("DeviceClient.request_attributes")]
     #[pyo3(signature = (client_keys=None, shared_keys=None, callback=None))]
     fn request_attributes(
         slf: &Bound<'_, Self>,
@@ -54,7 +54,7 @@ impl PyDeviceClient {
         shared.ask(py, Request::Attributes(number), callback, asking)
     }
 
-    /// Have ``callback(result, exception)`` called when a shared attribute changes; gives a number.
+    #[doc = stub!("DeviceClient.subscribe_to_attribute")]
     fn subscribe_to_attribute(&self, key: &Bound<'_, PyAny>, callback: &Bound<'_, PyAny>) -> PyResult<u64> {
         let py = callback.py();
         let key = text("key", key)?;

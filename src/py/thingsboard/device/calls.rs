@@ -35,7 +35,7 @@ impl PyDeviceClient {
         Ok(())
     }
 
-    /// Answer a call from the server with anything that JSON can express.
+    #[doc = stub!("DeviceClient.send_rpc_reply")]
     #[pyo3(signature = (req_id, resp, quality_of_service=None, wait_for_publish=false))]
     fn send_rpc_reply(
         slf: &Bound<'_, Self>,
@@ -59,7 +59,7 @@ impl PyDeviceClient {
         Ok(Some(info.unbind()))
     }
 
-    /// Call the server; ``callback(id, result, exception)`` gets the answer, or why there is none.
+    #[doc = stub!("DeviceClient.send_rpc_call")]
     #[pyo3(signature = (method, params, callback, timeout=None))]
     fn send_rpc_call(
         slf: &Bound<'_, Self>,

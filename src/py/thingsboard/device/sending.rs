@@ -32,7 +32,7 @@ fn without_older<'py>(
 
 #[pymethods]
 impl PyDeviceClient {
-    /// Send telemetry: a dict of values, ``{"ts": ms, "values": {...}}``, or a list of these.
+    #[doc = stub!("DeviceClient.send_telemetry")]
     #[pyo3(
         signature = (telemetry, quality_of_service=None, timeout=None, *old, **older),
         text_signature = "($self, telemetry, quality_of_service=None, timeout=5)"
@@ -50,7 +50,7 @@ impl PyDeviceClient {
         Self::send_values(slf, Values::Telemetry, None, telemetry, qos, timeout)
     }
 
-    /// Send client attributes: a dict, or a list of dicts.
+    #[doc = stub!("DeviceClient.send_attributes")]
     #[pyo3(
         signature = (attributes, quality_of_service=None, timeout=None, *old, **older),
         text_signature = "($self, attributes, quality_of_service=None, timeout=5)"
