@@ -60,6 +60,13 @@ def test_the_address_comes_from_the_cluster(options: dict[str, Any], address: st
         ({}, "expected cluster="),
         ({"cluster": "eu9"}, '"eu1", "nam1" or "au1"'),
         ({"cluster": "eu1", "app_id": "My_App"}, "app_id"),
+        ({"cluster": "eu1", "app_id": "app1@"}, 'app_id "app1@" is not valid'),
+        ({"cluster": "eu1", "app_id": "app1@a@b"}, 'app_id "app1@a@b" is not valid'),
+        ({"cluster": "eu1", "app_id": "app1@Acme"}, 'app_id "app1@Acme" is not valid'),
+        ({"cluster": "eu1", "app_id": "app1 "}, 'app_id "app1 " is not valid'),
+        ({"cluster": "https://eu1.cloud.thethings.network"}, "without a scheme"),
+        ({"cluster": "eu1:8884"}, "without a port"),
+        ({"cluster": "eu1.cloud.thethings.industries"}, "app@tenant"),
         ({"cluster": "eu1", "network": "v4"}, 'network "v4" is not valid: expected'),
         ({"cluster": "eu1", "network": "v2"}, "cluster is not an argument for The Things Network V2"),
         ({"cluster": "eu1", "lorawan_version": "9"}, 'lorawan_version "9" is not valid'),
@@ -94,6 +101,9 @@ def test_a_handler_client_asks_nobody_where_a_cluster_is(
         data.close()
     with pytest.raises(ValueError, match='cluster "eu9"'):
         ttn.HandlerClient(APP, FULL, cluster="eu9")
+    for app_id in ("app1@", "@ttn", "app1@Acme", "app1 ", "my_app"):
+        with pytest.raises(ValueError, match=r"app_id .* is not valid"):
+            ttn.HandlerClient(app_id, FULL, cluster="eu1")
 
 
 def test_a_discovery_client_answers_for_a_cluster_by_itself() -> None:

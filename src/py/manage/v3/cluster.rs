@@ -5,9 +5,10 @@ use pyo3::prelude::*;
 
 use super::super::stub::message;
 use super::calls::missing;
-use crate::dialect::lorawan::hosted;
+use crate::dialect::lorawan::{Network, hosted};
 use crate::endpoint::Endpoint;
 use crate::error::Error;
+use crate::ids::AppId;
 use crate::py::error::OrRaise as _;
 use crate::py::prepared::Prepared;
 use crate::py::proto::{Place, PyRepeated, wrap};
@@ -23,7 +24,7 @@ pub(in super::super) fn cluster_at(discovery_address: Option<&str>) -> Option<St
     hosted::is_hosted(host).then(|| host.to_owned())
 }
 
-/// Where the servers of an application are in a cluster.
+/// Where the servers of an application are in a cluster; of no particular one without `app_id`.
 pub(in super::super) fn announcement(
     py: Python<'_>,
     cluster: &str,
@@ -31,6 +32,9 @@ pub(in super::super) fn announcement(
     insecure: bool,
 ) -> PyResult<DynamicMessage> {
     let (grpc, mqtt, scheme) = if insecure { (1884, 1883, "mqtt") } else { (8884, 8883, "mqtts") };
+    if !app_id.is_empty() {
+        AppId::new(app_id).and_then(|app_id| Network::V3.app_id(app_id, None)).or_raise(py)?;
+    }
     let host = hosted::host(cluster, app_id).or_raise(py)?;
     let endpoint = Endpoint::parse_plain("cluster", &host, EXPECTED, grpc, !insecure).or_raise(py)?;
     let mqtt = Endpoint { port: mqtt, ..endpoint.clone() };

@@ -10,10 +10,11 @@ use super::super::reply_bound::ReplyBound;
 use super::super::stub::Connection;
 use super::calls::{Calls, plain};
 use super::dictionary;
-use crate::client::stack::{Defaults, check_id};
-use crate::dialect::lorawan::hosted;
+use crate::client::stack::Defaults;
 use crate::dialect::lorawan::region::{frequency_plan_id, identity_host};
+use crate::dialect::lorawan::{Network, hosted};
 use crate::endpoint::{Endpoint, Trust};
+use crate::ids::AppId;
 use crate::py::error::OrRaise as _;
 use crate::rpc::proto::v3;
 use crate::sync::Mutex;
@@ -57,8 +58,9 @@ const EXPECTED: &str = "host:port, such as \"eu1.cloud.thethings.network:8884\""
 
 impl Calls {
     pub(in super::super) fn new(py: Python<'_>, identity: Identity, place: Place) -> PyResult<Self> {
-        let app_id = plain(&identity.app_id);
-        check_id("app_id", app_id).or_raise(py)?;
+        let whole = AppId::new(identity.app_id.clone()).and_then(|app_id| Network::V3.app_id(app_id, None));
+        let whole = whole.or_raise(py)?;
+        let app_id = plain(whole.as_str());
         let (port, tls) = if place.insecure { (1884, false) } else { (8884, true) };
         let parse = |what, address: &str| Endpoint::parse_plain(what, address, EXPECTED, port, tls).or_raise(py);
         let cluster = match &place.cluster {
