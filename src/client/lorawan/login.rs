@@ -81,7 +81,7 @@ impl Client {
                 error => error,
             },
             Error::SubscriptionRefused { filter, .. } => {
-                let hint = if config.group.is_some() { group::HINT } else { network.hint(&config.access_key) };
+                let hint = if config.group.is_some() { group::HINT } else { network.topic_hint(&config.access_key) };
                 Error::SubscriptionRefused { filter, hint }
             }
             error if network == Network::V3 && is_unanswered(&error) => {

@@ -129,12 +129,21 @@ impl Network {
         }
     }
 
-    /// Why a server may refuse a client with this key, as the end of a sentence; empty where nothing is known.
+    /// Why a server may refuse the login of this key, as the end of a sentence; empty where nothing is known.
     #[must_use]
     pub fn hint(self, access_key: &AccessKey) -> &'static str {
         match self {
             Self::V2 => access_key.hint(),
             Self::V3 => v3::hint(access_key),
+        }
+    }
+
+    /// Why a server may refuse topics of a client with this key, likewise.
+    #[must_use]
+    pub fn topic_hint(self, access_key: &AccessKey) -> &'static str {
+        match self {
+            Self::V2 => access_key.hint(),
+            Self::V3 => v3::topic_hint(access_key),
         }
     }
 

@@ -113,6 +113,10 @@ pub(super) fn refused(code: u8, app_id: &AppId, host: &str) -> Error {
         3 => "The Things Stack refuses the login for now: too many logins, or too many connections of the application \
               (code 3)"
             .to_owned(),
+        // A stack says 5 in its place.
+        4 => "the server refuses the login (code 4), which The Things Stack V3 does not do with this code: is it one of The \
+              Things Network V2, or a broker of another kind?"
+            .to_owned(),
         code => {
             let tenant = match (login == plain, hosted::is_hosted(host)) {
                 (false, false) => format!("a stack of one's own has no tenants as a rule: is {plain:?} meant?"),
@@ -129,17 +133,31 @@ pub(super) fn refused(code: u8, app_id: &AppId, host: &str) -> Error {
     Error::Refused { code, text: text.into() }
 }
 
-/// Why a server may refuse a client with this key.
+/// Why a server may refuse the login of this key; empty where nothing is wrong with it.
 pub(super) fn hint(access_key: &AccessKey) -> &'static str {
-    match access_key.reveal() {
-        "" => ": the access key is empty",
-        key if key.trim() != key => ": the access key has blanks around it",
-        key if !key.starts_with("NNSXS.") => {
-            ": API keys of The Things Stack V3 begin with NNSXS., and keys of V2 are not valid there"
+    let key = access_key.reveal();
+    let is_part = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+    };
+    match key.strip_prefix("NNSXS.").map(|parts| parts.split_once('.')) {
+        _ if key.is_empty() => ": the access key is empty",
+        _ if key.trim() != key => ": the access key has blanks around it",
+        None => ": API keys of The Things Stack V3 begin with NNSXS., and keys of V2 are not valid there",
+        Some(Some((id, secret))) if is_part(id, 39) && is_part(secret, 52) => "",
+        Some(_) => {
+            ": this is no whole API key of The Things Stack V3, which is NNSXS., 39 capital letters and digits, a dot, and 52 \
+             more of them"
         }
-        _ => {
+    }
+}
+
+/// Why a server may refuse the topics of a client with this key.
+pub(super) fn topic_hint(access_key: &AccessKey) -> &'static str {
+    match hint(access_key) {
+        "" => {
             ": The Things Stack V3 refuses topics of another application or tenant; a server of V2 refuses all topics of V3"
         }
+        hint => hint,
     }
 }
 
@@ -253,6 +271,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_a_key_is_seen_before_its_topics() {
+        let whole = format!("NNSXS.{}.{}", "A1".repeat(19) + "B", "C2".repeat(26));
+        let hint = |key: &str| Network::V3.hint(&AccessKey::new(key));
+        assert_eq!(hint(&whole), "");
+        assert!(Network::V3.topic_hint(&AccessKey::new(&*whole)).contains("tenant"));
+        for (key, words) in [
+            ("", "empty"),
+            (&*format!("{whole} "), "blanks"),
+            (&*format!(" {whole}"), "blanks"),
+            ("ttn-account-v2.5ec7e7", "NNSXS."),
+            (&whole[..whole.len() - 1], "no whole API key"),
+            (&*whole.replace('C', "c"), "no whole API key"),
+            ("NNSXS.", "no whole API key"),
+        ] {
+            assert!(hint(key).contains(words), "{key}: {}", hint(key));
+            assert_eq!(Network::V3.topic_hint(&AccessKey::new(key)), hint(key));
+        }
+    }
+
+    #[test]
     fn a_refused_login_names_the_tenant_where_that_may_be_why() {
         let text = |app: &str, host| Network::V3.refused(5, &AppId::new(app).unwrap(), host).to_string();
         let hosted = "eu1.cloud.thethings.network";
@@ -260,5 +298,7 @@ mod tests {
         assert!(text("app-1", hosted).contains("\"app-1@ttn\""), "a tenant too few");
         assert!(text("app-1@ttn", hosted).contains("this cluster") && text("app-1", "h").contains("app-1@tenant"));
         assert!(text("app-1", "h").contains("code 5") && text("app-1", "h").contains("Identity Server"));
+        let other = Network::V3.refused(4, &AppId::new("app-1").unwrap(), "h").to_string();
+        assert!(other.contains("code 4") && other.contains("Things Network V2"), "{other}");
     }
 }
