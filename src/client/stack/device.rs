@@ -118,11 +118,12 @@ impl Stack {
         Ok(None)
     }
 
-    /// List the devices by their IDs, all or a part of them, as the Identity Server has them; and how many there are.
+    /// List the devices by their IDs, all or a part of them, as the Identity Server has them; and how many there are, if it
+    /// says that.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn devices(&self, limit: Option<u64>, offset: u64) -> Result<(Vec<Part>, u64)> {
+    pub async fn devices(&self, limit: Option<u64>, offset: u64) -> Result<(Vec<Part>, Option<u64>)> {
         if limit == Some(0) {
             return self.page(1, 1).await.map(|(_, total)| (Vec::new(), total));
         }
@@ -138,14 +139,16 @@ impl Stack {
             found.extend(parts.filter(|(_, at)| *at >= offset && wanted.contains(at)).map(|(part, _)| part));
             let reached = begins.saturating_add(whole);
             // An empty page ends it, whatever the server counts: devices may go while they are listed.
-            if whole == 0 || reached >= total || reached >= end {
+            let is_last = whole == 0 || total.map_or(whole < size, |total| reached >= total);
+            if is_last || reached >= end {
+                let total = total.or_else(|| is_last.then_some(reached));
                 return found.into_iter().map(Part::read).collect::<Result<_>>().map(|found| (found, total));
             }
             number += 1;
         }
     }
 
-    async fn page(&self, size: u64, number: u64) -> Result<(Vec<Bytes>, u64)> {
+    async fn page(&self, size: u64, number: u64) -> Result<(Vec<Bytes>, Option<u64>)> {
         let count = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         let request = v3::ListEndDevicesRequest {
             application_ids: Some(self.application_ids()),
@@ -156,9 +159,7 @@ impl Stack {
         };
         let reply = self.reply("EndDeviceRegistry", "List", &request).await?;
         let total = reply.metadata.get("x-total-count").and_then(|total| total.parse().ok());
-        let found = elements("ttn.lorawan.v3.EndDevices", reply.message)?;
-        let total = total.unwrap_or((number - 1) * size + found.len() as u64);
-        Ok((found, total))
+        Ok((elements("ttn.lorawan.v3.EndDevices", reply.message)?, total))
     }
 
     /// Delete a device everywhere.

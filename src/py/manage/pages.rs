@@ -30,7 +30,10 @@ impl PyPages {
         let page = self.way.page(py, Some(self.page_size), Some(offset), self.complete, timeout)?;
         let page = page.wait(py)?.into_bound(py);
         let got = page.len()? as u64;
-        *self.offset.lock() = (got == self.page_size).then_some(offset + got);
+        // V3 tells how many there are.
+        let total: Option<u64> = page.getattr("total")?.extract()?;
+        let is_last = got < self.page_size || total.is_some_and(|total| offset + got >= total);
+        *self.offset.lock() = (!is_last).then_some(offset + got);
         Ok((got > 0 || offset == 0).then_some(page))
     }
 }

@@ -211,7 +211,7 @@ impl Calls {
                 None => parts.into_iter().map(|part| Listed::new(calls.clone(), timeout, part)).collect(),
             };
             let places = listed.into_iter().map(|listed| Message::beside(listed.to_v2(), Arc::new(listed))).collect();
-            Ok(Py::new(py, PyRepeated::whole(descriptor("handler.Device"), places, Some(total)))?.into_any())
+            Ok(Py::new(py, PyRepeated::whole(descriptor("handler.Device"), places, total))?.into_any())
         })
     }
 
