@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from harness import PATIENCE, Recorder
+from harness import PATIENCE, RawServer, Recorder, text
 from thingslink import LoginRefusedError
 from thingslink.sandbox import Sandbox
 from thingslink.ttn import MQTTClient
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Eventually = Callable[[Callable[[], object]], None]
+
+KEY = f"NNSXS.{'K' * 39}.{'S' * 52}"
 
 
 @pytest.fixture
@@ -90,3 +93,29 @@ def test_a_first_login_without_the_identity_server_names_it(stack: Sandbox) -> N
     stack.lose_identity_server()
     with pytest.raises(LoginRefusedError, match="Identity Server is away"):
         MQTTClient(stack.app_id, stack.access_key, stack.mqtt_address).connect(timeout=PATIENCE)
+
+
+def test_it_logs_in_by_mqtt_3_1_1_and_closes_by_itself(raw_server: RawServer) -> None:
+    # As the stack: what comes after the end is answered, and the connection stays.
+    client = MQTTClient("app-1@ttn", KEY, raw_server.address)
+    client.connect(timeout=PATIENCE)
+    login = raw_server.next()
+    assert login[0] == 0x10 and text("MQTT") + b"\x04" in login
+    assert text("app-1@ttn") + text(KEY) in login
+    raw_server.answers = False
+    client.close()
+    while raw_server.next() != b"\xe0\0":
+        pass
+    (connection,) = raw_server.connections
+    connection.settimeout(PATIENCE)
+    # The thread that serves has read until the end, or this does.
+    with contextlib.suppress(ConnectionError):
+        assert connection.recv(1) == b""
+
+
+def test_the_sandbox_that_does_not_close_is_closed_by_the_client(stack: Sandbox, client: MQTTClient) -> None:
+    assert len(stack.clients) == 1
+    client.close()
+    stack.wait_for(lambda: not stack.clients, timeout=PATIENCE)
+    (ended,) = [entry for entry in stack.journal if entry["kind"] == "disconnected"]
+    assert ended["clean"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import pickle
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from stack_shape import in_v2_shape
+from thingslink import DecodeError
 from thingslink._native import _parse_message
 from thingslink.ttn import UplinkMessage
 
@@ -119,3 +121,28 @@ def parts(draw: st.DrawFn) -> Json:
 @given(parts())
 def test_any_subset_of_the_keys_is_a_message_of_v2(up: Json) -> None:
     check(up)
+
+
+#: What nobody expects in a place, though it is JSON.
+ODD: list[Json] = [None, True, -1, 1.5, 2**70, "", "x", "NaN", "-Infinity", "99999999999999999999s", [], [None], {}]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(list(places(WHOLE))), st.sampled_from(ODD))
+def test_a_value_of_another_kind_leaves_a_message_that_can_be_read(path: Way, value: Json) -> None:
+    up = without(WHOLE)
+    holder = up
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = value
+    msg = _parse_message(json.dumps(up), "v3")
+    assert isinstance(msg, UplinkMessage)
+    whole = msg.to_dict()
+    assert json.loads(msg.json()) == whole and list(msg.keys()) == list(whole)
+    assert msg.v3 is not None and msg.v3.to_dict() == up
+    assert pickle.loads(pickle.dumps(msg)) == msg and repr(msg).startswith("MSG(")
+    for name in ("app_id", "dev_id", "port", "counter", "payload_raw", "metadata"):
+        getattr(msg, name)
+    # What is no base64 is told when somebody asks for its bytes.
+    with contextlib.suppress(DecodeError):
+        assert msg.payload is None or isinstance(msg.payload, bytes)
