@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import json
 import os
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import thingsboard_device
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
 
@@ -214,7 +215,7 @@ def latency() -> None:
 
 
 def stack() -> None:
-    """Measure The Things Stack V3: uplinks beside V2's, and listing devices that four servers have."""
+    """Measure The Things Stack V3: uplinks beside V2's, listing devices of four servers, and registering some."""
     found = rounds(
         {
             **builds(lambda python: flood(1_000_000, python, "ours.py", "receive-v3", "--v3"), ", V3"),
@@ -229,16 +230,44 @@ def stack() -> None:
         cells = f"{figures['per_s']:,.0f}", f"{figures['cpu_us']:.2f}", f"{figures.get('lost', 0):,.0f}"
         rows.append((name, *cells, f"{ratio:.3g} x"))
     table("Uplinks of The Things Stack V3, and of V2, into the callback", rows)
-    command = [OURS, str(HERE / "stack.py"), str(CERTIFICATE)]
+    with offline_stack("1000") as (address, key):
+        listed = rounds(builds(lambda python: subject(python, "stack_listing.py", address, key, str(CERTIFICATE))))
+    rows = [("subject", "as the Identity Server lists them, ms", "with what all four servers say, ms")]
+    rows += [(name, f"{figures['ms']:.1f}", f"{figures['complete_ms']:.1f}") for name, figures in listed.items()]
+    table(f"devices() with {listed['thingslink']['devices']:,.0f} devices of The Things Stack V3", rows)
+    stack_import()
+
+
+def stack_import() -> None:
+    """Measure an import of devices that all four servers of The Things Stack V3 get, within a limit of its calls."""
+    count, per_s, burst = 2_000, 100, 100
+    # What the limit alone takes: one call of a device counts, which makes it at the Identity Server.
+    own = (count - burst) / per_s
+    settings = {"THINGSLINK_FREQUENCY_PLAN_ID": "EU_863_870_TTN"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "devices.csv"
+        euis = "70B3D57ED00000A1"
+        lines = [f"node-{number:05},{number + 1:016X},{euis},{'AB' * 16}" for number in range(count)]
+        path.write_text("\n".join(["dev_id,dev_eui,app_eui,app_key", *lines]), encoding="utf-8")
+        rows: list[tuple[str, ...]] = [("subject", "s", "the limit's own time", "CPU of the command, s")]
+        for name, limit in (("without a limit", ()), (f"{per_s} calls a second", (str(per_s * 60), str(burst)))):
+            with offline_stack("0", *limit) as (address, key):
+                figures = importing(address, key, path, settings)
+            share = f"{figures['s'] / own:.2f} of it" if limit else ""
+            rows.append((name, f"{figures['s']:.1f}", share, f"{figures['cpu_s']:.1f}"))
+    table(f"Registering {count:,} devices of The Things Stack V3 with `thingslink devices import`", rows)
+
+
+@contextlib.contextmanager
+def offline_stack(*arguments: str) -> Iterator[tuple[str, str]]:
+    """Serve an offline stack in a process of its own; gives its address and key."""
+    command = [OURS, str(HERE / "stack.py"), str(CERTIFICATE), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin
         assert server.stdout
         address, key = server.stdout.readline().split()
-        listed = rounds(builds(lambda python: subject(python, "stack_listing.py", address, key, str(CERTIFICATE))))
+        yield address, key
         server.stdin.close()
-    rows = [("subject", "as the Identity Server lists them, ms", "with what all four servers say, ms")]
-    rows += [(name, f"{figures['ms']:.1f}", f"{figures['complete_ms']:.1f}") for name, figures in listed.items()]
-    table(f"devices() with {listed['thingslink']['devices']:,.0f} devices of The Things Stack V3", rows)
 
 
 class Broker:
@@ -315,7 +344,7 @@ def managing() -> None:
             f"node-{number:05},{number:016X},{'AB' * 16},device {number},{number % 90}" for number in range(10_000)
         ]
         path.write_text("\n".join(["dev_id,dev_eui,app_key,description,latitude", *lines]), encoding="utf-8")
-        registered = importing(broker, path)
+        registered = importing(broker.handler, "key", path)
         parts = {}
         for what in ("listing", "fetching", "single", "threads", "start"):
             script, chosen = ("start.py", []) if what == "start" else ("management.py", [what])
@@ -330,7 +359,7 @@ def managing() -> None:
         "Registering 10,000 devices with `thingslink devices import`",
         [
             ("figure", "value"),
-            ("devices/s", f"{registered['per_s']:,.0f}"),
+            ("devices/s", f"{10_000 / registered['s']:,.0f}"),
             ("CPU of the command, s", f"{registered['cpu_s']:.1f}"),
         ],
     )
@@ -349,20 +378,21 @@ def managing() -> None:
         table(title, body)
 
 
-def importing(broker: Broker, path: Path) -> dict[str, float]:
+def importing(address: str, key: str, path: Path, more: dict[str, str] | None = None) -> dict[str, float]:
     """Register the devices of a file through the command line."""
     settings = {
         **os.environ,
         "THINGSLINK_APP_ID": "orchard-app",
-        "THINGSLINK_ACCESS_KEY": "key",
-        "THINGSLINK_HANDLER": broker.handler,
+        "THINGSLINK_ACCESS_KEY": key,
+        "THINGSLINK_HANDLER": address,
         "THINGSLINK_CA_FILE": str(CERTIFICATE),
+        **(more or {}),
     }
     start, cpu = time.perf_counter(), os.times()
     subprocess.run([OURS, "-m", "thingslink", "devices", "import", str(path)], env=settings, check=True, timeout=LIMIT)
-    spent = os.times()
+    took, spent = time.perf_counter() - start, os.times()
     used = spent.children_user + spent.children_system - cpu.children_user - cpu.children_system
-    return {"per_s": 10_000 / (time.perf_counter() - start), "cpu_s": used}
+    return {"s": took, "cpu_s": used}
 
 
 def main() -> None:
