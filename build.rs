@@ -9,7 +9,7 @@ use std::{env, fs};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-const PROTOS: [&str; 19] = [
+const PROTOS: [&str; 21] = [
     "chirpstack/application.proto",
     "chirpstack/common.proto",
     "chirpstack/device.proto",
@@ -23,9 +23,11 @@ const PROTOS: [&str; 19] = [
     "handler.proto",
     "lorawan.proto",
     "google/rpc/status.proto",
+    "v3/access.proto",
     "v3/application.proto",
     "v3/end_device.proto",
     "v3/error.proto",
+    "v3/event.proto",
     "v3/identifiers.proto",
     "v3/messages.proto",
     "v3/storage.proto",

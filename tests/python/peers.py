@@ -32,7 +32,7 @@ class Generated:
         modules = ("discovery_pb2", "handler_pb2", "lorawan_pb2")
         self.discovery, self.handler, self.lorawan = map(importlib.import_module, modules)
         # What protobuf knows by its full name from then on.
-        for name in ("google.rpc.status", "v3.end_device", "v3.error", "v3.messages", "v3.storage"):
+        for name in ("google.rpc.status", *(f"v3.{path.stem}" for path in sorted((PROTO / "v3").glob("*.proto")))):
             importlib.import_module(f"{name}_pb2")
         self.handler_grpc = importlib.import_module("handler_pb2_grpc")
         self.discovery_grpc = importlib.import_module("discovery_pb2_grpc")

@@ -62,6 +62,19 @@ class _Sandbox:
 
         ``AttributeError`` on V3.
         """
+    def add_administrator(self, user_id: str, access_key: str) -> None:
+        """Register an administrator with an API key, or give one another key. On V3 only.
+
+        The key may do anything, by MQTT, gRPC and HTTP, and makes applications (``POST
+        /api/v3/users/{user_id}/applications``).
+
+        Args:
+            user_id: 3 to 36 of ``a-z 0-9``, single ``-`` between them.
+            access_key: ``NNSXS.``, 39 of ``A-Z 0-9``, a dot and 52 of them.
+
+        Raises:
+            ValueError: The stack would not have such an ID or key.
+        """
     def limit(self, name: str, per_minute: float | None, *, burst: int = 1) -> None:
         """Limit what the stack calls so to that many a minute and a burst; ``None`` ends it. On V3 only.
 

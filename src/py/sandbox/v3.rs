@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 use super::{PySandbox, not_there};
+use crate::ids::AccessKey;
 use crate::py::error::OrRaise as _;
 use crate::py::number;
 use crate::sandbox::NetworkSandbox;
@@ -29,6 +30,11 @@ impl PySandbox {
     #[getter]
     fn http_address(&self) -> PyResult<String> {
         Ok(self.v3("http_address")?.http_address())
+    }
+
+    #[doc = stub!("_Sandbox.add_administrator")]
+    fn add_administrator(&self, py: Python<'_>, user_id: &str, access_key: String) -> PyResult<()> {
+        self.v3("add_administrator")?.add_administrator(user_id, AccessKey::new(access_key)).or_raise(py)
     }
 
     #[doc = stub!("_Sandbox.end_day")]

@@ -87,7 +87,7 @@ impl Failure {
             .end()
     }
 
-    fn details(&self, random: &mut fastrand::Rng) -> ErrorDetails {
+    pub(super) fn details(&self, random: &mut fastrand::Rng) -> ErrorDetails {
         let fields = self.attributes.iter().map(|(name, value)| ((*name).to_owned(), value.to_value()));
         let fields: BTreeMap<_, _> = fields.collect();
         ErrorDetails {

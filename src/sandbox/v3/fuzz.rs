@@ -63,7 +63,7 @@ fn any_downlink_is_read_or_dropped() {
     });
 }
 
-const METHODS: [&str; 26] = [
+const METHODS: [&str; 39] = [
     "ApplicationRegistry/Get",
     "ApplicationRegistry/Delete",
     "ApplicationAccess/ListRights",
@@ -90,6 +90,19 @@ const METHODS: [&str; 26] = [
     "NsEndDeviceRegistry/Delete",
     "AsEndDeviceRegistry/Delete",
     "EndDeviceRegistry/Delete",
+    "EntityAccess/AuthInfo",
+    "ApplicationRegistry/Create",
+    "ApplicationRegistry/List",
+    "ApplicationRegistry/Update",
+    "ApplicationRegistry/IssueDevEUI",
+    "ApplicationAccess/CreateAPIKey",
+    "AppAs/GetMQTTConnectionInfo",
+    "Ns/GetNetID",
+    "Js/GetDefaultJoinEUI",
+    "EndDeviceBatchRegistry/Get",
+    "EndDeviceBatchRegistry/Delete",
+    "NsEndDeviceBatchRegistry/Delete",
+    "Events/Stream",
 ];
 
 #[test]

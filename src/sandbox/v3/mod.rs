@@ -9,6 +9,7 @@ mod fuzz;
 mod grpc;
 mod http;
 mod json;
+mod key;
 mod limit;
 mod mqtt;
 mod queue;
@@ -20,6 +21,7 @@ mod simulated;
 mod stack;
 mod storage;
 mod traffic;
+mod watch;
 
 pub use self::right::Rights;
 pub use self::sandbox::{Options, Sandbox};

@@ -9,6 +9,7 @@ use super::failure::{Attribute, Failure};
 use super::formatter;
 use super::registry::{Device, QUEUE};
 use super::stack::Stack;
+use super::storage::up;
 use crate::sandbox::frame::Received;
 
 const APPLICATION_SERVER: &str = "pkg/applicationserver";
@@ -108,6 +109,7 @@ impl Stack {
             for downlink in downlinks {
                 let body = failed(&failure, &downlink, id);
                 let event = event(&ids, downlink.correlation_ids, at, "downlink_failed", &body);
+                self.tell_of_refusal(&uid, dev_id, || up(event.as_bytes())?.transcode_to().ok());
                 self.emit(&uid, dev_id, "down/failed", event);
             }
             return Err(failure);

@@ -1,8 +1,9 @@
 //! Applications, their keys and their devices.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::downlink::Downlink;
+use super::key::{ApiKey, Owner, parts};
 use super::record::{Records, Server, identifiers, now};
 use super::right::Rights;
 use crate::error::{Error, Result};
@@ -12,6 +13,12 @@ use crate::sandbox::frame::Inbox;
 
 /// The `JoinEUI` of simulated devices.
 const JOIN_EUI: [u8; 8] = *b"\x70\xB3\xD5\x7E\xD0\x00\x00\xA1";
+/// What EUIs that are issued begin with; those of simulated devices have a 1 in place of the 2.
+const ISSUED: u64 = 0x70B3_D57E_D200_0000;
+/// Who has a key where any key is taken.
+const ANYBODY: &str = "anybody";
+/// The network that addresses of devices are of.
+pub(super) const NET_ID: [u8; 3] = [0, 0, 0x13];
 /// Downlinks that may wait for one device (V3 2.6).
 pub(super) const QUEUE: usize = 10_000;
 
@@ -69,6 +76,36 @@ impl Device {
         self.unacknowledged = None;
     }
 
+    /// A server is told of a session: of another one than before, or how far its counters are; `tells` is whether it is
+    /// told of this field. Gives the address.
+    pub(super) fn adopt(
+        &mut self,
+        server: Server,
+        told: &v3::Session,
+        tells: impl Fn(&str) -> bool,
+    ) -> Option<[u8; 4]> {
+        let dev_addr = <[u8; 4]>::try_from(&told.dev_addr[..]).ok()?;
+        let is_network = server == Server::Network;
+        if is_network && self.session.as_ref().is_none_or(|session| session.dev_addr != dev_addr) {
+            let key_id = told.keys.as_ref().map(|keys| keys.session_key_id.clone()).unwrap_or_default();
+            self.session = Some(Session::new(key_id, dev_addr));
+            self.unacknowledged = None;
+        }
+        let session = self.session.as_mut().filter(|session| session.dev_addr == dev_addr)?;
+        if is_network && tells("last_f_cnt_up") {
+            // Zero is "none yet", too.
+            session.uplinks = if told.last_f_cnt_up == 0 { 0 } else { told.last_f_cnt_up.saturating_add(1) };
+        }
+        if is_network && tells("last_n_f_cnt_down") {
+            session.downlinks = told.last_n_f_cnt_down.saturating_add(1);
+        }
+        // Below LoRaWAN 1.1 both servers count with one counter, which the one that is further on knows.
+        if server == Server::Application && tells("last_a_f_cnt_down") {
+            session.downlinks = session.downlinks.max(told.last_a_f_cnt_down.saturating_add(1));
+        }
+        Some(dev_addr)
+    }
+
     /// What the Identity Server has of it.
     pub(super) fn identity(&mut self) -> Option<&mut EndDevice> {
         self.records.slot(Server::Identity).as_mut()
@@ -78,7 +115,7 @@ impl Device {
 /// An application.
 #[derive(Debug)]
 pub(super) struct Application {
-    keys: Vec<(AccessKey, Rights)>,
+    keys: Vec<ApiKey>,
     pub(super) record: v3::Application,
     pub(super) link: Option<ApplicationLink>,
     pub(super) devices: BTreeMap<String, Device>,
@@ -103,7 +140,12 @@ pub(super) struct Registry {
     any_key: bool,
     tenant: Option<String>,
     applications: BTreeMap<String, Application>,
+    /// Their IDs are taken, as long as nobody purges them.
+    deleted: BTreeSet<String>,
+    /// Keys of administrators, by the users' IDs.
+    users: BTreeMap<String, Vec<ApiKey>>,
     made: u32,
+    issued: u32,
 }
 
 /// What is wrong with a key.
@@ -112,6 +154,7 @@ pub(super) enum BadKey {
     NoKey,
     UnknownId,
     WrongSecret,
+    Expired,
 }
 
 /// Whether a text has the form of the stack's IDs: `^[a-z0-9](?:[-]?[a-z0-9]){2,}$`, at most 36 characters.
@@ -123,20 +166,16 @@ pub(super) fn is_id(id: &str) -> bool {
         && !(id.starts_with('-') || id.ends_with('-') || id.contains("--"))
 }
 
-/// ID and secret of an API key (V3 1.3).
-fn parts(key: &str) -> Option<(&str, &str)> {
-    let is_part = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
-    };
-    let parts = key.strip_prefix("NNSXS.")?.split_once('.')?;
-    (is_part(parts.0, 39) && is_part(parts.1, 52)).then_some(parts)
-}
-
 fn check_id(what: &'static str, id: &str) -> Result<()> {
     if is_id(id) {
         return Ok(());
     }
     Err(Error::invalid(what, id, "3 to 36 of a-z and 0-9 with single '-' between them, and no '_' on this network"))
+}
+
+fn check_key(key: &AccessKey) -> Result<()> {
+    let expected = "an API key: NNSXS., 39 of A-Z and 0-9, a dot, and 52 of them";
+    parts(key.reveal()).map(|_| ()).ok_or_else(|| Error::invalid("access_key", "***", expected))
 }
 
 impl Registry {
@@ -168,50 +207,111 @@ impl Registry {
         };
         let app_id = Some(app_id).filter(|app_id| is_id(app_id))?.to_owned();
         let rights = self.rights(&app_id, password).ok()??;
+        // An administrator may do anything, but there has to be something to do it with.
+        self.applications.contains_key(&app_id).then_some(())?;
         Some((app_id, rights))
+    }
+
+    /// Whose this key is. A sandbox's key may be of several applications.
+    pub(super) fn owners(&self, key: &str) -> std::result::Result<Vec<(Owner, ApiKey)>, BadKey> {
+        let (id, _) = parts(key).ok_or(BadKey::NoKey)?;
+        if self.any_key {
+            let anybody = ApiKey::new(AccessKey::new(key), Rights::all());
+            return Ok(vec![(Owner::User(ANYBODY.to_owned()), anybody)]);
+        }
+        let of_users = self.users.iter().flat_map(|(of, keys)| keys.iter().map(|key| (Owner::User(of.clone()), key)));
+        let known = self
+            .applications
+            .iter()
+            .flat_map(|(of, application)| application.keys.iter().map(|key| (Owner::Application(of.clone()), key)));
+        let mut named = of_users.chain(known).filter(|(_, known)| known.id() == id).peekable();
+        if named.peek().is_none() {
+            return Err(BadKey::UnknownId);
+        }
+        let own: Vec<_> = named.filter(|(_, known)| known.secret.reveal() == key).collect();
+        if own.is_empty() {
+            return Err(BadKey::WrongSecret);
+        }
+        if own.iter().any(|(_, key)| key.has_expired()) {
+            return Err(BadKey::Expired);
+        }
+        Ok(own.into_iter().map(|(owner, key)| (owner, key.clone())).collect())
     }
 
     /// What a key permits with an application; `None` for a key of another one.
     pub(super) fn rights(&mut self, app_id: &str, key: &str) -> std::result::Result<Option<Rights>, BadKey> {
-        let (id, _) = parts(key).ok_or(BadKey::NoKey)?;
+        let owners = self.owners(key)?;
         self.welcome(app_id);
         if self.any_key {
             return Ok(self.applications.contains_key(app_id).then(Rights::all));
         }
-        let known =
-            self.applications.iter().flat_map(|(of, application)| application.keys.iter().map(move |it| (of, it)));
-        let mut named =
-            known.filter(|(_, (known, _))| parts(known.reveal()).is_some_and(|(known, _)| known == id)).peekable();
-        if named.peek().is_none() {
-            return Err(BadKey::UnknownId);
-        }
-        let own: Vec<_> = named.filter(|(_, (known, _))| known.reveal() == key).collect();
-        if own.is_empty() {
-            return Err(BadKey::WrongSecret);
-        }
-        Ok(own.into_iter().find(|(of, _)| *of == app_id).map(|(_, (_, rights))| rights.clone()))
+        Ok(owners.into_iter().find_map(|(owner, key)| match owner {
+            Owner::User(_) => Some(Rights::all()),
+            Owner::Application(of) => (of == app_id).then_some(key.rights),
+        }))
     }
 
     /// Register an application, or give it another key.
     pub(super) fn add_application(&mut self, app_id: &str, key: AccessKey, rights: Rights) -> Result<()> {
         check_id("app_id", app_id)?;
-        if parts(key.reveal()).is_none() {
-            let expected = "an API key: NNSXS., 39 of A-Z and 0-9, a dot, and 52 of them";
-            return Err(Error::invalid("access_key", "***", expected));
-        }
+        check_key(&key)?;
         let keys = &mut self.applications.entry(app_id.to_owned()).or_insert_with(|| Application::new(app_id)).keys;
-        keys.retain(|(known, _)| *known != key);
-        keys.push((key, rights));
+        keys.retain(|known| known.secret != key);
+        keys.push(ApiKey::new(key, rights));
+        self.deleted.remove(app_id);
         Ok(())
+    }
+
+    /// Register an administrator, or give one another key.
+    pub(super) fn add_administrator(&mut self, user_id: &str, key: AccessKey) -> Result<()> {
+        check_id("user_id", user_id)?;
+        check_key(&key)?;
+        let keys = self.users.entry(user_id.to_owned()).or_default();
+        keys.retain(|known| known.secret != key);
+        keys.push(ApiKey::new(key, Rights::all()));
+        Ok(())
+    }
+
+    /// Take in an application that somebody makes; `None` if its ID is taken.
+    pub(super) fn create_application(&mut self, record: v3::Application) -> Option<&v3::Application> {
+        let app_id = record.ids.as_ref()?.application_id.clone();
+        if self.deleted.contains(&app_id) || self.applications.contains_key(&app_id) {
+            return None;
+        }
+        let application = self.applications.entry(app_id.clone()).or_insert_with(|| Application::new(&app_id));
+        application.record =
+            v3::Application { created_at: application.record.created_at, updated_at: Some(now()), ..record };
+        Some(&application.record)
+    }
+
+    /// What all applications are, by their IDs.
+    pub(super) fn applications(&self) -> impl Iterator<Item = &v3::Application> {
+        self.applications.values().map(|application| &application.record)
+    }
+
+    /// An EUI that nobody has, for a device of an application, which counts them.
+    pub(super) fn issue_eui(&mut self, app_id: &str) -> Option<[u8; 8]> {
+        let record = &mut self.applications.get_mut(app_id)?.record;
+        record.dev_eui_counter += 1;
+        self.issued += 1;
+        Some((ISSUED + u64::from(self.issued)).to_be_bytes())
+    }
+
+    /// Give an application one more key.
+    pub(super) fn add_key(&mut self, app_id: &str, key: ApiKey) -> Option<&ApiKey> {
+        let keys = &mut self.applications.get_mut(app_id)?.keys;
+        keys.push(key);
+        keys.last()
     }
 
     pub(super) fn application(&mut self, app_id: &str) -> Option<&mut Application> {
         self.applications.get_mut(app_id)
     }
 
-    /// Delete an application and its devices; its keys are gone, too.
+    /// Delete an application and its devices; its keys are gone, too, and its ID stays taken.
     pub(super) fn remove_application(&mut self, app_id: &str) {
         self.applications.remove(app_id);
+        self.deleted.insert(app_id.to_owned());
     }
 
     /// Register a simulated device if it is new; with a session, or as one that has yet to join.

@@ -25,13 +25,18 @@ const RIGHTS: [(&str, i32); 17] = [
     ("RIGHT_APPLICATION_PURGE", 64),
 ];
 /// The two that stand for all.
-const EVERYTHING: [i32; 2] = [28, 55];
+const EVERYTHING: [i32; 2] = [28, ALL];
 
 /// Only newer releases know it.
 const PURGE: i32 = 64;
+/// What administrators do not have by being ones.
+const NOT_UNIVERSAL: [i32; 4] = [SETTINGS_API_KEYS, DEVICES_READ_KEYS, DEVICES_WRITE_KEYS, EVERYTHING[0]];
 
+/// On everything, not on applications alone.
+pub(super) const ALL: i32 = 55;
 pub(super) const INFO: i32 = 15;
 pub(super) const SETTINGS_BASIC: i32 = 16;
+pub(super) const SETTINGS_API_KEYS: i32 = 17;
 pub(super) const DELETE: i32 = 19;
 pub(super) const DEVICES_READ: i32 = 20;
 pub(super) const DEVICES_WRITE: i32 = 21;
@@ -73,6 +78,22 @@ impl Rights {
             return Err(Error::invalid("rights", "", "at least one right"));
         }
         Ok(Self(rights))
+    }
+
+    /// Those of these numbers.
+    pub(super) fn of(rights: impl IntoIterator<Item = i32>) -> Self {
+        Self(rights.into_iter().collect())
+    }
+
+    /// As they were given.
+    pub(super) fn numbers(&self) -> Vec<i32> {
+        self.0.iter().copied().collect()
+    }
+
+    /// What administrators may do with every application.
+    pub(super) fn universal() -> Vec<i32> {
+        let all = Self::all().expanded();
+        all.into_iter().filter(|right| !NOT_UNIVERSAL.contains(right)).collect()
     }
 
     /// All of them, with those that others stand for.

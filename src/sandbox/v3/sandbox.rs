@@ -121,6 +121,9 @@ impl Sandbox {
         sandbox.management_port = serving.management.address.port();
         sandbox.http_port = serving.http.address.port();
         *sandbox.serving.get_mut() = Some(serving);
+        let tls = sandbox.mqtts_port.map(|port| address(&sandbox.options.host, port)).unwrap_or_default();
+        // The first time.
+        let _set = sandbox.stack.broker.set((sandbox.mqtt_address(), tls));
         Ok(sandbox)
     }
 
@@ -221,6 +224,14 @@ impl Sandbox {
     /// [`Error::Invalid`] for an ID or a key that the stack would refuse.
     pub fn add_application(&self, app_id: &str, key: AccessKey, rights: Rights) -> Result<()> {
         self.stack.registry().add_application(app_id, key, rights)
+    }
+
+    /// Register an administrator, or give one another key.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for an ID or a key that the stack would refuse.
+    pub fn add_administrator(&self, user_id: &str, key: AccessKey) -> Result<()> {
+        self.stack.registry().add_administrator(user_id, key)
     }
 
     /// Register a device, if it is new.

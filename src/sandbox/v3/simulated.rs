@@ -1,6 +1,7 @@
-//! Uplinks that an application makes up by a call (V3 3.4.11): nothing was on the air, no counter moves.
+//! What an application makes up by a call (V3 3.4.11): nothing was on the air, no counter moves.
 
 use jiff::Timestamp;
+use prost_reflect::DynamicMessage;
 
 use super::event::{Content, DeviceIds, event, place, simulated};
 use super::failure::Failure;
@@ -62,7 +63,38 @@ fn metadata(heard: &RxMetadata) -> String {
         .end()
 }
 
+/// The end of the topic that a message's member goes to.
+fn end_of(name: &str) -> Option<&'static str> {
+    let ends = [
+        ("uplink_normalized", "up/normalized"),
+        ("join_accept", "join"),
+        ("downlink_ack", "down/ack"),
+        ("downlink_nack", "down/nack"),
+        ("downlink_sent", "down/sent"),
+        ("downlink_failed", "down/failed"),
+        ("downlink_queued", "down/queued"),
+        ("downlink_queue_invalidated", "down/invalidated"),
+        ("location_solved", "location/solved"),
+        ("service_data", "service/data"),
+    ];
+    ends.into_iter().find(|(known, _)| *known == name).map(|(_, end)| end)
+}
+
 impl Stack {
+    /// Tell of anything else that an application has made up, as it stands.
+    pub(super) fn pass_on(&self, app_id: &str, dev_id: &str, mut correlation_ids: Vec<String>, up: &DynamicMessage) {
+        let mut registry = self.registry();
+        let uid = registry.uid(app_id);
+        let Ok(device) = registry.device(app_id, dev_id) else { return };
+        correlation_ids.push(self.new_id("as:up"));
+        let ids = DeviceIds::new(app_id, dev_id, device, false);
+        for (field, value) in up.fields().filter(|(field, _)| field.containing_oneof().is_some()) {
+            let (Some(end), Some(body)) = (end_of(field.name()), value.as_message()) else { continue };
+            let (body, at) = (crate::rpc::json::write(body), Timestamp::now());
+            self.emit(&uid, dev_id, end, simulated(event(&ids, correlation_ids.clone(), at, field.name(), &body)));
+        }
+    }
+
     /// Handle an uplink as if a device had sent it.
     pub(super) fn simulate(
         &self,

@@ -1,6 +1,6 @@
 //! The stack behind its broker: who may publish what, and where it goes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use super::limit::RateLimiter;
 use super::mqtt::Router;
 use super::registry::Registry;
 use super::storage::{Storage, up};
+use super::watch::Watchers;
 use crate::rpc::proto::v3::ApplicationUp;
 use crate::sandbox::fault::Faults;
 use crate::sandbox::journal::{Entry, Journal};
@@ -28,6 +29,9 @@ pub(super) struct Stack {
     /// What this machine is called, beside its usual names.
     pub(super) host: String,
     pub(super) storage: Storage,
+    /// Where MQTT is served, plain and over TLS; set once that is known.
+    pub(super) broker: OnceLock<(String, String)>,
+    pub(super) watchers: Watchers,
     subscribers: Mutex<Vec<Subscriber>>,
     /// Changes when connections have lived their day.
     day: watch::Sender<()>,
@@ -97,10 +101,12 @@ impl Stack {
     /// Part with all connections as after 24 hours (V3 3.1); tells how many there were of MQTT.
     pub(super) fn end_day(&self) -> usize {
         self.day.send_replace(());
+        let why = Status::unavailable("the connection is 24 hours old");
         for subscriber in self.subscribers.lock().drain(..) {
             // For one that is too slow the stream ends without a word.
-            let _told = subscriber.tell.try_send(Err(Status::unavailable("the connection is 24 hours old")));
+            let _told = subscriber.tell.try_send(Err(why.clone()));
         }
+        self.watchers.end(&why);
         self.router.cut(None)
     }
 
@@ -136,6 +142,7 @@ impl Stack {
         });
         self.storage.keep(uid, dev_id, &payload);
         self.tell_subscribers(uid, &payload);
+        self.tell_of_message(uid, dev_id, event, || up(&payload).and_then(|up| up.transcode_to().ok()));
         self.router.publish(uid, &topic, &payload, self.faults.message_delay());
     }
 }

@@ -8,8 +8,9 @@ use super::formatter::{self, Decoded};
 use super::json::{Object, duration, instant};
 use super::queue::Window;
 use super::record::{Server, now};
-use super::registry::Session;
+use super::registry::{NET_ID, Session};
 use super::stack::Stack;
+use super::watch::DECODE_FAILED;
 use crate::error::{Error, Result};
 use crate::rpc::proto::v3::MessagePayloadFormatters;
 use crate::sandbox::air::{Reception, airtime_ns};
@@ -56,7 +57,9 @@ impl Field for Stack {
             record.activated_at.get_or_insert_with(now);
         }
         let reception = Reception { spreading: device.spreading, ..Reception::now(&mut self.random()) };
-        let network = Object::new().text("net_id", "000013").text("tenant_id", tenant.as_deref().unwrap_or_default());
+        let network = Object::new()
+            .text("net_id", &hex::encode_upper(NET_ID))
+            .text("tenant_id", tenant.as_deref().unwrap_or_default());
         let airtime =
             airtime_ns(reception.spreading, OVERHEAD + frame.payload.as_ref().map_or(0, |bytes| 1 + bytes.len()));
         let content = Content {
@@ -97,6 +100,8 @@ impl Stack {
         let formatters = self.formatters(app_id, dev_id).unwrap_or_default();
         formatter::decode(&formatters, payload, port).unwrap_or_else(|failure| {
             tracing::debug!(%app_id, %dev_id, ?failure, "an uplink is not decoded");
+            let uid = self.registry().uid(app_id);
+            self.tell_of_failure(app_id, &uid, dev_id, DECODE_FAILED, &failure);
             Decoded::default()
         })
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.protobuf import json_format
+from peers import PROTO
 from thingslink._native import _parse_proto
 
 if TYPE_CHECKING:
@@ -83,3 +84,20 @@ def test_the_vectors_of_v3_are_read_and_written(vector: list[str], meant: dict[s
     assert ours.SerializeToString() == body == theirs.SerializeToString(deterministic=True)
     # Whole floats are written as protobuf 3 did; its newer ones leave out the fraction.
     assert str(ours).replace(".0\n", "\n") == str(theirs)
+
+
+def test_no_message_is_there_that_no_call_needs(generated: Generated) -> None:
+    pool = generated.message("google.rpc.Status").DESCRIPTOR.file.pool
+    files = [pool.FindFileByName(f"v3/{path.name}") for path in sorted((PROTO / "v3").glob("*.proto"))]
+    # What details of failures hold.
+    needed = {"ttn.lorawan.v3.ErrorDetails"}
+    services = [service for file in files for service in file.services_by_name.values()]
+    methods = [method for service in services for method in service.methods_by_name.values()]
+    waiting = [it for method in methods for it in (method.input_type, method.output_type)]
+    while waiting:
+        message = waiting.pop()
+        if message.full_name not in needed:
+            needed.add(message.full_name)
+            waiting += [field.message_type for field in message.fields if field.message_type is not None]
+    there = {message.full_name for file in files for message in file.message_types_by_name.values()}
+    assert len(methods) > 40 and there - needed == set()

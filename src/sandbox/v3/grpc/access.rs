@@ -4,6 +4,7 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Request, Response, Status};
 
 use crate::sandbox::v3::failure::{Attribute, Failure};
+use crate::sandbox::v3::key::{ApiKey, Owner};
 use crate::sandbox::v3::limit::{CALLS, Rate};
 use crate::sandbox::v3::registry::BadKey;
 use crate::sandbox::v3::right::Rights;
@@ -27,9 +28,28 @@ fn key(metadata: &MetadataMap) -> Result<&str, Failure> {
     }
 }
 
+/// What is wrong with a key, in the Identity Server's words.
+fn refused(key: &str, bad: BadKey) -> Failure {
+    const SERVER: &str = "pkg/identityserver";
+    match bad {
+        BadKey::NoKey => Failure::new(Code::InvalidArgument, "pkg/auth", "token", "invalid token"),
+        BadKey::UnknownId => {
+            let id = key.split('.').nth(1).unwrap_or_default();
+            let cause = "api key with id `{api_key_id}` not found";
+            let cause = Failure::new(Code::NotFound, "pkg/identityserver/store", "api_key_not_found", cause);
+            Failure::new(Code::Unauthenticated, SERVER, "api_key_not_found", "API key not found")
+                .because(cause.with("api_key_id", id))
+        }
+        BadKey::WrongSecret => {
+            Failure::new(Code::Unauthenticated, SERVER, "invalid_authorization", "invalid authorization")
+        }
+        BadKey::Expired => Failure::new(Code::Unauthenticated, SERVER, "token_expired", "token expired"),
+    }
+}
+
 impl Stack {
-    /// What a key permits with an application; nothing for a key of another one.
-    pub(super) fn rights_of(&self, metadata: &MetadataMap, app_id: &str) -> Result<Option<Rights>, Failure> {
+    /// The key of a call, while there is somebody to look it up.
+    fn key<'m>(&self, metadata: &'m MetadataMap) -> Result<&'m str, Failure> {
         let key = key(metadata)?;
         if self.faults.has_lost_identity() {
             let cause = Failure::new(Code::Unknown, "pkg/errors", "syscall", "`{syscall}` failed");
@@ -40,20 +60,34 @@ impl Stack {
                 .with_value("timeout", Attribute::Flag(false))
                 .because(cause.with("error", "connection refused").with("syscall", "connect")));
         }
-        let id = key.split('.').nth(1).unwrap_or_default();
-        self.registry().rights(app_id, key).map_err(|bad| match bad {
-            BadKey::NoKey => Failure::new(Code::InvalidArgument, "pkg/auth", "token", "invalid token"),
-            BadKey::UnknownId => {
-                let cause = "api key with id `{api_key_id}` not found";
-                let cause = Failure::new(Code::NotFound, "pkg/identityserver/store", "api_key_not_found", cause);
-                Failure::new(Code::Unauthenticated, "pkg/identityserver", "api_key_not_found", "API key not found")
-                    .because(cause.with("api_key_id", id))
-            }
-            BadKey::WrongSecret => {
-                let name = "invalid_authorization";
-                Failure::new(Code::Unauthenticated, "pkg/identityserver", name, "invalid authorization")
-            }
-        })
+        Ok(key)
+    }
+
+    /// What a key permits with an application; nothing for a key of another one.
+    pub(super) fn rights_of(&self, metadata: &MetadataMap, app_id: &str) -> Result<Option<Rights>, Failure> {
+        let key = self.key(metadata)?;
+        self.registry().rights(app_id, key).map_err(|bad| refused(key, bad))
+    }
+
+    /// Whose the key of a call is; `None` without one.
+    pub(super) fn owners(&self, metadata: &MetadataMap) -> Result<Option<Vec<(Owner, ApiKey)>>, Failure> {
+        if metadata.get("authorization").is_none() {
+            return Ok(None);
+        }
+        let key = self.key(metadata)?;
+        self.registry().owners(key).map(Some).map_err(|bad| refused(key, bad))
+    }
+
+    /// Whether a call comes from this user. Applications have no rights on users.
+    pub(super) fn check_user(&self, metadata: &MetadataMap, user_id: &str) -> Result<(), Failure> {
+        // Fails without a key.
+        self.key(metadata)?;
+        let owners = self.owners(metadata)?.unwrap_or_default();
+        if owners.iter().any(|(owner, _)| matches!(owner, Owner::User(_))) {
+            return Ok(());
+        }
+        let format = "no rights for user `{uid}`";
+        Err(Failure::new(Code::PermissionDenied, "pkg/auth/rights", "no_user_rights", format).with("uid", user_id))
     }
 
     fn check_rights(&self, metadata: &MetadataMap, app_id: &str, needed: &[i32]) -> Result<(), Failure> {
@@ -95,9 +129,24 @@ impl Stack {
         &self,
         request: Request<T>,
         method: &'static str,
-        subject: impl FnOnce(&T) -> Subject,
+        subject: impl Fn(&T) -> Subject,
         needed: impl FnOnce(&T) -> Vec<i32>,
         work: impl FnOnce(T) -> Result<R, Failure>,
+    ) -> Result<Response<R>, Status> {
+        let checked = |metadata: &MetadataMap, message: T| {
+            self.check_rights(metadata, &subject(&message).app_id, &needed(&message))?;
+            work(message)
+        };
+        self.answer_anybody(request, method, &subject, checked).await
+    }
+
+    /// Answer a call within its limit, which looks at the key itself.
+    pub(super) async fn answer_anybody<T, R>(
+        &self,
+        request: Request<T>,
+        method: &'static str,
+        subject: impl FnOnce(&T) -> Subject,
+        work: impl FnOnce(&MetadataMap, T) -> Result<R, Failure>,
     ) -> Result<Response<R>, Status> {
         self.faults.pause().await;
         let (metadata, _, message) = request.into_parts();
@@ -111,7 +160,7 @@ impl Stack {
         });
         let outcome = match over {
             Some(failure) => Err(failure),
-            None => self.check_rights(&metadata, &subject.app_id, &needed(&message)).and_then(|()| work(message)),
+            None => work(&metadata, message),
         };
         let mut told = MetadataMap::new();
         if let Some(rate) = rate {

@@ -1,24 +1,24 @@
-//! Applications at the Identity Server, and their formatters at the Application Server.
+//! Applications at the Identity Server.
 
-use prost_reflect::{DynamicMessage, ReflectMessage as _};
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Code, Request, Response, Status};
 
-use super::mask::{Allowed, copy};
+use super::check::{check_application, check_application_ids};
+use super::mask::{Allowed, copy, dynamic, paths, typed};
+use super::page::{Asked, sortable};
 use super::{Servers, of_application};
-use crate::rpc::message::descriptor;
-use crate::rpc::proto::v3::application_access_server::ApplicationAccess;
 use crate::rpc::proto::v3::application_registry_server::ApplicationRegistry;
-use crate::rpc::proto::v3::as_server::As;
+use crate::rpc::proto::v3::organization_or_user_identifiers::Ids;
 use crate::rpc::proto::v3::{
-    Application, ApplicationIdentifiers, ApplicationLink, GetApplicationLinkRequest, GetApplicationRequest, Rights,
-    SetApplicationLinkRequest,
+    Application, ApplicationIdentifiers, Applications, CreateApplicationRequest, GetApplicationRequest,
+    IssueDevEuiResponse, ListApplicationsRequest, UpdateApplicationRequest,
 };
 use crate::sandbox::v3::failure::Failure;
-use crate::sandbox::v3::formatter;
-use crate::sandbox::v3::right::{DELETE, INFO, SETTINGS_BASIC};
+use crate::sandbox::v3::key::Owner;
+use crate::sandbox::v3::record::now;
+use crate::sandbox::v3::right::{DELETE, DEVICES_WRITE, INFO, SETTINGS_BASIC};
 
 const APPLICATION: &str = "ttn.lorawan.v3.Application";
-const LINK: &str = "ttn.lorawan.v3.ApplicationLink";
 
 const GET: Allowed = Allowed::all_of(&[
     "administrative_contact",
@@ -36,37 +36,129 @@ const GET: Allowed = Allowed::all_of(&[
     "technical_contact",
     "updated_at",
 ]);
+const UPDATE: Allowed = Allowed { fields: GET.fields, only_below: &["dev_eui_counter"] };
 /// What anybody with a key may know.
 const PUBLIC: [&str; 3] = ["ids", "created_at", "updated_at"];
+/// What an update leaves as it is.
+const KEPT: [&str; 2] = ["ids", "created_at"];
 
-const LINKS: Allowed =
-    Allowed::all_of(&["api_key", "default_formatters", "network_server_address", "skip_payload_crypto", "tls"]);
-
-fn not_found(app_id: &str) -> Failure {
+pub(super) fn not_found(app_id: &str) -> Failure {
     let format = "application with id `{application_id}` not found";
     let failure = Failure::new(Code::NotFound, "pkg/identityserver/store", "application_not_found", format);
     failure.with("application_id", app_id)
 }
 
-/// A message as one whose fields have names.
-pub(super) fn dynamic(full_name: &str, message: &impl prost::Message) -> DynamicMessage {
-    let mut dynamic = DynamicMessage::new(descriptor(full_name));
-    // Cannot fail: both have the same definition.
-    let _same = dynamic.transcode_from(message);
-    dynamic
+/// An ID that is in use, or was.
+pub(super) fn id_taken() -> Failure {
+    let cause = Failure::new(Code::AlreadyExists, "pkg/util/store", "already_exists", "already exists");
+    let format = "ID already taken, choose a different one and try again";
+    Failure::new(Code::AlreadyExists, "pkg/util/store", "id_taken", format).because(cause)
 }
 
-/// And back.
-pub(super) fn typed<M: prost::Message + Default>(dynamic: &DynamicMessage) -> M {
-    dynamic.transcode_to().unwrap_or_default()
+/// What a mask names of an application, and what everybody may know.
+fn shown(record: &Application, paths: &[String]) -> Application {
+    let full = dynamic(APPLICATION, record);
+    let mut shown = dynamic(APPLICATION, &Application::default());
+    copy(&full, &mut shown, PUBLIC.map(str::to_owned).iter().chain(paths));
+    typed(&shown)
 }
 
-fn paths(mask: Option<&prost_types::FieldMask>) -> &[String] {
-    mask.map_or(&[], |mask| &mask.paths)
+impl Servers {
+    /// Make an application for a user; there are no organizations here.
+    fn create_application(
+        &self,
+        metadata: &MetadataMap,
+        request: CreateApplicationRequest,
+    ) -> Result<Application, Failure> {
+        let given = request.application.unwrap_or_default();
+        check_application(&given, "CreateApplicationRequest")?;
+        match request.collaborator.as_ref().and_then(|collaborator| collaborator.ids.as_ref()) {
+            Some(Ids::UserIds(user)) => self.0.check_user(metadata, &user.user_id)?,
+            Some(Ids::OrganizationIds(organization)) => {
+                let (name, format) = ("no_organization_rights", "no rights for organization `{uid}`");
+                let failure = Failure::new(Code::PermissionDenied, "pkg/auth/rights", name, format);
+                return Err(failure.with("uid", &organization.organization_id));
+            }
+            None => {
+                return Err(Failure::invalid(&[("CreateApplicationRequest", "collaborator")], "value is required"));
+            }
+        }
+        let record = Application {
+            administrative_contact: given.administrative_contact.or_else(|| request.collaborator.clone()),
+            technical_contact: given.technical_contact.or(request.collaborator),
+            dev_eui_counter: 0,
+            ..given
+        };
+        self.0.registry().create_application(record).cloned().ok_or_else(id_taken)
+    }
+
+    /// A page, and how many applications there are in all. An application's key has none in its list.
+    fn list_applications(
+        &self,
+        metadata: &MetadataMap,
+        request: &ListApplicationsRequest,
+    ) -> Result<(Applications, Option<usize>), Failure> {
+        let paths = paths(request.field_mask.as_ref());
+        GET.check(APPLICATION, paths)?;
+        let owners = self.0.owners(metadata)?;
+        if !owners.iter().flatten().any(|(owner, _)| matches!(owner, Owner::User(_))) {
+            return match request.collaborator.as_ref().and_then(|collaborator| collaborator.ids.as_ref()) {
+                Some(Ids::UserIds(user)) => {
+                    self.0.check_user(metadata, &user.user_id).map(|()| (Applications::default(), None))
+                }
+                _ => Ok((Applications::default(), None)),
+            };
+        }
+        let registry = self.0.registry();
+        let order = |record: &&Application, field: &str| match field {
+            "name" => record.name.clone().into_bytes(),
+            "created_at" => sortable(record.created_at),
+            _ => record.ids.clone().unwrap_or_default().application_id.into_bytes(),
+        };
+        let (limit, page) = (request.limit, request.page);
+        let asked = Asked { of: "ListApplicationsRequest", order: &request.order, limit, page };
+        let (records, total) = asked.of(registry.applications().collect(), order)?;
+        let applications = records.into_iter().map(|record| shown(record, paths)).collect();
+        Ok((Applications { applications }, Some(total)))
+    }
+
+    fn update_application(&self, request: UpdateApplicationRequest) -> Result<Application, Failure> {
+        let paths = paths(request.field_mask.as_ref());
+        UPDATE.check(APPLICATION, paths)?;
+        let given = request.application.unwrap_or_default();
+        check_application(&given, "UpdateApplicationRequest")?;
+        let app_id = of_application(given.ids.as_ref()).app_id;
+        let mut registry = self.0.registry();
+        let record = &mut registry.application(&app_id).ok_or_else(|| not_found(&app_id))?.record;
+        if !paths.is_empty() {
+            let mut changed = dynamic(APPLICATION, record);
+            let is_written = |path: &&String| !KEPT.contains(&path.split('.').next().unwrap_or_default());
+            copy(&dynamic(APPLICATION, &given), &mut changed, paths.iter().filter(is_written));
+            *record = Application { updated_at: Some(now()), ..typed(&changed) };
+        }
+        Ok(shown(record, paths))
+    }
+
+    /// An EUI for a device, as hosted stacks give them; a stack of one's own has none to give.
+    fn issue_dev_eui(&self, ids: &ApplicationIdentifiers) -> Result<IssueDevEuiResponse, Failure> {
+        let mut registry = self.0.registry();
+        if registry.tenant().is_none() {
+            let (name, format) = ("dev_eui_issuing_not_enabled", "DevEUI issuing not configured");
+            return Err(Failure::new(Code::InvalidArgument, "pkg/identityserver", name, format));
+        }
+        let dev_eui = registry.issue_eui(&ids.application_id).ok_or_else(|| not_found(&ids.application_id))?;
+        Ok(IssueDevEuiResponse { dev_eui: dev_eui.to_vec() })
+    }
 }
 
 #[tonic::async_trait]
 impl ApplicationRegistry for Servers {
+    async fn create(&self, request: Request<CreateApplicationRequest>) -> Result<Response<Application>, Status> {
+        let method = "/ttn.lorawan.v3.ApplicationRegistry/Create";
+        let work = |metadata: &MetadataMap, request| self.create_application(metadata, request);
+        self.0.answer_anybody(request, method, |_| of_application(None), work).await
+    }
+
     async fn get(&self, request: Request<GetApplicationRequest>) -> Result<Response<Application>, Status> {
         let needed = |request: &GetApplicationRequest| {
             let is_public = |path: &String| PUBLIC.contains(&path.split('.').next().unwrap_or_default());
@@ -78,13 +170,34 @@ impl ApplicationRegistry for Servers {
             GET.check(APPLICATION, paths)?;
             let app_id = of_application(request.application_ids.as_ref()).app_id;
             let mut registry = self.0.registry();
-            let record = &registry.application(&app_id).ok_or_else(|| not_found(&app_id))?.record;
-            let full = dynamic(APPLICATION, record);
-            let mut shown = DynamicMessage::new(full.descriptor());
-            copy(&full, &mut shown, PUBLIC.map(str::to_owned).iter().chain(paths));
-            Ok(typed(&shown))
+            let application = registry.application(&app_id).ok_or_else(|| not_found(&app_id))?;
+            Ok(shown(&application.record, paths))
         };
         self.0.answer(request, "/ttn.lorawan.v3.ApplicationRegistry/Get", subject, needed, work).await
+    }
+
+    async fn list(&self, request: Request<ListApplicationsRequest>) -> Result<Response<Applications>, Status> {
+        let method = "/ttn.lorawan.v3.ApplicationRegistry/List";
+        let mut total = None;
+        let work = |metadata: &MetadataMap, request: ListApplicationsRequest| {
+            let (page, all) = self.list_applications(metadata, &request)?;
+            total = all;
+            Ok(page)
+        };
+        let mut response = self.0.answer_anybody(request, method, |_| of_application(None), work).await?;
+        if let Some(total) = total {
+            response.metadata_mut().insert("x-total-count", MetadataValue::from(total as u64));
+        }
+        Ok(response)
+    }
+
+    async fn update(&self, request: Request<UpdateApplicationRequest>) -> Result<Response<Application>, Status> {
+        let subject = |request: &UpdateApplicationRequest| {
+            of_application(request.application.as_ref().and_then(|application| application.ids.as_ref()))
+        };
+        let method = "/ttn.lorawan.v3.ApplicationRegistry/Update";
+        let work = |request| self.update_application(request);
+        self.0.answer(request, method, subject, |_| vec![SETTINGS_BASIC], work).await
     }
 
     async fn delete(&self, request: Request<ApplicationIdentifiers>) -> Result<Response<()>, Status> {
@@ -105,75 +218,17 @@ impl ApplicationRegistry for Servers {
         let method = "/ttn.lorawan.v3.ApplicationRegistry/Delete";
         self.0.answer(request, method, subject, |_| vec![DELETE], work).await
     }
-}
 
-#[tonic::async_trait]
-impl ApplicationAccess for Servers {
-    async fn list_rights(&self, request: Request<ApplicationIdentifiers>) -> Result<Response<Rights>, Status> {
-        let metadata = request.metadata().clone();
+    async fn issue_dev_eui(
+        &self,
+        request: Request<ApplicationIdentifiers>,
+    ) -> Result<Response<IssueDevEuiResponse>, Status> {
         let work = |ids: ApplicationIdentifiers| {
-            let rights = self.0.rights_of(&metadata, &ids.application_id)?;
-            Ok(Rights { rights: rights.map(|rights| rights.expanded()).unwrap_or_default() })
+            check_application_ids(Some(&ids), &[])?;
+            Self::issue_dev_eui(self, &ids)
         };
         let subject = |ids: &ApplicationIdentifiers| of_application(Some(ids));
-        let method = "/ttn.lorawan.v3.ApplicationAccess/ListRights";
-        self.0.answer(request, method, subject, |_| Vec::new(), work).await
-    }
-}
-
-fn no_link() -> Failure {
-    Failure::new(Code::NotFound, "pkg/redis", "not_found", "entity not found")
-}
-
-/// The fields of a link that a mask names.
-fn shown(link: &ApplicationLink, paths: &[String]) -> ApplicationLink {
-    let full = dynamic(LINK, link);
-    let mut shown = DynamicMessage::new(full.descriptor());
-    copy(&full, &mut shown, paths);
-    typed(&shown)
-}
-
-#[tonic::async_trait]
-impl As for Servers {
-    async fn get_link(&self, request: Request<GetApplicationLinkRequest>) -> Result<Response<ApplicationLink>, Status> {
-        let work = |request: GetApplicationLinkRequest| {
-            let paths = paths(request.field_mask.as_ref());
-            LINKS.check(LINK, paths)?;
-            let app_id = of_application(request.application_ids.as_ref()).app_id;
-            let mut registry = self.0.registry();
-            let link = registry.application(&app_id).and_then(|application| application.link.as_ref());
-            Ok(shown(link.ok_or_else(no_link)?, paths))
-        };
-        let subject = |request: &GetApplicationLinkRequest| of_application(request.application_ids.as_ref());
-        self.0.answer(request, "/ttn.lorawan.v3.As/GetLink", subject, |_| vec![SETTINGS_BASIC], work).await
-    }
-
-    async fn set_link(&self, request: Request<SetApplicationLinkRequest>) -> Result<Response<ApplicationLink>, Status> {
-        let work = |request: SetApplicationLinkRequest| {
-            let paths = paths(request.field_mask.as_ref());
-            LINKS.check(LINK, paths)?;
-            let given = request.link.as_ref().and_then(|link| link.default_formatters.as_ref());
-            let place = [("SetApplicationLinkRequest", "link"), ("ApplicationLink", "default_formatters")];
-            formatter::check(given, &place)?;
-            let app_id = of_application(request.application_ids.as_ref()).app_id;
-            let mut registry = self.0.registry();
-            let application = registry.application(&app_id).ok_or_else(|| not_found(&app_id))?;
-            let mut link = dynamic(LINK, &application.link.clone().unwrap_or_default());
-            copy(&dynamic(LINK, &request.link.unwrap_or_default()), &mut link, paths);
-            let link = application.link.insert(typed(&link));
-            Ok(shown(link, paths))
-        };
-        let subject = |request: &SetApplicationLinkRequest| of_application(request.application_ids.as_ref());
-        self.0.answer(request, "/ttn.lorawan.v3.As/SetLink", subject, |_| vec![SETTINGS_BASIC], work).await
-    }
-
-    async fn delete_link(&self, request: Request<ApplicationIdentifiers>) -> Result<Response<()>, Status> {
-        let work = |ids: ApplicationIdentifiers| {
-            let mut registry = self.0.registry();
-            let link = registry.application(&ids.application_id).and_then(|application| application.link.take());
-            link.map(|_| ()).ok_or_else(no_link)
-        };
-        let subject = |ids: &ApplicationIdentifiers| of_application(Some(ids));
-        self.0.answer(request, "/ttn.lorawan.v3.As/DeleteLink", subject, |_| vec![SETTINGS_BASIC], work).await
+        let method = "/ttn.lorawan.v3.ApplicationRegistry/IssueDevEUI";
+        self.0.answer(request, method, subject, |_| vec![DEVICES_WRITE], work).await
     }
 }

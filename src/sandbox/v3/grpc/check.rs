@@ -1,6 +1,10 @@
-//! The schema's rules for what a request says of a device (V3 1.3, 3.6).
+//! The schema's rules for what a request says of devices, applications and keys (V3 1.3, 3.6).
 
-use crate::rpc::proto::v3::{EndDevice, EndDeviceIdentifiers, Location};
+use std::collections::HashMap;
+
+use crate::rpc::proto::v3::{
+    Application, ApplicationIdentifiers, CreateApplicationApiKeyRequest, EndDevice, EndDeviceIdentifiers, Location,
+};
 use crate::sandbox::v3::failure::Failure;
 use crate::sandbox::v3::registry::is_id;
 
@@ -45,22 +49,74 @@ pub(super) fn check_device(device: &EndDevice, request: &'static str) -> Result<
         return Err(Failure::invalid(&place, "value is required"));
     }
     check_ids(device.ids.as_ref(), &[place[0], (MESSAGE, "ids")])?;
-    for (field, text, most) in [("name", &device.name, 50), ("description", &device.description, 2000)] {
-        if let Some(reason) = at_most(most, text) {
-            return invalid(&place, MESSAGE, field, &reason);
-        }
-    }
-    if device.attributes.len() > 10 {
-        return invalid(&place, MESSAGE, "attributes", "value must contain no more than 10 pair(s)");
-    }
-    for (name, value) in &device.attributes {
-        if let Some(reason) = id(name).or_else(|| at_most(200, value)) {
-            return invalid(&place, MESSAGE, &format!("attributes[{name}]"), &reason);
-        }
-    }
+    check_description(&place, MESSAGE, (&device.name, &device.description, &device.attributes))?;
     for (source, location) in &device.locations {
         let field = format!("locations[{source}]");
         check_location(location, &[place[0], (MESSAGE, &field)])?;
+    }
+    Ok(())
+}
+
+/// Check what users may call and say of something.
+fn check_description(
+    place: &Place<'_>,
+    message: &'static str,
+    (name, description, attributes): (&str, &str, &HashMap<String, String>),
+) -> Result<(), Failure> {
+    for (field, text, most) in [("name", name, 50), ("description", description, 2000)] {
+        if let Some(reason) = at_most(most, text) {
+            return invalid(place, message, field, &reason);
+        }
+    }
+    if attributes.len() > 10 {
+        return invalid(place, message, "attributes", "value must contain no more than 10 pair(s)");
+    }
+    for (name, value) in attributes {
+        if let Some(reason) = id(name).or_else(|| at_most(200, value)) {
+            return invalid(place, message, &format!("attributes[{name}]"), &reason);
+        }
+    }
+    Ok(())
+}
+
+/// Check an application's identifiers.
+pub(super) fn check_application_ids(ids: Option<&ApplicationIdentifiers>, place: &Place<'_>) -> Result<(), Failure> {
+    let Some(ids) = ids else { return Err(Failure::invalid(place, "value is required")) };
+    let reason = id(&ids.application_id);
+    reason.map_or(Ok(()), |reason| invalid(place, "ApplicationIdentifiers", "application_id", &reason))
+}
+
+/// Check all that is said of an application, in the field `application` of a request.
+pub(super) fn check_application(application: &Application, request: &'static str) -> Result<(), Failure> {
+    const MESSAGE: &str = "Application";
+    let place = [(request, "application")];
+    check_application_ids(application.ids.as_ref(), &[place[0], (MESSAGE, "ids")])?;
+    check_description(&place, MESSAGE, (&application.name, &application.description, &application.attributes))
+}
+
+/// Check the IDs of a request for several devices.
+pub(super) fn check_batch(dev_ids: &[String], request: &'static str) -> Result<(), Failure> {
+    if !(1..=20).contains(&dev_ids.len()) {
+        let reason = "value must contain between 1 and 20 items, inclusive";
+        return invalid(&[], request, "device_ids", reason);
+    }
+    for (at, dev_id) in dev_ids.iter().enumerate() {
+        if let Some(reason) = id(dev_id) {
+            return invalid(&[], request, &format!("device_ids[{at}]"), &reason);
+        }
+    }
+    Ok(())
+}
+
+/// Check what is said of a key that is to be made.
+pub(super) fn check_key(request: &CreateApplicationApiKeyRequest) -> Result<(), Failure> {
+    const MESSAGE: &str = "CreateApplicationAPIKeyRequest";
+    check_application_ids(request.application_ids.as_ref(), &[(MESSAGE, "application_ids")])?;
+    if let Some(reason) = at_most(50, &request.name) {
+        return invalid(&[], MESSAGE, "name", &reason);
+    }
+    if request.rights.is_empty() {
+        return invalid(&[], MESSAGE, "rights", "value must contain at least 1 item(s)");
     }
     Ok(())
 }

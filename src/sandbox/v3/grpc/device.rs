@@ -3,18 +3,22 @@
 use prost_reflect::{DynamicMessage, ReflectMessage as _};
 use tonic::{Code, Request, Response, Status};
 
-use super::application::{dynamic, typed};
-use super::check::{check_device, check_ids};
-use super::mask::{Allowed, copy};
-use super::{Servers, of_device};
+use super::check::{check_batch, check_device, check_ids};
+use super::mask::{Allowed, copy, dynamic, paths, typed};
+use super::{Servers, of_application, of_device};
+use crate::rpc::proto::v3::as_end_device_batch_registry_server::AsEndDeviceBatchRegistry;
 use crate::rpc::proto::v3::as_end_device_registry_server::AsEndDeviceRegistry;
+use crate::rpc::proto::v3::js_end_device_batch_registry_server::JsEndDeviceBatchRegistry;
 use crate::rpc::proto::v3::js_end_device_registry_server::JsEndDeviceRegistry;
+use crate::rpc::proto::v3::ns_end_device_batch_registry_server::NsEndDeviceBatchRegistry;
 use crate::rpc::proto::v3::ns_end_device_registry_server::NsEndDeviceRegistry;
-use crate::rpc::proto::v3::{EndDevice, EndDeviceIdentifiers, GetEndDeviceRequest, MacVersion, SetEndDeviceRequest};
+use crate::rpc::proto::v3::{
+    BatchDeleteEndDevicesRequest, EndDevice, EndDeviceIdentifiers, GetEndDeviceRequest, MacVersion, SetEndDeviceRequest,
+};
 use crate::sandbox::v3::failure::Failure;
 use crate::sandbox::v3::formatter;
 use crate::sandbox::v3::record::{Server, now};
-use crate::sandbox::v3::registry::{Registry, Session};
+use crate::sandbox::v3::registry::Registry;
 use crate::sandbox::v3::right::{DEVICES_READ, DEVICES_READ_KEYS, DEVICES_WRITE, DEVICES_WRITE_KEYS};
 
 pub(super) const DEVICE: &str = "ttn.lorawan.v3.EndDevice";
@@ -89,10 +93,6 @@ fn is_secret(path: &str) -> bool {
                 .is_some_and(|rest| rest.starts_with(".keys") && rest != ".keys.session_key_id")
     };
     path.split('.').next() == Some("root_keys") || of_session("session") || of_session("pending_session")
-}
-
-fn paths(mask: Option<&prost_types::FieldMask>) -> &[String] {
-    mask.map_or(&[], |mask| &mask.paths)
 }
 
 fn needed(right: i32, keys: i32, mask: Option<&prost_types::FieldMask>) -> Vec<i32> {
@@ -180,6 +180,20 @@ impl Server {
     }
 }
 
+/// What the Network Server adds to a session that it is told of: when it began, and below LoRaWAN 1.1 the one key of the
+/// network in the places of all three.
+fn complete(record: &mut EndDevice) {
+    let Some(session) = &mut record.session else { return };
+    session.started_at.get_or_insert_with(now);
+    let Some(keys) = session.keys.as_mut().filter(|_| record.lorawan_version != i32::from(MacVersion::MacV11)) else {
+        return;
+    };
+    if keys.f_nwk_s_int_key.is_some() {
+        keys.s_nwk_s_int_key.clone_from(&keys.f_nwk_s_int_key);
+        keys.nwk_s_enc_key.clone_from(&keys.f_nwk_s_int_key);
+    }
+}
+
 impl Servers {
     fn get_device(&self, server: Server, request: &GetEndDeviceRequest) -> Result<EndDevice, Failure> {
         let paths = paths(request.field_mask.as_ref());
@@ -190,8 +204,11 @@ impl Servers {
         let mut registry = self.0.registry();
         let uid = registry.uid(&app_id);
         let device = registry.device(&app_id, &dev_id).ok();
-        let known = device.and_then(|device| Some((device.session.clone(), device.records.of(server)?.clone())));
-        let (session, mut record) = known.ok_or_else(|| server.missing(&uid, &dev_id, true))?;
+        let known = device.and_then(|device| {
+            let waiting = u32::try_from(device.waiting.len()).unwrap_or(u32::MAX);
+            Some((device.session.clone(), waiting, device.records.of(server)?.clone()))
+        });
+        let (session, waiting, mut record) = known.ok_or_else(|| server.missing(&uid, &dev_id, true))?;
         if let (Some(session), Some(kept)) = (&session, &mut record.session) {
             // Counters move with every frame.
             match server {
@@ -199,7 +216,8 @@ impl Servers {
                     kept.last_f_cnt_up = session.uplinks.saturating_sub(1);
                     kept.last_n_f_cnt_down = session.downlinks.saturating_sub(1);
                 }
-                _ => kept.last_a_f_cnt_down = session.downlinks.saturating_sub(1),
+                // What waits has its number already.
+                _ => kept.last_a_f_cnt_down = session.downlinks.saturating_sub(1).saturating_add(waiting),
             }
         }
         let mut shown = shown(&record, paths);
@@ -230,15 +248,17 @@ impl Servers {
         let mut changed = dynamic(DEVICE, &known);
         copy(&dynamic(DEVICE, &given), &mut changed, paths.iter().filter(|path| !path.starts_with("ids")));
         let record = EndDevice { updated_at: Some(now()), ..typed(&changed) };
+        let mut shown = shown(&record, paths);
         let record = slot.insert(record);
-        let mut shown = shown(record, paths);
-        let begun = record.session.as_ref().filter(|_| server == Server::Network);
-        let begun = begun.filter(|_| paths.iter().any(|path| path.starts_with("session")));
-        if let Some((session, dev_addr)) = begun.and_then(|it| Some((it, <[u8; 4]>::try_from(&it.dev_addr[..]).ok()?)))
-        {
-            let key_id = session.keys.as_ref().map(|keys| keys.session_key_id.clone()).unwrap_or_default();
-            device.session = Some(Session::new(key_id, dev_addr));
-            if let Some(ids) = &mut shown.ids {
+        if server == Server::Network {
+            complete(record);
+        }
+        if let Some(session) = record.session.clone().filter(|_| paths.iter().any(|path| path.starts_with("session"))) {
+            let tells = |field: &str| {
+                paths.iter().any(|path| path == "session" || path.strip_prefix("session.") == Some(field))
+            };
+            let dev_addr = device.adopt(server, &session, tells);
+            if let (Server::Network, Some(dev_addr), Some(ids)) = (server, dev_addr, &mut shown.ids) {
                 ids.dev_addr = dev_addr.to_vec();
             }
         }
@@ -246,14 +266,28 @@ impl Servers {
     }
 
     pub(super) fn delete_device(&self, server: Server, ids: &EndDeviceIdentifiers) -> Result<(), Failure> {
-        let subject = of_device(Some(ids));
-        let (app_id, dev_id) = (subject.app_id, ids.device_id.as_str());
+        let app_id = of_device(Some(ids)).app_id;
         let mut registry = self.0.registry();
         let uid = registry.uid(&app_id);
-        let device = registry.device(&app_id, dev_id).ok();
-        let device = device.filter(|device| device.records.of(server).is_some());
-        let device = device.ok_or_else(|| server.missing(&uid, dev_id, false))?;
-        *device.records.slot(server) = None;
+        Self::forget(&mut registry, server, &app_id, &ids.device_id)
+            .ok_or_else(|| server.missing(&uid, &ids.device_id, false))
+    }
+
+    /// Delete several; those that are not there are passed over.
+    pub(super) fn delete_devices(&self, server: Server, request: &BatchDeleteEndDevicesRequest) -> Result<(), Failure> {
+        check_batch(&request.device_ids, "BatchDeleteEndDevicesRequest")?;
+        let app_id = of_application(request.application_ids.as_ref()).app_id;
+        let mut registry = self.0.registry();
+        for dev_id in &request.device_ids {
+            let _known = Self::forget(&mut registry, server, &app_id, dev_id);
+        }
+        Ok(())
+    }
+
+    /// Let a server forget a device; `None` if it does not know it.
+    fn forget(registry: &mut Registry, server: Server, app_id: &str, dev_id: &str) -> Option<()> {
+        let device = registry.device(app_id, dev_id).ok()?;
+        device.records.slot(server).take()?;
         match server {
             Server::Network => device.session = None,
             Server::Application => device.waiting.clear(),
@@ -261,15 +295,15 @@ impl Servers {
         }
         if device.records.is_empty() {
             // It is there.
-            let _removed = registry.remove(&app_id, dev_id);
+            let _removed = registry.remove(app_id, dev_id);
         }
-        Ok(())
+        Some(())
     }
 }
 
 /// The three services are one, but for the server.
 macro_rules! device_registry {
-    ($service:ident, $server:expr) => {
+    ($service:ident, $batch:ident, $server:expr) => {
         #[tonic::async_trait]
         impl $service for Servers {
             async fn get(&self, request: Request<GetEndDeviceRequest>) -> Result<Response<EndDevice>, Status> {
@@ -299,9 +333,20 @@ macro_rules! device_registry {
                 self.0.answer(request, method, subject, rights, |ids| self.delete_device($server, &ids)).await
             }
         }
+
+        #[tonic::async_trait]
+        impl $batch for Servers {
+            async fn delete(&self, request: Request<BatchDeleteEndDevicesRequest>) -> Result<Response<()>, Status> {
+                let method = concat!("/ttn.lorawan.v3.", stringify!($batch), "/Delete");
+                let subject = |request: &BatchDeleteEndDevicesRequest| of_application(request.application_ids.as_ref());
+                let rights = |_: &BatchDeleteEndDevicesRequest| vec![DEVICES_WRITE];
+                let work = |request: BatchDeleteEndDevicesRequest| self.delete_devices($server, &request);
+                self.0.answer(request, method, subject, rights, work).await
+            }
+        }
     };
 }
 
-device_registry!(NsEndDeviceRegistry, Server::Network);
-device_registry!(AsEndDeviceRegistry, Server::Application);
-device_registry!(JsEndDeviceRegistry, Server::Join);
+device_registry!(NsEndDeviceRegistry, NsEndDeviceBatchRegistry, Server::Network);
+device_registry!(AsEndDeviceRegistry, AsEndDeviceBatchRegistry, Server::Application);
+device_registry!(JsEndDeviceRegistry, JsEndDeviceBatchRegistry, Server::Join);

@@ -3,15 +3,17 @@
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Response, Status};
 
-use super::application::{dynamic, typed};
-use super::check::{check_device, check_ids};
+use super::application::id_taken;
+use super::check::{check_batch, check_device, check_ids};
 use super::device::{DEVICE, euis_taken, shown};
-use super::mask::{Allowed, copy};
+use super::mask::{Allowed, copy, dynamic, paths, typed};
+use super::page::{Asked, sortable};
 use super::{Servers, of_application, of_device};
+use crate::rpc::proto::v3::end_device_batch_registry_server::EndDeviceBatchRegistry;
 use crate::rpc::proto::v3::end_device_registry_server::EndDeviceRegistry;
 use crate::rpc::proto::v3::{
-    CreateEndDeviceRequest, EndDevice, EndDeviceIdentifiers, EndDevices, GetEndDeviceRequest, ListEndDevicesRequest,
-    UpdateEndDeviceRequest,
+    BatchDeleteEndDevicesRequest, BatchGetEndDevicesRequest, CreateEndDeviceRequest, EndDevice, EndDeviceIdentifiers,
+    EndDevices, GetEndDeviceRequest, ListEndDevicesRequest, UpdateEndDeviceRequest,
 };
 use crate::sandbox::v3::failure::Failure;
 use crate::sandbox::v3::record::{Server, now};
@@ -38,9 +40,6 @@ const PUBLIC: Allowed = Allowed::all_of(&[
     "version_ids",
 ]);
 const CHANGEABLE: Allowed = Allowed { fields: PUBLIC.fields, only_below: &["ids", "created_at", "updated_at"] };
-/// A page's length unless one is given, and at most.
-const PAGE: usize = 100;
-const LONGEST_PAGE: u32 = 1000;
 /// This machine, which all four servers are on.
 const OURS: [&str; 4] = ["", "localhost", "127.0.0.1", "::1"];
 
@@ -49,10 +48,6 @@ fn not_found(app_id: &str, dev_id: &str) -> Failure {
     Failure::new(Code::NotFound, "pkg/identityserver/store", "end_device_not_found", format)
         .with("application_id", app_id)
         .with("device_id", dev_id)
-}
-
-fn paths(mask: Option<&prost_types::FieldMask>) -> &[String] {
-    mask.map_or(&[], |mask| &mask.paths)
 }
 
 impl Servers {
@@ -86,9 +81,7 @@ impl Servers {
         let mut registry = self.0.registry();
         let known = registry.device(&subject.app_id, &ids.device_id).ok();
         if known.is_some_and(|device| device.records.of(Server::Identity).is_some()) {
-            let cause = Failure::new(Code::AlreadyExists, "pkg/util/store", "already_exists", "already exists");
-            let format = "ID already taken, choose a different one and try again";
-            return Err(Failure::new(Code::AlreadyExists, "pkg/util/store", "id_taken", format).because(cause));
+            return Err(id_taken());
         }
         if let Some(other) = registry.with_euis(Server::Identity, &ids.dev_eui, &ids.join_eui) {
             return Err(euis_taken("pkg/identityserver", &ids, other));
@@ -127,39 +120,42 @@ impl Servers {
     fn page(&self, request: &ListEndDevicesRequest) -> Result<(EndDevices, usize), Failure> {
         let paths = paths(request.field_mask.as_ref());
         PUBLIC.check(DEVICE, paths)?;
-        if request.limit > LONGEST_PAGE {
-            let reason = "value must be less than or equal to 1000";
-            return Err(Failure::invalid(&[("ListEndDevicesRequest", "limit")], reason));
-        }
         let mut registry = self.0.registry();
         let app_id = of_application(request.application_ids.as_ref()).app_id;
         let devices = registry.application(&app_id).into_iter().flat_map(|application| application.devices.values());
-        let mut records: Vec<_> = devices.filter_map(|device| device.records.of(Server::Identity)).collect();
-        let (field, reversed) = request.order.strip_prefix('-').map_or((&*request.order, false), |field| (field, true));
-        let order = |record: &EndDevice| -> Vec<u8> {
+        let records: Vec<_> = devices.filter_map(|device| device.records.of(Server::Identity)).collect();
+        let order = |record: &&EndDevice, field: &str| {
             let ids = record.ids.clone().unwrap_or_default();
-            let time = |at: Option<prost_types::Timestamp>| {
-                let at = at.unwrap_or_default();
-                [(at.seconds ^ i64::MIN).to_be_bytes().to_vec(), at.nanos.to_be_bytes().to_vec()].concat()
-            };
             match field {
                 "join_eui" => ids.join_eui,
                 "dev_eui" => ids.dev_eui,
                 "name" => record.name.clone().into_bytes(),
                 "description" => record.description.clone().into_bytes(),
-                "created_at" => time(record.created_at),
-                "last_seen_at" => time(record.last_seen_at),
+                "created_at" => sortable(record.created_at),
+                "last_seen_at" => sortable(record.last_seen_at),
                 _ => ids.device_id.into_bytes(),
             }
         };
-        records.sort_by_key(|record| order(record));
-        if reversed {
-            records.reverse();
+        let (limit, page) = (request.limit, request.page);
+        let asked = Asked { of: "ListEndDevicesRequest", order: &request.order, limit, page };
+        let (records, total) = asked.of(records, order)?;
+        let end_devices = records.into_iter().map(|record| shown(record, paths)).collect();
+        Ok((EndDevices { end_devices }, total))
+    }
+
+    /// The devices of a request for several, but for those that are not there.
+    fn batch(&self, request: &BatchGetEndDevicesRequest) -> Result<EndDevices, Failure> {
+        let paths = paths(request.field_mask.as_ref());
+        PUBLIC.check(DEVICE, paths)?;
+        check_batch(&request.device_ids, "BatchGetEndDevicesRequest")?;
+        let app_id = of_application(request.application_ids.as_ref()).app_id;
+        let mut registry = self.0.registry();
+        let mut end_devices = Vec::new();
+        for dev_id in &request.device_ids {
+            let record = registry.device(&app_id, dev_id).ok().and_then(|device| device.identity());
+            end_devices.extend(record.map(|record| shown(record, paths)));
         }
-        let limit = if request.limit == 0 { PAGE } else { request.limit as usize };
-        let page = records.iter().skip((request.page.max(1) as usize - 1) * limit).take(limit);
-        let end_devices = page.map(|record| shown(record, paths)).collect();
-        Ok((EndDevices { end_devices }, records.len()))
+        Ok(EndDevices { end_devices })
     }
 }
 
@@ -231,6 +227,22 @@ impl EndDeviceRegistry for Servers {
         };
         let subject = |ids: &EndDeviceIdentifiers| of_device(Some(ids));
         let method = "/ttn.lorawan.v3.EndDeviceRegistry/Delete";
+        self.0.answer(request, method, subject, |_| vec![DEVICES_WRITE], work).await
+    }
+}
+
+#[tonic::async_trait]
+impl EndDeviceBatchRegistry for Servers {
+    async fn get(&self, request: Request<BatchGetEndDevicesRequest>) -> Result<Response<EndDevices>, Status> {
+        let subject = |request: &BatchGetEndDevicesRequest| of_application(request.application_ids.as_ref());
+        let method = "/ttn.lorawan.v3.EndDeviceBatchRegistry/Get";
+        self.0.answer(request, method, subject, |_| vec![DEVICES_READ], |request| self.batch(&request)).await
+    }
+
+    async fn delete(&self, request: Request<BatchDeleteEndDevicesRequest>) -> Result<Response<()>, Status> {
+        let subject = |request: &BatchDeleteEndDevicesRequest| of_application(request.application_ids.as_ref());
+        let method = "/ttn.lorawan.v3.EndDeviceBatchRegistry/Delete";
+        let work = |request: BatchDeleteEndDevicesRequest| self.delete_devices(Server::Identity, &request);
         self.0.answer(request, method, subject, |_| vec![DEVICES_WRITE], work).await
     }
 }

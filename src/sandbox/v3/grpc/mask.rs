@@ -6,6 +6,24 @@ use tonic::Code;
 use crate::rpc::message::descriptor;
 use crate::sandbox::v3::failure::{Attribute, Failure};
 
+/// A message as one whose fields have names.
+pub(super) fn dynamic(full_name: &str, message: &impl prost::Message) -> DynamicMessage {
+    let mut dynamic = DynamicMessage::new(descriptor(full_name));
+    // Cannot fail: both have the same definition.
+    let _same = dynamic.transcode_from(message);
+    dynamic
+}
+
+/// And back.
+pub(super) fn typed<M: prost::Message + Default>(dynamic: &DynamicMessage) -> M {
+    dynamic.transcode_to().unwrap_or_default()
+}
+
+/// What a mask names; nothing without one.
+pub(super) fn paths(mask: Option<&prost_types::FieldMask>) -> &[String] {
+    mask.map_or(&[], |mask| &mask.paths)
+}
+
 /// What a method takes.
 #[derive(Debug)]
 pub(super) struct Allowed {
@@ -88,9 +106,7 @@ mod tests {
     const DEVICE: &str = "ttn.lorawan.v3.EndDevice";
 
     fn dynamic(device: &EndDevice) -> DynamicMessage {
-        let mut message = DynamicMessage::new(descriptor(DEVICE));
-        message.transcode_from(device).unwrap();
-        message
+        super::dynamic(DEVICE, device)
     }
 
     #[test]

@@ -1,24 +1,28 @@
-//! Downlinks and dry runs at the Application Server, and addresses from the Network Server.
+//! Downlinks and dry runs at the Application Server, and what the servers say of themselves.
 
 use jiff::Timestamp;
 use prost_types::value::Kind;
 use tonic::{Code, Request, Response, Status};
 
+use super::mask::dynamic;
 use super::stream::Told;
 use super::{Servers, of_application, of_device};
 use crate::rpc::proto::v3::app_as_server::AppAs;
 use crate::rpc::proto::v3::application_downlink::ConfirmedRetry;
 use crate::rpc::proto::v3::application_up::Up;
+use crate::rpc::proto::v3::js_server::Js;
 use crate::rpc::proto::v3::ns_server::Ns;
 use crate::rpc::proto::v3::{
     ApplicationDownlink, ApplicationDownlinks, ApplicationIdentifiers, ApplicationUp, DecodeUplinkRequest,
     DecodeUplinkResponse, DownlinkQueueRequest, EncodeDownlinkRequest, EncodeDownlinkResponse, EndDeviceIdentifiers,
-    GenerateDevAddrResponse, MessagePayloadFormatters,
+    GenerateDevAddrResponse, GetDefaultJoinEuiResponse, GetNetIdResponse, MessagePayloadFormatters, MqttConnectionInfo,
 };
 use crate::sandbox::v3::downlink::{ClassBC, Downlink};
 use crate::sandbox::v3::failure::Failure;
 use crate::sandbox::v3::formatter;
-use crate::sandbox::v3::right::{TRAFFIC_DOWN_WRITE, TRAFFIC_READ, TRAFFIC_UP_WRITE};
+use crate::sandbox::v3::registry::NET_ID;
+use crate::sandbox::v3::right::{INFO, TRAFFIC_DOWN_WRITE, TRAFFIC_READ, TRAFFIC_UP_WRITE};
+use crate::sandbox::v3::storage::UP;
 
 /// A free value as JSON; all numbers are doubles.
 fn json(value: prost_types::Value) -> serde_json::Value {
@@ -147,6 +151,20 @@ impl AppAs for Servers {
         self.0.answer(request, method, subject, |_| vec![TRAFFIC_READ], work).await
     }
 
+    async fn get_mqtt_connection_info(
+        &self,
+        request: Request<ApplicationIdentifiers>,
+    ) -> Result<Response<MqttConnectionInfo>, Status> {
+        let work = |ids: ApplicationIdentifiers| {
+            let username = self.0.registry().uid(&ids.application_id);
+            let (public_address, public_tls_address) = self.0.broker.get().cloned().unwrap_or_default();
+            Ok(MqttConnectionInfo { public_address, public_tls_address, username })
+        };
+        let subject = |ids: &ApplicationIdentifiers| of_application(Some(ids));
+        let method = "/ttn.lorawan.v3.AppAs/GetMQTTConnectionInfo";
+        self.0.answer(request, method, subject, |_| vec![INFO], work).await
+    }
+
     async fn simulate_uplink(&self, request: Request<ApplicationUp>) -> Result<Response<()>, Status> {
         let method = "/ttn.lorawan.v3.AppAs/SimulateUplink";
         let work = |up: ApplicationUp| {
@@ -155,13 +173,18 @@ impl AppAs for Servers {
                     ("pkg/applicationserver/io/grpc", "simulated traffic cannot be simulated again");
                 return Err(Failure::new(Code::InvalidArgument, namespace, "simulated", format));
             }
-            let Some(Up::UplinkMessage(uplink)) = up.up else {
-                return Err(Failure::invalid(&[("ApplicationUp", "up")], "value is required"));
-            };
             let subject = of_device(up.end_device_ids.as_ref());
-            let mut correlation_ids = up.correlation_ids;
+            let (app_id, dev_id) = (subject.app_id, subject.dev_id.unwrap_or_default());
+            let mut correlation_ids = up.correlation_ids.clone();
             correlation_ids.push(self.0.new_id(&format!("rpc:{method}")));
-            self.0.simulate(&subject.app_id, &subject.dev_id.unwrap_or_default(), correlation_ids, &uplink)
+            match &up.up {
+                Some(Up::UplinkMessage(uplink)) => self.0.simulate(&app_id, &dev_id, correlation_ids, uplink),
+                Some(_) => {
+                    self.0.pass_on(&app_id, &dev_id, correlation_ids, &dynamic(UP, &up));
+                    Ok(())
+                }
+                None => Err(Failure::invalid(&[("ApplicationUp", "up")], "value is required")),
+            }
         };
         let subject = |up: &ApplicationUp| of_device(up.end_device_ids.as_ref());
         self.0.answer(request, method, subject, |_| vec![TRAFFIC_UP_WRITE], work).await
@@ -218,6 +241,21 @@ impl Ns for Servers {
     async fn generate_dev_addr(&self, request: Request<()>) -> Result<Response<GenerateDevAddrResponse>, Status> {
         let work = |()| Ok(GenerateDevAddrResponse { dev_addr: self.0.registry().new_address().to_vec() });
         let method = "/ttn.lorawan.v3.Ns/GenerateDevAddr";
+        self.0.answer(request, method, |()| of_application(None), |()| Vec::new(), work).await
+    }
+
+    async fn get_net_id(&self, request: Request<()>) -> Result<Response<GetNetIdResponse>, Status> {
+        let work = |()| Ok(GetNetIdResponse { net_id: NET_ID.to_vec() });
+        let method = "/ttn.lorawan.v3.Ns/GetNetID";
+        self.0.answer(request, method, |()| of_application(None), |()| Vec::new(), work).await
+    }
+}
+
+#[tonic::async_trait]
+impl Js for Servers {
+    async fn get_default_join_eui(&self, request: Request<()>) -> Result<Response<GetDefaultJoinEuiResponse>, Status> {
+        let work = |()| Ok(GetDefaultJoinEuiResponse { join_eui: vec![0; 8] });
+        let method = "/ttn.lorawan.v3.Js/GetDefaultJoinEUI";
         self.0.answer(request, method, |()| of_application(None), |()| Vec::new(), work).await
     }
 }

@@ -4,9 +4,13 @@ mod access;
 mod application;
 mod check;
 mod device;
+mod events;
 mod identity;
+mod keys;
+mod link;
 mod mask;
 mod messages;
+mod page;
 mod stream;
 
 use std::sync::Arc;
@@ -19,10 +23,17 @@ use crate::rpc::proto::v3::app_as_server::AppAsServer;
 use crate::rpc::proto::v3::application_access_server::ApplicationAccessServer;
 use crate::rpc::proto::v3::application_registry_server::ApplicationRegistryServer;
 use crate::rpc::proto::v3::application_up_storage_server::ApplicationUpStorageServer;
+use crate::rpc::proto::v3::as_end_device_batch_registry_server::AsEndDeviceBatchRegistryServer;
 use crate::rpc::proto::v3::as_end_device_registry_server::AsEndDeviceRegistryServer;
 use crate::rpc::proto::v3::as_server::AsServer;
+use crate::rpc::proto::v3::end_device_batch_registry_server::EndDeviceBatchRegistryServer;
 use crate::rpc::proto::v3::end_device_registry_server::EndDeviceRegistryServer;
+use crate::rpc::proto::v3::entity_access_server::EntityAccessServer;
+use crate::rpc::proto::v3::events_server::EventsServer;
+use crate::rpc::proto::v3::js_end_device_batch_registry_server::JsEndDeviceBatchRegistryServer;
 use crate::rpc::proto::v3::js_end_device_registry_server::JsEndDeviceRegistryServer;
+use crate::rpc::proto::v3::js_server::JsServer;
+use crate::rpc::proto::v3::ns_end_device_batch_registry_server::NsEndDeviceBatchRegistryServer;
 use crate::rpc::proto::v3::ns_end_device_registry_server::NsEndDeviceRegistryServer;
 use crate::rpc::proto::v3::ns_server::NsServer;
 use crate::rpc::proto::v3::{ApplicationIdentifiers, EndDeviceIdentifiers};
@@ -46,11 +57,18 @@ impl GrpcService {
         let storage = servers.clone();
         let routes = Routes::new(ApplicationRegistryServer::new(servers.clone()))
             .add_service(ApplicationAccessServer::new(servers.clone()))
+            .add_service(EntityAccessServer::new(servers.clone()))
             .add_service(EndDeviceRegistryServer::new(servers.clone()))
+            .add_service(EndDeviceBatchRegistryServer::new(servers.clone()))
+            .add_service(NsEndDeviceBatchRegistryServer::new(servers.clone()))
+            .add_service(AsEndDeviceBatchRegistryServer::new(servers.clone()))
+            .add_service(JsEndDeviceBatchRegistryServer::new(servers.clone()))
             .add_service(NsEndDeviceRegistryServer::new(servers.clone()))
             .add_service(AsEndDeviceRegistryServer::new(servers.clone()))
             .add_service(JsEndDeviceRegistryServer::new(servers.clone()))
             .add_service(NsServer::new(servers.clone()))
+            .add_service(JsServer::new(servers.clone()))
+            .add_service(EventsServer::new(servers.clone()))
             .add_service(AsServer::new(servers.clone()))
             .add_service(AppAsServer::new(servers).max_decoding_message_size(16 << 20));
         // A stack that keeps nothing does not have the service.

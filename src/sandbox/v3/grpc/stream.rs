@@ -11,8 +11,7 @@ use tonic::codegen::tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::access::Subject;
-use super::application::typed;
-use super::mask::copy;
+use super::mask::{copy, typed};
 use super::{Servers, of_application, of_device};
 use crate::rpc::proto::v3::application_up_storage_server::ApplicationUpStorage;
 use crate::rpc::proto::v3::{ApplicationIdentifiers, ApplicationUp, GetStoredApplicationUpRequest};

@@ -22,13 +22,31 @@ const SHORT: [(&str, &str); 5] = [
     ("{new}", "end_device.ids.device_id"),
 ];
 
-const ROUTES: [Route; 33] = [
+const ROUTES: [Route; 49] = [
+    to("GET", "auth_info", "EntityAccess", "AuthInfo"),
+    to("POST", "users/{collaborator.user_ids.user_id}/applications", "ApplicationRegistry", "Create"),
+    to(
+        "POST",
+        "organizations/{collaborator.organization_ids.organization_id}/applications",
+        "ApplicationRegistry",
+        "Create",
+    ),
+    to("GET", "applications", "ApplicationRegistry", "List"),
     to("GET", "applications/{app}", "ApplicationRegistry", "Get"),
+    to("PUT", "applications/{application.ids.application_id}", "ApplicationRegistry", "Update"),
+    to("POST", "applications/{application_id}/dev-eui", "ApplicationRegistry", "IssueDevEUI"),
+    to("POST", "applications/{app}/api-keys", "ApplicationAccess", "CreateAPIKey"),
     to("DELETE", "applications/{application_id}", "ApplicationRegistry", "Delete"),
     to("GET", "applications/{application_id}/rights", "ApplicationAccess", "ListRights"),
     to("POST", "applications/{new.app}/devices", "EndDeviceRegistry", "Create"),
     to("GET", "applications/{app}/devices", "EndDeviceRegistry", "List"),
     to("POST", "applications/{app}/devices/filter", "EndDeviceRegistry", "List"),
+    // Before a device of that name.
+    to("GET", "applications/{app}/devices/batch", "EndDeviceBatchRegistry", "Get"),
+    to("DELETE", "applications/{app}/devices/batch", "EndDeviceBatchRegistry", "Delete"),
+    to("DELETE", "ns/applications/{app}/devices/batch", "NsEndDeviceBatchRegistry", "Delete"),
+    to("DELETE", "as/applications/{app}/devices/batch", "AsEndDeviceBatchRegistry", "Delete"),
+    to("DELETE", "js/applications/{app}/devices/batch", "JsEndDeviceBatchRegistry", "Delete"),
     to("GET", "applications/{dev.app}/devices/{dev}", "EndDeviceRegistry", "Get"),
     to("PUT", "applications/{new.app}/devices/{new}", "EndDeviceRegistry", "Update"),
     to("DELETE", "applications/{application_ids.application_id}/devices/{device_id}", "EndDeviceRegistry", "Delete"),
@@ -70,6 +88,7 @@ const ROUTES: [Route; 33] = [
         "AppAs",
         "DownlinkQueueList",
     ),
+    to("GET", "as/applications/{application_id}/mqtt-connection-info", "AppAs", "GetMQTTConnectionInfo"),
     to("POST", "as/applications/{dev.app}/devices/{dev}/up/simulate", "AppAs", "SimulateUplink"),
     to("POST", "as/applications/{dev.app}/devices/{dev}/down/encode", "AppAs", "EncodeDownlink"),
     to("POST", "as/applications/{dev.app}/devices/{dev}/up/decode", "AppAs", "DecodeUplink"),
@@ -81,6 +100,9 @@ const ROUTES: [Route; 33] = [
         "GetStoredApplicationUp",
     ),
     to("GET", "ns/dev_addr", "Ns", "GenerateDevAddr"),
+    to("GET", "ns/net_id", "Ns", "GetNetID"),
+    to("GET", "js/default_join_eui", "Js", "GetDefaultJoinEUI"),
+    to("POST", "events", "Events", "Stream"),
 ];
 
 /// What a request is.
