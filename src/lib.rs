@@ -10,6 +10,7 @@
 //! - `bridge`: MQTT on one end, NATS `JetStream` on the other
 //! - [`pool`]: the threads that drive the network and call callbacks
 //! - `nats`: streams of an application over NATS `JetStream`, behind the feature `nats`
+//! - `table`: uplinks as a table in Arrow's format, behind the feature `table`
 //! - [`sandbox`]: an offline network in one process
 //!
 //! `tests/rust/architecture.rs` holds which module may use which.
@@ -31,6 +32,8 @@ pub mod rpc;
 pub mod sandbox;
 pub mod session;
 pub mod sync;
+#[cfg(feature = "table")]
+pub mod table;
 
 #[cfg(test)]
 mod fuzz;

@@ -25,6 +25,7 @@ from thingslink._native import (
     TlsError,
     __version__,
     _call_errors_from,
+    _record_by,
     _run_awaitables_by,
     _stats_as,
     callback_threads,
@@ -126,7 +127,14 @@ def _counters(counted: dict[str, Any]) -> dict[str, Any]:
     return Counters(counted)
 
 
+def _record(client: Any, into: Any, dev_id: str | None, options: dict[str, Any]) -> Any:
+    from thingslink import frame  # noqa: PLC0415
+
+    return frame.record(client, into, dev_id, options)
+
+
 _call_errors_from(_call_errors)
+_record_by(_record)
 _stats_as(_counters)
 _run_awaitables_by(_run_to_its_end)
 

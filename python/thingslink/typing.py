@@ -39,6 +39,7 @@ __all__ = [
     "Overflow",
     "PayloadFormat",
     "Priority",
+    "RowOf",
     "Schedule",
 ]
 
@@ -59,6 +60,9 @@ Overflow: TypeAlias = Literal["stop_reading", "drop_oldest"]
 
 CallbackFailure: TypeAlias = Literal["acknowledge", "keep"]
 """What becomes of a message whose callback raised an exception."""
+
+RowOf: TypeAlias = Literal["uplink", "gateway"]
+"""What a row of a table is: an uplink, or an uplink as one gateway heard it."""
 
 PayloadFormat: TypeAlias = Literal["custom", "cayennelpp", ""]
 """How an application's payloads are decoded."""

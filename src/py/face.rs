@@ -2,6 +2,7 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use serde::Serialize;
 
 use super::leaving;
@@ -25,6 +26,8 @@ static STATS: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 static CONNECTING: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Runs what a callback has given to be awaited.
 static RUNNER: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
+/// Gathers what a client receives.
+static RECORD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 /// Called at the exit when no callback runs any more.
 static AT_THE_END: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
@@ -91,6 +94,27 @@ pub(super) fn stats_as(make: Py<PyAny>) {
 /// Counters as a program gets them.
 pub(super) fn stats<'py>(py: Python<'py>, counters: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
     given(py, &STATS)?.call1((pythonize::pythonize(py, counters)?,))
+}
+
+/// Hand in what gathers what a client receives, as ``record(client, into, dev_id, options)``. Called when a program asks
+/// for it: the others do not pay for the import.
+#[pyfunction]
+#[pyo3(name = "_record_by")]
+pub(super) fn record_by(record: Py<PyAny>) {
+    let old = RECORD.lock().replace(record);
+    drop(old);
+}
+
+/// What gathers the client's uplinks from now on.
+pub(super) fn record<'py>(
+    client: &Bound<'py, PyAny>,
+    into: Option<Bound<'py, PyAny>>,
+    dev_id: Option<String>,
+    options: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = client.py();
+    let record = given(py, &RECORD)?;
+    leaving::within(py, || record.call1((client, into, dev_id, options)))
 }
 
 /// Hand in what is told of clients that begin to connect, as ``told(client, place, subject)``.

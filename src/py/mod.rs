@@ -29,6 +29,7 @@ mod event_loop;
 mod face;
 mod file;
 mod forked;
+mod frame;
 mod interpreter;
 mod json;
 mod lead;
@@ -70,11 +71,13 @@ mod _native {
     use super::event_loop::same_loop;
     #[pymodule_export]
     use super::face::{
-        at_the_end, call_errors_from, connecting_to, failures_to, makers_from, private_client_from, run_awaitables_by,
-        stats_as, tell_failure, time_out_from,
+        at_the_end, call_errors_from, connecting_to, failures_to, makers_from, private_client_from, record_by,
+        run_awaitables_by, stats_as, tell_failure, time_out_from,
     };
     #[pymodule_export]
     use super::file::replace_file;
+    #[pymodule_export]
+    use super::frame::{PyColumns, PyRows};
     #[pymodule_export]
     use super::lead::{is_led, lead, masked_address};
     #[pymodule_export]

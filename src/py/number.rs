@@ -142,11 +142,13 @@ ints! {
     max_bytes: "max_bytes", u64, 1..=u64::MAX.into();
     max_connections: "max_connections", usize, AT_LEAST_1;
     max_inflight: "max_inflight", usize, 1..=60_000;
+    max_rows: "max_rows", usize, AT_LEAST_1;
     max_message_bytes: "max_message_bytes", usize, AT_LEAST_1;
     max_payload_size: "max_payload_size", usize, SIZE;
     mid: "mid", u16, U16;
     max_points: "max_points", usize, SIZE;
     most: "most", usize, SIZE;
+    table_bytes: "max_bytes", usize, AT_LEAST_1;
     most_bytes: "max_bytes", usize, SIZE;
     most_used: "percentage", u64, U64;
     mqtt_port: "mqtt_port", u16, U16;

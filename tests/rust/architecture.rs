@@ -13,7 +13,7 @@ mod source;
 /// What each module may name behind `crate::`, beside itself and the leaves; `a::b` is that part of it alone.
 /// `fuzz` is there for tests alone.
 const LEAVES: [&str; 8] = ["error", "ids", "endpoint", "backoff", "file", "net", "sync", "fuzz"];
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("sync", &[]),
     ("fuzz", &[]),
     ("error", &[]),
@@ -29,8 +29,9 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("nats", &["dialect"]),
     ("client", &["session", "dialect", "rpc", "nats"]),
     ("bridge", &["client", "session", "dialect", "nats"]),
+    ("table", &["dialect"]),
     ("sandbox", &["dialect", "rpc"]),
-    ("py", &["session", "dialect", "rpc", "pool", "client", "sandbox", "nats", "bridge"]),
+    ("py", &["session", "dialect", "rpc", "pool", "client", "table", "sandbox", "nats", "bridge"]),
 ];
 
 /// Rooms that do not know each other: within a line, no room names another. What they share stands outside of them.

@@ -24,6 +24,7 @@ from thingslink._native.error import (
     ThingsTimeoutError,
     TlsError,
 )
+from thingslink._native.frame import _Columns, _Rows
 from thingslink._native.lorawan import (
     ActivationEvent,
     DeviceEvent,
@@ -83,6 +84,7 @@ from thingslink._native.runtime import (
     _masked,
     _open_clients,
     _private_client_from,
+    _record_by,
     _replace_file,
     _run_awaitables_by,
     _shut_down,
@@ -190,8 +192,10 @@ __all__ = [
     "UplinkMessage",
     "Will",
     "_AioClient",
+    "_Columns",
     "_Inlet",
     "_Loan",
+    "_Rows",
     "_Sandbox",
     "_Share",
     "_StoredMessages",
@@ -220,6 +224,7 @@ __all__ = [
     "_provision",
     "_provision_async",
     "_real",
+    "_record_by",
     "_replace_file",
     "_run_awaitables_by",
     "_same_loop",

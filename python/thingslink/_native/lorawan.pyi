@@ -7,6 +7,7 @@ from os import PathLike
 from typing import Any, Final, Literal, SupportsIndex, TypeAlias, TypedDict, final, overload, type_check_only
 
 from thingslink._native.arguments import _Octets, _Seconds
+from thingslink.frame import Recorder
 from thingslink.typing import (
     CallableWith,
     CallbackFailure,
@@ -17,6 +18,7 @@ from thingslink.typing import (
     Network,
     Overflow,
     Priority,
+    RowOf,
     Schedule,
 )
 from typing_extensions import NotRequired, Self, Unpack
@@ -444,6 +446,34 @@ class MQTTClient:
         """Give the counters."""
     def device(self, dev_id: str) -> DeviceHandle:
         """Give a handle for one device: ``send`` and the setters without its ID."""
+    def record(
+        self,
+        into: Recorder | None = None,
+        *,
+        dev_id: str | None = None,
+        per: RowOf | None = None,
+        max_rows: int | None = None,
+        max_bytes: int | None = None,
+    ) -> Recorder:
+        """Gather uplinks column by column, from now on.
+
+        They are a table for polars, pandas, DuckDB, pyarrow: see ``thingslink.frame``.
+
+        Args:
+            into: What gathers them, of several clients or of earlier ones, too. Recording twice into one changes
+                nothing. By default a new one, of the three arguments after ``dev_id``.
+            dev_id: Only uplinks of this device.
+            per: What a row is of: ``"uplink"``, the default, or ``"gateway"``.
+            max_rows: Most rows, 1,000,000 by default; the oldest make room.
+            max_bytes: Bytes of memory for them, 256 MiB by default.
+
+        Returns:
+            What gathers them. Its ``stop()`` ends it.
+
+        Raises:
+            ValueError: An argument that cannot be used, named.
+            TypeError: Likewise, or arguments for a new recorder beside ``into``.
+        """
     def set_uplink_callback(self, callback: CallableWith[UplinkMessage, Self], *, dev_id: str | None = None) -> None:
         """Add ``callback(msg, client)`` for uplinks; ``msg`` is an ``UplinkMessage``.
 

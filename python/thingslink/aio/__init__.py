@@ -18,7 +18,7 @@ from __future__ import annotations
 from thingslink.aio._connection import Connection
 from thingslink.aio._device import Device
 from thingslink.aio._downlink import Downlink
-from thingslink.aio._stream import Batches, Stream
+from thingslink.aio._stream import Batch, Batches, Stream
 from thingslink.aio._updates import Updates
 from thingslink.aio.application import ApplicationClient
 from thingslink.aio.discovery import DiscoveryClient
@@ -29,6 +29,7 @@ from thingslink.aio.thingsboard import TBDeviceMqttClient, TBGatewayMqttClient
 
 __all__ = [
     "ApplicationClient",
+    "Batch",
     "Batches",
     "Connection",
     "Device",

@@ -12,9 +12,11 @@ from thingslink.aio._entering import Entering
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from thingslink._native import _Inlet
+    from thingslink._native import UplinkMessage, _Inlet
+    from thingslink.frame import Table
+    from thingslink.typing import RowOf
 
-__all__ = ["Batches", "Stream"]
+__all__ = ["Batch", "Batches", "Stream"]
 
 T = TypeVar("T")
 
@@ -74,6 +76,42 @@ class Stream(Entering, Generic[T]):
         return f"<Stream of {self._what}, {len(self._inlet)} waiting>"
 
 
+class Batch(list[T]):
+    """A list of messages; of uplinks, a table as well: ``polars.DataFrame(batch.table())``.
+
+    It has Arrow's PyCapsule interface itself, too, for ``pyarrow.RecordBatchReader.from_stream(batch)``; but libraries
+    whose constructors take lists look no further when they are given one.
+    """
+
+    __slots__ = ()
+
+    def table(self, *, per: RowOf = "uplink") -> Table:
+        """Give the uplinks as a table, whose columns are those of these uplinks: see ``thingslink.frame``.
+
+        A ``Recorder`` gives the same columns for all batches: ``extend(batch)``.
+
+        Args:
+            per: What a row is of: ``"uplink"`` or ``"gateway"``.
+
+        Raises:
+            TypeError: These are no uplinks.
+            ValueError: ``per`` is another.
+        """
+        from thingslink.frame import Recorder  # noqa: PLC0415 - for those who want tables
+
+        recorder = Recorder(per=per, max_rows=sys.maxsize, max_bytes=sys.maxsize)
+        recorder.extend(cast("list[UplinkMessage]", self))
+        return recorder.take()
+
+    def __arrow_c_schema__(self) -> object:
+        """Give Arrow's schema of ``table()``, for other libraries."""
+        return self.table().__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give Arrow's stream of ``table()``, for other libraries. Another schema cannot be had."""
+        return self.table().__arrow_c_stream__(requested_schema)
+
+
 class Batches(Generic[T]):
     """Lists of the messages of a stream. At QoS 1 all of one are acknowledged when the next one is asked for."""
 
@@ -90,14 +128,14 @@ class Batches(Generic[T]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> list[T]:
+    async def __anext__(self) -> Batch[T]:
         inlet = self._inlet
         while True:
             while not inlet.look():
                 await inlet.wait()
             await self._gather()
             if batch := inlet.take(self._most):
-                return cast("list[T]", batch)
+                return Batch(batch)
 
     async def _gather(self) -> None:
         # Messages stay where they are until they are given: being cancelled here loses none.

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from thingslink._native.lorawan import Stats, _Payload
     from thingslink.aio._connection import Connection
     from thingslink.aio._updates import Updates
-    from thingslink.typing import CallbackFailure, EventName, Level, Network, Overflow, Priority, Schedule
+    from thingslink.frame import Recorder
+    from thingslink.typing import CallbackFailure, EventName, Level, Network, Overflow, Priority, RowOf, Schedule
 
 __all__ = ["MQTTClient"]
 
@@ -207,6 +208,32 @@ class MQTTClient(Entering):
             ValueError: ``dev_id`` is no device ID.
         """
         return Stream(self._client.uplinks(dev_id), f"uplinks of {dev_id or 'all devices'}")
+
+    async def record(
+        self,
+        into: Recorder | None = None,
+        *,
+        dev_id: str | None = None,
+        per: RowOf | None = None,
+        max_rows: int | None = None,
+        max_bytes: int | None = None,
+    ) -> Recorder:
+        """Gather uplinks column by column until the client is closed, as ``MQTTClient.record`` of the other face does.
+
+        To look at them meanwhile, give a ``Recorder`` and await this in a task of its own. At QoS 1 an uplink is
+        acknowledged when it is gathered. Cancelled, it ends.
+
+        Raises:
+            LoginRefusedError: And others, as of the streams.
+        """
+        from thingslink.frame import recorder_of  # noqa: PLC0415 - for those who record
+
+        given = {"per": per, "max_rows": max_rows, "max_bytes": max_bytes}
+        recorder = recorder_of(into, {name: value for name, value in given.items() if value is not None})
+        async with self.uplinks(dev_id=dev_id) as uplinks:
+            async for msg in uplinks:
+                recorder.add(msg)
+        return recorder
 
     def raw_uplinks(self, *, dev_id: str | None = None) -> Stream[RawMessage]:
         """Give a stream of uplinks as they came, those too that cannot be decoded."""

@@ -64,6 +64,11 @@ impl PyUplinkMessage {
         Err(PyValueError::new_err("msg is a part of a message: expected what a callback got"))
     }
 
+    /// The whole uplink, in the original's shape; an error for a part of one.
+    pub(in crate::py) fn uplink(&self) -> PyResult<Value<'_>> {
+        self.receipt().map(|_| self.value())
+    }
+
     /// The object as it came.
     fn came(&self) -> Value<'_> {
         self.document.value(self.index)

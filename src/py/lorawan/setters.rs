@@ -2,12 +2,14 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::client::PyMqttClient;
 use super::convert::{event_name, field_path, optional_device};
 use super::subject::Subject;
 use crate::dialect::mqtt::is_filter;
 use crate::ids::DevId;
+use crate::py::face;
 
 impl PyMqttClient {
     fn add(&self, py: Python<'_>, subject: Subject, callback: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -44,6 +46,23 @@ impl PyMqttClient {
         dev_id: Option<String>,
     ) -> PyResult<()> {
         self.remove(py, &Subject::Uplink(self.dev_id(py, dev_id)?), callback)
+    }
+
+    #[doc = stub!("MQTTClient.record")]
+    #[pyo3(signature = (into=None, *, dev_id=None, per=None, max_rows=None, max_bytes=None))]
+    fn record<'py>(
+        slf: &Bound<'py, Self>,
+        into: Option<Bound<'py, PyAny>>,
+        dev_id: Option<String>,
+        per: Option<Bound<'py, PyAny>>,
+        max_rows: Option<Bound<'py, PyAny>>,
+        max_bytes: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let options = PyDict::new(slf.py());
+        for (name, given) in [("per", per), ("max_rows", max_rows), ("max_bytes", max_bytes)] {
+            given.map_or(Ok(()), |given| options.set_item(name, given))?;
+        }
+        face::record(slf.as_any(), into, dev_id, &options)
     }
 
     #[doc = stub!("MQTTClient.set_uplink_raw_callback")]

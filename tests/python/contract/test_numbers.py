@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import thingslink
 from thingslink import aio, ttn, ttnmqtt
+from thingslink._native import _Columns
 from thingslink.bridge import Bridge
+from thingslink.frame import Recorder
 from thingslink.sandbox import Sandbox, ThingsBoard
 from thingslink.tb_device_http import TBHTTPDevice
 from thingslink.tb_device_mqtt import GreedyTokenBucket, RateLimit, TBDeviceMqttClient, TBQoSException
@@ -80,6 +82,10 @@ def calls() -> Iterator[dict[str, tuple[Call, dict[str, Any]]]]:
         yield {
             "MQTTClient": (ttn.MQTTClient, login),
             "aio.MQTTClient": (aio.MQTTClient, login),
+            "MQTTClient.record": (client.record, {}),
+            "aio.MQTTClient.record": (awaited(lambda **given: aio.MQTTClient(**login).record(**given)), {}),
+            "frame.Recorder": (Recorder, {}),
+            "_Columns": (_Columns, {"per": "uplink", "max_rows": 1, "max_bytes": 1}),
             "aio.MQTTClient.run": (awaited(lambda **given: aio.MQTTClient(**login).run(handled, **given)), {}),
             "aio.MQTTClient.send": (awaited(posted), over),
             "MQTTClient.send": (client.send, over),
@@ -187,6 +193,7 @@ def numbers() -> list[tuple[str, str, str]]:
         (".", "sandbox*.py", ""),
         ("thingsboard", "*.py", ""),
         ("aio", "*.py", "aio."),
+        ("frame", "__init__.py", "frame."),
         ("ttnmqtt", "v?.py", "ttnmqtt."),
     ):
         for path in sorted((PACKAGE / folder).glob(pattern)):
