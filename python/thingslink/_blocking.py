@@ -7,6 +7,7 @@ before the thread sleeps wakes nobody. These look again and again.
 from __future__ import annotations
 
 import queue
+import time
 from contextlib import suppress
 
 TYPE_CHECKING = False
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     _T = TypeVar("_T")
 
-__all__ = ["take_from", "wait_for"]
+__all__ = ["take_from", "wait_for", "wait_until"]
 
 #: Seconds between two looks for a signal.
 _SLICE = 0.1
@@ -26,6 +27,16 @@ def wait_for(event: threading.Event) -> None:
     """Wait until an event is set."""
     while not event.wait(_SLICE):
         pass
+
+
+def wait_until(event: threading.Event, deadline: float | None) -> bool:
+    """Wait until an event is set, or until a time by ``time.monotonic``; tells whether it is set."""
+    while True:
+        left = _SLICE if deadline is None else min(_SLICE, deadline - time.monotonic())
+        if event.wait(max(left, 0)):
+            return True
+        if left <= 0:
+            return False
 
 
 def take_from(waiting: queue.SimpleQueue[_T]) -> _T:
