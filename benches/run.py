@@ -378,6 +378,20 @@ def managing() -> None:
         table(title, body)
 
 
+def recording() -> None:
+    """Measure uplinks that have come, into a table: by a Recorder, and by a list of dictionaries."""
+    gathered = {
+        f"{what}, {name}": functools.partial(subject, python, "recording.py", what, "100000")
+        for what in ("recorder", "dicts")
+        for name, python in BUILDS.items()
+    }
+    found = rounds(gathered)
+    rows: list[tuple[str, ...]] = [("subject", "rows/s", "rows/s into a pandas.DataFrame", "of it the frame, ms")]
+    for name, figures in found.items():
+        rows.append((name, f"{figures['gather']:,.0f}", f"{figures['all']:,.0f}", f"{figures['frame_ms']:.0f}"))
+    table("100,000 uplinks into a table of 28 columns", rows)
+
+
 def importing(address: str, key: str, path: Path, more: dict[str, str] | None = None) -> dict[str, float]:
     """Register the devices of a file through the command line."""
     settings = {
@@ -405,6 +419,7 @@ def main() -> None:
         "resources": resources,
         "managing": managing,
         "stack": stack,
+        "recording": recording,
         "thingsboard": lambda: thingsboard_device.tables(BUILDS, rounds, table),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
