@@ -23,6 +23,16 @@ pub enum Error {
         /// What would have been accepted.
         expected: &'static str,
     },
+    /// A name stands for several things; nothing was sent.
+    #[error("{what} {value:?} is not clear: {found}")]
+    Ambiguous {
+        /// Which argument.
+        what: &'static str,
+        /// The value as given.
+        value: String,
+        /// What it may stand for, each by a name of its own.
+        found: String,
+    },
     /// The address cannot be read.
     #[error(
         "{reason} (in the address {address:?}; expected host, host:port, mqtt://host[:port] or mqtts://host[:port])"

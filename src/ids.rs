@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::error::{Error, Result};
 
 /// Application ID: one level of every topic and the user name of the login.
@@ -62,6 +65,16 @@ impl DevId {
         }
     }
 
+    /// A device ID of a network where it may have any form: up to 100 characters, none of them a control character.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`].
+    pub fn of_any_form(id: impl Into<String>, expected: &'static str) -> Result<Self> {
+        let id: String = id.into();
+        let is_one = (1..=100).contains(&id.chars().count()) && !id.contains(char::is_control);
+        if is_one && !is_access_key(&id) { Ok(Self(id)) } else { Err(no_id("dev_id", id, expected)) }
+    }
+
     /// The ID as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -107,7 +120,12 @@ const KEYS: [&str; 3] = ["ttn-account-v2.", "ttn-account.", "NNSXS."];
 /// Whether a text is an access key of these networks, as it may be where arguments are mixed up.
 #[must_use]
 pub fn is_access_key(text: &str) -> bool {
-    KEYS.iter().any(|start| text.starts_with(start))
+    KEYS.iter().any(|start| text.starts_with(start)) || is_token(text)
+}
+
+/// Whether a text is a JSON web token, as API keys of `ChirpStack` are: three parts, the first of them an object.
+fn is_token(text: &str) -> bool {
+    text.starts_with("eyJ") && text.matches('.').count() == 2 && text.len() > 32
 }
 
 /// An error for what stands in an ID's place; never shows a key.
@@ -145,6 +163,15 @@ impl AccessKey {
     #[must_use]
     pub fn is_of_stack(&self) -> bool {
         self.0.starts_with("NNSXS.")
+    }
+
+    /// Whether it is an API key of `ChirpStack`: a token that says so (CS 4.2).
+    #[must_use]
+    pub fn is_of_chirpstack(&self) -> bool {
+        let claims = is_token(&self.0).then(|| self.0.split('.').nth(1)).flatten();
+        let claims = claims.and_then(|claims| URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok());
+        let claims: Option<serde_json::Value> = claims.and_then(|claims| serde_json::from_slice(&claims).ok());
+        claims.is_some_and(|claims| claims["iss"] == "chirpstack")
     }
 
     /// The secret itself, for the login alone.

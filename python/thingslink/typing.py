@@ -43,8 +43,8 @@ __all__ = [
     "Schedule",
 ]
 
-Network: TypeAlias = Literal["v2", "v3"]
-"""A LoRaWAN network: The Things Network V2, or The Things Stack V3."""
+Network: TypeAlias = Literal["v2", "v3", "chirpstack"]
+"""A LoRaWAN network: The Things Network V2, The Things Stack V3, or ChirpStack v4."""
 
 Level: TypeAlias = Literal[0, 1]
 """How dependably MQTT delivers (QoS)."""
@@ -90,8 +90,14 @@ EventName: TypeAlias = Literal[
     "down/queued",
     "down/ack",
     "down/failed",
+    "txack",
+    "ack",
+    "log",
+    "status",
+    "location",
+    "integration",
 ]
-"""An event of a device, in the words of either network."""
+"""An event of a device, in the words of any network."""
 
 T_contra = TypeVar("T_contra", contravariant=True)
 C_contra = TypeVar("C_contra", contravariant=True)

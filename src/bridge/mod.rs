@@ -84,6 +84,9 @@ impl Options {
             return Err(Error::invalid("window", self.nats.window.to_string(), "1 to 65536 messages"));
         }
         self.limits.validate()?;
+        if self.mqtt.network == Network::ChirpStack {
+            return Err(Error::invalid("network", "chirpstack", "\"v2\" or \"v3\": no bridge carries ChirpStack's messages yet"));
+        }
         if self.pubsub.is_some() && self.mqtt.network == Network::V2 {
             return Err(Error::invalid("pubsub", "V2", "a network of version 3, which has Pub/Sub"));
         }

@@ -44,7 +44,7 @@ impl Parcel {
             Body::Json(document) => id(network, &subject, document),
             Body::Undecodable { .. } => None,
         };
-        let payload = Bytes::copy_from_slice(message.body.bytes());
+        let payload = Bytes::copy_from_slice(message.bytes());
         let settle = message.receipt.map_or(Settle::Nobody, Settle::Server);
         Some(Self { subject: subject.into(), id, payload, settle })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::dialect::json::{Document, ScanError};
+use crate::dialect::json::{Document, ScanError, Value};
 use crate::error::Error;
 use crate::session::{Item, Message, QoS, Receipt};
 
@@ -84,6 +84,8 @@ pub struct Incoming {
     pub retain: bool,
     /// To be acknowledged when its callbacks have returned; QoS 1 only.
     pub receipt: Option<Receipt>,
+    /// Its bytes, where they are no JSON and its body is what they say in JSON.
+    came: Option<Bytes>,
     weight: usize,
 }
 
@@ -102,12 +104,12 @@ pub enum Body {
 }
 
 impl Body {
-    /// The bytes as received.
+    /// The outermost value, of JSON.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub fn value(&self) -> Option<Value<'_>> {
         match self {
-            Self::Json(document) => document.text().as_bytes(),
-            Self::Undecodable { payload, .. } => payload,
+            Self::Json(document) => Some(document.root()),
+            Self::Undecodable { .. } => None,
         }
     }
 }
@@ -118,14 +120,24 @@ impl Incoming {
     pub fn size(&self) -> usize {
         self.weight
     }
-}
 
-impl From<Message> for Incoming {
-    fn from(message: Message) -> Self {
+    /// The bytes as received.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match (&self.came, &self.body) {
+            (Some(came), _) => came,
+            (None, Body::Json(document)) => document.text().as_bytes(),
+            (None, Body::Undecodable { payload, .. }) => payload,
+        }
+    }
+
+    /// A message whose body was read. `is_other` tells whether it came in another form than JSON.
+    pub(super) fn new(message: Message, read: Result<Document, ScanError>, is_other: bool) -> Self {
         let Message { topic, payload, qos, retain, receipt } = message;
-        let (body, size) = match Document::parse(&payload) {
+        let came = (is_other && read.is_ok()).then(|| Bytes::copy_from_slice(&payload));
+        let (body, size) = match read {
             Ok(document) => {
-                let size = document.size();
+                let size = document.size() + came.as_ref().map_or(0, Bytes::len);
                 (Body::Json(Arc::new(document)), size)
             }
             // Copied, so that a few undecodable messages do not keep whole read buffers.
@@ -135,6 +147,13 @@ impl From<Message> for Incoming {
             }
         };
         let weight = size + topic.len() + size_of::<Self>();
-        Self { topic, body, qos, retain, receipt, weight }
+        Self { topic, body, qos, retain, receipt, came, weight }
+    }
+}
+
+impl From<Message> for Incoming {
+    fn from(message: Message) -> Self {
+        let read = Document::parse(&message.payload);
+        Self::new(message, read, false)
     }
 }

@@ -194,13 +194,18 @@ impl<P: Platform> Inner<P> {
 
     /// Take a message in, unless the client is closing.
     pub(super) fn take_in(&self, message: Message) -> Option<Incoming> {
-        add(&self.counters.received, 1);
         if self.muted.load(Ordering::Acquire) {
+            add(&self.counters.received, 1);
             // At QoS 1 it is not acknowledged and stays with the server.
             add(&self.counters.dropped, u64::from(message.receipt.is_none()));
             return None;
         }
-        let message = Incoming::from(message);
+        let receipt = message.receipt;
+        let Some(message) = self.platform.take_in(message) else {
+            receipt.into_iter().for_each(|receipt| self.outbox.acknowledge(receipt));
+            return None;
+        };
+        add(&self.counters.received, 1);
         if P::JSON_ONLY
             && let Body::Undecodable { reason, .. } = &message.body
         {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Delivery;
-use crate::session::{Event, Gate, Outbox};
+use super::{Delivery, Incoming};
+use crate::session::{Event, Gate, Message, Outbox};
 
 /// What is particular to the clients of one platform.
 pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
@@ -29,6 +29,11 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
     /// goes to `tell`; gives whether the consumer is to hear of the event itself.
     fn overhear(&self, _event: &Event, _outbox: &Outbox, _tell: &mut dyn FnMut(Delivery<Self::Own>)) -> bool {
         true
+    }
+
+    /// A message with its body read; `None` for one that is not the client's. On the session's own task.
+    fn take_in(&self, message: Message) -> Option<Incoming> {
+        Some(Incoming::from(message))
     }
 
     /// How long the server's limits keep from logging in anew.

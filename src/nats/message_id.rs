@@ -21,8 +21,8 @@ pub fn of(network: Network, subject: &Subject<'_>, message: Value<'_>) -> Option
         }
         (Network::V2, "events.activations") => text(message.get("dev_addr"))?,
         (Network::V2, "events.create" | "events.update") => String::new(),
-        // V2's other events have neither a number nor a time of their own.
-        (Network::V2, _) => return None,
+        // V2's other events have neither a number nor a time of their own; no bridge carries those of ChirpStack.
+        (Network::V2 | Network::ChirpStack, _) => return None,
         (Network::V3, "up") => {
             let uplink = message.get("uplink_message")?;
             let session = text(uplink.get("session_key_id")).unwrap_or_else(|| whole(uplink.get("f_port")));
@@ -42,6 +42,7 @@ fn time(network: Network, message: Value<'_>) -> Option<String> {
             message.get("metadata").map_or_else(|| message.get("update_at"), |metadata| metadata.get("time"))
         }
         Network::V3 => message.get("received_at"),
+        Network::ChirpStack => None,
     };
     text(received_at).filter(|time| !time.is_empty())
 }

@@ -89,10 +89,12 @@ pub fn device(app: &str, dev_id: &str) -> String {
 pub fn of_topic(network: Network, topic: &str) -> Option<String> {
     let (app, dev_id, tail) = split_topic(network, topic)?;
     let kind = match (network, tail) {
-        (_, "up") => "up".to_owned(),
+        (Network::V2 | Network::V3, "up") => "up".to_owned(),
         (Network::V2, tail) => format!("events.{}", tokens(tail.strip_prefix("events/")?)?),
         (Network::V3, "down/push" | "down/replace") => return None,
         (Network::V3, tail) => format!("events.{}", tokens(tail)?),
+        // No bridge carries it.
+        (Network::ChirpStack, _) => return None,
     };
     Some(format!("{ROOT}.{}.{}.{kind}", token(network.plain_text(app)), token(dev_id)))
 }
@@ -158,12 +160,13 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn topic(&self, network: Network, app: &str) -> Option<String> {
         let tail = match (network, self.kind) {
-            (_, "up") => "up".to_owned(),
+            (Network::V2 | Network::V3, "up") => "up".to_owned(),
             (Network::V2, "down.push") => "down".to_owned(),
             (Network::V3, "down.push") => "down/push".to_owned(),
             (Network::V3, "down.replace") => "down/replace".to_owned(),
             (Network::V2, kind) => format!("events/{}", levels(kind.strip_prefix("events.")?)?),
             (Network::V3, kind) => levels(kind.strip_prefix("events.")?)?,
+            (Network::ChirpStack, _) => return None,
         };
         let start = if network == Network::V3 { "v3/" } else { "" };
         Some(format!("{start}{app}/devices/{}/{tail}", text(self.device)?))

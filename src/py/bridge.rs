@@ -105,7 +105,7 @@ impl PyBridge {
         let network = match network {
             Some(network) => network.parse().or_raise(py)?,
             None if cluster.is_some() || pubsub.is_some() => Network::V3,
-            None => Network::of(&access_key, host.as_deref()),
+            None => Network::of(&access_key, host.as_deref(), app_id.as_str()),
         };
         let endpoint = match mqtt_address.as_str() {
             "" => None,

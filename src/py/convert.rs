@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyList, PyMemoryView, PyString, PyTuple};
 
@@ -11,6 +11,8 @@ use super::arguments::wrong_type;
 use super::leaving;
 use super::number::{real_of, shown};
 use crate::endpoint::Trust;
+use crate::ids::AccessKey;
+use crate::net::Identity;
 use crate::session::{Overflow, QoS};
 
 /// Seconds as `float`, `int` or `timedelta`, not negative.
@@ -25,21 +27,43 @@ pub(super) fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration
 
 /// Trusted certificates: a path, PEM text or PEM bytes.
 pub(super) fn trust(value: Option<&Bound<'_, PyAny>>) -> PyResult<Trust> {
-    let Some(value) = value else { return Ok(Trust::System) };
+    value.map_or(Ok(Trust::System), |value| pem("ca_certs", value).map(Trust::Pem))
+}
+
+/// A path, PEM text or PEM bytes.
+fn pem(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
-        return Ok(Trust::Pem(bytes.as_bytes().to_vec()));
+        return Ok(bytes.as_bytes().to_vec());
     }
     if let Ok(text) = value.cast::<PyString>()
         && text.to_str()?.contains("-----BEGIN")
     {
-        return Ok(Trust::Pem(text.to_str()?.as_bytes().to_vec()));
+        return Ok(text.to_str()?.as_bytes().to_vec());
     }
-    let path: PathBuf = value.extract().map_err(|_| wrong_type("ca_certs", "a path, PEM text or PEM bytes", value))?;
-    Ok(Trust::Pem(std::fs::read(&path).map_err(|error| {
+    let path: PathBuf = value.extract().map_err(|_| wrong_type(name, "a path, PEM text or PEM bytes", value))?;
+    std::fs::read(&path).map_err(|error| {
         let text = error.to_string();
         let reason = text.split(" (os error").next().unwrap_or(&text).to_owned();
-        pyo3::exceptions::PyOSError::new_err((error.raw_os_error(), reason, path))
-    })?))
+        PyOSError::new_err((error.raw_os_error(), reason, path))
+    })
+}
+
+/// A client's own certificate and key, each a path, PEM text or PEM bytes; the key may stand beside the certificate.
+pub(super) fn identity(
+    names: (&str, &str),
+    given: (Option<&Bound<'_, PyAny>>, Option<&Bound<'_, PyAny>>),
+    password: Option<String>,
+) -> PyResult<Option<Identity>> {
+    let (certificate, key) = match given {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => {
+            return Err(PyValueError::new_err(format!("{} is given without {}", names.1, names.0)));
+        }
+        (Some(certificate), key) => (pem(names.0, certificate)?, key),
+    };
+    let key = key.map_or_else(|| Ok(certificate.clone()), |key| pem(names.1, key))?;
+    let key = String::from_utf8(key).map_err(|_| PyValueError::new_err(format!("{} is not PEM text", names.1)))?;
+    Ok(Some(Identity { certificate, key: AccessKey::new(key), password: password.map(AccessKey::new) }))
 }
 
 /// Text in hex of any case, with or without `:`, `-`, `.`, blanks, line ends and a leading `0x`. The text is not shown in errors, since

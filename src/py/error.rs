@@ -107,7 +107,7 @@ pub(super) fn to_py(py: Python<'_>, error: &Error) -> PyErr {
     leaving::keep();
     let text = error.to_string();
     match error {
-        Error::Invalid { .. } | Error::Address { .. } => PyValueError::new_err(text),
+        Error::Invalid { .. } | Error::Ambiguous { .. } | Error::Address { .. } => PyValueError::new_err(text),
         Error::Unresolved { host, reason } => gaierror(py, host, reason),
         Error::Unreachable { address, source } => os_error(address, source),
         Error::Tls { .. } => raise(py, TLS, text),

@@ -37,7 +37,7 @@ impl PyRawMessage {
     pub(in crate::py) fn new(py: Python<'_>, message: &Incoming, acknowledgement: Acknowledgement) -> PyResult<Self> {
         Ok(Self {
             topic: message.topic.clone(),
-            payload: PyBytes::new(py, message.body.bytes()).unbind(),
+            payload: PyBytes::new(py, message.bytes()).unbind(),
             qos: message.qos as u8,
             retain: u8::from(message.retain),
             mid: message.receipt.map_or(0, Receipt::packet_id),

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from os import PathLike
 from typing import Any, final
 
 from thingslink._native.arguments import _Seconds
@@ -15,47 +14,8 @@ class _AioClient:
 
     def __new__(
         cls,
-        *,
-        app_id: str,
-        access_key: str,
-        mqtt_address: str | None,
-        discovery_address: str | None,
-        reconnect: bool,
-        keep_alive: _Seconds | None,
-        client_id: str,
-        clean_session: bool,
-        qos: int,
-        tls: bool | None,
-        ca_certs: str | bytes | PathLike[str] | None,
-        reconnect_min_delay: _Seconds | None,
-        reconnect_max_delay: _Seconds | None,
-        max_message_bytes: int,
-        max_inflight: int,
-        queue_messages: int | None,
-        queue_bytes: int | None,
-        overflow: str | None,
-        send_queue_messages: int,
-        send_queue_bytes: int,
-        insecure_channel: bool,
-        discovery_certificate: str | bytes | None,
-        on_callback_error: str | None,
-        manual_ack: bool,
-        network: str | None,
-        cluster: str | None,
-        queue_timeout: _Seconds | None,
-        follow_downlinks: bool,
-        group: str | None,
-        ordered: bool,
-        ack_wait: _Seconds | None,
-        nats_user: str | None,
-        nats_password: str | None,
-        nats_token: str | None,
-        nats_nkey: str | None,
-        nats_credentials: str | PathLike[str] | None,
-        management_address: str | None,
-        identity_address: str | None,
-        backfill: bool,
         told: Callable[[str, Any], object],
+        **settings: object,
     ) -> _AioClient:
         """Take the arguments of ``MQTTClient``, each by its name, and who is told what the streams do not tell."""
     @property
@@ -68,6 +28,9 @@ class _AioClient:
     def is_open(self) -> bool:
         """Whether there is a session, be it connected or connecting anew."""
     @property
+    def application(self) -> str | None:
+        """The application's UUID, on ChirpStack and if it is known."""
+    @property
     def subject(self) -> str | None:
         """What it gets all messages of; ``None`` if it has a share of them."""
     @property
@@ -75,7 +38,7 @@ class _AioClient:
         """The server's address, as far as it is known, without a secret."""
     @property
     def network(self) -> Network:
-        """``"v2"`` or ``"v3"``."""
+        """``"v2"``, ``"v3"`` or ``"chirpstack"``."""
     def connect(self, timeout: _Seconds | None = None) -> asyncio.Future[None]:
         """Connect, log in and subscribe. Cancelled, the attempt is given up."""
     def close(self, timeout: _Seconds | None = None) -> asyncio.Future[None]:

@@ -79,6 +79,12 @@ class _DataOptions(TypedDict, total=False):
     management_address: str | None
     identity_address: str | None
     backfill: bool
+    mqtt_username: str | None
+    mqtt_password: str | None
+    client_cert: str | bytes | PathLike[str] | None
+    client_key: str | bytes | PathLike[str] | None
+    grpc_address: str | None
+    tenant_id: str | None
 
 @type_check_only
 class _Options(_DataOptions, total=False):
@@ -156,8 +162,10 @@ class MQTTClient:
 
     Args:
         app_id: Application ID; on The Things Stack V3 ``app`` or ``app@tenant``, where a hosted stack's host name says
-            the tenant that is not given. Also accepted as ``appID``.
-        access_key: Its access key. Also accepted as ``app_access_key`` and ``appAccessKey``.
+            the tenant that is not given; on ChirpStack its UUID, or its name: messages have the name. Also accepted as
+            ``appID``.
+        access_key: Its access key; on ChirpStack an API key, which goes to ``grpc_address`` and never to the broker, or
+            ``None``. Also accepted as ``app_access_key`` and ``appAccessKey``.
         mqtt_address: ``host``, ``host:port``, ``mqtt://host[:port]`` or ``mqtts://host[:port]``; IPv6 in brackets when
             a port follows. ``mqtts`` and port 8883 mean TLS. Read by ``connect``. Also accepted as ``mqttAddress``.
             On V3 an address without scheme and port means TLS, but for this machine, and a key goes to another
@@ -189,8 +197,9 @@ class MQTTClient:
             the default, lets the server forget it; ``"keep"`` leaves it with the server, which sends it again on the
             next connection, and counts it in ``stats()["kept"]``. Over NATS ``"keep"`` is the default: see ``group``.
         manual_ack: Whether the program acknowledges uplinks by itself, with ``ack``; needs QoS 1.
-        network: ``"v2"`` (The Things Network V2) or ``"v3"`` (The Things Stack V3). By default V3 for a key that begins
-            with ``NNSXS.``, for ``cluster``, and for an address of a hosted stack, else V2.
+        network: ``"v2"`` (The Things Network V2), ``"v3"`` (The Things Stack V3) or ``"chirpstack"`` (ChirpStack v4).
+            By default V3 for a key that begins with ``NNSXS.``, for ``cluster``, and for an address of a hosted stack;
+            ChirpStack for a key that says so, and for an ``app_id`` that is a UUID; else V2.
         cluster: In place of ``mqtt_address``, on V3: ``"eu1"``, ``"nam1"`` or ``"au1"``, for an ``app_id`` with a
             tenant also ``"eu2"`` and ``"as1"``; or a host name.
         queue_timeout: Seconds, on V3, in which the network has to say that a written downlink is queued; 10 by default.
@@ -230,6 +239,15 @@ class MQTTClient:
             ``stats()["backfilled"]``. The first login fetches nothing: nothing was missed. The integration has to be
             enabled for the application, and keeps messages for a limited time; what cannot be had the error callbacks
             are told. Of a message that is fetched ``v3`` has what the library's definitions know.
+        mqtt_username: On ChirpStack, the user of the operator's broker. Without it, and without a certificate, the
+            login is anonymous.
+        mqtt_password: The user's password.
+        client_cert: On ChirpStack, the certificate to show the broker: a path, PEM text or PEM bytes. It means TLS.
+        client_key: Its key, likewise, unless it stands beside the certificate.
+        grpc_address: On ChirpStack, where its API is, ``host`` or ``host:port``, port 8080 by default; ``https://`` and
+            ``http://`` say whether there is TLS. By itself there is, but on this machine: the API key goes without TLS
+            to another machine only with ``tls=False`` or ``insecure_channel=True``. Not asked yet.
+        tenant_id: On ChirpStack, the tenant's UUID, which the API needs to find an application by its name.
 
     Raises:
         ValueError: A setting that cannot be used, named.
@@ -240,7 +258,7 @@ class MQTTClient:
     def __init__(
         self,
         app_id: str,
-        access_key: str,
+        access_key: str | None,
         mqtt_address: str | None = "",
         discovery_address: str = "discovery.thethings.network:1900",
         reconnect: bool = True,
@@ -279,6 +297,12 @@ class MQTTClient:
         management_address: str | None = None,
         identity_address: str | None = None,
         backfill: bool = False,
+        mqtt_username: str | None = None,
+        mqtt_password: str | None = None,
+        client_cert: str | bytes | PathLike[str] | None = None,
+        client_key: str | bytes | PathLike[str] | None = None,
+        grpc_address: str | None = None,
+        tenant_id: str | None = None,
         mqttAddress: str | None = ...,
     ) -> None: ...
     @overload
@@ -298,7 +322,7 @@ class MQTTClient:
         """Application ID, as messages have it: without a tenant."""
     @property
     def network(self) -> Network:
-        """The network that is spoken to: ``"v2"`` or ``"v3"``."""
+        """The network that is spoken to: ``"v2"``, ``"v3"`` or ``"chirpstack"``."""
     @property
     def is_connected(self) -> bool:
         """Whether the client is logged in now."""
@@ -782,7 +806,10 @@ class _Object:
 
     @property
     def v3(self) -> Fields | None:
-        """The whole message as The Things Stack V3 sent it; ``None`` for messages of V2 and for parts of messages."""
+        """The whole message as The Things Stack V3 sent it; ``None`` for those of other networks, and for parts."""
+    @property
+    def chirpstack(self) -> Fields | None:
+        """The whole message as ChirpStack sent it; ``None`` for those of other networks, and for parts."""
     @property
     def payload(self) -> bytes | None:
         """The bytes of ``payload_raw``; ``None`` if there are none.
@@ -821,7 +848,10 @@ class _Object:
     def to_dict(self) -> dict[str, Any]:
         """Give plain dicts and lists all the way down."""
     def json(self) -> bytes:
-        """Give the JSON text of the fields: as it was received, but for uplinks of V3, whose ``v3`` has that."""
+        """Give the JSON text of the fields: as it was received, but for uplinks of V3 and of ChirpStack.
+
+        Their ``v3`` and ``chirpstack`` have that.
+        """
     def ack(self) -> None:
         """Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
 
@@ -1019,7 +1049,10 @@ class DeviceEvent:
     def error(self) -> str | None:
         """The network's words, on events that tell of an error."""
     def json(self) -> bytes:
-        """Give the JSON text of ``data``: as it was received, but for events of V3, whose ``v3`` has that."""
+        """Give the JSON text of ``data``: as it was received, but for events of V3 and of ChirpStack.
+
+        Their ``v3`` and ``chirpstack`` have that.
+        """
     def ack(self) -> None:
         """Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
 
@@ -1028,7 +1061,10 @@ class DeviceEvent:
         """
     @property
     def v3(self) -> Fields | None:
-        """The whole message as The Things Stack V3 sent it; ``None`` for events of V2."""
+        """The whole message as The Things Stack V3 sent it; ``None`` for events of other networks."""
+    @property
+    def chirpstack(self) -> Fields | None:
+        """The whole message as ChirpStack sent it; ``None`` for events of other networks."""
 
 @final
 class ActivationEvent(DeviceEvent):

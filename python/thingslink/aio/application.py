@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from thingslink import _native
 from thingslink.aio._binding import awaited, taking
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from thingslink._native import Device, RepeatedContainer
     from thingslink._native.arguments import _Seconds
+    from thingslink.typing import Network
 
 __all__ = ["ApplicationClient", "DeviceIterator", "Devices", "PageIterator"]
 
@@ -54,7 +55,7 @@ class ApplicationClient(Calling[_native.ApplicationClient]):
     client: Known[Any] = Known("What the calls go through. May be replaced by anything with the service's methods.")
 
     @property
-    def network(self) -> Literal["v2", "v3"]:
+    def network(self) -> Network:
         """The network that is spoken to: ``"v2"`` or ``"v3"``."""
         # Only of V2 there is anything to discover.
         return "v2" if self._native is None else self._native.network

@@ -41,8 +41,8 @@ class MQTTClient(Entering):
     exit, and can be used again.
 
     Args:
-        app_id: Application ID; on The Things Stack V3 ``app`` or ``app@tenant``.
-        access_key: Its access key.
+        app_id: Application ID; on The Things Stack V3 ``app`` or ``app@tenant``, on ChirpStack its UUID or its name.
+        access_key: Its access key; on ChirpStack an API key, or ``None``.
         mqtt_address: As of the other client; so are all others.
         queue_messages: Messages that are not dealt with, of all streams together; by default 100,000.
         queue_bytes: Their bytes; by default 128 MiB.
@@ -60,7 +60,7 @@ class MQTTClient(Entering):
     def __init__(
         self,
         app_id: str,
-        access_key: str,
+        access_key: str | None,
         mqtt_address: str | None = "",
         discovery_address: str = "discovery.thethings.network:1900",
         reconnect: bool = True,
@@ -99,10 +99,17 @@ class MQTTClient(Entering):
         management_address: str | None = None,
         identity_address: str | None = None,
         backfill: bool = False,
+        mqtt_username: str | None = None,
+        mqtt_password: str | None = None,
+        client_cert: str | bytes | PathLike[str] | None = None,
+        client_key: str | bytes | PathLike[str] | None = None,
+        grpc_address: str | None = None,
+        tenant_id: str | None = None,
     ) -> None:
         self._news = News()
         self._place = _live.maker()
         self._client = _AioClient(
+            self._news,
             app_id=app_id,
             access_key=access_key,
             mqtt_address=mqtt_address,
@@ -142,7 +149,12 @@ class MQTTClient(Entering):
             management_address=management_address,
             identity_address=identity_address,
             backfill=backfill,
-            told=self._news,
+            mqtt_username=mqtt_username,
+            mqtt_password=mqtt_password,
+            client_cert=client_cert,
+            client_key=client_key,
+            grpc_address=grpc_address,
+            tenant_id=tenant_id,
         )
 
     @property
@@ -152,7 +164,7 @@ class MQTTClient(Entering):
 
     @property
     def network(self) -> Network:
-        """The network that is spoken to: ``"v2"`` or ``"v3"``."""
+        """The network that is spoken to: ``"v2"``, ``"v3"`` or ``"chirpstack"``."""
         return self._client.network
 
     @property

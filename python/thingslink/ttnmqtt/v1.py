@@ -263,8 +263,8 @@ class MQTTClient(ttnmqtt.MQTTClient):
 
     def _read(self, payload: bytes) -> Any:
         """Give a body in the shape that programs of this generation know, whichever network it came from."""
-        if self._client is not None and self._client.network == "v3":
-            return _parse_message(payload, "v3").to_dict()
+        if self._client is not None and (network := self._client.network) != "v2":
+            return _parse_message(payload, network).to_dict()
         return json.loads(payload)
 
     def _published(self, mid: int, client: ttn.MQTTClient) -> None:  # noqa: ARG002

@@ -68,6 +68,7 @@ impl Config {
     pub(super) fn check_backfill(&self) -> Result<()> {
         let expected = match (self.backfill, self.network, &self.management, &self.group) {
             (false, ..) => return Ok(()),
+            (_, Network::ChirpStack, ..) => "False on ChirpStack",
             (_, Network::V2, ..) => "False on The Things Network V2, which keeps no messages to be asked for",
             (_, _, _, Some(_)) => "False with a group, whose stream keeps what its members miss",
             (_, _, None, _) => {

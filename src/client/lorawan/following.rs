@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use super::downlinks::{Change, Downlinked, Downlinks, Mark, State};
 use super::management::why;
 use super::race::Races;
-use super::{Application, Client, Config};
+use super::{Application, Client, Config, chirpstack};
 use crate::client::line::Inner;
 use crate::client::{Delivery, Platform};
-use crate::dialect::json::{Document, Value};
+use crate::dialect::json::Value;
 use crate::dialect::lorawan::{Network, Step};
 use crate::dialect::mqtt::covers;
 use crate::error::Error;
@@ -83,7 +83,7 @@ impl Following {
     fn subscribe(&self, wanted: &[String], client: &Client) {
         let Config { network, app_id, group, .. } = client.config();
         let own = self.follows.load(Ordering::Acquire).then(|| network.steps(app_id));
-        let all = wanted.iter().cloned().chain(own);
+        let all = wanted.iter().cloned().chain(own.into_iter().flatten());
         match group {
             Some(group) => client.subscriptions().set(all.map(|filter| group.shared(&filter))),
             None => client.subscriptions().set(all),
@@ -111,6 +111,10 @@ impl Application {
         let following = &self.following;
         let Some(at) = following.downlinks.find(mid) else { return true };
         following.downlinks.advance(at, State::Written);
+        if self.config.network == Network::ChirpStack {
+            following.downlinks.fail(at, State::Unconfirmed, chirpstack::UNCONFIRMED);
+            return true;
+        }
         if self.config.network == Network::V2 || self.config.group.is_some() {
             return true;
         }
@@ -140,12 +144,12 @@ impl Application {
 
     /// A message came. Tells whether the program asked for it.
     pub(super) fn heard(&self, message: &Message, tell: Tell<'_>) -> bool {
-        if !self.following.follows.load(Ordering::Acquire) || !message.topic.contains("/down/") {
+        let network = self.config.network;
+        if !self.following.follows.load(Ordering::Acquire) || !network.may_tell_of_downlinks(&message.topic) {
             return true;
         }
-        let network = self.config.network;
-        if let Some((dev_id, step)) = network.step(&message.topic)
-            && let Ok(document) = Document::parse(&message.payload)
+        if let (Ok(document), _) = network.read(&message.topic, &message.payload)
+            && let Some((dev_id, step)) = network.step(&message.topic, document.root())
         {
             let (event, downlinks) = (document.root(), &self.following.downlinks);
             let reason = if step == Step::Failed { network.failure(event) } else { String::new() };
@@ -155,7 +159,7 @@ impl Application {
                         self.stepped(at, step, &reason, event);
                     }
                 }
-                Network::V3 => {
+                Network::V3 | Network::ChirpStack => {
                     self.following.races.note(dev_id, step, event);
                     for at in network.tokens(event).filter_map(|token| downlinks.with_token(token)) {
                         match (self.stepped(at, step, &reason, event), step) {

@@ -47,7 +47,7 @@ impl Client {
         let look = || match downlinks.state(at) {
             None => Some(Err(forgotten(at.mid))),
             Some(_) if downlinks.has_passed(at, state) => Some(self.outcome(at)),
-            Some(now) if now.is_end() => {
+            Some(now) if now.is_end_on(self.config().network) => {
                 let reason = downlinks.outcome(at).and_then(|outcome| outcome.error);
                 Some(ended(now, reason.unwrap_or_else(|| format!("it was not {}", state.name()))))
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::management::READ;
-use super::{Application, Client, Config, group};
+use super::{Application, Client, Config, chirpstack, group};
 use crate::client::line::Inner;
 use crate::client::receiver::Source;
 use crate::client::stack::{Stack, grants};
@@ -16,6 +16,7 @@ use crate::client::{Delivery, Line};
 use crate::dialect::lorawan::Network;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result, RpcCode};
+use crate::ids::AccessKey;
 use crate::net;
 use crate::session::{Options, Ready, Version, is_unanswered};
 
@@ -67,7 +68,7 @@ impl Client {
         let options = Options {
             tls: endpoint
                 .tls
-                .then(|| net::client_config(&config.trust))
+                .then(|| net::client_config_for(&config.trust, config.identity.as_ref(), &[]))
                 .transpose()?
                 .map(|config| net::Tls { config, argument: "ca_certs" }),
             ..options(config, endpoint, timeout)
@@ -95,8 +96,15 @@ impl Client {
     /// Log in. A first refusal is not called that of a wrong key before management was asked, where it is known and
     /// answers; while the Identity Server is away the login is tried again and again until `within` is over.
     pub(super) async fn log_in(&self, endpoint: &Endpoint, within: Duration) -> Result<()> {
-        if self.config().network == Network::V2 || self.config().group.is_some() {
-            return self.attempt(endpoint, within).await;
+        match self.config().network {
+            Network::V2 => return self.attempt(endpoint, within).await,
+            Network::ChirpStack => {
+                self.attempt(endpoint, within).await?;
+                tokio::spawn(hear(Arc::downgrade(&self.inner), chirpstack::SILENCE));
+                return Ok(());
+            }
+            Network::V3 if self.config().group.is_some() => return self.attempt(endpoint, within).await,
+            Network::V3 => {}
         }
         // What is wrong with that way is said to whoever manages.
         let stack = self.inner.platform.stack().ok().flatten();
@@ -149,7 +157,9 @@ impl Client {
 }
 
 pub(super) fn options(config: &Config, endpoint: &Endpoint, connect_timeout: Duration) -> Options {
-    let (username, password) = config.network.login(&config.app_id, &config.access_key);
+    let own = || config.network.login(&config.app_id, &config.access_key);
+    let login = config.login.clone().or_else(own);
+    let (username, password) = login.unwrap_or_else(|| (String::new(), AccessKey::new("")));
     Options {
         endpoint: endpoint.clone(),
         tls: None,
@@ -185,6 +195,17 @@ async fn listen(line: Weak<Inner<Application>>, stack: Option<Stack>) {
         }
         return;
     }
+    drop(client);
+    hear(line, SILENCE).await;
+}
+
+/// What may be behind it when nothing comes (V3 2.2).
+const SILENCE: &str = "if its devices send, the access key may lack RIGHT_APPLICATION_TRAFFIC_READ, without which The Things \
+                       Stack V3 takes all subscriptions and delivers nothing";
+
+/// Say what may be behind it when nothing comes.
+async fn hear(line: Weak<Inner<Application>>, why: &str) {
+    let Some(client) = line.upgrade().map(|inner| Line { inner }) else { return };
     let received = read(&client.inner.counters.received);
     let keep_alive = client.config().keep_alive;
     let silent = SILENT * if keep_alive.is_zero() { MINUTE } else { keep_alive };
@@ -195,8 +216,7 @@ async fn listen(line: Weak<Inner<Application>>, stack: Option<Stack>) {
     let is_heard = read(&client.inner.counters.received) > received;
     if client.is_connected() && !is_heard && !client.subscriptions().wanted().is_empty() {
         tracing::warn!(
-            "nothing has come from the application {:?} for {silent:?}: if its devices send, the access key may lack {READ}, \
-             without which The Things Stack V3 takes all subscriptions and delivers nothing",
+            "nothing has come from the application {:?} for {silent:?}: {why}",
             client.config().app_id.as_str()
         );
     }

@@ -1,6 +1,8 @@
 //! A client of The Things Network's MQTT side.
 
 mod backfill;
+mod chirpstack;
+mod directory;
 mod downlinks;
 mod following;
 mod group;
@@ -19,20 +21,24 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use self::backfill::Backfill;
+pub use self::chirpstack::Api;
+use self::chirpstack::Said;
+use self::directory::Directory;
 use self::downlinks::Mark;
 pub use self::downlinks::{Downlinked, Outcome, REMEMBERED, State};
 use self::following::Following;
 pub use self::group::{Group, InStream};
 pub use self::management::Management;
 use crate::backoff::Bounds;
-use crate::client::{Delivery, Line, Platform};
+use crate::client::{Delivery, Incoming, Line, Platform};
 use crate::dialect::json::Value;
 use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, base64};
 use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
-use crate::session::{Event, MailboxLimits, Outbox, OutboxLimits, Overflow, QoS, Subscriptions, is_unanswered};
+use crate::net::Identity;
+use crate::session::{Event, MailboxLimits, Message, Outbox, OutboxLimits, Overflow, QoS, Subscriptions, is_unanswered};
 use crate::sync::Mutex;
 
 /// Everything that a client is told when it is made.
@@ -44,6 +50,10 @@ pub struct Config {
     pub app_id: AppId,
     /// Its access key.
     pub access_key: AccessKey,
+    /// As whom to come to a broker that knows neither application nor key: user name and password.
+    pub login: Option<(String, AccessKey)>,
+    /// What to show a broker that wants a certificate.
+    pub identity: Option<Identity>,
     /// Whom to trust where TLS is spoken.
     pub trust: Trust,
     /// Version of delivery, 0 or 1, for both directions.
@@ -70,6 +80,8 @@ pub struct Config {
     pub group: Option<Group>,
     /// Where else the network can be asked.
     pub management: Option<Management>,
+    /// Where `ChirpStack` itself can be asked.
+    pub api: Option<Api>,
     /// Whether what was missed is fetched after each login.
     pub backfill: bool,
 }
@@ -88,6 +100,8 @@ impl Config {
             network: Network::V2,
             app_id,
             access_key,
+            login: None,
+            identity: None,
             trust: Trust::System,
             qos: QoS::AtMostOnce,
             client_id: String::new(),
@@ -101,6 +115,7 @@ impl Config {
             queue_timeout: Duration::from_secs(10),
             group: None,
             management: None,
+            api: None,
             backfill: false,
         }
     }
@@ -111,7 +126,8 @@ impl Config {
 #[must_use]
 pub fn overflow(network: Network) -> Overflow {
     match network {
-        Network::V2 => Overflow::StopReading,
+        // A broker keeps what is not read, for as long as it likes.
+        Network::V2 | Network::ChirpStack => Overflow::StopReading,
         Network::V3 => Overflow::DropOldest,
     }
 }
@@ -129,6 +145,9 @@ pub struct Application {
     rest: Mutex<Duration>,
     following: Following,
     backfill: Option<Backfill>,
+    /// Who is who, of a network whose topics do not say.
+    directory: Directory,
+    said: Said,
 }
 
 impl Platform for Application {
@@ -152,6 +171,13 @@ impl Platform for Application {
             _ => {}
         }
         true
+    }
+
+    fn take_in(&self, message: Message) -> Option<Incoming> {
+        match self.config.network {
+            Network::V2 | Network::V3 => Some(Incoming::from(message)),
+            Network::ChirpStack => self.read(message),
+        }
     }
 
     fn holds(&self) -> bool {
@@ -235,7 +261,8 @@ impl Client {
                  backfill=True fetches it from the storage integration"
             );
         }
-        if config.qos == QoS::AtLeastOnce && config.network == Network::V2 {
+        config.check_chirpstack()?;
+        if config.qos == QoS::AtLeastOnce && config.network != Network::V3 {
             // Nothing that the server waits to have acknowledged is dropped.
             queue.overflow = Overflow::StopReading;
         }
@@ -244,9 +271,17 @@ impl Client {
             queue.overflow = Overflow::StopReading;
         }
         let (outbox, subscriptions) = (config.outbox, Subscriptions::new(config.qos));
-        let (warned_of, rest, following) = (Mutex::default(), Mutex::default(), Following::default());
+        let directory = Directory::new(config.app_id.as_str());
         let backfill = config.backfill.then(Backfill::default);
-        let application = Application { config, warned_of, rest, following, backfill };
+        let application = Application {
+            config,
+            warned_of: Mutex::default(),
+            rest: Mutex::default(),
+            following: Following::default(),
+            backfill,
+            directory,
+            said: Said::default(),
+        };
         let client = Self::make(application, queue, outbox, subscriptions, wake);
         client.inner.platform.following.attach(Arc::downgrade(&client.inner));
         Ok(client)
@@ -289,9 +324,12 @@ impl Client {
     pub fn send(&self, dev_id: &DevId, downlink: &Downlink) -> Result<u16> {
         self.check(downlink)?;
         let Config { network, app_id, qos, .. } = self.config();
+        if *network == Network::ChirpStack {
+            return self.command(dev_id, downlink);
+        }
         let (token, mark, confirms) = match network {
             Network::V2 => (0, Mark::device(dev_id.as_str(), downlink.port, downlink.schedule), None),
-            Network::V3 => {
+            _ => {
                 // Before the downlink, so that the server hears of it first.
                 self.follow();
                 let token = fastrand::u64(..);
@@ -314,8 +352,7 @@ impl Client {
     /// Whether it could be sent now.
     fn check(&self, downlink: &Downlink) -> Result<()> {
         if let Payload::Raw(text) | Payload::Either(text) = &downlink.payload {
-            let padding = text.bytes().rev().take_while(|byte| *byte == b'=').count();
-            let (size, limit) = (text.len() / 4 * 3 - padding, self.config().network.max_payload_bytes());
+            let (size, limit) = (base64::decoded_len(text), self.config().network.max_payload_bytes());
             if size > limit {
                 return Err(Error::TooLarge { what: "payload", size, limit });
             }

@@ -102,6 +102,7 @@ impl Joined {
                 match network {
                     Network::V2 => "\"v2\", as the messages in the stream are",
                     Network::V3 => "\"v3\", as the messages in the stream are",
+                    Network::ChirpStack => "\"chirpstack\", as the messages in the stream are",
                 },
             ));
         }

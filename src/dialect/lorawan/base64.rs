@@ -29,6 +29,13 @@ pub fn decode(text: &str) -> Result<Vec<u8>, DecodeError> {
     STD_ENCODING.decode(text.as_bytes())
 }
 
+/// How many bytes a text with padding stands for.
+#[must_use]
+pub fn decoded_len(text: &str) -> usize {
+    let padding = text.bytes().rev().take_while(|byte| *byte == b'=').count();
+    (text.len() / 4 * 3).saturating_sub(padding)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

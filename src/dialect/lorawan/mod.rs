@@ -1,152 +1,34 @@
 //! LoRaWAN networks over MQTT: one form inside ([`Topic`], [`Filter`], [`Downlink`], …), one file for each network's wire.
 
 pub mod base64;
+mod chirpstack;
 mod fields;
 #[cfg(test)]
 mod fuzz;
 pub mod hosted;
 mod model;
+mod network;
+mod object;
 pub mod region;
+mod shape;
 mod v2;
 mod v3;
 
 use std::borrow::Cow;
-use std::fmt;
-use std::str::FromStr;
 
+pub use self::chirpstack::{Command, Form, dev_eui, item_token, queue_item_id, read as read_chirpstack, uuid};
 pub use self::fields::{Fields, Unreadable, timestamp};
-pub use self::model::{Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};
+pub use self::model::{About, Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};
+pub use self::network::Network;
+pub use self::shape::{Direct, Part, anew};
 pub use self::v3::{
-    Direct, MAX_ATTEMPTS, Part, Told, UPLINK, check_correlation_id, correlation_id, priority, take_uplinks_alone,
+    MAX_ATTEMPTS, Told, UPLINK, check_correlation_id, correlation_id, priority, take_uplinks_alone,
 };
-use crate::dialect::json::{Document, Value};
-use crate::endpoint::Endpoint;
+use crate::dialect::json::{Document, ScanError, Value};
 use crate::error::{Error, Result};
-use crate::ids::{AccessKey, AppId, DevId};
-
-/// A network, by what it speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Network {
-    /// The Things Network V2.
-    #[default]
-    V2,
-    /// The Things Stack V3.
-    V3,
-}
-
-impl FromStr for Network {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "v2" => Ok(Self::V2),
-            "v3" => Ok(Self::V3),
-            other => Err(Error::invalid("network", other, "\"v2\" or \"v3\"")),
-        }
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V2 => "v2",
-            Self::V3 => "v3",
-        })
-    }
-}
+use crate::ids::{AppId, DevId};
 
 impl Network {
-    /// The network that a key and the server's host belong to.
-    #[must_use]
-    pub fn of(access_key: &AccessKey, host: Option<&str>) -> Self {
-        if access_key.is_of_stack() || host.is_some_and(hosted::is_hosted) { Self::V3 } else { Self::V2 }
-    }
-
-    /// The application as the network's login has it. `host` is the server's, if it is known.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for what is no application of the network.
-    pub fn app_id(self, app_id: AppId, host: Option<&str>) -> Result<AppId> {
-        match self {
-            Self::V2 => Ok(app_id),
-            Self::V3 => v3::app_id(app_id, host),
-        }
-    }
-
-    /// The application as messages have it.
-    #[must_use]
-    pub fn plain(self, app_id: &AppId) -> &str {
-        self.plain_text(app_id.as_str())
-    }
-
-    /// As [`Network::plain`], of an application in a topic.
-    #[must_use]
-    pub fn plain_text(self, app_id: &str) -> &str {
-        match self {
-            Self::V2 => app_id,
-            Self::V3 => v3::plain(app_id),
-        }
-    }
-
-    /// Check a device ID.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] for what is no device of the network.
-    pub fn dev_id(self, id: impl Into<String>) -> Result<DevId> {
-        match self {
-            Self::V2 => DevId::new(id),
-            Self::V3 => v3::dev_id(id.into()),
-        }
-    }
-
-    /// Read the address of its server. On V3 a key goes without TLS to this machine alone, unless `tls` is `Some(false)`.
-    ///
-    /// # Errors
-    /// As [`Endpoint::parse`], and [`Error::Invalid`] for an address without TLS.
-    pub fn endpoint(self, address: &str, tls: Option<bool>) -> Result<Endpoint> {
-        let endpoint = Endpoint::parse(address, tls)?;
-        if self == Self::V2 || endpoint.tls || tls == Some(false) || endpoint.is_loopback() {
-            return Ok(endpoint);
-        }
-        endpoint.secured(address)
-    }
-
-    /// User name and password of an application's login.
-    #[must_use]
-    pub fn login(self, app_id: &AppId, access_key: &AccessKey) -> (String, AccessKey) {
-        match self {
-            Self::V2 => v2::login(app_id, access_key),
-            Self::V3 => v3::login(app_id, access_key),
-        }
-    }
-
-    /// A login of this application that the server on this host refused, in the network's own words.
-    #[must_use]
-    pub fn refused(self, code: u8, app_id: &AppId, host: &str) -> Error {
-        match self {
-            Self::V2 => v2::refused(code),
-            Self::V3 => v3::refused(code, app_id, host),
-        }
-    }
-
-    /// Why a server may refuse the login of this key, as the end of a sentence; empty where nothing is known.
-    #[must_use]
-    pub fn hint(self, access_key: &AccessKey) -> &'static str {
-        match self {
-            Self::V2 => access_key.hint(),
-            Self::V3 => v3::hint(access_key),
-        }
-    }
-
-    /// Why a server may refuse topics of a client with this key, likewise.
-    #[must_use]
-    pub fn topic_hint(self, access_key: &AccessKey) -> &'static str {
-        match self {
-            Self::V2 => access_key.hint(),
-            Self::V3 => v3::topic_hint(access_key),
-        }
-    }
-
     /// The MQTT topic filters that together take what is listened to.
     #[must_use]
     pub fn filters(self, app_id: &AppId, filter: &Filter) -> Vec<String> {
@@ -154,6 +36,7 @@ impl Network {
             (_, Filter::Any(filter)) => vec![filter.clone()],
             (Self::V2, filter) => vec![v2::filter(app_id, filter)],
             (Self::V3, filter) => v3::filters(app_id, filter),
+            (Self::ChirpStack, filter) => chirpstack::filters(app_id, filter),
         }
     }
 
@@ -163,6 +46,33 @@ impl Network {
         match self {
             Self::V2 => v2::topic(topic),
             Self::V3 => v3::topic(topic),
+            Self::ChirpStack => chirpstack::topic(topic),
+        }
+    }
+
+    /// What a message on this topic is about, as programs are told: of `ChirpStack` much of it stands in the body.
+    #[must_use]
+    pub fn about<'a>(self, topic: Topic<'a>, body: Option<Value<'a>>) -> About<'a> {
+        let (app_id, dev_id) = match self {
+            Self::V2 | Self::V3 => (topic.app_id().into(), topic.dev_id().into()),
+            Self::ChirpStack => chirpstack::ids(topic, body),
+        };
+        let name = match (self, topic, body) {
+            (Self::ChirpStack, Topic::Event { name, .. }, Some(body)) => chirpstack::refined(name, body),
+            (_, Topic::Event { name, .. }, _) => name,
+            _ => "",
+        };
+        About { topic, app_id, dev_id, name }
+    }
+
+    /// Read the body of a message on this topic. Gives as well whether it came in another form than JSON.
+    ///
+    /// # Errors
+    /// [`ScanError`] for what cannot be read.
+    pub fn read(self, topic: &str, payload: &[u8]) -> (Result<Document, ScanError>, bool) {
+        match self {
+            Self::V2 | Self::V3 => (Document::parse(payload), false),
+            Self::ChirpStack => read_chirpstack(topic, payload),
         }
     }
 
@@ -174,8 +84,11 @@ impl Network {
         let (last, expected) = match self {
             Self::V2 => (223, "a LoRaWAN FPort, 1 to 223"),
             Self::V3 => (255, "a LoRaWAN FPort, 1 to 255, but not 224"),
+            // It cuts others to 8 bits.
+            Self::ChirpStack => (255, "a LoRaWAN FPort, 1 to 255"),
         };
-        u8::try_from(number).ok().filter(|port| (1..=last).contains(port) && *port != 224).ok_or(expected)
+        let is_for_tests = |port: u8| port == 224 && self != Self::ChirpStack;
+        u8::try_from(number).ok().filter(|port| (1..=last).contains(port) && !is_for_tests(*port)).ok_or(expected)
     }
 
     /// Longest payload of a downlink, in bytes; what a device may get at its data rate is less.
@@ -183,13 +96,13 @@ impl Network {
     pub fn max_payload_bytes(self) -> usize {
         match self {
             // At the fastest data rates.
-            Self::V2 => 242,
+            Self::V2 | Self::ChirpStack => 242,
             // The server's own bound.
             Self::V3 => 255,
         }
     }
 
-    /// The topic and the body of a downlink. `token` is what the network is to repeat in all that it tells of it, where it
+    /// The topic and the body of a downlink, of networks whose devices have topics of their names. `token` is what the network is to repeat in all that it tells of it, where it
     /// can: see [`Network::token`].
     ///
     /// # Errors
@@ -198,6 +111,7 @@ impl Network {
         match self {
             Self::V2 => Ok(v2::downlink(app_id, dev_id, downlink)),
             Self::V3 => v3::downlink(app_id, dev_id, downlink, token),
+            Self::ChirpStack => Err(Error::invalid("dev_id", dev_id.as_str(), "a device whose DevEUI is known")),
         }
     }
 
@@ -213,7 +127,10 @@ impl Network {
         let of_v2 = v2::topic(topic).filter(|topic| matches!(topic, Topic::Downlink { .. }));
         let is_own = |topic: &Topic<'_>| [app_id.as_str(), self.plain(app_id)].contains(&topic.app_id());
         let Some(topic) = of_v2.filter(is_own) else {
-            return v3::check_publication(app_id, topic, payload).map(|()| None);
+            return match self {
+                Self::ChirpStack => chirpstack::check_publication(app_id, topic, payload).map(|()| None),
+                _ => v3::check_publication(app_id, topic, payload).map(|()| None),
+            };
         };
         let document = Document::parse(payload);
         let downlink =
@@ -226,27 +143,39 @@ impl Network {
         Ok(Some((self.dev_id(topic.dev_id())?, downlink)))
     }
 
-    /// The device and the step of its downlink that a message on this topic tells of.
+    /// Whether a message on this topic may tell of downlinks.
     #[must_use]
-    pub fn step(self, topic: &str) -> Option<(&str, Step)> {
-        match self.topic(topic)? {
-            Topic::Event { dev_id, name, .. } => Some((dev_id, Step::of(name)?)),
-            _ => None,
+    pub fn may_tell_of_downlinks(self, topic: &str) -> bool {
+        match self {
+            Self::V2 | Self::V3 => topic.contains("/down/"),
+            Self::ChirpStack => chirpstack::may_tell_of_downlinks(topic),
         }
     }
 
-    /// The filter of all that is told of downlinks.
+    /// The device and the step of its downlink that a message on this topic tells of.
     #[must_use]
-    pub fn steps(self, app_id: &AppId) -> String {
+    pub fn step<'a>(self, topic: &'a str, event: Value<'_>) -> Option<(&'a str, Step)> {
+        let Topic::Event { dev_id, name, .. } = self.topic(topic)? else { return None };
         match self {
-            Self::V2 => format!("{app_id}/devices/+/events/down/+"),
-            Self::V3 => format!("v3/{app_id}/devices/+/down/+"),
+            Self::V2 | Self::V3 => Some((dev_id, Step::of(name)?)),
+            Self::ChirpStack => Some((dev_id, chirpstack::step(name, event)?)),
+        }
+    }
+
+    /// The filters of all that is told of downlinks.
+    #[must_use]
+    pub fn steps(self, app_id: &AppId) -> Vec<String> {
+        match self {
+            Self::V2 => vec![format!("{app_id}/devices/+/events/down/+")],
+            Self::V3 => vec![format!("v3/{app_id}/devices/+/down/+")],
+            Self::ChirpStack => chirpstack::steps(app_id),
         }
     }
 
     /// The tokens of downlinks that an event repeats.
     pub fn tokens(self, event: Value<'_>) -> impl Iterator<Item = u64> {
-        self.repeated(event).filter_map(v3::token)
+        let own = (self == Self::ChirpStack).then(|| chirpstack::token(event)).flatten();
+        self.repeated(event).filter_map(v3::token).chain(own)
     }
 
     /// The correlation IDs of an event, where the network has such a thing.
@@ -271,6 +200,7 @@ impl Network {
         match self {
             Self::V2 => event.get("error").and_then(Value::as_str).unwrap_or_default().into_owned(),
             Self::V3 => v3::failure(event),
+            Self::ChirpStack => chirpstack::failure(event),
         }
     }
 
@@ -280,6 +210,7 @@ impl Network {
         match self {
             Self::V2 => v2::event_kind(name),
             Self::V3 => v3::event_kind(name),
+            Self::ChirpStack => chirpstack::event_kind(name),
         }
     }
 
@@ -289,13 +220,18 @@ impl Network {
         match self {
             Self::V2 => v2::EVENT_NAMES.into_iter().find(|known| *known == name),
             Self::V3 => v3::event_name(name),
+            Self::ChirpStack => chirpstack::event_name(name),
         }
     }
 
     /// Whether it is an event of another network that this one tells nobody.
     #[must_use]
     pub fn never_tells(self, name: &str) -> bool {
-        self == Self::V3 && v3::UNTOLD.contains(&name)
+        match self {
+            Self::V2 => false,
+            Self::V3 => v3::UNTOLD.contains(&name),
+            Self::ChirpStack => chirpstack::UNTOLD.contains(&name),
+        }
     }
 
     /// The body of an event in V2's shape; `None` where it has that shape already.
@@ -304,6 +240,7 @@ impl Network {
         match self {
             Self::V2 => None,
             Self::V3 => Some(v3::event(name, message)),
+            Self::ChirpStack => Some(chirpstack::event(name, message)),
         }
     }
 
@@ -312,7 +249,8 @@ impl Network {
     pub fn in_v2_shape(self, part: Part, value: Value<'_>) -> Option<String> {
         match self {
             Self::V2 => None,
-            Self::V3 => Some(v3::in_v2_shape(part, value)),
+            Self::V3 => Some(shape::in_v2_shape(v3::direct, part, value)),
+            Self::ChirpStack => Some(shape::in_v2_shape(chirpstack::direct, part, value)),
         }
     }
 
@@ -322,6 +260,7 @@ impl Network {
         match self {
             Self::V2 => value.get(name).map_or(Direct::Absent, Direct::There),
             Self::V3 => v3::direct(part, value, name),
+            Self::ChirpStack => chirpstack::direct(part, value, name),
         }
     }
 
@@ -331,7 +270,14 @@ impl Network {
         match self {
             Self::V2 => None,
             Self::V3 => v3::single_field(uplink, field),
+            Self::ChirpStack => chirpstack::single_field(uplink, field),
         }
+    }
+
+    /// A payload field as V2 would have written it; `None` where it is the same.
+    #[must_use]
+    pub fn field_in_v2_shape(self, value: Value<'_>) -> Option<String> {
+        (self == Self::ChirpStack).then(|| anew(value))
     }
 
     /// The payload of an uplink as bytes; `None` for a frame without application payload.
@@ -340,9 +286,16 @@ impl Network {
     /// [`Unreadable`], naming the field.
     pub fn payload(self, uplink: Value<'_>) -> Result<Option<Vec<u8>>, Unreadable> {
         let payload = self.fields().payload(uplink)?;
-        // The stack leaves out what is empty.
-        let is_empty = self == Self::V3 && self.fields().port(uplink).is_some_and(|port| port > 0);
-        Ok(payload.or_else(|| is_empty.then(Vec::new)))
+        let has_port = || self.fields().port(uplink).is_some_and(|port| port > 0);
+        Ok(match self {
+            Self::V2 => payload,
+            // The stack leaves out what is empty.
+            Self::V3 => payload.or_else(|| has_port().then(Vec::new)),
+            // ChirpStack writes an empty one of a frame that has none, too.
+            Self::ChirpStack => {
+                payload.filter(|bytes| !bytes.is_empty() || has_port()).or_else(|| has_port().then(Vec::new))
+            }
+        })
     }
 
     /// The text of the time at which the network received an uplink: see [`timestamp`].
@@ -356,7 +309,7 @@ impl Network {
     #[must_use]
     pub fn told(self, message: Value<'_>) -> Option<Told<'_>> {
         match self {
-            Self::V2 => None,
+            Self::V2 | Self::ChirpStack => None,
             Self::V3 => Told::read(message),
         }
     }
@@ -367,6 +320,7 @@ impl Network {
         match self {
             Self::V2 => &v2::EVENT_NAMES,
             Self::V3 => &v3::EVENT_NAMES,
+            Self::ChirpStack => &chirpstack::EVENT_NAMES,
         }
     }
 
@@ -376,6 +330,7 @@ impl Network {
         match self {
             Self::V2 => &v2::FIELDS,
             Self::V3 => &v3::FIELDS,
+            Self::ChirpStack => &chirpstack::FIELDS,
         }
     }
 }

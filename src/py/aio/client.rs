@@ -1,11 +1,11 @@
 //! What `thingslink.aio.MQTTClient` stands on: as the client of the sync face, with futures of the loop.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
 use super::flow::Flow;
@@ -18,9 +18,8 @@ use crate::py::arguments::{Aliases, Given};
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::lorawan::{
-    Address, Asked, PyDownlinkHandle, Settings, Sharing, Subject, downlink, event_name, field_path, optional_device,
+    Address, Asked, PyDownlinkHandle, PyMqttGiven, Subject, downlink, event_name, field_path, optional_device,
 };
-use crate::py::nats::NatsLogin;
 use crate::py::number;
 use crate::py::prepared::Prepared;
 use crate::py::{face, log};
@@ -54,103 +53,11 @@ impl PyAioClient {
 impl PyAioClient {
     /// Take the arguments of ``MQTTClient``, each by its name, and who is told what the streams do not tell.
     #[new]
-    #[pyo3(signature = (
-        *, app_id, access_key, mqtt_address, discovery_address, reconnect, keep_alive, client_id, clean_session, qos, tls,
-        ca_certs, reconnect_min_delay, reconnect_max_delay, max_message_bytes, max_inflight, queue_messages, queue_bytes,
-        overflow, send_queue_messages, send_queue_bytes, insecure_channel, discovery_certificate, on_callback_error,
-        manual_ack, network, cluster, queue_timeout, follow_downlinks, group, ordered, ack_wait,
-        nats_user, nats_password, nats_token, nats_nkey, nats_credentials, management_address, identity_address, backfill,
-        told
-    ))]
-    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
-    fn new<'py>(
-        py: Python<'py>,
-        app_id: String,
-        access_key: String,
-        mqtt_address: Option<String>,
-        discovery_address: Option<&str>,
-        reconnect: bool,
-        keep_alive: Option<Bound<'py, PyAny>>,
-        client_id: &str,
-        clean_session: bool,
-        #[pyo3(from_py_with = number::qos)] qos: i64,
-        tls: Option<bool>,
-        ca_certs: Option<Bound<'py, PyAny>>,
-        reconnect_min_delay: Option<Bound<'py, PyAny>>,
-        reconnect_max_delay: Option<Bound<'py, PyAny>>,
-        #[pyo3(from_py_with = number::max_message_bytes)] max_message_bytes: usize,
-        #[pyo3(from_py_with = number::max_inflight)] max_inflight: usize,
-        #[pyo3(from_py_with = number::queue_messages)] queue_messages: Option<usize>,
-        #[pyo3(from_py_with = number::queue_bytes)] queue_bytes: Option<usize>,
-        overflow: Option<&str>,
-        #[pyo3(from_py_with = number::send_queue_messages)] send_queue_messages: usize,
-        #[pyo3(from_py_with = number::send_queue_bytes)] send_queue_bytes: usize,
-        insecure_channel: bool,
-        discovery_certificate: Option<Bound<'py, PyAny>>,
-        on_callback_error: Option<&str>,
-        manual_ack: bool,
-        network: Option<&str>,
-        cluster: Option<&str>,
-        queue_timeout: Option<Bound<'py, PyAny>>,
-        follow_downlinks: bool,
-        group: Option<&str>,
-        ordered: bool,
-        ack_wait: Option<Bound<'py, PyAny>>,
-        nats_user: Option<String>,
-        nats_password: Option<String>,
-        nats_token: Option<String>,
-        nats_nkey: Option<String>,
-        nats_credentials: Option<PathBuf>,
-        management_address: Option<&str>,
-        identity_address: Option<&str>,
-        backfill: bool,
-        told: Py<PyAny>,
-    ) -> PyResult<Self> {
-        let mqtt_address = mqtt_address.unwrap_or_default();
-        let settings = Settings {
-            app_id,
-            access_key,
-            mqtt_address,
-            discovery_address,
-            reconnect,
-            keep_alive,
-            client_id,
-            clean_session,
-            qos,
-            tls,
-            ca_certs,
-            reconnect_min_delay,
-            reconnect_max_delay,
-            max_message_bytes,
-            max_inflight,
-            queue_messages,
-            queue_bytes,
-            overflow,
-            send_queue_messages,
-            send_queue_bytes,
-            insecure_channel,
-            discovery_certificate,
-            on_callback_error,
-            manual_ack,
-            network,
-            cluster,
-            queue_timeout,
-            group: group.map(|name| Sharing { name, ordered, ack_wait }),
-            nats: NatsLogin {
-                user: nats_user,
-                password: nats_password,
-                token: nats_token,
-                nkey: nats_nkey,
-                credentials: nats_credentials,
-            },
-            management_address,
-            identity_address,
-            backfill,
-        };
-        let (config, address, acknowledging) = settings.read(py)?;
-        log::prepare(py)?;
+    #[pyo3(signature = (told, **settings))]
+    fn new(py: Python<'_>, told: Py<PyAny>, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let (config, address, acknowledging, follows) = PyMqttGiven::of(py, &PyTuple::empty(py), settings)?;
         let flow = Flow::new(config, acknowledging, told).or_raise(py)?;
-        if follow_downlinks {
+        if follows {
             flow.client.follow();
         }
         Ok(Self { address: Arc::new(address), flow })
@@ -298,7 +205,8 @@ impl PyAioClient {
     fn events(&self, py: Python<'_>, kind: Option<String>, dev_id: Option<String>) -> PyResult<PyInlet> {
         let name = event_name(self.network(), kind)?;
         if let Some(name) = name.as_ref().filter(|name| self.network().never_tells(name)) {
-            let text = format!("event {name:?} is not valid: The Things Stack V3 tells nobody of it over MQTT");
+            let title = self.network().title();
+            let text = format!("event {name:?} is not valid: {title} tells nobody of it over MQTT");
             return Err(PyValueError::new_err(text));
         }
         self.open(Subject::Event(self.device(py, dev_id)?, name))
@@ -323,7 +231,7 @@ impl PyAioClient {
         config.network.plain(&config.app_id).to_owned()
     }
 
-    /// ``"v2"`` or ``"v3"``.
+    /// ``"v2"``, ``"v3"`` or ``"chirpstack"``.
     #[getter(network)]
     fn network_name(&self) -> String {
         self.network().to_string()
@@ -333,6 +241,12 @@ impl PyAioClient {
     #[getter]
     fn mqtt_address(&self) -> String {
         masked(&self.address.mqtt.lock())
+    }
+
+    /// The application's UUID, on ChirpStack and if it is known.
+    #[getter]
+    fn application(&self) -> Option<String> {
+        self.flow.client.application()
     }
 
     /// What it gets all messages of; ``None`` if it has a share of them.

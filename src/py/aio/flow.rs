@@ -370,9 +370,10 @@ impl Flow {
 /// Whether a message is for a subject. Undecodable ones are for those alone that give messages as they came.
 fn takes(subject: &Subject, network: Network, incoming: &Incoming) -> bool {
     let Some(topic) = network.topic(&incoming.topic) else { return false };
+    let about = network.about(topic, incoming.body.value());
     match &incoming.body {
-        Body::Json(document) => subject.takes(topic) || subject.field_in(network, topic, document).is_some(),
-        Body::Undecodable { .. } => matches!(subject, Subject::Raw(_)) && subject.takes(topic),
+        Body::Json(document) => subject.takes(&about) || subject.field_in(network, &about, document).is_some(),
+        Body::Undecodable { .. } => matches!(subject, Subject::Raw(_)) && subject.takes(&about),
     }
 }
 

@@ -212,10 +212,13 @@ impl Stream {
             return Ok(Bound::new(py, PyRawMessage::new(py, incoming, acknowledgement)?)?.into_any());
         }
         match (&incoming.body, network.topic(&incoming.topic)) {
-            (Body::Json(document), Some(topic)) => match self.subject.field_in(network, topic, document) {
-                Some((field, index)) => field_to_py(py, field, topic, document, index, acknowledgement),
-                None => document_to_py(py, network, topic, document, acknowledgement),
-            },
+            (Body::Json(document), Some(topic)) => {
+                let about = network.about(topic, incoming.body.value());
+                match self.subject.field_in(network, &about, document) {
+                    Some((field, index)) => field_to_py(py, network, field, &about, document, index, acknowledgement),
+                    None => document_to_py(py, network, &about, document, acknowledgement),
+                }
+            }
             // Not put into a stream.
             _ => Ok(py.None().into_bound(py)),
         }
@@ -264,8 +267,10 @@ impl PyInlet {
         let stream = self.stream()?;
         let Some(share) = stream.read(py)? else { return Ok(None) };
         let network = stream.flow.client.config().network;
-        let topic = network.topic(&share.letter.incoming.topic);
-        let dev_id = topic.map_or_else(String::new, |topic| topic.dev_id().to_owned());
+        let incoming = &share.letter.incoming;
+        let dev_id = network.topic(&incoming.topic).map_or_else(String::new, |topic| {
+            network.about(topic, incoming.body.value()).dev_id.into_owned()
+        });
         Ok(Some((stream.object(py, &share)?, dev_id, PyShare(share))))
     }
 

@@ -70,11 +70,16 @@ impl Address {
         if !known.is_empty() {
             return Ok(Prepared::Ready((known, timeout)));
         }
-        if self.network == Network::V3 {
-            return Err(PyValueError::new_err(
-                "mqtt_address '' is not valid: expected the server's address, or cluster=\"eu1\" and the like, since \
-                 The Things Stack V3 has no discovery server",
-            ));
+        let expected = match self.network {
+            Network::V2 => None,
+            Network::V3 => Some("the server's address, or cluster=\"eu1\" and the like"),
+            Network::ChirpStack => Some("the address of the MQTT broker that ChirpStack publishes to"),
+        };
+        if let Some(expected) = expected {
+            let title = self.network.title();
+            let text =
+                format!("mqtt_address '' is not valid: expected {expected}, since {title} has no discovery server");
+            return Err(PyValueError::new_err(text));
         }
         let begun = Instant::now();
         let seconds = timeout.as_secs_f64().into_pyobject(py)?.into_any();

@@ -102,7 +102,8 @@ impl Served {
         if let Subject::Event(_, Some(name)) = &subject
             && self.client.config().network.never_tells(name)
         {
-            tracing::warn!("a callback waits for the event {name:?}, which The Things Stack V3 tells nobody over MQTT");
+            let title = self.client.config().network.title();
+            tracing::warn!("a callback waits for the event {name:?}, which {title} tells nobody over MQTT");
         }
         self.change(|handlers| handlers.with(py, subject.clone(), callback))?;
         if self.client.is_connected() {

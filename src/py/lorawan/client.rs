@@ -1,12 +1,11 @@
 //! `MQTTClient`: the client of The Things Network as the original's users know it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::PyTraverseError;
 use pyo3::PyVisit;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -15,13 +14,12 @@ use super::callbacks::Served;
 use super::convert::downlink;
 use super::device::PyDeviceHandle;
 use super::downlink::PyDownlinkHandle;
+use super::given::PyMqttGiven;
 use super::options::Asked;
-use super::settings::{Settings, Sharing};
 use crate::endpoint::masked;
 use crate::py::arguments::{Aliases, Given, text};
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
-use crate::py::nats::NatsLogin;
 use crate::py::number;
 use crate::py::prepared::{Face, Prepared};
 use crate::py::{face, log, runtime, serve};
@@ -78,126 +76,22 @@ impl PyMqttClient {
     #[new]
     #[pyo3(
         signature = (*_args, **_kwargs),
-        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error=None, manual_ack=False, network=None, cluster=None, queue_timeout=10, follow_downlinks=False, group=None, ordered=False, ack_wait=30, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None, nats_credentials=None, management_address=None, identity_address=None, backfill=False, **aliases)"
+        text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error=None, manual_ack=False, network=None, cluster=None, queue_timeout=10, follow_downlinks=False, group=None, ordered=False, ack_wait=30, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None, nats_credentials=None, management_address=None, identity_address=None, backfill=False, mqtt_username=None, mqtt_password=None, client_cert=None, client_key=None, grpc_address=None, tenant_id=None, **aliases)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self { made: Mutex::new(None) }
     }
 
-    #[pyo3(
-        signature = (
-            app_id=Given(None), access_key=Given(None), mqtt_address=None,
-            discovery_address=None, reconnect=true, *,
-            keep_alive=None, client_id="", clean_session=true, qos=0, tls=None, ca_certs=None,
-            reconnect_min_delay=None, reconnect_max_delay=None, max_message_bytes=4 << 20, max_inflight=1000,
-            queue_messages=None, queue_bytes=None, overflow=None,
-            send_queue_messages=50_000, send_queue_bytes=64 << 20, insecure_channel=false, discovery_certificate=None,
-            on_callback_error=None, manual_ack=false, network=None, cluster=None,
-            queue_timeout=None, follow_downlinks=false, group=None,
-            ordered=false, ack_wait=None, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None,
-            nats_credentials=None, management_address=None, identity_address=None, backfill=false, **aliases
-        )
-    )]
-    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
-    fn __init__<'py>(
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __init__(
         &self,
-        py: Python<'py>,
-        app_id: Given<'py>,
-        access_key: Given<'py>,
-        mqtt_address: Option<String>,
-        discovery_address: Option<&str>,
-        reconnect: bool,
-        keep_alive: Option<Bound<'py, PyAny>>,
-        client_id: &str,
-        clean_session: bool,
-        #[pyo3(from_py_with = number::qos)] qos: i64,
-        tls: Option<bool>,
-        ca_certs: Option<Bound<'py, PyAny>>,
-        reconnect_min_delay: Option<Bound<'py, PyAny>>,
-        reconnect_max_delay: Option<Bound<'py, PyAny>>,
-        #[pyo3(from_py_with = number::max_message_bytes)] max_message_bytes: usize,
-        #[pyo3(from_py_with = number::max_inflight)] max_inflight: usize,
-        #[pyo3(from_py_with = number::queue_messages)] queue_messages: Option<usize>,
-        #[pyo3(from_py_with = number::queue_bytes)] queue_bytes: Option<usize>,
-        overflow: Option<&str>,
-        #[pyo3(from_py_with = number::send_queue_messages)] send_queue_messages: usize,
-        #[pyo3(from_py_with = number::send_queue_bytes)] send_queue_bytes: usize,
-        insecure_channel: bool,
-        discovery_certificate: Option<Bound<'py, PyAny>>,
-        on_callback_error: Option<&str>,
-        manual_ack: bool,
-        network: Option<&str>,
-        cluster: Option<&str>,
-        queue_timeout: Option<Bound<'py, PyAny>>,
-        follow_downlinks: bool,
-        group: Option<&str>,
-        ordered: bool,
-        ack_wait: Option<Bound<'py, PyAny>>,
-        nats_user: Option<String>,
-        nats_password: Option<String>,
-        nats_token: Option<String>,
-        nats_nkey: Option<String>,
-        nats_credentials: Option<PathBuf>,
-        management_address: Option<&str>,
-        identity_address: Option<&str>,
-        backfill: bool,
-        aliases: Option<&Bound<'py, PyDict>>,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<()> {
-        let mut aliases = Aliases::new("MQTTClient", aliases);
-        let app_id = aliases.require("app_id", app_id, &["appID"])?;
-        let access_key = aliases.require("access_key", access_key, &["app_access_key", "appAccessKey"])?;
-        let mqtt_address = match aliases.find("mqtt_address", Given(None), &["mqttAddress"])? {
-            Some(_) if mqtt_address.is_some() => {
-                return Err(PyTypeError::new_err("MQTTClient() got two values for 'mqtt_address'"));
-            }
-            Some(value) => text("mqttAddress", &value)?,
-            None => mqtt_address.unwrap_or_default(),
-        };
-        aliases.finish()?;
-        let settings = Settings {
-            app_id: text("app_id", &app_id)?,
-            access_key: text("access_key", &access_key)?,
-            mqtt_address,
-            discovery_address,
-            reconnect,
-            keep_alive,
-            client_id,
-            clean_session,
-            qos,
-            tls,
-            ca_certs,
-            reconnect_min_delay,
-            reconnect_max_delay,
-            max_message_bytes,
-            max_inflight,
-            queue_messages,
-            queue_bytes,
-            overflow,
-            send_queue_messages,
-            send_queue_bytes,
-            insecure_channel,
-            discovery_certificate,
-            on_callback_error,
-            manual_ack,
-            network,
-            cluster,
-            queue_timeout,
-            group: group.map(|name| Sharing { name, ordered, ack_wait }),
-            nats: NatsLogin {
-                user: nats_user,
-                password: nats_password,
-                token: nats_token,
-                nkey: nats_nkey,
-                credentials: nats_credentials,
-            },
-            management_address,
-            identity_address,
-            backfill,
-        };
-        let (config, address, acknowledging) = settings.read(py)?;
-        log::prepare(py)?;
+        let (config, address, acknowledging, follows) = PyMqttGiven::of(py, args, kwargs)?;
         let served = Served::new(config, acknowledging).or_raise(py)?;
-        if follow_downlinks {
+        if follows {
             served.client.follow();
         }
         *self.made.lock() = Some(Made { address: Arc::new(address), served });
@@ -291,7 +185,7 @@ impl PyMqttClient {
         served.owner.process()?.wait(py, async move { client.flush(timeout).await })?.or_raise(py)
     }
 
-    /// The network that is spoken to: ``"v2"`` or ``"v3"``.
+    /// The network that is spoken to: ``"v2"``, ``"v3"`` or ``"chirpstack"``.
     #[getter]
     fn network(&self) -> PyResult<String> {
         Ok(self.made()?.address.network.to_string())
@@ -349,7 +243,8 @@ impl PyMqttClient {
         let state = if serve::is_connected(served.as_ref()) { "connected" } else { "not connected" };
         let mqtt_address = masked(&address.mqtt.lock());
         let network = address.network;
-        Ok(format!("<{class} app_id='{app_id}' network='{network}' mqtt_address='{mqtt_address}' {state}>"))
+        let application = served.client.application().map_or_else(String::new, |uuid| format!(" application='{uuid}'"));
+        Ok(format!("<{class} app_id='{app_id}'{application} network='{network}' mqtt_address='{mqtt_address}' {state}>"))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

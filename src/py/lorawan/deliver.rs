@@ -15,7 +15,7 @@ use super::watch::Teller;
 use crate::client::lorawan::{Application, Client};
 use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::json::Document;
-use crate::dialect::lorawan::Topic;
+use crate::dialect::lorawan::About;
 use crate::dialect::mqtt::covers;
 use crate::error::Error;
 use crate::py::acknowledging::traceback;
@@ -123,14 +123,15 @@ impl Served {
         );
         let network = self.client.config().network;
         let Some(topic) = network.topic(&message.topic) else { return called };
+        let about = network.about(topic, message.body.value());
         let is_raw = |handler: &Handler| matches!(handler.subject, Subject::Raw(_));
         match &message.body {
             Body::Json(document) => {
-                let decoded = |handler: &Handler| !is_raw(handler) && handler.subject.takes(topic);
+                let decoded = |handler: &Handler| !is_raw(handler) && handler.subject.takes(&about);
                 called = called.and(self.call(handlers, client, decoded, || {
-                    document_to_py(py, network, topic, document, message.receipt.into())
+                    document_to_py(py, network, &about, document, message.receipt.into())
                 }));
-                called = called.and(self.deliver_fields(message, document, topic, handlers, client));
+                called = called.and(self.deliver_fields(message, document, &about, handlers, client));
             }
             Body::Undecodable { reason, .. } => {
                 if handlers.all.iter().any(|handler| handler.subject == Subject::Error) {
@@ -140,7 +141,7 @@ impl Served {
             }
         }
         // Raw callbacks come after all others, as in the original, and get undecodable messages, too.
-        let raw = |handler: &Handler| is_raw(handler) && handler.subject.takes(topic);
+        let raw = |handler: &Handler| is_raw(handler) && handler.subject.takes(&about);
         called.and(self.call(handlers, client, raw, || {
             Ok(Bound::new(py, PyRawMessage::new(py, message, message.receipt.into())?)?.into_any())
         }))
@@ -151,16 +152,16 @@ impl Served {
         &self,
         message: &Incoming,
         document: &Arc<Document>,
-        topic: Topic<'_>,
+        about: &About<'_>,
         handlers: &Handlers,
         client: &Bound<'_, PyAny>,
     ) -> Called {
         let (py, network) = (client.py(), self.client.config().network);
         let mut called = Called::default();
         for handler in &handlers.all {
-            if let Some((field, index)) = handler.subject.field_in(network, topic, document) {
+            if let Some((field, index)) = handler.subject.field_in(network, about, document) {
                 let acknowledgement = message.receipt.into();
-                let first = || field_to_py(py, field, topic, document, index, acknowledgement);
+                let first = || field_to_py(py, network, field, about, document, index, acknowledgement);
                 called = called.and(self.call(handlers, client, |one| std::ptr::eq(one, handler), first));
             }
         }

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::dialect::json::{Document, Kind, Value};
-use crate::dialect::lorawan::{EventKind, Network, base64};
+use crate::dialect::lorawan::{About, EventKind, Network, base64};
 use crate::py::acknowledging::Acknowledgement;
 use crate::py::error::decode_error;
 use crate::py::shown::{LINE, cut, flat, pairs};
@@ -15,6 +15,8 @@ use crate::py::value::{Objects, to_py};
 /// Something that happened to a device.
 #[pyclass(frozen, subclass, name = "DeviceEvent", module = "thingslink.ttn")]
 pub(in crate::py) struct PyDeviceEvent {
+    /// Whose it is.
+    network: Network,
     /// Name of the event, such as ``down/sent``.
     #[pyo3(get)]
     name: String,
@@ -33,6 +35,12 @@ pub(in crate::py) struct PyDeviceEvent {
 }
 
 impl PyDeviceEvent {
+    /// As it came from this network.
+    fn came<'py>(&self, py: Python<'py>, network: Network) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let whole = self.whole.as_ref().filter(|_| self.network == network);
+        whole.map(|whole| to_py(py, whole, whole.root(), Objects::Messages)).transpose()
+    }
+
     fn member<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.document.root().get(name).map(|value| to_py(py, &self.document, value, Objects::Messages)).transpose()
     }
@@ -52,13 +60,20 @@ impl PyDeviceEvent {
         self.member(py, "error")
     }
 
-    /// The whole message as The Things Stack V3 sent it; ``None`` for events of V2.
+    /// The whole message as The Things Stack V3 sent it; ``None`` for events of other networks.
     #[getter]
     fn v3<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.whole.as_ref().map(|whole| to_py(py, whole, whole.root(), Objects::Messages)).transpose()
+        self.came(py, Network::V3)
     }
 
-    /// Give the JSON text of ``data``: as it was received, but for events of V3, whose ``v3`` has that.
+    /// The whole message as ChirpStack sent it; ``None`` for events of other networks.
+    #[getter]
+    fn chirpstack<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.came(py, Network::ChirpStack)
+    }
+
+    /// Give the JSON text of ``data``: as it was received, but for events of V3 and of ChirpStack, whose ``v3`` and
+    /// ``chirpstack`` have that.
     fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.document.text().as_bytes())
     }
@@ -178,14 +193,12 @@ impl PyRegistrationEvent {
 pub(in crate::py) fn new<'py>(
     py: Python<'py>,
     network: Network,
-    name: &str,
-    app_id: &str,
-    dev_id: &str,
+    about: &About<'_>,
     document: Arc<Document>,
     acknowledgement: Acknowledgement,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let kind = network.event_kind(name);
-    let (name, app_id, dev_id) = (name.to_owned(), app_id.to_owned(), dev_id.to_owned());
+    let kind = network.event_kind(about.name);
+    let (name, app_id, dev_id) = (about.name.to_owned(), about.app_id.to_string(), about.dev_id.to_string());
     let (document, whole) = match network.event(&name, document.root()) {
         None => (document, None),
         Some(text) => {
@@ -193,7 +206,7 @@ pub(in crate::py) fn new<'py>(
             (Arc::new(shaped), Some(document))
         }
     };
-    let base = PyDeviceEvent { name, app_id, dev_id, document, whole, acknowledgement };
+    let base = PyDeviceEvent { network, name, app_id, dev_id, document, whole, acknowledgement };
     let base = PyClassInitializer::from(base);
     Ok(match kind {
         EventKind::Activation => Bound::new(py, base.add_subclass(PyActivationEvent))?.into_any(),
@@ -225,13 +238,12 @@ pub(in crate::py) struct PyFieldValue {
 impl PyFieldValue {
     pub(super) fn new(
         field: &str,
-        app_id: &str,
-        dev_id: &str,
+        about: &About<'_>,
         document: Arc<Document>,
         index: u32,
         acknowledgement: Acknowledgement,
     ) -> Self {
-        let (field, app_id, dev_id) = (field.to_owned(), app_id.to_owned(), dev_id.to_owned());
+        let (field, app_id, dev_id) = (field.to_owned(), about.app_id.to_string(), about.dev_id.to_string());
         Self { field, app_id, dev_id, document, index, acknowledgement }
     }
 }

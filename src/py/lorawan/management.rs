@@ -21,10 +21,10 @@ pub(super) fn management(
     insecure: bool,
     trust: Trust,
 ) -> PyResult<Option<Management>> {
-    if network == Network::V2 {
+    if network != Network::V3 {
         let names = [("management_address", given), ("identity_address", identity)];
         return match names.into_iter().find(|(_, given)| given.is_some()) {
-            Some((name, _)) => Err(PyValueError::new_err(format!("{name} is not valid on The Things Network V2"))),
+            Some((name, _)) => Err(PyValueError::new_err(format!("{name} is not valid on {}", network.title()))),
             None => Ok(None),
         };
     }

@@ -16,7 +16,7 @@ use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 use super::made::Made;
 use super::parse::from_python;
 use crate::dialect::json::{Document, Kind, Value};
-use crate::dialect::lorawan::{Direct, Network, Part, timestamp};
+use crate::dialect::lorawan::{Direct, Network, Part, anew, timestamp};
 use crate::py::acknowledging::Acknowledgement;
 use crate::py::error::decode_error;
 use crate::py::value::{Objects, datetime, fields, single, string, to_dict, to_hashable, to_py};
@@ -99,6 +99,12 @@ impl PyUplinkMessage {
         }
     }
 
+    /// The whole message as it came, if it came from this network.
+    fn as_from<'py>(&self, py: Python<'py>, wanted: Network) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let (network, came) = self.whole();
+        (network == wanted).then(|| self.kept(py, came)).transpose()
+    }
+
     /// A value of the document as Python sees it, made once if it is a container.
     fn kept<'py>(&self, py: Python<'py>, value: Value<'_>) -> PyResult<Bound<'py, PyAny>> {
         if !matches!(value.kind(), Kind::Array | Kind::Object) {
@@ -135,6 +141,7 @@ impl PyUplinkMessage {
             Direct::Absent => return Ok(None),
             Direct::There(value) => self.kept(py, value),
             Direct::Text(text) => single(py, &text),
+            Direct::Anew(value) => self.once(py, value.index() | MADE_OF, || single(py, &anew(value))),
             Direct::Part(part, value) => self.once(py, value.index() | MADE_OF, || self.part(py, part, value)),
             Direct::Parts(part, list) => self.once(py, list.index() | MADE_OF, || {
                 let parts: PyResult<Vec<_>> = list.elements().map(|element| self.part(py, part, element)).collect();
@@ -148,7 +155,7 @@ impl PyUplinkMessage {
     pub(super) fn each<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Value<'_>, Bound<'py, PyAny>)>> {
         let each = |(name, value): (Value<'_>, Value<'_>)| match self.network {
             Network::V2 => self.kept(py, value),
-            Network::V3 => self.field(py, name.raw()).map(|value| value.unwrap_or_else(|| py.None().into_bound(py))),
+            Network::V3 | Network::ChirpStack => self.field(py, name.raw()).map(|value| value.unwrap_or_else(|| py.None().into_bound(py))),
         };
         fields(self.value()).into_iter().map(|(name, value)| Ok((name, each((name, value))?))).collect()
     }
@@ -396,19 +403,22 @@ impl PyUplinkMessage {
         to_dict(py, self.document(), self.value())
     }
 
-    /// Give the JSON text of the fields: as it was received, but for uplinks of V3, whose ``v3`` has that.
+    /// Give the JSON text of the fields: as it was received, but for uplinks of V3 and of ChirpStack, whose ``v3`` and
+    /// ``chirpstack`` have that.
     fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.value().raw().as_bytes())
     }
 
-    /// The whole message as The Things Stack V3 sent it; ``None`` for messages of V2 and for parts of messages.
+    /// The whole message as The Things Stack V3 sent it; ``None`` for those of other networks and for parts of messages.
     #[getter]
     fn v3<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let (network, came) = self.whole();
-        if network != Network::V3 {
-            return Ok(None);
-        }
-        self.kept(py, came).map(Some)
+        self.as_from(py, Network::V3)
+    }
+
+    /// The whole message as ChirpStack sent it; ``None`` for those of other networks and for parts of messages.
+    #[getter]
+    fn chirpstack<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.as_from(py, Network::ChirpStack)
     }
 
     #[doc = stub!("_Object.payload")]

@@ -3,12 +3,14 @@
 mod acknowledge;
 mod address;
 mod callbacks;
+mod chirpstack;
 mod client;
 mod convert;
 mod deliver;
 mod device;
 mod downlink;
 mod event;
+mod given;
 mod handlers;
 mod made;
 mod management;
@@ -28,8 +30,8 @@ pub(super) use self::convert::{downlink, event_name, field_path, fport, optional
 pub(super) use self::device::PyDeviceHandle;
 pub(super) use self::downlink::{PyDownlinkHandle, PyDownlinkOutcome, Sender};
 pub(super) use self::event::{PyActivationEvent, PyDeviceEvent, PyDownlinkEvent, PyFieldValue, PyRegistrationEvent};
+pub(super) use self::given::PyMqttGiven;
 pub(super) use self::message::PyUplinkMessage;
 pub(super) use self::options::Asked;
 pub(super) use self::parse::{document_to_py, field_to_py, parse_message};
-pub(super) use self::settings::{Settings, Sharing};
 pub(super) use self::subject::Subject;

@@ -31,8 +31,8 @@ impl Asked<'_> {
             ("correlation_ids", correlation_ids.is_some()),
         ];
         let Some((name, _)) = given.into_iter().find(|(_, given)| *given) else { return Ok(None) };
-        if network == Network::V2 {
-            let text = format!("{name} is not valid on The Things Network V2: only The Things Stack V3 has it");
+        if network != Network::V3 {
+            let text = format!("{name} is not valid on {}: only The Things Stack V3 has it", network.title());
             return Err(PyValueError::new_err(text));
         }
         Ok(Some(Box::new(Options {

@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyString};
 use super::event;
 use super::message::PyUplinkMessage;
 use crate::dialect::json::{Document, Kind};
-use crate::dialect::lorawan::{Network, Topic};
+use crate::dialect::lorawan::{About, Network, Topic};
 use crate::py::acknowledging::Acknowledgement;
 use crate::py::error::{OrRaise as _, decode_error};
 use crate::py::leaving;
@@ -58,18 +58,14 @@ pub(super) fn body_to_py<'py>(
 pub(in crate::py) fn document_to_py<'py>(
     py: Python<'py>,
     network: Network,
-    topic: Topic<'_>,
+    about: &About<'_>,
     document: &Arc<Document>,
     acknowledgement: Acknowledgement,
 ) -> PyResult<Bound<'py, PyAny>> {
-    match topic {
-        Topic::Event { app_id, dev_id, name } => {
-            event::new(py, network, name, app_id, dev_id, document.clone(), acknowledgement)
-        }
-        Topic::Field { app_id, dev_id, field } => {
-            let (document, index) = (document.clone(), document.root().index());
-            let value = event::PyFieldValue::new(field, app_id, dev_id, document, index, acknowledgement);
-            Ok(Bound::new(py, value)?.into_any())
+    match about.topic {
+        Topic::Event { .. } => event::new(py, network, about, document.clone(), acknowledgement),
+        Topic::Field { field, .. } => {
+            field_to_py(py, network, field, about, document, document.root().index(), acknowledgement)
         }
         Topic::Uplink { .. } | Topic::Downlink { .. } => body_to_py(py, network, document, acknowledgement),
     }
@@ -78,13 +74,20 @@ pub(in crate::py) fn document_to_py<'py>(
 /// The single field of an uplink that stands at `index`.
 pub(in crate::py) fn field_to_py<'py>(
     py: Python<'py>,
+    network: Network,
     field: &str,
-    topic: Topic<'_>,
+    about: &About<'_>,
     document: &Arc<Document>,
     index: u32,
     acknowledgement: Acknowledgement,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let value =
-        event::PyFieldValue::new(field, topic.app_id(), topic.dev_id(), document.clone(), index, acknowledgement);
+    let (document, index) = match network.field_in_v2_shape(document.value(index)) {
+        None => (document.clone(), index),
+        Some(text) => {
+            let shaped = Document::parse(text.as_bytes()).map_err(|error| decode_error(py, error.to_string()))?;
+            (Arc::new(shaped), 0)
+        }
+    };
+    let value = event::PyFieldValue::new(field, about, document, index, acknowledgement);
     Ok(Bound::new(py, value)?.into_any())
 }

@@ -4,6 +4,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::address::Address;
+pub(super) use super::chirpstack::Broker;
+use super::chirpstack;
 use super::management::management;
 use crate::client::lorawan::{self, Config, Group, InStream};
 use crate::dialect::lorawan::{Network, hosted};
@@ -11,6 +13,7 @@ use crate::endpoint::{Endpoint, Trust};
 use crate::ids::{AccessKey, AppId, is_access_key};
 use crate::nats::{self, Login};
 use crate::py::acknowledging::Acknowledging;
+use crate::py::arguments::text;
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
 use crate::py::manage::{Discovery, pem};
@@ -77,7 +80,7 @@ fn group(py: Python<'_>, given: Option<Sharing<'_, '_>>, is_nats: bool) -> PyRes
 #[expect(clippy::struct_excessive_bools, reason = "each is an argument of its own")]
 pub(in crate::py) struct Settings<'a, 'py> {
     pub(in crate::py) app_id: String,
-    pub(in crate::py) access_key: String,
+    pub(in crate::py) access_key: Bound<'py, PyAny>,
     pub(in crate::py) mqtt_address: String,
     pub(in crate::py) discovery_address: Option<&'a str>,
     pub(in crate::py) reconnect: bool,
@@ -108,6 +111,9 @@ pub(in crate::py) struct Settings<'a, 'py> {
     pub(in crate::py) management_address: Option<&'a str>,
     pub(in crate::py) identity_address: Option<&'a str>,
     pub(in crate::py) backfill: bool,
+    pub(in crate::py) broker: Broker<'py>,
+    pub(in crate::py) grpc_address: Option<&'a str>,
+    pub(in crate::py) tenant_id: Option<&'a str>,
 }
 
 impl Settings<'_, '_> {
@@ -132,19 +138,27 @@ impl Settings<'_, '_> {
                 trust = Trust::Pem(pem.clone());
             }
         }
-        let access_key = AccessKey::new(self.access_key);
+        let has_key = !self.access_key.is_none();
+        let access_key = if has_key { text("access_key", &self.access_key)? } else { String::new() };
+        let access_key = AccessKey::new(access_key);
         let host = Endpoint::parse(&mqtt_address, tls).ok().map(|endpoint| endpoint.host);
         let network = match self.network {
             Some(network) => network.parse().or_raise(py)?,
             None if self.cluster.is_some() => Network::V3,
-            None => Network::of(&access_key, host.as_deref()),
+            None => Network::of(&access_key, host.as_deref(), app_id.as_str()),
         };
+        if !has_key && network != Network::ChirpStack {
+            text("access_key", &self.access_key)?;
+        }
         let mut config = Config::new(network.app_id(app_id, host.as_deref()).or_raise(py)?, access_key);
         config.network = network;
         let management_trust = management_trust.unwrap_or_else(|| trust.clone());
         let place = (host.as_deref(), self.cluster.is_some());
         let given = (self.management_address, self.identity_address);
         config.management = management(py, network, given, place, self.insecure_channel, management_trust)?;
+        let at = chirpstack::At { grpc_address: self.grpc_address, tenant_id: self.tenant_id };
+        config.api = at.read(py, network, (tls, self.insecure_channel), trust.clone())?;
+        (config.login, config.identity) = self.broker.read(network)?;
         config.backfill = self.backfill;
         config.reconnect = self.reconnect;
         if let Some(keep_alive) = self.keep_alive {
@@ -187,6 +201,8 @@ impl Settings<'_, '_> {
             self.manual_ack,
             self.on_callback_error.unwrap_or(if is_nats { "keep" } else { "acknowledge" }),
         )?;
+        // A certificate is shown over TLS alone.
+        let tls = tls.or_else(|| (config.identity.is_some() && !mqtt_address.contains("://")).then_some(true));
         let address = Address { mqtt: Mutex::new(mqtt_address), network, discovery, tls, login, trust };
         Ok((config, address, acknowledging))
     }

@@ -1,7 +1,7 @@
 //! What programs listen to, whichever way they are told.
 
 use crate::dialect::json::Document;
-use crate::dialect::lorawan::{Filter, Network, Topic};
+use crate::dialect::lorawan::{About, Filter, Network, Topic};
 use crate::ids::DevId;
 
 /// What a program listens to.
@@ -55,24 +55,24 @@ impl Subject {
     pub(in crate::py) fn field_in(
         &self,
         network: Network,
-        topic: Topic<'_>,
+        about: &About<'_>,
         document: &Document,
     ) -> Option<(&str, u32)> {
-        let (Self::Field(_, field), Topic::Uplink { app_id, dev_id }) = (self, topic) else { return None };
-        if !self.takes(Topic::Field { app_id, dev_id, field }) {
+        let (Self::Field(wanted, field), Topic::Uplink { .. }) = (self, about.topic) else { return None };
+        if wanted.as_ref().is_some_and(|wanted| !about.is_of(wanted)) {
             return None;
         }
         network.single_field(document.root(), field).map(|value| (field.as_str(), value.index()))
     }
 
-    /// Whether a message on this topic is for it.
-    pub(in crate::py) fn takes(&self, topic: Topic<'_>) -> bool {
-        let device = |wanted: &Option<DevId>| wanted.as_ref().is_none_or(|wanted| wanted.as_str() == topic.dev_id());
-        match (self, topic) {
+    /// Whether a message about this is for it.
+    pub(in crate::py) fn takes(&self, about: &About<'_>) -> bool {
+        let device = |wanted: &Option<DevId>| wanted.as_ref().is_none_or(|wanted| about.is_of(wanted));
+        match (self, about.topic) {
             (Self::Uplink(wanted) | Self::Raw(wanted), Topic::Uplink { .. }) => device(wanted),
             (Self::Field(wanted, field), Topic::Field { field: came, .. }) => device(wanted) && field == came,
-            (Self::Event(wanted, name), Topic::Event { name: came, .. }) => {
-                device(wanted) && name.as_ref().is_none_or(|name| name == came)
+            (Self::Event(wanted, name), Topic::Event { .. }) => {
+                device(wanted) && name.as_ref().is_none_or(|name| about.is_event(name))
             }
             _ => false,
         }

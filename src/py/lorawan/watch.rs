@@ -99,7 +99,7 @@ impl Teller {
     pub(super) fn tell_of(&self, py: Python<'_>, app_id: &str, delivery: &Delivery<Infallible>) -> PyResult<()> {
         match delivery {
             Delivery::Message(message) => {
-                let line = ("%s: received %s, %d bytes", app_id, &message.topic, message.body.bytes().len());
+                let line = ("%s: received %s, %d bytes", app_id, &message.topic, message.bytes().len());
                 self.tell(py, line)
             }
             Delivery::Sent(mid) => self.tell(py, ("%s: sent message %d", app_id, mid)),

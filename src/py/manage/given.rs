@@ -1,7 +1,7 @@
 //! What the constructor of a management client is given, read; who is to be asked for the rest of it is asked later. So one
 //! constructor serves programs that wait and programs that await.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyNotImplementedError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
@@ -87,7 +87,11 @@ impl PyApplicationGiven {
         aliases.finish()?;
         let app_id = text("app_id", app_id)?;
         let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
-        let is_v3 = is_v3(py, network, cluster.as_deref(), &address, token.as_deref().or(key.as_deref()))?;
+        let key_or_token = token.as_deref().or(key.as_deref());
+        let network = network_of(py, network, cluster.as_deref(), &address, key_or_token, &app_id)?;
+        if network == Network::ChirpStack {
+            return Err(PyNotImplementedError::new_err(NOT_YET));
+        }
         let identity = Identity { app_id, key, token };
         let at = v3::At {
             cluster,
@@ -99,7 +103,7 @@ impl PyApplicationGiven {
             largest: max_reply_bytes,
             ..v3::At::default()
         };
-        if is_v3 {
+        if network == Network::V3 {
             let certificate = pem("cert_content", cert_content.as_ref())?;
             let at = v3::At { address, certificate, ..at };
             return Ok(Self(Application::At(Way::stack_at(py, identity, at)?)));
@@ -142,20 +146,27 @@ impl PyApplicationGiven {
     }
 }
 
-/// Whether a client is one of The Things Stack V3: by what is said outright, by where it goes, by its key.
-fn is_v3(
+/// What manages `ChirpStack` until `ApplicationClient` does.
+const NOT_YET: &str = "ApplicationClient does not manage ChirpStack yet: its web interface does, and so does the Python package \
+                       chirpstack-api with the same API key; MQTTClient takes uplinks and sends downlinks there";
+
+/// The network that a client manages: by what is said outright, by where it goes, by its key or its application.
+fn network_of(
     py: Python<'_>,
     network: Option<&str>,
     cluster: Option<&str>,
     address: &str,
     key: Option<&str>,
-) -> PyResult<bool> {
+    app_id: &str,
+) -> PyResult<Network> {
     if let Some(network) = network {
-        return Ok(network.parse::<Network>().or_raise(py)? == Network::V3);
+        return network.parse().or_raise(py);
+    }
+    if cluster.is_some() {
+        return Ok(Network::V3);
     }
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let key = AccessKey::new(key.unwrap_or_default());
-    Ok(cluster.is_some() || Network::of(&key, Some(host)) == Network::V3)
+    Ok(Network::of(&AccessKey::new(key.unwrap_or_default()), Some(host), app_id))
 }
 
 /// The arguments of ``HandlerClient``; under its name, which errors tell.

@@ -1,21 +1,18 @@
 //! What `connect` is told, as values of the core.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 
 use crate::backoff::Bounds;
 use crate::client::thingsboard::Connection;
 use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust, check_host};
 use crate::ids::AccessKey;
-use crate::net::{self, Identity, Proxy, ProxyKind, Tls};
-use crate::py::arguments::wrong_type;
-use crate::py::convert::{self, seconds, trust};
+use crate::net::{self, Proxy, ProxyKind, Tls};
+use crate::py::convert::{identity, self, seconds, trust};
 use crate::py::error::OrRaise as _;
 use crate::py::number;
 use crate::session::Will;
@@ -41,36 +38,11 @@ impl PyTlsSettings {
         insecure: bool,
     ) -> PyResult<Self> {
         let whom = if insecure { Trust::Anyone } else { trust(ca_certs.as_ref())? };
-        let identity = match (&cert_file, &key_file) {
-            (Some(certificate), key) => {
-                let certificate = pem("cert_file", certificate)?;
-                let key =
-                    key.as_ref().map(|key| pem("key_file", key)).transpose()?.unwrap_or_else(|| certificate.clone());
-                let key = String::from_utf8(key).map_err(|_| PyValueError::new_err("key_file is not PEM text"))?;
-                let password = key_password.map(AccessKey::new);
-                Some(Identity { certificate, key: AccessKey::new(key), password })
-            }
-            (None, Some(_)) => return Err(PyValueError::new_err("key_file is given without cert_file")),
-            (None, None) => None,
-        };
+        let names = ("cert_file", "key_file");
+        let identity = identity(names, (cert_file.as_ref(), key_file.as_ref()), key_password)?;
         let config = net::client_config_for(&whom, identity.as_ref(), &[]).or_raise(py)?;
         Ok(Self { tls: Tls { config, argument: "ca_certs" } })
     }
-}
-
-/// PEM text, or a file of it.
-fn pem(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    if let Ok(text) = value.cast::<PyString>()
-        && text.to_str()?.contains("-----BEGIN")
-    {
-        return Ok(text.to_str()?.as_bytes().to_vec());
-    }
-    let path: PathBuf = value.extract().map_err(|_| wrong_type(name, "a path or PEM text", value))?;
-    std::fs::read(&path).map_err(|error| {
-        let text = error.to_string();
-        let reason = text.split(" (os error").next().unwrap_or(&text).to_owned();
-        PyOSError::new_err((error.raw_os_error(), reason, path))
-    })
 }
 
 /// What the server publishes when the client is lost.

@@ -129,7 +129,7 @@ impl Shared {
         if let Topic::Piece(package, request, piece) = address {
             let numbers = self.number(py, message, request).zip(self.number(py, message, piece));
             let Some((request, piece)) = numbers else { return Ok(()) };
-            let data = PyBytes::new(py, message.body.bytes());
+            let data = PyBytes::new(py, message.bytes());
             client.call_method1("_hear_piece", (package.prefix(), request, piece, data))?;
             return Ok(());
         }
@@ -277,7 +277,7 @@ fn raw<'py>(py: Python<'py>, message: &Incoming) -> PyResult<Bound<'py, PyAny>> 
 
 /// A message that is passed over.
 pub(super) fn malformed(py: Python<'_>, message: &Incoming, expected: &str) {
-    let body = String::from_utf8_lossy(message.body.bytes());
+    let body = String::from_utf8_lossy(message.bytes());
     let shown: String = body.chars().take(100).collect();
     logger::log(
         py,

@@ -1,6 +1,6 @@
 //! Where a downlink is, and what may come after what.
 
-use crate::dialect::lorawan::Step;
+use crate::dialect::lorawan::{Network, Step};
 
 /// Where a downlink is, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum State {
     Queued,
     /// Sent by a gateway.
     Sent,
-    /// Not acknowledged by the device; the network sends it again.
+    /// Not acknowledged by the device; the network sends it again, but for ChirpStack, which drops it.
     Nacked,
     /// Acknowledged by the device.
     Acked,
@@ -61,6 +61,17 @@ impl State {
     #[must_use]
     pub fn is_end(self) -> bool {
         matches!(self, Self::Acked | Self::Failed | Self::Unconfirmed)
+    }
+
+    /// As [`State::is_end`], on this network: over MQTT `ChirpStack` says nothing before a gateway has sent a downlink, and it
+    /// sends none twice.
+    #[must_use]
+    pub fn is_end_on(self, network: Network) -> bool {
+        match self {
+            Self::Unconfirmed => network != Network::ChirpStack,
+            Self::Nacked => network == Network::ChirpStack,
+            state => state.is_end(),
+        }
     }
 
     /// Whether a reason belongs to it.

@@ -2,8 +2,8 @@
 
 use super::super::base64;
 use super::super::model::{Antenna, ClassBC, Downlink, Options, Payload, Schedule, Topic};
+use super::super::object::quoted;
 use super::dev_id;
-use super::event::quoted;
 use crate::dialect::json::{Document, Kind, Value};
 use crate::error::{Error, Result};
 use crate::ids::{AppId, DevId};

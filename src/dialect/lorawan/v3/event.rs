@@ -1,10 +1,8 @@
 //! Events of V3 in V2's shape (V3 4.3).
 
-use std::fmt::Write as _;
-
 use super::super::model::EventKind;
+use super::super::object::{Object, quoted};
 use super::event_kind;
-use super::object::Object;
 use crate::dialect::json::{Kind, Value};
 
 /// The body of an event as V2 would have written it; of events that V2 does not have, what V3 says of it. The name is as
@@ -106,23 +104,6 @@ fn error_text(error: Value<'_>) -> String {
         (_, "") => name,
         _ => format!("{name}: {format}"),
     }
-}
-
-/// A text as JSON.
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => out.extend(['\\', letter]),
-            letter if (letter as u32) < 0x20 => {
-                write!(out, "\\u{:04x}", letter as u32).expect("writing to a String cannot fail");
-            }
-            letter => out.push(letter),
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[cfg(test)]

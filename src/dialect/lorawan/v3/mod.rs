@@ -2,7 +2,6 @@
 
 mod downlink;
 mod event;
-mod object;
 mod told;
 mod uplink;
 
@@ -16,8 +15,7 @@ pub use self::downlink::{MAX_ATTEMPTS, check_correlation_id, correlation_id, pri
 pub(super) use self::downlink::{check_publication, downlink, token};
 pub(super) use self::event::{event, failure};
 pub use self::told::{Told, UPLINK, take_uplinks_alone};
-pub use self::uplink::{Direct, Part};
-pub(super) use self::uplink::{direct, in_v2_shape, single_field};
+pub(super) use self::uplink::{direct, single_field};
 
 /// Of an uplink (V3 2.5).
 pub(super) const FIELDS: Fields = Fields {

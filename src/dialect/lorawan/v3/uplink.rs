@@ -1,126 +1,11 @@
 //! An uplink of V3 in V2's shape (V3 4.1, 4.2): what is zero on V3 is left out there, and stands here.
 //!
-//! [`direct`] says of each field of each object where its value is, so that who reads three of them does not pay for the
-//! rest; [`in_v2_shape`] asks it for all of them.
+//! [`direct`] says of each field of each object where its value is.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
-use super::object::Object;
+use super::super::shape::{Direct, Part, at, integer, megahertz, number, object, text, thousandths};
 use crate::dialect::json::{Kind, Value};
-
-/// An object of V2's uplink whose members stand elsewhere on V3, and under other names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The uplink; on V3 the whole message.
-    Uplink,
-    /// Its `metadata`; on V3 the whole message as well.
-    Metadata,
-    /// One of `metadata.gateways`; on V3 an element of `rx_metadata`.
-    Gateway,
-}
-
-impl Part {
-    /// V2's fields, in its order.
-    const fn fields(self) -> &'static [&'static str] {
-        match self {
-            Self::Uplink => &[
-                "app_id",
-                "dev_id",
-                "hardware_serial",
-                "port",
-                "counter",
-                "confirmed",
-                "payload_raw",
-                "payload_fields",
-                "metadata",
-                "attributes",
-            ],
-            Self::Metadata => &[
-                "time",
-                "frequency",
-                "modulation",
-                "data_rate",
-                "bit_rate",
-                "airtime",
-                "coding_rate",
-                "gateways",
-                "latitude",
-                "longitude",
-                "altitude",
-                "location_accuracy",
-                "location_source",
-            ],
-            Self::Gateway => &[
-                "gtw_id",
-                "eui",
-                "timestamp",
-                "fine_timestamp",
-                "fine_timestamp_encrypted",
-                "time",
-                "antenna",
-                "channel",
-                "rssi",
-                "snr",
-                "rf_chain",
-                "latitude",
-                "longitude",
-                "altitude",
-                "location_accuracy",
-                "location_source",
-            ],
-        }
-    }
-}
-
-/// A field of V2, without a look at the rest.
-#[derive(Clone, Debug)]
-pub enum Direct<'a> {
-    /// It stands in the message of V3.
-    There(Value<'a>),
-    /// It does not, and this JSON text of a single value is what V2 would have.
-    Text(Cow<'static, str>),
-    /// It is an object whose members are found by [`direct`] in this value.
-    Part(Part, Value<'a>),
-    /// It is a list of such objects, made of the elements of this value.
-    Parts(Part, Value<'a>),
-    /// V2 would not have it either.
-    Absent,
-}
-
-impl<'a> Direct<'a> {
-    fn or_text(value: Option<Value<'a>>, otherwise: &'static str) -> Self {
-        value.map_or(Self::Text(Cow::Borrowed(otherwise)), Self::There)
-    }
-
-    fn or_absent(value: Option<Value<'a>>) -> Self {
-        value.map_or(Self::Absent, Self::There)
-    }
-
-    fn made(text: Option<String>) -> Self {
-        text.map_or(Self::Absent, |text| Self::Text(Cow::Owned(text)))
-    }
-}
-
-fn at<'a>(value: Value<'a>, path: &[&str]) -> Option<Value<'a>> {
-    path.iter().try_fold(value, |value, key| value.get(key))
-}
-
-fn text(value: Value<'_>) -> Option<Value<'_>> {
-    Some(value).filter(|value| matches!(value.kind(), Kind::Plain | Kind::Escaped) && !value.raw().is_empty())
-}
-
-fn integer(value: Value<'_>) -> Option<Value<'_>> {
-    Some(value).filter(|value| value.kind() == Kind::Int)
-}
-
-fn number(value: Value<'_>) -> Option<Value<'_>> {
-    Some(value).filter(|value| matches!(value.kind(), Kind::Int | Kind::Float))
-}
-
-fn object(value: Value<'_>) -> Option<Value<'_>> {
-    Some(value).filter(|value| value.kind() == Kind::Object && value.members().next().is_some())
-}
 
 /// A field of one of V2's objects out of the value of V3 that has its members.
 pub(in crate::dialect::lorawan) fn direct<'a>(part: Part, value: Value<'a>, name: &str) -> Direct<'a> {
@@ -285,44 +170,9 @@ pub(in crate::dialect::lorawan) fn single_field<'a>(message: Value<'a>, field: &
     field.split('/').try_fold(fields, Value::get)
 }
 
-/// The whole object as V2 would have written it.
-pub(in crate::dialect::lorawan) fn in_v2_shape(part: Part, value: Value<'_>) -> String {
-    let mut out = Object::new(String::with_capacity(1024));
-    write(part, value, &mut out);
-    out.end()
-}
-
-fn write(part: Part, value: Value<'_>, out: &mut Object) {
-    for name in part.fields() {
-        match direct(part, value, name) {
-            Direct::There(value) => out.value(name, value),
-            Direct::Text(text) => out.raw(name, &text),
-            Direct::Part(part, value) => out.with(name, |out| write(part, value, out)),
-            Direct::Parts(part, list) => out.list(name, list.elements(), |element, out| write(part, element, out)),
-            Direct::Absent => {}
-        }
-    }
-}
-
 /// A whole number, which the stack writes as text where it may be long.
 fn decimal(value: Value<'_>) -> Option<u64> {
     matches!(value.kind(), Kind::Plain | Kind::Int).then(|| value.raw().parse().ok()).flatten()
-}
-
-/// A number of Hz in MHz, digit by digit.
-fn megahertz(hertz: u64) -> String {
-    thousandths(hertz, 6)
-}
-
-/// A number with its point moved to the left, without zeros at the end.
-fn thousandths(number: u64, places: u32) -> String {
-    let whole = 10_u64.pow(places);
-    let mut out = (number / whole).to_string();
-    if !number.is_multiple_of(whole) {
-        write!(out, ".{:0width$}", number % whole, width = places as usize).expect("writing to a String cannot fail");
-        out.truncate(out.trim_end_matches('0').len());
-    }
-    out
 }
 
 /// A duration such as `0.051456s` in nanoseconds, digit by digit.

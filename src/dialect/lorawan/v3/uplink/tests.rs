@@ -1,3 +1,5 @@
+use super::super::super::object::Object;
+use super::super::super::shape::in_v2_shape;
 use super::*;
 use crate::dialect::json::Document;
 
@@ -8,7 +10,7 @@ fn document(text: &str) -> Document {
 }
 
 fn shaped(text: &str) -> String {
-    in_v2_shape(Part::Uplink, document(text).root())
+    in_v2_shape(direct, Part::Uplink, document(text).root())
 }
 
 #[test]
@@ -26,6 +28,7 @@ fn agrees(part: Part, value: Value<'_>, whole: Value<'_>) {
         let (alone, expected) = (direct(part, value, name), whole.get(name));
         match alone {
             Direct::There(value) => assert_eq!(Some(value.raw()), expected.map(Value::raw), "{name}"),
+            Direct::Anew(value) => panic!("{name}: {}", value.raw()),
             Direct::Text(text) => assert_eq!(document(&text).root().raw(), expected.unwrap().raw(), "{name}"),
             Direct::Part(part, value) => agrees(part, value, expected.unwrap()),
             Direct::Parts(part, list) => {

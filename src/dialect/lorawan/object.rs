@@ -1,5 +1,7 @@
 //! A JSON object that is being written.
 
+use std::fmt::Write as _;
+
 use crate::dialect::json::{Kind, Value};
 
 /// A JSON object that is being written.
@@ -79,4 +81,21 @@ impl Object {
         self.text.push('}');
         self.text
     }
+}
+
+/// A text as JSON.
+pub(super) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            letter if (letter as u32) < 0x20 => {
+                write!(out, "\\u{:04x}", letter as u32).expect("writing to a String cannot fail");
+            }
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
 }

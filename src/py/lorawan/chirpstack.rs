@@ -1,0 +1,106 @@
+//! What only clients of `ChirpStack` are told: as whom to come to the operator's broker, and where the server's own API is.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::client::lorawan::Api;
+use crate::dialect::lorawan::{Network, uuid};
+use crate::endpoint::{Endpoint, Trust, masked};
+use crate::ids::AccessKey;
+use crate::net::Identity;
+use crate::py::convert::identity;
+use crate::py::error::OrRaise as _;
+
+const EXPECTED: &str = "host:port of ChirpStack's API, such as \"chirpstack.example:8080\"";
+/// The port of the API, and of the web interface.
+const PORT: u16 = 8080;
+
+/// As whom to come to the broker.
+pub(in crate::py) struct Broker<'py> {
+    pub(in crate::py) username: Option<String>,
+    pub(in crate::py) password: Option<String>,
+    pub(in crate::py) certificate: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) key: Option<Bound<'py, PyAny>>,
+}
+
+/// A login, and a certificate.
+type Credentials = (Option<(String, AccessKey)>, Option<Identity>);
+
+impl Broker<'_> {
+    /// Nobody, a user, or who a certificate says.
+    pub(super) fn read(self, network: Network) -> PyResult<Credentials> {
+        let Self { username, password, certificate, key } = self;
+        let given = [
+            ("mqtt_username", username.is_some()),
+            ("mqtt_password", password.is_some()),
+            ("client_cert", certificate.is_some()),
+            ("client_key", key.is_some()),
+        ];
+        refuse_elsewhere(network, &given)?;
+        let login = match (username, password) {
+            (None, None) => None,
+            (None, Some(_)) => {
+                return Err(PyValueError::new_err("mqtt_password is given without mqtt_username"));
+            }
+            (Some(username), password) => Some((username, AccessKey::new(password.unwrap_or_default()))),
+        };
+        let identity = identity(("client_cert", "client_key"), (certificate.as_ref(), key.as_ref()), None)?;
+        Ok((login, identity))
+    }
+}
+
+fn refuse_elsewhere(network: Network, given: &[(&str, bool)]) -> PyResult<()> {
+    match given.iter().find(|(_, given)| *given && network != Network::ChirpStack) {
+        Some((name, _)) => {
+            let text = format!("{name} is not valid on {}: only ChirpStack has it", network.title());
+            Err(PyValueError::new_err(text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where the API is.
+pub(super) struct At<'a> {
+    pub(super) grpc_address: Option<&'a str>,
+    pub(super) tenant_id: Option<&'a str>,
+}
+
+impl At<'_> {
+    /// With TLS, but on this machine, or where it is said outright that the key may go without: the server itself has none.
+    pub(super) fn read(
+        self,
+        py: Python<'_>,
+        network: Network,
+        (tls, insecure): (Option<bool>, bool),
+        trust: Trust,
+    ) -> PyResult<Option<Api>> {
+        let given = [("grpc_address", self.grpc_address.is_some()), ("tenant_id", self.tenant_id.is_some())];
+        refuse_elsewhere(network, &given)?;
+        let tenant_id = match self.tenant_id {
+            Some(given) => Some(uuid(given).ok_or_else(|| {
+                PyValueError::new_err(format!("tenant_id {:?} is not valid: expected a UUID", masked(given)))
+            })?),
+            None => None,
+        };
+        let Some(address) = self.grpc_address else { return Ok(None) };
+        let (scheme, plain) = match address.split_once("://") {
+            Some(("http", rest)) => (Some(false), rest),
+            Some(("https", rest)) => (Some(true), rest),
+            _ => (None, address),
+        };
+        let plain = plain.strip_suffix('/').unwrap_or(plain);
+        let is_plain = insecure || tls == Some(false);
+        let endpoint = Endpoint::parse_plain("grpc_address", plain, EXPECTED, PORT, true).or_raise(py)?;
+        let tls = scheme.unwrap_or(!is_plain && !endpoint.is_loopback());
+        if !tls && !is_plain && !endpoint.is_loopback() {
+            let text = format!(
+                "grpc_address {:?} is not valid: expected an address with TLS, since an API key goes without it to this \
+                 machine alone, or with tls=False",
+                masked(address)
+            );
+            return Err(PyValueError::new_err(text));
+        }
+        let port = if address == plain || plain.contains(':') { endpoint.port } else if tls { 443 } else { 80 };
+        Ok(Some(Api { endpoint: Endpoint { tls, port, ..endpoint }, trust, tenant_id }))
+    }
+}

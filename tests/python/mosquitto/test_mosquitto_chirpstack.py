@@ -1,0 +1,365 @@
+"""``MQTTClient`` on ChirpStack, whose broker is whatever the operator runs: here a real Mosquitto."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import pickle
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from certificates import make
+from chirpstack_peer import APPLICATION, DEVICE, NAME, Peer, published, records, token, topic
+from harness import PATIENCE, Mosquitto, Recorder
+from thingslink import DownlinkError, aio
+from thingslink._native import _parse_message
+from thingslink.ttn import ApplicationClient, MQTTClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OTHER = "d49fa6c7-3dc9-4053-b67b-3417d0872f0b"
+
+
+@pytest.fixture
+def peer(mosquitto: Mosquitto) -> Iterator[Peer]:
+    peer = Peer(mosquitto.port, (mosquitto.app_id, mosquitto.access_key))
+    yield peer
+    peer.stop()
+
+
+def options(broker: Mosquitto, **more: Any) -> dict[str, Any]:
+    return {"mqtt_username": broker.app_id, "mqtt_password": broker.access_key, **more}
+
+
+def client_of(broker: Mosquitto, app_id: str = APPLICATION, key: str | None = None, **more: Any) -> MQTTClient:
+    return MQTTClient(app_id, key, broker.address, **options(broker, **more))
+
+
+def test_every_capture_is_delivered_in_the_shape_of_v2(mosquitto: Mosquitto, peer: Peer, recorder: Recorder) -> None:
+    names = ["10-mqtt-login-tls", "20-uplinks", "22-join", "30-downlink-mqtt", "31-downlink-delivery"]
+    names += ["50-limits-and-streams", "53-restart-and-protobuf"]
+    all_events = [event for name in names for event in published(records(name))]
+    # One device is of another application.
+    events = [(to, body) for to, body in all_events if to.startswith(f"application/{APPLICATION}/")]
+    assert len(events) > 100
+    kinds = {to.rpartition("/")[2] for to, _ in events}
+    assert kinds >= {"up", "join", "ack", "txack", "log", "status"}
+    client = recorder.watch(client_of(mosquitto))
+    client.set_event_callback(recorder.on("event"))
+    client.set_uplink_raw_callback(recorder.on("raw"))
+    client.connect()
+    for to, body in events:
+        peer.publish(to, body)
+    for to, body in events:
+        if not to.endswith("/up"):
+            event = recorder.expect("event")
+            assert event.app_id == NAME and event.dev_id and event.v3 is None
+            assert event.chirpstack.deviceInfo.devEui == to.split("/")[3]
+            continue
+        msg = recorder.expect("uplink")
+        raw = recorder.expect("raw")
+        assert (raw.topic, raw.payload) == (to, body), "as it came, protobuf as well"
+        came = msg.chirpstack
+        assert (msg.app_id, msg.port, msg.counter) == (NAME, came.fPort, came.fCnt)
+        assert msg.hardware_serial == to.split("/")[3].upper() and msg.v3 is None
+        assert msg.metadata.time == came.time.replace("+00:00", "Z")
+        assert len(msg.metadata.gateways) == len(came.rxInfo)
+        assert (msg.payload or b"") == base64.b64decode(came.data)
+        assert msg.payload_raw == (came.data if came.fPort else None)
+        copy = pickle.loads(pickle.dumps(msg))
+        assert copy == msg and copy.chirpstack.to_dict() == came.to_dict()
+    assert client.stats()["undecodable"] == 0
+    client.close()
+
+
+def test_fields_are_numbers_as_v2_wrote_them_and_stay_the_same_objects() -> None:
+    body = next(body for to, body in published(records("20-uplinks")) if b'"object":' in body)
+    msg = _parse_message(body, "chirpstack")
+    fields = msg.payload_fields
+    assert msg.payload_fields is fields and msg.metadata is msg.metadata
+    whole = [value for value in fields.to_dict().values() if isinstance(value, int | float)]
+    assert whole and all(isinstance(value, int) for value in whole)
+    assert isinstance(msg.chirpstack.object.to_dict()["len"], float)
+    assert json.loads(msg.json())["payload_fields"] == fields.to_dict() == msg.to_dict()["payload_fields"]
+    assert msg.received_at is not None and msg.received_at.utcoffset() is not None
+
+
+def test_devices_are_called_as_their_tags_say(mosquitto: Mosquitto, peer: Peer, recorder: Recorder) -> None:
+    client = client_of(mosquitto)
+    for dev_id in ("soil_03", DEVICE.upper(), "cellar"):
+        client.set_uplink_callback(recorder.on(dev_id), dev_id=dev_id)
+    client.set_uplink_field_callback(recorder.on("field"), "level", dev_id="soil_03")
+    client.set_event_callback(recorder.on("log"), "log", "soil_03")
+    client.set_event_callback(recorder.on("up/errors"), "up/errors")
+    client.connect()
+    peer.uplink(object={"level": 3.0})
+    assert recorder.expect("soil_03").dev_id == recorder.expect(DEVICE.upper()).dev_id == "soil_03"
+    value = recorder.expect("field")
+    assert (value.value, value.dev_id, value.app_id) == (3, "soil_03", NAME) and isinstance(value.value, int)
+    peer.event("log", level="ERROR", code="UPLINK_CODEC", description="JS error", context={})
+    for kind in ("log", "up/errors"):
+        assert recorder.expect(kind).name == "up/errors"
+    assert recorder.skipped == []
+    client.close()
+
+
+def test_an_application_is_known_by_its_name(
+    mosquitto: Mosquitto, peer: Peer, recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = recorder.watch(client_of(mosquitto, NAME, network="chirpstack"))
+    client.connect()
+    assert "application=" not in repr(client)
+    with pytest.raises(ValueError, match="until a message"):
+        client.send(DEVICE, b"\1")
+    with caplog.at_level(logging.INFO, "thingslink"):
+        peer.uplink(application=OTHER, info={"applicationName": "other"}, fCnt=7)
+        peer.uplink(fCnt=8)
+        assert recorder.expect("uplink").counter == 8, "that of the other application is not heard"
+    assert f"application='{APPLICATION}'" in repr(client)
+    client.send("soil_03", b"\1")
+    assert peer.command()[0] == f"application/{APPLICATION}/device/{DEVICE}/command/down"
+    client.close()
+
+
+def test_two_devices_of_one_name_are_told_apart_by_their_euis(
+    mosquitto: Mosquitto, peer: Peer, recorder: Recorder
+) -> None:
+    client = recorder.watch(client_of(mosquitto))
+    client.connect()
+    with pytest.raises(ValueError, match="heard since"):
+        client.send("soil_03", b"\1")
+    for device in (DEVICE, "70b3d57ed005f1a3"):
+        peer.uplink(device)
+        recorder.expect("uplink")
+    with pytest.raises(ValueError, match=f"{DEVICE} and 70b3d57ed005f1a3"):
+        client.send("soil_03", b"\1")
+    client.send("70B3D57ED005F1A3", b"\1")
+    assert json.loads(peer.command()[1])["devEui"] == "70b3d57ed005f1a3"
+    client.close()
+
+
+def test_a_downlink_is_unconfirmed_until_a_gateway_has_sent_it(
+    mosquitto: Mosquitto, peer: Peer, recorder: Recorder
+) -> None:
+    client = recorder.watch(client_of(mosquitto))
+    client.set_event_callback(recorder.on("sent"), "down/sent")
+    client.set_event_callback(recorder.on("acks"), "down/acks")
+    client.set_event_callback(recorder.on("nack"), "down/nack")
+    client.connect()
+    mid = client.send(DEVICE, b"\2\x0f", port=10, confirmation=True, schedule="last")
+    to, body = peer.command()
+    command = json.loads(body)
+    assert to == f"application/{APPLICATION}/device/{DEVICE}/command/down"
+    item = command.pop("id")
+    assert command == {"devEui": DEVICE, "confirmed": True, "fPort": 10, "data": "Ag8="}
+    handle = client.downlink(mid)
+    assert handle.wait("unconfirmed").state == "unconfirmed" and "gateway" in (handle.error or "")
+    assert recorder.expect("downlink") == mid
+    radio = {"frequency": 868100000, "power": 16, "modulation": {"lora": {"bandwidth": 125000, "spreadingFactor": 7}}}
+    peer.event("txack", queueItemId=item, fCntDown=42, gatewayId="0016c001ff10a235", txInfo=radio)
+    assert handle.wait("sent") == "sent" and handle.error is None
+    sent = recorder.expect("sent")
+    assert (sent.gateway_id, sent.config.frequency, sent.config.data_rate, sent.config.counter) == (
+        "eui-0016c001ff10a235",
+        868100000,
+        "SF7BW125",
+        42,
+    )
+    peer.event("ack", queueItemId=item, acknowledged=True, fCntDown=42)
+    assert handle.wait("acked") == "acked" and recorder.expect("acks").dev_id == "soil_03"
+    client.close()
+
+
+def test_a_missing_acknowledgement_is_final(mosquitto: Mosquitto, peer: Peer, recorder: Recorder) -> None:
+    client = recorder.watch(client_of(mosquitto))
+    client.connect()
+    handle = client.downlink(client.send(DEVICE, b"\1", confirmation=True, schedule="last"))
+    item = json.loads(peer.command()[1])["id"]
+    peer.event("ack", queueItemId=item, acknowledged=False, fCntDown=42)
+    with pytest.raises(DownlinkError, match="nacked"):
+        handle.wait("acked")
+    failing = client.downlink(client.send(DEVICE, b"\1", schedule="last"))
+    item = json.loads(peer.command(1)[1])["id"]
+    peer.event("log", level="ERROR", code="DOWNLINK_GATEWAY", description="TOO_LATE", context={})
+    peer.event("log", level="ERROR", code="EXPIRED", description="expired", context={"queue_item_id": item})
+    with pytest.raises(DownlinkError, match="EXPIRED"):
+        failing.wait("sent")
+    assert isinstance(recorder.expect("error"), DownlinkError)
+    client.close()
+
+
+def test_commands_have_the_form_of_the_servers_events(mosquitto: Mosquitto, peer: Peer, recorder: Recorder) -> None:
+    client = recorder.watch(client_of(mosquitto))
+    client.connect()
+    to, body = next(event for event in published(records("53-restart-and-protobuf")) if event[1][:1] == b"\n")
+    peer.publish(to, body)
+    recorder.expect("uplink")
+    client.send("soil_03", {"on": True}, port=3, schedule="last")
+    command = peer.command()[1]
+    assert command[:2] == b"\x0a\x24" and f"\x12\x10{DEVICE}\x20\x03".encode() in command
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"port": 0}, "1 to 255"),
+        ({"port": 257}, "1 to 255"),
+        ({"port": True}, "port"),
+        ({"payload": b"\0" * 243}, "242"),
+        ({"payload": {"text": "x" * 9000}}, "8192"),
+        ({"schedule": "first"}, "front"),
+        ({"priority": "HIGH"}, "ChirpStack"),
+    ],
+)
+def test_what_would_end_in_silence_is_an_error(
+    mosquitto: Mosquitto, peer: Peer, arguments: dict[str, Any], why: str
+) -> None:
+    with client_of(mosquitto) as client:
+        with pytest.raises((ValueError, TypeError, RuntimeError), match=why):
+            client.send(DEVICE, **{"payload": b"\1", **arguments})
+        mark = client.send(DEVICE, b"\1", port=255, schedule="last")
+        assert mark and json.loads(peer.command()[1])["fPort"] == 255, "nothing went out before it"
+
+
+def test_a_queue_is_not_replaced_and_that_is_said_once(
+    mosquitto: Mosquitto, peer: Peer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "thingslink"), client_of(mosquitto) as client:
+        for _ in range(3):
+            client.send(DEVICE, b"\1")
+        client.send(DEVICE, {"on": True})
+        peer.command(3)
+        client.flush()
+    texts = [record.getMessage() for record in caplog.records]
+    assert sum("replaces no queue" in text for text in texts) == 1
+    assert sum("empty payload" in text for text in texts) == 1
+
+
+def test_programs_that_publish_by_themselves_are_looked_at(mosquitto: Mosquitto, peer: Peer) -> None:
+    with client_of(mosquitto) as client:
+        body = json.dumps({"port": 4, "payload_raw": "AQ==", "schedule": "last"})
+        client._MQTTClient__client.publish(f"{APPLICATION}/devices/{DEVICE}/down", body)
+        assert json.loads(peer.command()[1])["fPort"] == 4
+        with pytest.raises(ValueError, match="without a word"):
+            client._MQTTClient__client.publish(topic("up"), b"{}")
+
+
+def test_silence_is_explained(mosquitto: Mosquitto, peer: Peer) -> None:
+    said = threading.Event()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "access control list" in record.getMessage():
+                said.set()
+
+    handler = Handler()
+    logging.getLogger("thingslink").addHandler(handler)
+    try:
+        with client_of(mosquitto, OTHER, keep_alive=1) as client:
+            client.set_uplink_callback(lambda msg: None)
+            peer.uplink()
+            assert said.wait(PATIENCE)
+    finally:
+        logging.getLogger("thingslink").removeHandler(handler)
+
+
+def test_the_key_says_which_network_and_goes_to_no_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    key = token()
+    client = client_of(mosquitto, NAME, key)
+    assert client.network == "chirpstack" and key not in repr(client)
+    client.connect()
+    client.close()
+    assert MQTTClient(NAME, token("other"), "h:1").network == "v2"
+    assert MQTTClient(APPLICATION, None, "h:1").network == "chirpstack"
+    # Without a login of the broker's own there is none: the key is not tried.
+    anonymous = MQTTClient(NAME, key, mosquitto.address)
+    with pytest.raises(RuntimeError, match="mqtt_username"):
+        anonymous.connect()
+    assert key not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"grpc_address": "chirpstack.example:8080", "tls": False, "tenant_id": "acme"}, "tenant_id"),
+        ({"grpc_address": "http://chirpstack.example:8080"}, "without it to this machine alone"),
+        ({"grpc_address": "a b"}, "grpc_address"),
+        ({"mqtt_password": "x"}, "without mqtt_username"),
+        ({"client_key": "-----BEGIN"}, "without client_cert"),
+        ({"client_cert": "/no/such/file"}, "No such file"),
+        ({"backfill": True}, "backfill"),
+        ({"management_address": "h:1"}, "ChirpStack"),
+        ({"mqtt_address": "nats://h", "group": "g"}, "NATS"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(arguments: dict[str, Any], why: str) -> None:
+    given = {"mqtt_address": "broker.example", **arguments}
+    with pytest.raises((ValueError, OSError), match=why):
+        MQTTClient(APPLICATION, token(), **given)
+
+
+@pytest.mark.parametrize("name", ["mqtt_username", "mqtt_password", "client_cert", "grpc_address", "tenant_id"])
+def test_other_networks_do_not_have_them(name: str) -> None:
+    given: dict[str, Any] = {name: "x"}
+    for key in ("ttn-account-v2.x", "NNSXS.A.B"):
+        with pytest.raises(ValueError, match=f"{name} is not valid on The Things"):
+            MQTTClient("my-app", key, "localhost", **given)
+    with pytest.raises(TypeError, match="access_key must be str"):
+        MQTTClient("my-app", None, "localhost")
+
+
+def test_a_certificate_is_the_login(tmp_path: Path, peer_folder: Path) -> None:
+    own, server = make(common_name=APPLICATION, ca=True), make()
+    (peer_folder / "clients.pem").write_bytes(own.pem)
+    broker = Mosquitto("/usr/sbin/mosquitto", peer_folder)
+    broker.with_tls(server.pem.decode(), server.key_pem.decode())
+    with (peer_folder / "mosquitto.conf").open("a") as config:
+        config.write(f"require_certificate true\ncafile {peer_folder}/clients.pem\nuse_identity_as_username true\n")
+    certificate, key = own.write(tmp_path)
+    with broker:
+        address = f"localhost:{broker.tls_port}"
+        with MQTTClient(
+            APPLICATION, None, address, client_cert=certificate, client_key=key, ca_certs=server.pem
+        ) as client:
+            assert client.is_connected
+
+
+@pytest.fixture
+def peer_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    return folder
+
+
+def test_management_says_what_there_is() -> None:
+    with pytest.raises(NotImplementedError, match="chirpstack-api"):
+        ApplicationClient(APPLICATION, token(), "localhost:8080")
+
+
+def test_asyncio_has_all_of_it(mosquitto: Mosquitto, peer: Peer) -> None:
+    async def program() -> None:
+        async with aio.MQTTClient(APPLICATION, None, mosquitto.address, **options(mosquitto)) as client:
+            assert client.network == "chirpstack"
+            uplinks = client.uplinks(dev_id="soil_03")
+            activations = client.activations()
+            await asyncio.to_thread(peer.uplink)
+            msg = await anext(uplinks)
+            assert msg.dev_id == "soil_03" and msg.chirpstack is not None and msg.chirpstack.fPort == 2
+            await asyncio.to_thread(peer.event, "join", devAddr="01020304")
+            event = await anext(activations)
+            assert (event.dev_eui, event.dev_addr) == (DEVICE.upper(), "01020304")
+            downlink = await client.send("soil_03", b"\1", confirmation=True, schedule="last")
+            item = json.loads((await asyncio.to_thread(peer.command))[1])["id"]
+            await asyncio.to_thread(peer.event, "txack", queueItemId=item, fCntDown=1)
+            await asyncio.to_thread(peer.event, "ack", queueItemId=item, acknowledged=True)
+            await downlink.wait("acked")
+            with pytest.raises(ValueError, match="ChirpStack"):
+                client.events("create")
+
+    asyncio.run(program())
