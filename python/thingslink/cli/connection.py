@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from thingslink.cli import configuration, keys
+from thingslink.cli import configuration, keys, progress
 from thingslink.cli.failure import USAGE, Failure
 from thingslink.ttn import ApplicationClient, HandlerClient, MQTTClient
 
@@ -167,7 +167,8 @@ def application(options: argparse.Namespace) -> ApplicationClient:
     """Give a client that manages the application."""
     address, cluster, key = setting(options, "handler"), setting(options, "cluster"), access_key(options)
     if not address and not cluster and not key.startswith("NNSXS."):
-        return _handler(options, key).application()
+        with progress.progress("asking where the handler is"):
+            return _handler(options, key).application()
     ca_file = setting(options, "ca_file")
     certificate = Path(ca_file).read_bytes() if ca_file else b""
     return ApplicationClient(
@@ -200,4 +201,5 @@ def mqtt(options: argparse.Namespace, key: str, **settings: Any) -> MQTTClient:
     cluster = setting(options, "cluster")
     if cluster:
         return MQTTClient(app_id(options), key, cluster=cluster, **settings)
-    return _handler(options, key).data(**settings)
+    with progress.progress("asking where the handler is"):
+        return _handler(options, key).data(**settings)

@@ -90,7 +90,8 @@ def write(file: TextIO, devices: Iterable[Mapping[str, Any]], form: str) -> int:
     attributes = sorted(key for key in there if key.startswith("attributes."))
     writer = csv.DictWriter(file, [*COLUMNS, *more, *attributes], extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({key: str(value).lower() if isinstance(value, bool) else value for key, value in row.items()})
     return len(rows)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from thingslink.ttn import ApplicationClient
 
+#: What V3 says of it, in our words.
+_THERE = "it is registered already: --update changes it, --skip-existing leaves it alone"
 _COLUMNS = ("dev_id", "dev_eui", "app_eui", "dev_addr", "description")
 
 
@@ -87,8 +89,8 @@ def list_(options: argparse.Namespace) -> int:
     form = output.chosen(options)
     with connection.application(options) as client:
         rows = [device_file.flat(device) for device in _everything(client)]
-    known = (name for row in [dict.fromkeys(device_file.COLUMNS), *rows] for name in row)
-    output.table(rows, output.fields(options, _COLUMNS, known), form)
+    there = (name for row in rows for name in row)
+    output.table(rows, output.fields(options, _COLUMNS, [*device_file.KNOWN, *there]), form)
     return 0
 
 
@@ -225,7 +227,9 @@ def import_devices(options: argparse.Namespace) -> int:
         # Without a word on it those that are there are registered anew, which is the network's to refuse.
         again = {} if options.skip_existing else there
         if options.dry_run:
-            return _summary(options, len(devices), len(new), len(there), {})
+            is_refused = client.network == "v3" and not options.update and not options.skip_existing
+            refused = dict.fromkeys(there, _THERE) if is_refused else {}
+            return _summary(options, len(devices), len(new), len(there) - len(refused), refused)
         failed = dict(
             [
                 *register_all(client, list(new.items()), options.jobs),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +72,8 @@ def send(options: argparse.Namespace) -> int:
         raise ValueError(f"--timeout {options.timeout:g} is not valid: expected seconds, more than 0")
     if options.wait == "acked" and not options.confirmed:
         raise ValueError("--wait acked goes together with --confirmed: the device acknowledges nothing else")
+    # What the log would say is told as the error that it leads to.
+    logging.getLogger("thingslink").addHandler(logging.NullHandler())
     key = connection.access_key(options)
     on_v3 = connection.is_v3(options, key)
     # A server of V3 acknowledges what it then drops.

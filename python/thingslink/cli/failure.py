@@ -37,6 +37,7 @@ _HINTS = {
 }
 _HINTS_FOR_WORDS = {
     (FAILED, "cannot listen on"): "is the port taken? 0 takes a free one, as in --mqtt-port 0",
+    (UNREACHED, "to be queued"): "is there such a device? `thingslink devices list` shows what there is",
     (UNREACHED, "waiting for downlink"): "it goes out after the device's next uplink; --timeout waits longer",
     (NOT_FOUND, "evice"): "`thingslink devices list` shows what there is",
 }

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from thingslink import StreamError, ThingsTimeoutError
-from thingslink.cli import moments, nats, output, progress
+from thingslink.cli import moments, nats, output, progress, terminal
 
 if TYPE_CHECKING:
     import argparse
@@ -70,7 +70,7 @@ def _show(
     with nats.admin(options) as admin:
         if options.group:
             nats.check_group(admin, options.group)
-        if form != "table" or options.once or not sys.stdout.isatty():
+        if form != "table" or options.once or not terminal.is_one(sys.stdout):
             with progress.progress("looking"):
                 rows = look(admin, options.group)
             output.table(rows, columns, form)
@@ -86,7 +86,7 @@ def _show(
 
 def _refresh(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
     waiting, in_hand = (sum(row[name] or 0 for row in rows) for name in ("waiting", "in_hand"))
-    room = max(1, shutil.get_terminal_size().lines - _AROUND)
+    room = max(1, (shutil.get_terminal_size().lines - _AROUND) // output.height(rows, columns))
     if len(rows) > room:
         # What waits is what one looks for.
         rows.sort(key=lambda row: -((row["waiting"] or 0) + (row["in_hand"] or 0)))

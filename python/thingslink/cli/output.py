@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
-from thingslink.cli import cells, connection
+from thingslink.cli import cells, connection, terminal
 from thingslink.cli.failure import USAGE, Failure, meant
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "csv")
 #: No column of a table is cut to less; where that does not fit, rows are shown one field a line.
 _NARROWEST = 8
-#: Where nobody tells how wide the terminal is.
-_USUAL_WIDTH = 80
 _BETWEEN = "  "
 
 
@@ -66,26 +63,6 @@ def fields(options: argparse.Namespace, usual: Sequence[str], known: Iterable[st
     return asked
 
 
-def is_coloured(stream: TextIO) -> bool:
-    """Tell whether somebody looks on who likes colours."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def terminal_width() -> int:
-    """Give the columns of the terminal that is looked at, be it through a pager."""
-    told = os.environ.get("COLUMNS", "")
-    if told.isdecimal() and int(told):
-        return int(told)
-    for stream in (sys.__stdout__, sys.__stderr__):
-        try:
-            found = os.get_terminal_size(stream.fileno()).columns if stream else 0
-        except (OSError, ValueError):
-            continue
-        if found:
-            return found
-    return _USUAL_WIDTH
-
-
 def _text(value: Any) -> str:
     if value is None:
         return ""
@@ -123,14 +100,13 @@ class Rows:
         self._widths = [cells.width(column) for column in columns]
         if widths:
             self._widths = list(map(max, self._widths, widths))
-        self._room = terminal_width()
-        least = sum(min(_NARROWEST, each) for each in self._widths)
-        self._is_stacked = least + len(_BETWEEN) * (len(columns) - 1) > self._room
+        self._room = terminal.width()
+        self._is_stacked = _is_stacked(self._widths, self._room)
         if form == "csv":
             self._csv.writerow(columns)
         elif form == "table" and not self._is_stacked:
             line = self._line(columns)
-            print(f"\x1b[1m{line}\x1b[0m" if is_coloured(sys.stdout) else line)
+            print(f"\x1b[1m{line}\x1b[0m" if terminal.is_coloured(sys.stdout) else line)
 
     def _line(self, texts: Sequence[str]) -> str:
         # Columns of a stream grow with what comes, as far as there is room; the last one needs no padding.
@@ -153,10 +129,25 @@ class Rows:
             print(self._line(list(map(_for_table, texts))))
 
 
+def _is_stacked(widths: Sequence[int], room: int) -> bool:
+    return sum(min(_NARROWEST, each) for each in widths) + len(_BETWEEN) * (len(widths) - 1) > room
+
+
+def _wanted(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[int]:
+    def wanted(name: str) -> int:
+        return max([cells.width(name), *(cells.width(_for_table(_text(row.get(name)))) for row in rows)])
+
+    return [wanted(name) for name in columns]
+
+
+def height(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    """Tell how many lines of the terminal each row of a table takes."""
+    return len(columns) + 1 if _is_stacked(_wanted(rows, columns), terminal.width()) else 1
+
+
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: str) -> None:
     """Write rows that are all known: in a table each column is as wide as it needs to be."""
-    wanted = [max([0, *(cells.width(_for_table(_text(row.get(name)))) for row in rows)]) for name in columns]
-    writer = Rows(form, columns, wanted)
+    writer = Rows(form, columns, _wanted(rows, columns))
     for row in rows:
         writer.write(row)
 
@@ -164,7 +155,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: str) 
 def one(row: Mapping[str, Any], form: str) -> None:
     """Write one thing with all of its fields: one below the other in a table, where nothing is cut off."""
     if form == "table":
-        _stack({name: _text(value) for name, value in row.items()}, terminal_width())
+        _stack({name: _text(value) for name, value in row.items()}, terminal.width())
         return
     writer = Rows(form, tuple(row))
     writer.write(row)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from thingslink.cli import cells, output
+from thingslink.cli import cells, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ _CLEAR = "\r\x1b[K"
 
 def _is_shown(*, beside_rows: bool) -> bool:
     # The line would stand among the rows of a terminal that gets both.
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not (beside_rows and sys.stdout.isatty())
+    return terminal.is_one(sys.stderr) and not (beside_rows and sys.stdout.isatty())
 
 
 def line(what: str, done: int, total: int | None, seconds: float) -> str:
@@ -71,7 +70,7 @@ def progress(what: str, total: int | None = None, *, beside_rows: bool = False) 
         while not over.wait(wait):
             wait = _EVERY
             # One column stays free: some terminals begin a new line after the last one.
-            text = cells.cut(line(what, done, total, time.monotonic() - start), output.terminal_width() - 1)
+            text = cells.cut(line(what, done, total, time.monotonic() - start), terminal.width() - 1)
             print(f"{_CLEAR}{text}", end="", file=sys.stderr, flush=True)
 
     shower = threading.Thread(target=show, daemon=True)

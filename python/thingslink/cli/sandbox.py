@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from thingslink._native import _replace_file
-from thingslink.cli import cells, output
+from thingslink.cli import cells, terminal
 from thingslink.cli.failure import USAGE, Failure
 from thingslink.sandbox import Sandbox
 
@@ -230,7 +230,7 @@ def main(options: argparse.Namespace) -> int:
             print(f"to look at it: {_invitation(sandbox)}", file=sys.stderr, flush=True)
             for entry in entries(follower, beside):
                 if not options.quiet:
-                    show(entry, as_json=options.json, coloured=output.is_coloured(sys.stdout))
+                    show(entry, as_json=options.json, coloured=terminal.is_coloured(sys.stdout))
         except KeyboardInterrupt:
             print("stopping", file=sys.stderr)
             raise

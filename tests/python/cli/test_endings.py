@@ -138,6 +138,24 @@ def test_what_waits_for_a_server_ends_when_it_is_told_to(
         assert ended(process, how) == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["devices", "list", "--discovery"], "asking where the handler is  0:0"),
+        (["uplinks", "--mqtt"], "connecting  0:0"),
+        (["health", "--mqtt"], "asking mqtt  0:0"),
+    ],
+)
+def test_a_terminal_is_told_what_is_waited_for(arguments: list[str], words: str, environment: dict[str, str]) -> None:
+    with silent_server() as (address, _):
+        terminal = Terminal([*arguments, address], {**environment, "TERM": "xterm"})
+        terminal.read_until(lambda seen: words in seen)
+        os.killpg(terminal.process.pid, signal.SIGINT)
+        assert terminal.finish() == 130
+    # The line is gone at the end.
+    assert terminal.seen.rstrip("\r\n").endswith("\x1b[K") and "Traceback" not in terminal.seen
+
+
 @pytest.mark.parametrize("how", ENDS)
 def test_a_send_that_waits_ends_when_it_is_told_to(how: int, environment: dict[str, str], sandbox: Sandbox) -> None:
     node = sandbox.device("node-1")

@@ -71,6 +71,7 @@ def test_rows_that_cannot_fit_are_stacked(capsys: pytest.CaptureFixture[str], mo
     text = "\n".join(shown(capsys, "table"))
     first, second = text.rstrip("\n").split("\n\n")
     assert [line.split()[0] for line in first.splitlines()] == list(COLUMNS)
+    assert output.height(ROWS, COLUMNS) == 6 and output.height(ROWS, COLUMNS[:1]) == 1
     # Nothing is cut off there.
     assert second.count("x") == 300 and max(map(on_screen, text.splitlines())) <= 20
 

@@ -123,6 +123,12 @@ def test_devices_go_out_of_one_application_and_into_another(run: Run, stack_sand
     assert json.loads(run("devices", "show", "otaa1", "--json").stdout)["description"] == "attic"
     assert run("devices", "delete", "otaa1", "--yes").returncode == 0
     assert run("devices", "import", file).stderr.splitlines()[-1] == "1 of 1 devices registered, 0 replaced, 0 failed"
+    # What the network refuses is no success of a dry run either.
+    for more, code, words in (([], 1, "0 replaced, 1 failed"), (["--update"], 0, "1 updated, 0 failed")):
+        dry = run("devices", "import", file, "--dry-run", *more)
+        done = run("devices", "import", file, *more)
+        assert (dry.returncode, done.returncode) == (code, code) and words in done.stderr
+        assert dry.stderr.splitlines()[0].startswith(done.stderr.splitlines()[0].split(" devices")[0])
     shown = json.loads(run("devices", "show", "otaa1", "--json").stdout)
     assert {name: shown["lorawan_device"][name] for name in OTAA} == OTAA and stack_sandbox.app_id == shown["app_id"]
 
