@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from thingslink import __version__
+from thingslink.cli import keys
 from thingslink.cli.failure import EXIT_CODES, INTERRUPTED, TERMINATED, USAGE, Failure, explain, meant
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def parser(arguments: Sequence[str] | None = None) -> argparse.ArgumentParser:
         metavar="FILE",
         help="in place of ~/.config/thingslink/config.toml (or THINGSLINK_CONFIG)",
     )
+    root.add_argument("--access-key", "--key", action=keys.Refuse, help=argparse.SUPPRESS)
     commands = _Commands(root.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND"))
     wanted = dict.fromkeys(module for name, (module, _) in _COMMANDS.items() if arguments is None or name in arguments)
     for name, (module, _) in _COMMANDS.items():

@@ -17,16 +17,6 @@ from thingslink.ttn import ApplicationClient, HandlerClient, MQTTClient
 _PROFILE = "profile "
 
 
-class _Refuse(argparse.Action):
-    """Says what to do in place of giving a key here, without showing it."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
-        parser.error(
-            "a key does not belong on the command line, where others see it: use --access-key-file FILE, the variable "
-            "THINGSLINK_ACCESS_KEY, or --keyring"
-        )
-
-
 def add_profile(command: argparse._ActionsContainer) -> None:
     """Add the option that names a profile, which may stand before the command, too."""
     command.add_argument(
@@ -56,7 +46,7 @@ def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:
         help="take the key from the system's keyring, as `keyring set thingslink APP_ID` puts it there (or "
         "THINGSLINK_KEYRING=1)",
     )
-    group.add_argument("--access-key", "--key", action=_Refuse, help=argparse.SUPPRESS)
+    group.add_argument("--access-key", "--key", action=keys.Refuse, help=argparse.SUPPRESS)
     group.add_argument("--discovery", metavar="HOST:PORT", help="discovery server (or THINGSLINK_DISCOVERY)")
     group.add_argument("--handler", metavar="HOST:PORT", help="handler, in place of discovery (or THINGSLINK_HANDLER)")
     group.add_argument(

@@ -128,6 +128,9 @@ def from_texts(texts: Mapping[str, str]) -> dict[str, Any]:
     return nested({key: _value(key, text) for key, text in texts.items() if text})
 
 
+SECRETS = {key for key, (_, is_secret) in _HEX.items() if is_secret}
+
+
 def check(device: Mapping[str, Any]) -> None:
     """Look at hexadecimal that may have been through a spreadsheet.
 

@@ -129,6 +129,9 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
         if not separator:
             raise ValueError(f"--set {pair!r} is not valid: expected KEY=VALUE")
         texts[key] = value
+    for key in device_file.SECRETS & texts.keys():
+        words = f"others see the {key} of --set on the command line: `--file -` reads a device from standard input"
+        print(f"warning: {words}", file=sys.stderr)
     changes = device_file.from_texts(texts)
     device_file.check(changes)
     if "attributes" in changes:

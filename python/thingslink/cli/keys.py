@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import stat
 import sys
@@ -14,6 +15,17 @@ from thingslink.cli.failure import USAGE, Failure
 _OF_CONTAINERS = (Path("/run/secrets"), Path("/var/run/secrets"))
 #: What keys are kept under.
 _SERVICE = "thingslink"
+
+
+class Refuse(argparse.Action):
+    """Says what to do in place of giving a key as an option, without showing it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        """End with what to do."""
+        parser.error(
+            "a key does not belong on the command line, where others see it: use --access-key-file FILE, the variable "
+            "THINGSLINK_ACCESS_KEY, or --keyring"
+        )
 
 
 def read(path: str, what: str) -> str:

@@ -302,12 +302,21 @@ def test_a_file_without_a_key_is_told(content: bytes, words: str, tell: Tell, tm
     assert code == 2 and "has no access key" in err and words in err
 
 
-@pytest.mark.parametrize("given", [["--access-key", "5ec7e7"], ["--access-key=5ec7e7"], ["--key", "5ec7e7"]])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["health", "--app", "demo-app", "--access-key", "5ec7e7"],
+        ["health", "--access-key=5ec7e7"],
+        ["devices", "list", "--key", "5ec7e7"],
+        # Before the command, where it would be taken for one.
+        ["--access-key", "5ec7e7", "uplinks"],
+    ],
+)
 def test_a_key_on_the_command_line_is_refused_without_being_shown(
     given: list[str], tell: Tell, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        tell("health", "--app", "demo-app", *given)
+        tell(*given)
     err = capsys.readouterr().err
     assert caught.value.code == 2 and "5ec7e7" not in err
     assert all(way in err for way in ("--access-key-file", "THINGSLINK_ACCESS_KEY", "--keyring"))
