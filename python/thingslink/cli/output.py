@@ -18,6 +18,8 @@ FORMATS = ("table", "json", "csv")
 #: No column of a table is cut to less; where that does not fit, rows are shown one field a line.
 _NARROWEST = 8
 _BETWEEN = "  "
+#: Where columns stand so close, they may still all be there.
+_CLOSE = " "
 
 
 def add_format(command: argparse._ActionsContainer, *, fields: bool = False) -> None:
@@ -77,15 +79,16 @@ def _for_table(text: str) -> str:
     return cells.plain(cells.short(text))
 
 
-def fitted(widths: Sequence[int], room: int) -> list[int]:
-    """Take from the widest columns what is too much for a line, and from the first one, which names things, at last."""
+def fitted(widths: Sequence[int], room: int, between: int = len(_BETWEEN)) -> list[int]:
+    """Take from the widest columns what is too much for a line.
+
+    The first one, which names things, stays whole as long as it leaves half of the room to the others.
+    """
     found = list(widths)
-    while sum(found) + len(_BETWEEN) * (len(found) - 1) > room and max(found) > _NARROWEST:
+    while sum(found) + between * (len(found) - 1) > room and max(found) > _NARROWEST:
         widest = max(found[1:], default=0)
-        place = found.index(widest, 1) if widest > _NARROWEST else 0
-        if place == 0 and found[0] <= _NARROWEST:
-            break
-        found[place] -= 1
+        is_first = widest <= _NARROWEST or found[0] >= max(widest, room // 2 + 1)
+        found[0 if is_first else found.index(widest, 1)] -= 1
     return found
 
 
@@ -101,18 +104,18 @@ class Rows:
         if widths:
             self._widths = list(map(max, self._widths, widths))
         self._room = terminal.width()
-        self._is_stacked = _is_stacked(self._widths, self._room)
+        self._between = _between(self._widths, self._room)
         if form == "csv":
             self._csv.writerow(columns)
-        elif form == "table" and not self._is_stacked:
-            line = self._line(columns)
+        elif form == "table" and self._between is not None:
+            line = self._line(columns, self._between)
             print(f"\x1b[1m{line}\x1b[0m" if terminal.is_coloured(sys.stdout) else line)
 
-    def _line(self, texts: Sequence[str]) -> str:
+    def _line(self, texts: Sequence[str], between: str) -> str:
         # Columns of a stream grow with what comes, as far as there is room; the last one needs no padding.
         self._widths = list(map(max, self._widths, map(cells.width, texts)))
-        shown = map(cells.padded, texts, fitted(self._widths, self._room))
-        return _BETWEEN.join(shown).rstrip()
+        shown = map(cells.padded, texts, fitted(self._widths, self._room, len(between)))
+        return between.join(shown).rstrip()
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Write one row."""
@@ -122,15 +125,17 @@ class Rows:
         texts = [_text(row.get(column)) for column in self._columns]
         if self._form == "csv":
             self._csv.writerow(texts)
-        elif self._is_stacked:
+        elif self._between is None:
             _stack(dict(zip(self._columns, texts, strict=True)), self._room)
             print()
         else:
-            print(self._line(list(map(_for_table, texts))))
+            print(self._line(list(map(_for_table, texts)), self._between))
 
 
-def _is_stacked(widths: Sequence[int], room: int) -> bool:
-    return sum(min(_NARROWEST, each) for each in widths) + len(_BETWEEN) * (len(widths) - 1) > room
+def _between(widths: Sequence[int], room: int) -> str | None:
+    """Give what stands between columns, if they fit beside each other."""
+    least = sum(min(_NARROWEST, each) for each in widths)
+    return next((each for each in (_BETWEEN, _CLOSE) if least + len(each) * (len(widths) - 1) <= room), None)
 
 
 def _wanted(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[int]:
@@ -142,7 +147,7 @@ def _wanted(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[i
 
 def height(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
     """Tell how many lines of the terminal each row of a table takes."""
-    return len(columns) + 1 if _is_stacked(_wanted(rows, columns), terminal.width()) else 1
+    return len(columns) + 1 if _between(_wanted(rows, columns), terminal.width()) is None else 1
 
 
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: str) -> None:

@@ -76,6 +76,19 @@ def test_rows_that_cannot_fit_are_stacked(capsys: pytest.CaptureFixture[str], mo
     assert second.count("x") == 300 and max(map(on_screen, text.splitlines())) <= 20
 
 
+def test_columns_stand_closer_before_rows_are_stacked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = tuple(f"column-{number:03}" for number in range(5))
+    for room, between in ((48, 2), (44, 1)):
+        monkeypatch.setenv("COLUMNS", str(room))
+        output.table([], columns, "table")
+        assert capsys.readouterr().out == (" " * between).join(["column-…"] * 5) + "\n"
+    monkeypatch.setenv("COLUMNS", "43")
+    output.table([dict.fromkeys(columns, 1)], columns, "table")
+    assert len(capsys.readouterr().out.splitlines()) == 6
+
+
 def test_one_thing_is_wrapped_beside_its_names(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +104,8 @@ def test_one_thing_is_wrapped_beside_its_names(
 
 def test_columns_fit_the_terminal() -> None:
     assert output.fitted([6, 100, 30], 80) == [6, 40, 30] and output.fitted([6, 7], 80) == [6, 7]
-    assert output.fitted([100, 100], 10) == [8, 8] and output.fitted([30, 30, 5], 50) == [30, 11, 5]
+    assert output.fitted([100, 30], 50, 1) == [25, 24]
+    assert output.fitted([100, 100], 10) == [8, 8] and output.fitted([24, 30, 5], 50) == [24, 17, 5]
 
 
 @given(st.text(), st.integers(2, 30))
