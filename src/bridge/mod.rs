@@ -40,7 +40,7 @@ use crate::dialect::lorawan::{Filter, Network};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::nats::stream::{self, Limits};
-use crate::nats::{self, Monitor, Server, look};
+use crate::nats::{self, Server, look};
 use crate::session::QoS;
 use crate::sync::Mutex;
 
@@ -65,8 +65,6 @@ pub struct Options {
     pub limits: Limits,
     /// Where messages without a receipt are kept while NATS takes none, and how many bytes.
     pub spool: Option<(PathBuf, u64)>,
-    /// The monitoring of the NATS server, if it is not at its usual place.
-    pub monitor: Option<Monitor>,
     /// Bound on connecting to the MQTT server.
     pub timeout: Duration,
 }
@@ -131,7 +129,7 @@ impl Bridge {
     /// What keeps an end from being had; nothing is left behind.
     pub async fn start(mut options: Options) -> Result<Self> {
         options.settle()?;
-        let Options { mqtt, endpoint, pubsub, nats, limits, spool, monitor, timeout } = options;
+        let Options { mqtt, endpoint, pubsub, nats, limits, spool, timeout } = options;
         let (network, keeps) = (mqtt.network, !mqtt.clean_session);
         let app = network.plain(&mqtt.app_id).to_owned();
         let spool = spool.map(|(folder, most)| open_spool(&folder, most)).transpose()?;
@@ -139,7 +137,7 @@ impl Bridge {
         let stream = stream::make(server.context(), &app, network, &limits).await?;
         let queue = stream::make_downlinks(server.context(), &app, &limits).await?;
         let config = downlinks::consumer(&queue).await?;
-        let advice = look(&server, stream.cached_info(), monitor).await;
+        let advice = look(&server, stream.cached_info(), nats.monitor).await;
 
         let wake = Arc::new(Notify::new());
         let woken = wake.clone();

@@ -10,7 +10,7 @@ use async_nats::{Client, ConnectOptions, Event};
 use tokio::sync::watch;
 
 use super::trouble::unconnected;
-use super::{Address, Login};
+use super::{Address, Login, Monitor};
 use crate::endpoint::Trust;
 use crate::error::{Error, Result};
 use crate::net;
@@ -37,6 +37,8 @@ pub struct Options {
     pub timeout: Duration,
     /// How many published messages may wait for `JetStream`'s acknowledgement.
     pub window: usize,
+    /// The server's monitoring, if it is not at its usual place.
+    pub monitor: Option<Monitor>,
 }
 
 /// A connection to a NATS server, and to `JetStream` behind it. Clones are the same connection; the last one ends it.
@@ -71,7 +73,7 @@ impl Server {
     /// # Errors
     /// [`Error::Refused`] and what keeps connections from being opened, in words that hold no secret.
     pub async fn connect(options: &Options) -> Result<Self> {
-        let Options { address, login, trust, name, timeout, window } = options;
+        let Options { address, login, trust, name, timeout, window, monitor: _ } = options;
         let (told, online) = watch::channel(true);
         let parted = Arc::<AtomicBool>::default();
         let (parting, over) = (Arc::new(Parting(parted.clone())), parted.clone());

@@ -19,7 +19,6 @@ use crate::client::lorawan::Config;
 use crate::dialect::lorawan::{Network, hosted};
 use crate::endpoint::Endpoint;
 use crate::ids::{AccessKey, AppId};
-use crate::nats::Monitor;
 use crate::nats::stream::{KEPT, Limits};
 use crate::sync::Mutex;
 
@@ -88,7 +87,7 @@ impl PyBridge {
         nats_nkey: Option<String>,
         nats_credentials: Option<PathBuf>,
         nats_ca_certs: Option<Bound<'py, PyAny>>,
-        nats_monitor: Option<&str>,
+        nats_monitor: Option<&'py str>,
         #[pyo3(from_py_with = number::window)] window: usize,
         spool: Option<PathBuf>,
         #[pyo3(from_py_with = number::spool_bytes)] spool_bytes: u64,
@@ -137,13 +136,13 @@ impl PyBridge {
             endpoint,
             pubsub,
             nats: nats.read(py, shown.trim_end().to_owned(), TIMEOUT, window)?,
+            monitor: nats_monitor,
             limits: Limits {
                 age: max_age.map_or(Ok(KEPT), |age| seconds("max_age", &age))?,
                 bytes: max_bytes,
                 replicas,
             },
             spool: spool.map(|folder| (folder, spool_bytes)),
-            monitor: nats_monitor.map(Monitor::parse).transpose().or_raise(py)?,
             timeout: CONNECT,
         };
         options.settle().or_raise(py)?;

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use super::convert::trust;
 use super::error::{self, OrRaise as _};
 use crate::ids::AccessKey;
-use crate::nats::{Address, Login, Options};
+use crate::nats::{Address, Login, Monitor, Options};
 
 /// As whom to come.
 pub(in crate::py) struct NatsLogin {
@@ -45,6 +45,7 @@ pub(in crate::py) struct NatsArguments<'py> {
     pub(in crate::py) address: String,
     pub(in crate::py) login: NatsLogin,
     pub(in crate::py) ca_certs: Option<Bound<'py, PyAny>>,
+    pub(in crate::py) monitor: Option<&'py str>,
 }
 
 impl NatsArguments<'_> {
@@ -58,6 +59,7 @@ impl NatsArguments<'_> {
     ) -> PyResult<Options> {
         let address = Address::parse(&self.address).or_raise(py)?;
         let login = self.login.read(py)?;
-        Ok(Options { address, login, trust: trust(self.ca_certs.as_ref())?, name, timeout, window })
+        let monitor = self.monitor.map(Monitor::parse).transpose().or_raise(py)?;
+        Ok(Options { address, login, trust: trust(self.ca_certs.as_ref())?, name, timeout, window, monitor })
     }
 }

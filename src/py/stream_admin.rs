@@ -89,7 +89,7 @@ impl PyStreamAdmin {
             nkey: nats_nkey,
             credentials: nats_credentials,
         };
-        let arguments = NatsArguments { address: nats_address, login, ca_certs: nats_ca_certs };
+        let arguments = NatsArguments { address: nats_address, login, ca_certs: nats_ca_certs, monitor: None };
         let options = arguments.read(py, format!("thingslink admin {app_id}"), TIMEOUT, WINDOW)?;
         log::prepare(py)?;
         let process = runtime::process()?;

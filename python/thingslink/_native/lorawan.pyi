@@ -76,6 +76,7 @@ class _DataOptions(TypedDict, total=False):
     nats_token: str | None
     nats_nkey: str | None
     nats_credentials: str | PathLike[str] | None
+    nats_monitor: str | None
     management_address: str | None
     identity_address: str | None
     backfill: bool
@@ -225,6 +226,8 @@ class MQTTClient:
         nats_token: Instead: a token.
         nats_nkey: Instead: the seed of an nkey.
         nats_credentials: Instead: the path of a credentials file.
+        nats_monitor: Monitoring of the NATS server, by default ``http://host:8222``; its settings are looked at there,
+            if it lets us, and the log tells what of them could lose messages.
         management_address: On V3, where the stack's gRPC servers are, ``host`` or ``host:port``; known by itself for a
             ``cluster`` and for a hosted ``mqtt_address``. ``schedule="first"`` needs it. With it a downlink of which
             nothing is said has its true reason, ``connect`` waits for an Identity Server that is away instead of
@@ -294,6 +297,7 @@ class MQTTClient:
         nats_token: str | None = None,
         nats_nkey: str | None = None,
         nats_credentials: str | PathLike[str] | None = None,
+        nats_monitor: str | None = None,
         management_address: str | None = None,
         identity_address: str | None = None,
         backfill: bool = False,

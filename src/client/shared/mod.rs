@@ -107,8 +107,8 @@ impl Joined {
             ));
         }
         // In words of the log, and without waiting: the monitoring may be out of reach.
-        let (looker, info) = (server.clone(), stream.cached_info().clone());
-        drop(tokio::spawn(async move { nats::look(&looker, &info, None).await }));
+        let (looker, info, monitor) = (server.clone(), stream.cached_info().clone(), options.nats.monitor.clone());
+        drop(tokio::spawn(async move { nats::look(&looker, &info, monitor).await }));
         let leases = consumer::prepare(&server, &stream, &options).await?;
         options.replicas = stream.cached_info().config.num_replicas;
         let inbox = server.client().new_inbox();

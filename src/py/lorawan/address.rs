@@ -11,7 +11,7 @@ use crate::client::lorawan::Client;
 use crate::dialect::lorawan::Network;
 use crate::endpoint::Trust;
 use crate::error::Error;
-use crate::nats::{self, Login};
+use crate::nats::{self, Login, Monitor};
 use crate::py::error::OrRaise as _;
 use crate::py::manage::{Discovery, PyDiscoveryClient};
 use crate::py::prepared::Prepared;
@@ -26,6 +26,7 @@ pub(in crate::py) struct Address {
     pub(in crate::py) tls: Option<bool>,
     pub(super) login: Login,
     pub(super) trust: Trust,
+    pub(super) monitor: Option<Monitor>,
 }
 
 /// A call of `connect` under way.
@@ -54,6 +55,7 @@ impl Address {
             name: format!("thingslink worker of {}", config.app_id),
             timeout,
             window: config.outbox.in_flight,
+            monitor: self.monitor.clone(),
         };
         let host = options.address.to_string();
         Ok((Box::pin(async move { client.join(options, timeout).await }), host))

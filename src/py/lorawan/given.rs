@@ -50,7 +50,7 @@ impl PyMqttGiven {
             on_callback_error=None, manual_ack=false, network=None, cluster=None,
             queue_timeout=None, follow_downlinks=false, group=None,
             ordered=false, ack_wait=None, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None,
-            nats_credentials=None, management_address=None, identity_address=None, backfill=false,
+            nats_credentials=None, nats_monitor=None, management_address=None, identity_address=None, backfill=false,
             mqtt_username=None, mqtt_password=None, client_cert=None, client_key=None, grpc_address=None, tenant_id=None,
             **aliases
         )
@@ -94,6 +94,7 @@ impl PyMqttGiven {
         nats_token: Option<String>,
         nats_nkey: Option<String>,
         nats_credentials: Option<PathBuf>,
+        nats_monitor: Option<&str>,
         management_address: Option<&str>,
         identity_address: Option<&str>,
         backfill: bool,
@@ -152,6 +153,7 @@ impl PyMqttGiven {
                 nkey: nats_nkey,
                 credentials: nats_credentials,
             },
+            nats_monitor,
             management_address,
             identity_address,
             backfill,

@@ -11,7 +11,7 @@ use crate::client::lorawan::{self, Config, Group, InStream};
 use crate::dialect::lorawan::{Network, hosted};
 use crate::endpoint::{Endpoint, Trust};
 use crate::ids::{AccessKey, AppId, is_access_key};
-use crate::nats::{self, Login};
+use crate::nats::{self, Login, Monitor};
 use crate::py::acknowledging::Acknowledging;
 use crate::py::arguments::text;
 use crate::py::convert::{self, seconds, trust};
@@ -51,6 +51,15 @@ fn nats_login(
         return Ok(Login::User { name: app_id.to_string(), password: access_key.clone() });
     }
     given.read(py)
+}
+
+fn nats_monitor(py: Python<'_>, given: Option<&str>, is_nats: bool) -> PyResult<Option<Monitor>> {
+    match given {
+        Some(address) if !is_nats => Err(PyValueError::new_err(format!(
+            "nats_monitor {address:?} is not valid: expected a nats:// address beside it"
+        ))),
+        given => given.map(Monitor::parse).transpose().or_raise(py),
+    }
 }
 
 fn group(py: Python<'_>, given: Option<Sharing<'_, '_>>, is_nats: bool) -> PyResult<Option<Group>> {
@@ -108,6 +117,7 @@ pub(in crate::py) struct Settings<'a, 'py> {
     pub(in crate::py) queue_timeout: Option<Bound<'py, PyAny>>,
     pub(in crate::py) group: Option<Sharing<'a, 'py>>,
     pub(in crate::py) nats: NatsLogin,
+    pub(in crate::py) nats_monitor: Option<&'a str>,
     pub(in crate::py) management_address: Option<&'a str>,
     pub(in crate::py) identity_address: Option<&'a str>,
     pub(in crate::py) backfill: bool,
@@ -177,6 +187,7 @@ impl Settings<'_, '_> {
         let is_nats = nats::Address::is_one(&mqtt_address);
         config.group = group(py, self.group, is_nats)?;
         let login = nats_login(py, self.nats, &config.app_id, &config.access_key, is_nats)?;
+        let monitor = nats_monitor(py, self.nats_monitor, is_nats)?;
         self.client_id.clone_into(&mut config.client_id);
         config.clean_session = self.clean_session;
         config.qos = convert::qos(self.qos)?;
@@ -203,7 +214,7 @@ impl Settings<'_, '_> {
         )?;
         // A certificate is shown over TLS alone.
         let tls = tls.or_else(|| (config.identity.is_some() && !mqtt_address.contains("://")).then_some(true));
-        let address = Address { mqtt: Mutex::new(mqtt_address), network, discovery, tls, login, trust };
+        let address = Address { mqtt: Mutex::new(mqtt_address), network, discovery, tls, login, trust, monitor };
         Ok((config, address, acknowledging))
     }
 }

@@ -273,6 +273,8 @@ def test_what_is_wrong_is_told_at_once(nats_server: NatsServer) -> None:
         ({"address": "mqtt://h", "ordered": True}, "ordered True is not valid: expected a nats:// address"),
         ({"address": "mqtt://h", "nats_token": "S3CRET"}, "expected a nats:// address beside it"),
         ({"nats_token": "S3CRET", "nats_user": "me", "nats_password": "S3CRET"}, "NATS login"),
+        ({"nats_monitor": "ftp://h"}, r"nats_monitor .*expected http://host:8222"),
+        ({"address": "mqtt://h", "nats_monitor": "h"}, 'nats_monitor "h" is not valid: expected a nats:// address'),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(options: dict[str, Any], match: str) -> None:
@@ -281,6 +283,11 @@ def test_settings_that_cannot_be_used_are_named(options: dict[str, Any], match: 
     with pytest.raises(ValueError, match=match) as caught:
         MQTTClient("demo-app", "", address, **options)
     assert "S3CRET" not in str(caught.value)
+
+
+def test_a_worker_tells_what_the_monitoring_shows(nats_server: NatsServer, peer: NatsPeer, caplog: Any) -> None:
+    with worker(nats_server, nats_monitor=nats_server.monitor):
+        wait_until(lambda: "every 120 s" in caplog.text)
 
 
 def test_asyncio_has_the_same(nats_server: NatsServer, peer: NatsPeer) -> None:
