@@ -2,7 +2,8 @@
 //!
 //! The stream is a work queue which all bridges of an application share: each downlink goes to one of them, and to another one
 //! when it is not acknowledged in time. It is acknowledged when the network has it: a V2 server has acknowledged the message,
-//! The Things Stack has told that it is in the device's queue.
+//! The Things Stack's Application Server has taken it, or, where that is not known, has told over MQTT that it is in the
+//! device's queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +17,12 @@ use tokio::time::Instant;
 
 use super::sent::{Fate, Sent};
 use super::stats::{Counters, one};
-use crate::client::lorawan::{Client, State};
+use super::turns::{Turn, Turns};
+use crate::client::lorawan::{Client, Queues, State};
 use crate::dialect::json::Document;
 use crate::dialect::lorawan::Network;
 use crate::error::{Error, Result};
+use crate::ids::DevId;
 use crate::nats::subject::Subject;
 use crate::nats::{refused, trouble};
 
@@ -41,6 +44,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct Downlinks {
     pub(super) client: Client,
+    /// The way to the Application Server, where it is known.
+    pub(super) queues: Option<Queues>,
+    pub(super) turns: Arc<Turns>,
     pub(super) counters: Arc<Counters>,
     pub(super) sent: Arc<Sent>,
     pub(super) end: watch::Receiver<Option<Instant>>,
@@ -96,8 +102,10 @@ impl Downlinks {
         let consumer = stream.get_or_create_consumer(CONSUMER, config.clone()).await.map_err(|e| trouble(&e))?;
         let mut messages = consumer.messages().await.map_err(|e| trouble(&e))?;
         loop {
-            // What is asked for while the MQTT server is away could not be sent.
-            self.client.online().wait().await;
+            if self.queues.is_none() {
+                // What is asked for while the MQTT server is away could not be sent.
+                self.client.online().wait().await;
+            }
             let Some(message) = messages.next().await else { return Ok(()) };
             let message = message.map_err(|error| trouble(&error))?;
             *told = false;
@@ -107,7 +115,7 @@ impl Downlinks {
         }
     }
 
-    /// Send it; in the order in which they stand in the stream.
+    /// Send it, or queue for sending; in the order in which they stand in the stream.
     fn begin(&self, message: &Message) -> Result<Begun, Trouble> {
         let config = self.client.config();
         let is_last = |text: String| Trouble::Final(text);
@@ -116,6 +124,10 @@ impl Downlinks {
         let topic = topic.ok_or_else(|| is_last("its subject is no downlink of this network".into()))?;
         let dev_id = subject.dev_id().unwrap_or_default();
         let dev_id = config.network.dev_id(dev_id).map_err(|error| is_last(error.to_string()))?;
+        if self.queues.is_some() {
+            let turn = self.turns.take(dev_id.as_str());
+            return Ok(Begun::Queued { dev_id, replaces: subject.kind() == "down.replace", turn });
+        }
         let document = Document::parse(&message.payload).map_err(|error| is_last(format!("it is no JSON: {error}")))?;
         let mut waiting = None;
         let note = |mid| waiting = Some(self.sent.expect(mid));
@@ -124,12 +136,12 @@ impl Downlinks {
             Error::Invalid { .. } | Error::TooLarge { .. } => is_last(error.to_string()),
             error => Trouble::Passing(error.to_string()),
         })?;
-        Ok(Begun { mid, waiting })
+        Ok(Begun::Written { mid, waiting })
     }
 
     async fn finish(self, message: Message, begun: Result<Begun, Trouble>) {
         let outcome = match begun {
-            Ok(begun) => self.ended(begun).await,
+            Ok(begun) => self.ended(begun, &message).await,
             Err(trouble) => Err(trouble),
         };
         let attempt = message.info().map_or(1, |info| info.delivered);
@@ -158,8 +170,11 @@ impl Downlinks {
     }
 
     /// What the network says of it.
-    async fn ended(&self, begun: Begun) -> Result<(), Trouble> {
-        let Begun { mid, waiting } = begun;
+    async fn ended(&self, begun: Begun, message: &Message) -> Result<(), Trouble> {
+        let (mid, waiting) = match begun {
+            Begun::Written { mid, waiting } => (mid, waiting),
+            Begun::Queued { dev_id, replaces, turn } => return self.put(&dev_id, message, replaces, turn).await,
+        };
         let network = self.client.config().network;
         if let (Network::V3, Ok(at)) = (network, self.client.downlink(mid)) {
             self.sent.forget(mid);
@@ -181,10 +196,22 @@ impl Downlinks {
             }
         }
     }
+
+    /// Hand it to the Application Server.
+    async fn put(&self, dev_id: &DevId, message: &Message, replaces: bool, mut turn: Turn) -> Result<(), Trouble> {
+        let Some(queues) = &self.queues else { return Ok(()) };
+        turn.come().await;
+        queues.put(dev_id, &message.payload, replaces).await.map_err(|error| {
+            let reason = error.to_string();
+            if error.is_retryable() { Trouble::Passing(reason) } else { Trouble::Final(reason) }
+        })
+    }
 }
 
-/// A downlink that is written.
-struct Begun {
-    mid: u16,
-    waiting: Option<tokio::sync::oneshot::Receiver<Fate>>,
+/// A downlink that is on its way.
+enum Begun {
+    /// To the MQTT server.
+    Written { mid: u16, waiting: Option<tokio::sync::oneshot::Receiver<Fate>> },
+    /// To the Application Server, after those of its device that came before.
+    Queued { dev_id: DevId, replaces: bool, turn: Turn },
 }

@@ -3,7 +3,7 @@
 //! - `parcel`, `hold`, `gate`: what is carried, in which order, and when the stream takes it; pure
 //! - `pump`: the task that carries; a receipt settles on the stream's acknowledgement
 //! - `spool`: what came without a receipt, while the stream takes nothing
-//! - `downlinks`, `sent`: the way back
+//! - `downlinks`, `sent`, `turns`: the way back
 //! - `pubsub`: what a stack of one's own publishes over NATS itself
 //!
 //! Any number of bridges may run for one application: each hears everything, and the stream keeps one of each message. More in
@@ -18,6 +18,7 @@ mod pump;
 mod sent;
 mod spool;
 mod stats;
+mod turns;
 
 use std::fmt;
 use std::io;
@@ -142,6 +143,7 @@ impl Bridge {
         let wake = Arc::new(Notify::new());
         let woken = wake.clone();
         let client = Client::new(mqtt, move || woken.notify_one())?;
+        let queues = client.queues()?;
         client.listen([Filter::Uplink(None), Filter::Event(None, None)]);
         let (counters, sent) = (Arc::<Counters>::default(), Arc::<Sent>::default());
         let (give, others) = mpsc::channel(WAITING);
@@ -171,9 +173,9 @@ impl Bridge {
         if let Ok(Some(task)) = &heard {
             tasks.push(tokio::spawn(task.clone().run(ends.clone())));
         }
-        if endpoint.is_some() {
-            let downlinks =
-                Downlinks { client: started.client.clone(), counters: started.counters.clone(), sent, end: ends };
+        if endpoint.is_some() || queues.is_some() {
+            let (client, counters) = (started.client.clone(), started.counters.clone());
+            let downlinks = Downlinks { client, queues, turns: Arc::default(), counters, sent, end: ends };
             tasks.push(tokio::spawn(downlinks.run(queue, config)));
         }
         *started.tasks.lock() = tasks;

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::convert::{seconds, trust};
 use super::error::OrRaise as _;
+use super::lorawan::management;
 use super::nats::{NatsArguments, NatsLogin};
 use super::number;
 use super::runtime::{self, Closable, Process};
@@ -65,7 +66,8 @@ impl PyBridge {
         app_id, access_key, mqtt_address="", nats_address="nats://localhost:4222", *, name="", network=None,
         cluster=None, tls=None, ca_certs=None, keep_alive=None, pubsub=None, nats_user=None, nats_password=None,
         nats_token=None, nats_nkey=None, nats_credentials=None, nats_ca_certs=None, nats_monitor=None, window=1000,
-        spool=None, spool_bytes=1_073_741_824, max_age=None, max_bytes=10_737_418_240, replicas=1
+        spool=None, spool_bytes=1_073_741_824, max_age=None, max_bytes=10_737_418_240, replicas=1,
+        management_address=None, insecure_channel=false
     ))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new<'py>(
@@ -94,6 +96,8 @@ impl PyBridge {
         max_age: Option<Bound<'py, PyAny>>,
         #[pyo3(from_py_with = number::max_bytes)] max_bytes: u64,
         #[pyo3(from_py_with = number::replicas)] replicas: usize,
+        management_address: Option<&str>,
+        insecure_channel: bool,
     ) -> PyResult<Self> {
         let (app_id, access_key) = (AppId::new(app_id).or_raise(py)?, AccessKey::new(access_key));
         let mqtt_address = match cluster {
@@ -113,6 +117,9 @@ impl PyBridge {
         let mut mqtt = Config::new(network.app_id(app_id, host.as_deref()).or_raise(py)?, access_key);
         mqtt.network = network;
         mqtt.trust = trust(ca_certs.as_ref())?;
+        let place = (host.as_deref(), cluster.is_some());
+        let given = (management_address, None);
+        mqtt.management = management(py, network, given, place, insecure_channel, mqtt.trust.clone())?;
         if network == Network::V2 && !name.is_empty() {
             mqtt.client_id = format!("thingslink-bridge-{name}");
         }
@@ -129,6 +136,7 @@ impl PyBridge {
                 credentials: nats_credentials,
             },
             ca_certs: nats_ca_certs,
+            monitor: nats_monitor,
         };
         let shown = format!("thingslink bridge {} {name}", mqtt.app_id);
         let mut options = Options {
@@ -136,7 +144,6 @@ impl PyBridge {
             endpoint,
             pubsub,
             nats: nats.read(py, shown.trim_end().to_owned(), TIMEOUT, window)?,
-            monitor: nats_monitor,
             limits: Limits {
                 age: max_age.map_or(Ok(KEPT), |age| seconds("max_age", &age))?,
                 bytes: max_bytes,

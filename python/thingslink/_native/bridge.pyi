@@ -45,6 +45,11 @@ class Bridge:
         max_bytes: Bound of the stream in bytes. When it is full it refuses messages, and they wait: at the MQTT server
             with V2, in the spool with V3.
         replicas: On how many servers of a cluster the stream is kept.
+        management_address: On V3, where the stack's gRPC servers are, ``host`` or ``host:port``; known by itself for a
+            ``cluster`` and for a hosted ``mqtt_address``. Where it is known downlinks are handed over there, and the
+            answer says at once whether the network has them, and why not; elsewhere over MQTT. TLS with ``ca_certs``,
+            else the system's certificates.
+        insecure_channel: Whether gRPC is spoken in plain text.
 
     Raises:
         ValueError: An argument that cannot be used. No secret is shown.
@@ -78,6 +83,8 @@ class Bridge:
         max_age: float | timedelta | None = None,
         max_bytes: int = ...,
         replicas: int = 1,
+        management_address: str | None = None,
+        insecure_channel: bool = False,
     ) -> Self: ...
     def connect(self, timeout: float | timedelta | None = None) -> None:
         """Connect both ends, make the streams where there are none, and begin to carry.

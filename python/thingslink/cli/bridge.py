@@ -85,10 +85,13 @@ def main(options: argparse.Namespace) -> NoReturn:
     address, cluster = connection.setting(options, "mqtt"), connection.setting(options, "cluster")
     if not (address or cluster or options.pubsub):
         raise ValueError("which MQTT server? Give --mqtt or --cluster, or set THINGSLINK_MQTT; or give --pubsub")
+    key = connection.access_key(options) if address or cluster or options.handler else ""
+    is_v3 = options.network == "v3" or options.pubsub or connection.is_v3(options, key)
+    management = connection.setting(options, "handler") if is_v3 else None
     ca_file = connection.setting(options, "ca_file")
     bridge = Bridge(
         connection.app_id(options),
-        connection.access_key(options) if address or cluster else "",
+        key,
         address or "",
         nats.address(options),
         name=options.name,
@@ -103,6 +106,8 @@ def main(options: argparse.Namespace) -> NoReturn:
         max_age=options.max_age * 3600,
         max_bytes=options.max_bytes,
         replicas=options.replicas,
+        management_address=management,
+        insecure_channel=connection.insecure(options),
         **nats.login(options),
     )
     with bridge:

@@ -10,6 +10,8 @@ mod handle;
 mod login;
 mod management;
 mod memory;
+#[cfg(feature = "nats")]
+mod queues;
 mod race;
 
 use std::collections::HashSet;
@@ -29,6 +31,8 @@ pub use self::downlinks::{Downlinked, Outcome, REMEMBERED, State};
 use self::following::Following;
 pub use self::group::{Group, InStream};
 pub use self::management::Management;
+#[cfg(feature = "nats")]
+pub use self::queues::Queues;
 use crate::backoff::Bounds;
 use crate::client::{Delivery, Incoming, Line, Platform};
 use crate::dialect::json::Value;

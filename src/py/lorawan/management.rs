@@ -13,7 +13,7 @@ const EXPECTED: &str = "host:port, such as \"eu1.cloud.thethings.network:8884\""
 const IDENTITY: &str = "an address beside the cluster's own management_address, which is not known here";
 
 /// At the addresses that were given, else on the cluster's or hosted server's own `host`; nowhere on V2.
-pub(super) fn management(
+pub(in crate::py) fn management(
     py: Python<'_>,
     network: Network,
     (given, identity): (Option<&str>, Option<&str>),

@@ -31,6 +31,7 @@ pub(super) use self::device::PyDeviceHandle;
 pub(super) use self::downlink::{PyDownlinkHandle, PyDownlinkOutcome, Sender};
 pub(super) use self::event::{PyActivationEvent, PyDeviceEvent, PyDownlinkEvent, PyFieldValue, PyRegistrationEvent};
 pub(super) use self::given::PyMqttGiven;
+pub(super) use self::management::management;
 pub(super) use self::message::PyUplinkMessage;
 pub(super) use self::options::Asked;
 pub(super) use self::parse::{document_to_py, field_to_py, parse_message};
