@@ -84,7 +84,11 @@ impl Options {
         }
         self.limits.validate()?;
         if self.mqtt.network == Network::ChirpStack {
-            return Err(Error::invalid("network", "chirpstack", "\"v2\" or \"v3\": no bridge carries ChirpStack's messages yet"));
+            return Err(Error::invalid(
+                "network",
+                "chirpstack",
+                "\"v2\" or \"v3\": no bridge carries ChirpStack's messages yet",
+            ));
         }
         if self.pubsub.is_some() && self.mqtt.network == Network::V2 {
             return Err(Error::invalid("pubsub", "V2", "a network of version 3, which has Pub/Sub"));

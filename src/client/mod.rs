@@ -2,6 +2,7 @@
 
 mod backlog;
 mod beginning;
+pub mod chirpstack;
 mod delivery;
 mod inlet;
 mod line;

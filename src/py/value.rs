@@ -9,6 +9,7 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyT
 use super::error::decode_error;
 use super::lorawan::PyUplinkMessage;
 use crate::dialect::json::{Children, Document, Kind, Value};
+use crate::dialect::lorawan::timestamp;
 
 /// What objects become.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,11 @@ pub(super) fn datetime(py: Python<'_>, nanoseconds: i128) -> PyResult<Bound<'_, 
     let options = PyDict::new(py);
     options.set_item("microseconds", nanoseconds.div_euclid(1000))?;
     epoch.add(module.getattr("timedelta")?.call((), Some(&options))?)
+}
+
+/// A time text of a network as such a `datetime`; `None` if unknown.
+pub(super) fn instant<'py>(py: Python<'py>, value: Option<Value<'_>>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    value.and_then(timestamp).map(|instant| datetime(py, instant.as_nanosecond())).transpose()
 }
 
 /// An object as a plain dict, its values plain as well.

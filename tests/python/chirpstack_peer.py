@@ -31,10 +31,13 @@ def records(name: str) -> list[Record]:
 def published(value: Any) -> Iterator[tuple[str, bytes]]:
     """Give topic and body of each event in a capture."""
     if isinstance(value, dict):
-        if "/event/" in str(value.get("topic", "")) and "payload" in value:
-            yield value["topic"], value["payload"].encode()
-        elif "/event/" in str(value.get("topic", "")) and "payload_hex" in value:
-            yield value["topic"], bytes.fromhex(value["payload_hex"])
+        to = str(value.get("topic", ""))
+        # To /event/down a client has published.
+        is_event = "/event/" in to and not to.endswith("/down")
+        if is_event and "payload" in value:
+            yield to, value["payload"].encode()
+        elif is_event and "payload_hex" in value:
+            yield to, bytes.fromhex(value["payload_hex"])
         else:
             for member in value.values():
                 yield from published(member)

@@ -249,7 +249,8 @@ class MQTTClient:
         client_key: Its key, likewise, unless it stands beside the certificate.
         grpc_address: On ChirpStack, where its API is, ``host`` or ``host:port``, port 8080 by default; ``https://`` and
             ``http://`` say whether there is TLS. By itself there is, but on this machine: the API key goes without TLS
-            to another machine only with ``tls=False`` or ``insecure_channel=True``. Not asked yet.
+            to another machine only with ``tls=False`` or ``insecure_channel=True``. With it ``connect`` checks
+            application and key, devices are found by their names, and ``send`` returns when a downlink is queued.
         tenant_id: On ChirpStack, the tenant's UUID, which the API needs to find an application by its name.
 
     Raises:
@@ -852,10 +853,7 @@ class _Object:
     def to_dict(self) -> dict[str, Any]:
         """Give plain dicts and lists all the way down."""
     def json(self) -> bytes:
-        """Give the JSON text of the fields: as it was received, but for uplinks of V3 and of ChirpStack.
-
-        Their ``v3`` and ``chirpstack`` have that.
-        """
+        """Give the JSON text of the fields: as received, but for uplinks whose ``v3`` or ``chirpstack`` has that."""
     def ack(self) -> None:
         """Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
 
@@ -1053,10 +1051,7 @@ class DeviceEvent:
     def error(self) -> str | None:
         """The network's words, on events that tell of an error."""
     def json(self) -> bytes:
-        """Give the JSON text of ``data``: as it was received, but for events of V3 and of ChirpStack.
-
-        Their ``v3`` and ``chirpstack`` have that.
-        """
+        """Give the JSON text of ``data``: as received, but for events whose ``v3`` or ``chirpstack`` has that."""
     def ack(self) -> None:
         """Let the server forget it, before the stream that it came of does so by itself. Nothing happens at QoS 0.
 

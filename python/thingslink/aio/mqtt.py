@@ -416,8 +416,9 @@ class MQTTClient(Entering):
     def __repr__(self) -> str:
         client = self._client
         state = "connected" if client.is_connected else "not connected"
+        application = f" application='{client.application}'" if client.application else ""
         where = f"network='{client.network}' mqtt_address='{client.mqtt_address}'"
-        return f"<aio.{type(self).__name__} app_id='{client.app_id}' {where} {state}>"
+        return f"<aio.{type(self).__name__} app_id='{client.app_id}'{application} {where} {state}>"
 
     def __del__(self) -> None:
         client = getattr(self, "_client", None)

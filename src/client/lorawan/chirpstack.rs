@@ -1,6 +1,7 @@
 //! What clients of `ChirpStack` do by themselves, since its broker knows nothing of applications and its server answers nothing
 //! over MQTT (CS 3.5, 3.6, 5.4).
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use crate::client::Incoming;
 use crate::dialect::lorawan::{Command, Downlink, Form, Network, Payload, Schedule, queue_item_id};
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
-use crate::ids::DevId;
+use crate::ids::{AppId, DevId};
 use crate::session::{Message, QoS};
 
 /// What may be behind it when nothing comes (CS 2.2).
@@ -90,6 +91,15 @@ impl Application {
 }
 
 impl Client {
+    /// The application as topics have it, as far as it is known.
+    pub(super) fn app_in_topics(&self) -> Cow<'_, AppId> {
+        let config = self.config();
+        match self.application().map(AppId::new) {
+            Some(Ok(app_id)) if config.api.is_some() => Cow::Owned(app_id),
+            _ => Cow::Borrowed(&config.app_id),
+        }
+    }
+
     /// The application's UUID, if it is known; on `ChirpStack` alone there is one.
     #[must_use]
     pub fn application(&self) -> Option<String> {

@@ -31,6 +31,8 @@ pub(super) struct Directory {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The application's UUID, by the server's own word.
+    settled: Option<String>,
     /// By their UUIDs: whether they have the name that was given.
     applications: HashMap<String, bool>,
     /// By their `DevEUI`s.
@@ -68,9 +70,32 @@ impl Directory {
     pub(super) fn application(&self) -> Option<String> {
         uuid(&self.given).or_else(|| {
             let state = self.state.lock();
+            if state.settled.is_some() {
+                return state.settled.clone();
+            }
             let mut own = state.applications.iter().filter(|(_, is_own)| **is_own).map(|(uuid, _)| uuid.clone());
             own.next().filter(|_| own.next().is_none())
         })
+    }
+
+    /// The server has said which the application is.
+    pub(super) fn settle(&self, application: &str) {
+        let mut state = self.state.lock();
+        state.applications.retain(|_, is_own| !*is_own);
+        state.settled = Some(application.to_owned());
+    }
+
+    /// The server has said where a device is.
+    pub(super) fn learn(&self, dev_id: &DevId, place: &Place) {
+        let mut state = self.state.lock();
+        if state.devices.len() < MOST {
+            let known = Known {
+                application: place.application.clone(),
+                dev_id: dev_id.as_str().to_owned(),
+                name: String::new(),
+            };
+            state.keep(&place.dev_eui, known);
+        }
     }
 
     /// A message came.
@@ -130,6 +155,9 @@ impl State {
         if uuid == given {
             return News::Nothing;
         }
+        if let Some(settled) = &self.settled {
+            return if settled == uuid { News::Nothing } else { News::Foreign };
+        }
         if let Some(is_own) = self.applications.get(uuid) {
             return if *is_own { News::Nothing } else { News::Foreign };
         }
@@ -149,29 +177,30 @@ impl State {
     fn note_device(&mut self, about: &About<'_>, info: Value<'_>) {
         let (eui, application) = (about.topic.dev_id(), about.topic.app_id());
         let name = info.get("deviceName").and_then(Value::as_str).unwrap_or_default();
-        let is_same = |known: &Known| {
-            known.dev_id == about.dev_id && known.name == name && known.application == application
-        };
+        let is_same =
+            |known: &Known| known.dev_id == about.dev_id && known.name == name && known.application == application;
         match self.devices.get(eui) {
             Some(known) if is_same(known) => return,
-            Some(known) => {
-                for called in [known.dev_id.clone(), known.name.clone()] {
-                    if let Some(euis) = self.called.get_mut(&called) {
-                        euis.retain(|other| other != eui);
-                        if euis.is_empty() {
-                            self.called.remove(&called);
-                        }
+            None if self.devices.len() >= MOST => return,
+            _ => {}
+        }
+        let known =
+            Known { application: application.to_owned(), dev_id: about.dev_id.to_string(), name: name.into_owned() };
+        self.keep(eui, known);
+    }
+
+    /// Forget what it was called, and remember what it is.
+    fn keep(&mut self, eui: &str, known: Known) {
+        if let Some(known) = self.devices.get(eui) {
+            for called in [known.dev_id.clone(), known.name.clone()] {
+                if let Some(euis) = self.called.get_mut(&called) {
+                    euis.retain(|other| other != eui);
+                    if euis.is_empty() {
+                        self.called.remove(&called);
                     }
                 }
             }
-            None if self.devices.len() >= MOST => return,
-            None => {}
         }
-        let known = Known {
-            application: application.to_owned(),
-            dev_id: about.dev_id.to_string(),
-            name: name.into_owned(),
-        };
         for called in [&known.dev_id, &known.name].into_iter().filter(|called| !called.is_empty()) {
             let euis = self.called.entry(called.clone()).or_default();
             if !euis.iter().any(|other| other == eui) {
@@ -232,6 +261,19 @@ mod tests {
         hear(&directory, (ONE, "green"), B, "z", "soil-probe-03");
         let error = find(&directory, "soil-probe-03").unwrap_err().to_string();
         assert!(error.contains(A) && error.contains(B), "{error}");
+    }
+
+    #[test]
+    fn the_servers_word_counts() {
+        let directory = Directory::new("green");
+        hear(&directory, (OTHER, "green"), B, "b", "");
+        directory.settle(ONE);
+        assert_eq!(directory.application().as_deref(), Some(ONE));
+        assert_eq!(hear(&directory, (OTHER, "green"), B, "b", ""), News::Foreign, "a twin");
+        assert_eq!(hear(&directory, (ONE, "renamed"), A, "a", ""), News::Nothing);
+        let id = Network::ChirpStack.dev_id("never-heard").unwrap();
+        directory.learn(&id, &Place { application: ONE.to_owned(), dev_eui: B.to_owned() });
+        assert_eq!(find(&directory, "never-heard").unwrap(), (ONE.to_owned(), B.to_owned()));
     }
 
     #[test]

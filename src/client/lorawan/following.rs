@@ -14,7 +14,7 @@ use super::{Application, Client, Config, chirpstack};
 use crate::client::line::Inner;
 use crate::client::{Delivery, Platform};
 use crate::dialect::json::Value;
-use crate::dialect::lorawan::{Network, Step};
+use crate::dialect::lorawan::{Filter, Network, Step};
 use crate::dialect::mqtt::covers;
 use crate::error::Error;
 use crate::ids::DevId;
@@ -34,13 +34,20 @@ pub(super) struct Following {
     pub(super) downlinks: Downlinks,
     /// Queues that are written anew.
     pub(super) races: Races,
-    /// The filters that the program wants.
-    wanted: Mutex<Vec<String>>,
+    /// What the program wants.
+    wanted: Mutex<Wanted>,
     /// What is told of downlinks is listened to.
     follows: AtomicBool,
     silent: Mutex<Silent>,
     /// To tell what nobody has said.
     pub(super) line: OnceLock<Weak<Inner<Application>>>,
+}
+
+/// What the program wants, and the MQTT filters of it.
+#[derive(Debug, Default)]
+struct Wanted {
+    subjects: Vec<Filter>,
+    filters: Vec<String>,
 }
 
 /// Downlinks of which the network has not said a word.
@@ -62,11 +69,16 @@ struct Written {
 }
 
 impl Following {
-    /// The program wants these filters and no others.
-    pub(super) fn want(&self, filters: Vec<String>, client: &Client) {
+    /// The program wants these and no others.
+    pub(super) fn want(&self, subjects: Vec<Filter>, client: &Client) {
         let mut wanted = self.wanted.lock();
-        *wanted = filters;
-        self.subscribe(&wanted, client);
+        wanted.subjects = subjects;
+        self.subscribe(&mut wanted, client);
+    }
+
+    /// The application is known by what topics call it.
+    pub(super) fn anew(&self, client: &Client) {
+        self.subscribe(&mut self.wanted.lock(), client);
     }
 
     /// Listen to what is told of downlinks, from now on. What is sent after this is heard of from its beginning.
@@ -75,15 +87,17 @@ impl Following {
         if client.config().group.is_some() || self.follows.load(Ordering::Acquire) {
             return;
         }
-        let wanted = self.wanted.lock();
+        let mut wanted = self.wanted.lock();
         self.follows.store(true, Ordering::Release);
-        self.subscribe(&wanted, client);
+        self.subscribe(&mut wanted, client);
     }
 
-    fn subscribe(&self, wanted: &[String], client: &Client) {
-        let Config { network, app_id, group, .. } = client.config();
-        let own = self.follows.load(Ordering::Acquire).then(|| network.steps(app_id));
-        let all = wanted.iter().cloned().chain(own.into_iter().flatten());
+    fn subscribe(&self, wanted: &mut Wanted, client: &Client) {
+        let Config { network, group, .. } = client.config();
+        let app_id = client.app_in_topics();
+        wanted.filters = wanted.subjects.iter().flat_map(|subject| network.filters(&app_id, subject)).collect();
+        let own = self.follows.load(Ordering::Acquire).then(|| network.steps(&app_id));
+        let all = wanted.filters.iter().cloned().chain(own.into_iter().flatten());
         match group {
             Some(group) => client.subscriptions().set(all.map(|filter| group.shared(&filter))),
             None => client.subscriptions().set(all),
@@ -161,7 +175,11 @@ impl Application {
                 }
                 Network::V3 | Network::ChirpStack => {
                     self.following.races.note(dev_id, step, event);
-                    for at in network.tokens(event).filter_map(|token| downlinks.with_token(token)) {
+                    for token in network.tokens(event) {
+                        let Some(at) = downlinks.with_token(token) else {
+                            self.enqueuing.note(token, step, &reason);
+                            continue;
+                        };
                         match (self.stepped(at, step, &reason, event), step) {
                             (Change::Queued, _) => tell(Delivery::Sent(at.mid)),
                             (Change::Moved, Step::Failed) => {
@@ -174,7 +192,7 @@ impl Application {
                 }
             }
         }
-        self.following.wanted.lock().iter().any(|filter| covers(filter, &message.topic))
+        self.following.wanted.lock().filters.iter().any(|filter| covers(filter, &message.topic))
     }
 
     fn stepped(&self, at: Downlinked, step: Step, reason: &str, event: Value<'_>) -> Change {

@@ -99,7 +99,9 @@ impl Client {
         match self.config().network {
             Network::V2 => return self.attempt(endpoint, within).await,
             Network::ChirpStack => {
-                self.attempt(endpoint, within).await?;
+                let deadline = Instant::now() + within;
+                self.ask_for_application().await?;
+                self.attempt(endpoint, deadline.saturating_duration_since(Instant::now())).await?;
                 tokio::spawn(hear(Arc::downgrade(&self.inner), chirpstack::SILENCE));
                 return Ok(());
             }

@@ -4,6 +4,7 @@ mod backfill;
 mod chirpstack;
 mod directory;
 mod downlinks;
+mod enqueue;
 mod following;
 mod group;
 mod handle;
@@ -28,6 +29,7 @@ use self::chirpstack::Said;
 use self::directory::Directory;
 use self::downlinks::Mark;
 pub use self::downlinks::{Downlinked, Outcome, REMEMBERED, State};
+use self::enqueue::Enqueuing;
 use self::following::Following;
 pub use self::group::{Group, InStream};
 pub use self::management::Management;
@@ -42,7 +44,9 @@ use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
 use crate::net::Identity;
-use crate::session::{Event, MailboxLimits, Message, Outbox, OutboxLimits, Overflow, QoS, Subscriptions, is_unanswered};
+use crate::session::{
+    Event, MailboxLimits, Message, Outbox, OutboxLimits, Overflow, QoS, Subscriptions, is_unanswered,
+};
 use crate::sync::Mutex;
 
 /// Everything that a client is told when it is made.
@@ -152,6 +156,7 @@ pub struct Application {
     /// Who is who, of a network whose topics do not say.
     directory: Directory,
     said: Said,
+    enqueuing: Enqueuing,
 }
 
 impl Platform for Application {
@@ -285,6 +290,7 @@ impl Client {
             backfill,
             directory,
             said: Said::default(),
+            enqueuing: Enqueuing::default(),
         };
         let client = Self::make(application, queue, outbox, subscriptions, wake);
         client.inner.platform.following.attach(Arc::downgrade(&client.inner));
@@ -299,9 +305,7 @@ impl Client {
 
     /// Listen to these and nothing else, now and after every connect.
     pub fn listen(&self, filters: impl IntoIterator<Item = Filter>) {
-        let Config { network, app_id, .. } = self.config();
-        let filters = filters.into_iter().flat_map(|filter| network.filters(app_id, &filter)).collect();
-        self.inner.platform.following.want(filters, self);
+        self.inner.platform.following.want(filters.into_iter().collect(), self);
     }
 
     /// Listen to what is told of downlinks as well, whether or not a callback asks for it: now, and after every connect.

@@ -33,7 +33,9 @@ fn any_uplink_is_read_or_refused() {
     ];
     let target =
         Target { name: "LoRaWAN, client", corpus: JSON, shape: Shape::Bytes, words, inputs: 3000, memory: (BASE, 64) };
-    target.run(|bytes, _| [Network::V2, Network::V3, Network::ChirpStack].into_iter().for_each(|network| read(network, bytes)));
+    target.run(|bytes, _| {
+        [Network::V2, Network::V3, Network::ChirpStack].into_iter().for_each(|network| read(network, bytes))
+    });
 }
 
 #[test]
@@ -58,7 +60,8 @@ fn any_protobuf_becomes_json_or_is_refused() {
     target.run(|bytes, _| {
         let bytes = [b"\x0a", bytes].concat();
         for end in ["up", "join", "ack", "txack", "log", "status", "location"] {
-            let (document, is_protobuf) = super::read_chirpstack(&format!("application/a/device/d/event/{end}"), &bytes);
+            let (document, is_protobuf) =
+                super::read_chirpstack(&format!("application/a/device/d/event/{end}"), &bytes);
             assert!(is_protobuf);
             if let Ok(document) = document {
                 read(Network::ChirpStack, document.text().as_bytes());

@@ -21,9 +21,7 @@ pub use self::fields::{Fields, Unreadable, timestamp};
 pub use self::model::{About, Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};
 pub use self::network::Network;
 pub use self::shape::{Direct, Part, anew};
-pub use self::v3::{
-    MAX_ATTEMPTS, Told, UPLINK, check_correlation_id, correlation_id, priority, take_uplinks_alone,
-};
+pub use self::v3::{MAX_ATTEMPTS, Told, UPLINK, check_correlation_id, correlation_id, priority, take_uplinks_alone};
 use crate::dialect::json::{Document, ScanError, Value};
 use crate::error::{Error, Result};
 use crate::ids::{AppId, DevId};

@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_application_logs_in_with_its_id_and_key() {
-        let (username, password) = Network::V2.login(&app(), &AccessKey::new("ttn-account-v2.key"));
+        let (username, password) = Network::V2.login(&app(), &AccessKey::new("ttn-account-v2.key")).unwrap();
         assert_eq!((username.as_str(), password.reveal()), ("demo-app", "ttn-account-v2.key"));
     }
 

@@ -10,7 +10,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use super::flow::Flow;
 use super::stream::PyInlet;
-use crate::dialect::lorawan::{Network, Schedule};
+use crate::dialect::lorawan::Network;
 use crate::endpoint::masked;
 use crate::error::Error;
 use crate::ids::DevId;
@@ -140,9 +140,8 @@ impl PyAioClient {
         downlink.options = Asked { priority, class_b_c, confirmed_retry, correlation_ids }.read(py, self.network())?;
         // Before the downlink, so that nothing that is told of it is missed.
         self.flow.client.follow();
-        if downlink.schedule == Schedule::First && self.network() == Network::V3 {
-            let client = self.flow.client.clone();
-            let sent = async move { client.send_first(&dev_id, &downlink).await };
+        if self.flow.client.is_answered(&downlink) {
+            let sent = self.flow.client.send_answered(dev_id, downlink);
             let process = self.flow.bond.process()?.clone();
             return Prepared::new(process, sent, |py, mid| mid.or_raise(py)).future(py);
         }

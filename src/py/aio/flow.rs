@@ -143,7 +143,7 @@ impl Flow {
     fn listen(&self) {
         let config = self.client.config();
         let mut filters: Vec<_> = self.open_streams().iter().filter_map(|stream| stream.subject.filter()).collect();
-        let is_kept = config.network == Network::V2 && config.qos == QoS::AtLeastOnce && !config.clean_session;
+        let is_kept = config.network != Network::V3 && config.qos == QoS::AtLeastOnce && !config.clean_session;
         if is_kept && !filters.iter().any(|filter| matches!(filter, Filter::Uplink(_))) {
             filters.push(Filter::Uplink(None));
         }

@@ -268,9 +268,9 @@ impl PyInlet {
         let Some(share) = stream.read(py)? else { return Ok(None) };
         let network = stream.flow.client.config().network;
         let incoming = &share.letter.incoming;
-        let dev_id = network.topic(&incoming.topic).map_or_else(String::new, |topic| {
-            network.about(topic, incoming.body.value()).dev_id.into_owned()
-        });
+        let dev_id = network
+            .topic(&incoming.topic)
+            .map_or_else(String::new, |topic| network.about(topic, incoming.body.value()).dev_id.into_owned());
         Ok(Some((stream.object(py, &share)?, dev_id, PyShare(share))))
     }
 

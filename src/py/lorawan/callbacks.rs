@@ -14,7 +14,7 @@ use super::subject::Subject;
 use super::watch::Watch;
 use crate::client::lorawan::{Application, Client, Config};
 use crate::client::{Delivery, Wanted};
-use crate::dialect::lorawan::{Downlink, Network, Schedule};
+use crate::dialect::lorawan::Downlink;
 use crate::error::Error;
 use crate::ids::DevId;
 use crate::py::acknowledging::Acknowledging;
@@ -157,9 +157,8 @@ impl Served {
     }
 
     fn queue(&self, py: Python<'_>, dev_id: &DevId, downlink: Downlink) -> PyResult<u16> {
-        if downlink.schedule == Schedule::First && self.client.config().network == Network::V3 {
-            let (client, dev_id) = (self.client.clone(), dev_id.clone());
-            let sent = async move { client.send_first(&dev_id, &downlink).await };
+        if self.client.is_answered(&downlink) {
+            let sent = self.client.send_answered(dev_id.clone(), downlink);
             return self.owner.process()?.wait(py, sent)?.or_raise(py);
         }
         match self.client.send(dev_id, &downlink) {

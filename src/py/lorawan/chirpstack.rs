@@ -100,7 +100,13 @@ impl At<'_> {
             );
             return Err(PyValueError::new_err(text));
         }
-        let port = if address == plain || plain.contains(':') { endpoint.port } else if tls { 443 } else { 80 };
+        let port = if address == plain || plain.contains(':') {
+            endpoint.port
+        } else if tls {
+            443
+        } else {
+            80
+        };
         Ok(Some(Api { endpoint: Endpoint { tls, port, ..endpoint }, trust, tenant_id }))
     }
 }

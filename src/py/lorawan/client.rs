@@ -83,12 +83,7 @@ impl PyMqttClient {
     }
 
     #[pyo3(signature = (*args, **kwargs))]
-    fn __init__(
-        &self,
-        py: Python<'_>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
-    ) -> PyResult<()> {
+    fn __init__(&self, py: Python<'_>, args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
         let (config, address, acknowledging, follows) = PyMqttGiven::of(py, args, kwargs)?;
         let served = Served::new(config, acknowledging).or_raise(py)?;
         if follows {
@@ -244,7 +239,9 @@ impl PyMqttClient {
         let mqtt_address = masked(&address.mqtt.lock());
         let network = address.network;
         let application = served.client.application().map_or_else(String::new, |uuid| format!(" application='{uuid}'"));
-        Ok(format!("<{class} app_id='{app_id}'{application} network='{network}' mqtt_address='{mqtt_address}' {state}>"))
+        Ok(format!(
+            "<{class} app_id='{app_id}'{application} network='{network}' mqtt_address='{mqtt_address}' {state}>"
+        ))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -72,8 +72,7 @@ impl PyDeviceEvent {
         self.came(py, Network::ChirpStack)
     }
 
-    /// Give the JSON text of ``data``: as it was received, but for events of V3 and of ChirpStack, whose ``v3`` and
-    /// ``chirpstack`` have that.
+    /// Give the JSON text of ``data``: as received, but for events whose ``v3`` or ``chirpstack`` has that.
     fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.document.text().as_bytes())
     }

@@ -157,7 +157,12 @@ impl PyMqttGiven {
             management_address,
             identity_address,
             backfill,
-            broker: Broker { username: mqtt_username, password: mqtt_password, certificate: client_cert, key: client_key },
+            broker: Broker {
+                username: mqtt_username,
+                password: mqtt_password,
+                certificate: client_cert,
+                key: client_key,
+            },
             grpc_address,
             tenant_id,
         };

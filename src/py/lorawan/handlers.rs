@@ -91,11 +91,12 @@ impl Handlers {
         self.all.iter().any(|handler| handler.subject.filter().is_some())
     }
 
-    /// What the network must be asked for. On V2 uplinks of all devices unless only single ones are listened to: the
-    /// original always subscribed to them, and a broker then keeps what comes before a callback is set.
+    /// What the network must be asked for. But on V3, uplinks of all devices unless only single ones are listened to: the
+    /// original always subscribed to them, and a broker then keeps what comes before a callback is set; of ChirpStack
+    /// they tell who is who.
     pub(super) fn filters(&self, network: Network) -> Vec<Filter> {
         let mut filters: Vec<_> = self.all.iter().filter_map(|handler| handler.subject.filter()).collect();
-        if network == Network::V2 && !filters.iter().any(|filter| matches!(filter, Filter::Uplink(_))) {
+        if network != Network::V3 && !filters.iter().any(|filter| matches!(filter, Filter::Uplink(_))) {
             filters.push(Filter::Uplink(None));
         }
         filters

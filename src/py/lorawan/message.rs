@@ -2,7 +2,6 @@
 //!
 //! A message of a network with another shape is read in its own, field by field; it is turned into that of the original when
 //! the whole of it is asked for.
-//!
 //! The object holds the indexed text; Python values are made of the fields that are read. Containers are kept once they
 //! are made, so that `msg.metadata.gateways` is the same list every time, as it was in the original.
 
@@ -16,10 +15,10 @@ use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString, PyTuple};
 use super::made::Made;
 use super::parse::from_python;
 use crate::dialect::json::{Document, Kind, Value};
-use crate::dialect::lorawan::{Direct, Network, Part, anew, timestamp};
+use crate::dialect::lorawan::{Direct, Network, Part, anew};
 use crate::py::acknowledging::Acknowledgement;
 use crate::py::error::decode_error;
-use crate::py::value::{Objects, datetime, fields, single, string, to_dict, to_hashable, to_py};
+use crate::py::value::{Objects, fields, instant, single, string, to_dict, to_hashable, to_py};
 use crate::session::Receipt;
 
 #[doc = stub!("UplinkMessage")]
@@ -155,7 +154,9 @@ impl PyUplinkMessage {
     pub(super) fn each<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Value<'_>, Bound<'py, PyAny>)>> {
         let each = |(name, value): (Value<'_>, Value<'_>)| match self.network {
             Network::V2 => self.kept(py, value),
-            Network::V3 | Network::ChirpStack => self.field(py, name.raw()).map(|value| value.unwrap_or_else(|| py.None().into_bound(py))),
+            Network::V3 | Network::ChirpStack => {
+                self.field(py, name.raw()).map(|value| value.unwrap_or_else(|| py.None().into_bound(py)))
+            }
         };
         fields(self.value()).into_iter().map(|(name, value)| Ok((name, each((name, value))?))).collect()
     }
@@ -172,15 +173,11 @@ impl PyUplinkMessage {
     fn own_attribute<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
         slf.py().get_type::<PyAny>().call_method1("__getattribute__", (slf, name))
     }
-
-    fn time<'py>(&self, py: Python<'py>, value: Option<Value<'_>>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        value.and_then(timestamp).map(|instant| datetime(py, instant.as_nanosecond())).transpose()
-    }
 }
 
 /// Why an uplink may have no fields.
-const NO_FIELDS: &str = ": the network decodes a payload only where the application has a payload format and its functions \
-                         run without an error, of which the event 'up/errors' tells; payload has the bytes";
+const NO_FIELDS: &str = ": the network decodes a payload only where the application has a payload format whose functions run \
+                         without an error, of which the event 'up/errors' tells; payload has the bytes";
 
 /// A comparison partner as a tuple, if it is one.
 fn as_tuple<'py>(other: &Bound<'py, PyAny>) -> Option<PyResult<Bound<'py, PyTuple>>> {
@@ -403,19 +400,18 @@ impl PyUplinkMessage {
         to_dict(py, self.document(), self.value())
     }
 
-    /// Give the JSON text of the fields: as it was received, but for uplinks of V3 and of ChirpStack, whose ``v3`` and
-    /// ``chirpstack`` have that.
+    /// Give the JSON text of the fields: as received, but for uplinks whose ``v3`` or ``chirpstack`` has that.
     fn json<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.value().raw().as_bytes())
     }
 
-    /// The whole message as The Things Stack V3 sent it; ``None`` for those of other networks and for parts of messages.
+    /// The whole message as The Things Stack V3 sent it; ``None`` for those of other networks, and for parts.
     #[getter]
     fn v3<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.as_from(py, Network::V3)
     }
 
-    /// The whole message as ChirpStack sent it; ``None`` for those of other networks and for parts of messages.
+    /// The whole message as ChirpStack sent it; ``None`` for those of other networks, and for parts.
     #[getter]
     fn chirpstack<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.as_from(py, Network::ChirpStack)
@@ -435,13 +431,13 @@ impl PyUplinkMessage {
     #[getter]
     fn received_at<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let (network, value) = self.whole();
-        self.time(py, network.received_at(value))
+        instant(py, network.received_at(value))
     }
 
     /// This object's own ``time``, as ``received_at`` has it.
     #[getter]
     fn datetime<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.time(py, self.value().get("time"))
+        instant(py, self.value().get("time"))
     }
 
     #[staticmethod]

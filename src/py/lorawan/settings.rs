@@ -4,8 +4,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::address::Address;
-pub(super) use super::chirpstack::Broker;
 use super::chirpstack;
+pub(super) use super::chirpstack::Broker;
 use super::management::management;
 use crate::client::lorawan::{self, Config, Group, InStream};
 use crate::dialect::lorawan::{Network, hosted};

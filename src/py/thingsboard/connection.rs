@@ -12,7 +12,7 @@ use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust, check_host};
 use crate::ids::AccessKey;
 use crate::net::{self, Proxy, ProxyKind, Tls};
-use crate::py::convert::{identity, self, seconds, trust};
+use crate::py::convert::{self, identity, seconds, trust};
 use crate::py::error::OrRaise as _;
 use crate::py::number;
 use crate::session::Will;

@@ -90,7 +90,8 @@ impl Command<'_> {
         );
         match &downlink.payload {
             Payload::Raw(text) | Payload::Either(text) => {
-                write!(body, "\"data\":\"{}\"}}", base64::encode(&bytes(text)?)).expect("writing to a String cannot fail");
+                write!(body, "\"data\":\"{}\"}}", base64::encode(&bytes(text)?))
+                    .expect("writing to a String cannot fail");
             }
             Payload::Fields(json) => {
                 fields(json)?;
@@ -236,8 +237,7 @@ mod tests {
     fn a_command_is_written_as_the_contract_has_it() {
         let (topic, body) = written(Payload::Raw("Ag8=".into()), Form::Json).unwrap();
         assert_eq!(topic, format!("application/{APPLICATION}/device/{DEVICE}/command/down"));
-        let expected =
-            format!(r#"{{"id":"{ID}","devEui":"{DEVICE}","confirmed":true,"fPort":10,"data":"Ag8="}}"#);
+        let expected = format!(r#"{{"id":"{ID}","devEui":"{DEVICE}","confirmed":true,"fPort":10,"data":"Ag8="}}"#);
         assert_eq!(String::from_utf8(body).unwrap(), expected);
         let (_, body) = written(Payload::Fields(r#"{"on": true}"#.into()), Form::Json).unwrap();
         assert!(String::from_utf8(body).unwrap().ends_with(r#""fPort":10,"object":{"on": true}}"#));

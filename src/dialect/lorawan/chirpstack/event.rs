@@ -98,7 +98,8 @@ fn sent(message: Value<'_>, out: &mut Object) {
     if let Some(id) = message.get("gatewayId").and_then(text) {
         out.raw("gateway_id", &gateway_id(id));
     }
-    let number = |value: Option<Value<'_>>| value.filter(|value| value.kind() == Kind::Int).map(|value| value.raw().to_owned());
+    let number =
+        |value: Option<Value<'_>>| value.filter(|value| value.kind() == Kind::Int).map(|value| value.raw().to_owned());
     let radio = message.get("txInfo").filter(|radio| radio.kind() == Kind::Object).map(Radio);
     let members = [
         ("modulation", radio.and_then(Radio::modulation).map(|name| format!("\"{name}\""))),

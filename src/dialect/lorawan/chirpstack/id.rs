@@ -15,8 +15,7 @@ pub fn uuid(text: &str) -> Option<String> {
         _ => return None,
     };
     is_hex(&digits).then(|| {
-        let [a, b, c, d, e] =
-            [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+        let [a, b, c, d, e] = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
         [a, b, c, d, e].join("-")
     })
 }
@@ -66,7 +65,8 @@ mod tests {
         for text in ["70b3d57ed005f1a2", "70B3D57ED005F1A2", "70-B3-D5-7E-D0-05-F1-A2", "70:b3:d5:7e:d0:05:f1:a2"] {
             assert_eq!(dev_eui(text).as_deref(), Some("70b3d57ed005f1a2"), "{text}");
         }
-        for other in ["", "soil_03", "70b3d57ed005f1a", "70b3d57ed005f1ag", "70-B3-D5-7E:D0-05-F1-A2", "éééééééé"] {
+        for other in ["", "soil_03", "70b3d57ed005f1a", "70b3d57ed005f1ag", "70-B3-D5-7E:D0-05-F1-A2", "éééééééé"]
+        {
             assert_eq!(dev_eui(other), None, "{other}");
         }
     }

@@ -157,7 +157,12 @@ fn put_name(out: &mut String, open: usize, name: &str) {
     out.push_str("\":");
 }
 
-fn put_all<T>(out: &mut String, brackets: [char; 2], all: impl Iterator<Item = T>, mut each: impl FnMut(T, &mut String) -> Result<()>) -> Result<()> {
+fn put_all<T>(
+    out: &mut String,
+    brackets: [char; 2],
+    all: impl Iterator<Item = T>,
+    mut each: impl FnMut(T, &mut String) -> Result<()>,
+) -> Result<()> {
     out.push(brackets[0]);
     for (place, one) in all.enumerate() {
         out.push_str(if place > 0 { "," } else { "" });
@@ -235,7 +240,11 @@ fn number(value: Wire<'_>) -> Result<u64> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "numbers of 32 bits are cut to them by protobuf's rules")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "numbers of 32 bits are cut to them by protobuf's rules"
+)]
 fn write_value(value: Wire<'_>, kind: Kind, out: &mut String) -> Result<()> {
     let written = match kind {
         Kind::Text => quoted(string(value)?),
@@ -281,7 +290,11 @@ fn float(text: String) -> String {
 }
 
 /// Seconds and nanoseconds.
-#[expect(clippy::cast_possible_wrap, clippy::cast_possible_truncation, reason = "as protobuf keeps numbers with a sign")]
+#[expect(
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    reason = "as protobuf keeps numbers with a sign"
+)]
 fn instant(bytes: &[u8]) -> Result<(i64, i32)> {
     let (mut seconds, mut nanoseconds) = (0, 0);
     for (field, value) in Reader::new(bytes).all()? {

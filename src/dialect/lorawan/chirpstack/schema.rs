@@ -1,6 +1,8 @@
 //! The fields of events in protobuf, by their keys in JSON (CS 4.5, package `integration`, `gw` and `common`).
 
-use super::protobuf::Kind::{Bool, Bytes, Double, Duration, Enum, Float, List, Map, Signed, Struct, Text, Time, Unsigned};
+use super::protobuf::Kind::{
+    Bool, Bytes, Double, Duration, Enum, Float, List, Map, Signed, Struct, Text, Time, Unsigned,
+};
 use super::protobuf::{Field, Kind, Message};
 
 /// The message that comes on topics with this end.
@@ -208,5 +210,8 @@ static LORA: Message = part(&[
 
 static FSK: Message = part(&[field(1, "frequencyDeviation", Unsigned), field(2, "datarate", Unsigned)]);
 
-static LR_FHSS: Message =
-    part(&[field(1, "operatingChannelWidth", Unsigned), field(4, "codeRate", CODE_RATES), field(3, "gridSteps", Unsigned)]);
+static LR_FHSS: Message = part(&[
+    field(1, "operatingChannelWidth", Unsigned),
+    field(4, "codeRate", CODE_RATES),
+    field(3, "gridSteps", Unsigned),
+]);

@@ -35,13 +35,16 @@ fn gather(value: &serde_json::Value, found: &mut Vec<(String, Vec<u8>)>) {
             let text = |key: &str| members.get(key).and_then(serde_json::Value::as_str);
             let body = text("payload").map(|text| text.as_bytes().to_vec());
             let body = body.or_else(|| hex::decode(text("payload_hex")?).ok());
-            if let (Some(topic), Some(body)) = (text("topic").filter(|topic| topic.contains("/event/")), body) {
+            if let (Some(topic), Some(body)) =
+                (text("topic").filter(|topic| topic.contains("/event/") && !topic.ends_with("/down")), body)
+            {
                 found.push((topic.to_owned(), body));
             }
             // A stream's items carry the same text.
             if let (Some(name), Some(body)) = (text("description"), text("body").filter(|body| body.starts_with('{')))
                 && (name == "up" || event_name(name).is_some())
-                && let Some(eui) = serde_json::from_str::<serde_json::Value>(body).unwrap()["deviceInfo"]["devEui"].as_str()
+                && let Some(eui) =
+                    serde_json::from_str::<serde_json::Value>(body).unwrap()["deviceInfo"]["devEui"].as_str()
             {
                 found.push((format!("application/a/device/{eui}/event/{name}"), body.as_bytes().to_vec()));
             }
@@ -83,7 +86,16 @@ fn every_message_of_the_captures_is_read() {
     }
     assert!(uplinks > 60, "{uplinks}");
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let seen = ["activations", "activations/errors", "down/acks", "down/errors", "down/nack", "down/sent", "status", "up/errors"];
+    let seen = [
+        "activations",
+        "activations/errors",
+        "down/acks",
+        "down/errors",
+        "down/nack",
+        "down/sent",
+        "status",
+        "up/errors",
+    ];
     assert_eq!(names, seen);
 }
 
@@ -155,8 +167,11 @@ fn protobuf_becomes_what_the_server_writes_as_json() {
             assert_eq!(antenna(&protobuf)[key], antenna(&json)[key], "{key}");
         }
     }
-    assert_eq!(protobuf["txInfo"], serde_json::json!({"frequency": 868_100_000, "modulation": {"lora": {"bandwidth": 125_000, "spreadingFactor": 7, "codeRate": "CR_4_5"}}}));
-    assert_eq!(protobuf["time"], "2026-11-26T01:17:33.789521381+00:00");
+    assert_eq!(
+        protobuf["txInfo"],
+        serde_json::json!({"frequency": 868_100_000, "modulation": {"lora": {"bandwidth": 125_000, "spreadingFactor": 7, "codeRate": "CR_4_5"}}})
+    );
+    assert_eq!(protobuf["time"], "2026-11-26T01:17:33.785327077+00:00");
     assert_eq!(protobuf["object"]["v"], serde_json::json!({"secret": "var-value"}));
 }
 
@@ -176,7 +191,10 @@ fn forms_of_older_servers_are_read() {
     let v2: serde_json::Value = serde_json::from_str(&v2_text(document(port).root())).unwrap();
     assert_eq!((&v2["payload_raw"], &v2["metadata"]["bit_rate"]), (&"".into(), &50_000.into()));
     let gateway = &v2["metadata"]["gateways"][0];
-    assert_eq!((&gateway["fine_timestamp"], &gateway["antenna"], &gateway["rf_chain"]), (&123.into(), &2.into(), &1.into()));
+    assert_eq!(
+        (&gateway["fine_timestamp"], &gateway["antenna"], &gateway["rf_chain"]),
+        (&123.into(), &2.into(), &1.into())
+    );
 }
 
 #[test]
@@ -186,7 +204,9 @@ fn payloads_are_bytes_where_there_is_a_port() {
     assert_eq!(payload(r#"{"fPort":5,"data":""}"#), Some(vec![]));
     assert_eq!(payload(r#"{"fPort":5}"#), Some(vec![]));
     assert_eq!(payload(r#"{"fPort":0,"data":""}"#), None);
-    assert!(Network::ChirpStack.payload(document(r#"{"data":7}"#).root()).unwrap_err().to_string().starts_with("data is"));
+    assert!(
+        Network::ChirpStack.payload(document(r#"{"data":7}"#).root()).unwrap_err().to_string().starts_with("data is")
+    );
 }
 
 /// The value without some of its members, or with a value of another kind in their place.
@@ -276,11 +296,21 @@ fn only_what_is_wanted_is_asked_for() {
     let dev = |id: &str| Some(Network::ChirpStack.dev_id(id).unwrap());
     let start = "application/c49fa6c7-3dc9-4053-b67b-3417d0872f0b/device";
     assert_eq!(filters(&known, Filter::Uplink(None)), [format!("{start}/+/event/up")]);
-    assert_eq!(filters(&known, Filter::Uplink(dev("70B3D57ED005F1A2"))), [format!("{start}/70b3d57ed005f1a2/event/up")]);
+    assert_eq!(
+        filters(&known, Filter::Uplink(dev("70B3D57ED005F1A2"))),
+        [format!("{start}/70b3d57ed005f1a2/event/up")]
+    );
     assert_eq!(filters(&known, Filter::Field(dev("Soil probe"), "a".into())), [format!("{start}/+/event/up")]);
     assert_eq!(filters(&named, Filter::Uplink(None)), ["application/+/device/+/event/up"]);
     let of = |name: &str| filters(&named, Filter::Event(None, Some(event_name(name).unwrap_or(name).to_owned())));
-    for (name, end) in [("activations", "join"), ("join", "join"), ("down/acks", "ack"), ("ack", "ack"), ("down/errors", "log"), ("status", "status")] {
+    for (name, end) in [
+        ("activations", "join"),
+        ("join", "join"),
+        ("down/acks", "ack"),
+        ("ack", "ack"),
+        ("down/errors", "log"),
+        ("status", "status"),
+    ] {
         assert_eq!(of(name), [format!("application/+/device/+/event/{end}")], "{name}");
     }
     assert!(of("create").is_empty() && of("down/scheduled").is_empty());

@@ -159,7 +159,9 @@ fn gateway<'a>(antenna: Value<'a>, name: &str) -> Direct<'a> {
         "gtw_id" => Direct::made(field("gatewayId").and_then(text).map(gateway_id)),
         // It is inside of what only the gateway reads.
         "timestamp" => Direct::Text(Cow::Borrowed("0")),
-        "fine_timestamp" => Direct::made(field("fineTimeSinceGpsEpoch").and_then(fraction).map(|fine| fine.to_string())),
+        "fine_timestamp" => {
+            Direct::made(field("fineTimeSinceGpsEpoch").and_then(fraction).map(|fine| fine.to_string()))
+        }
         "time" => {
             let instant = field("gwTime").and_then(text).or_else(|| field("time").and_then(text));
             instant.map_or(Direct::Text(Cow::Borrowed("\"\"")), time)
