@@ -8,6 +8,8 @@ mod chunk;
 mod columns;
 mod envelope;
 mod fields;
+#[cfg(test)]
+mod fuzz;
 mod kind;
 mod open;
 mod rows;

@@ -7,6 +7,7 @@ use arrow_array::builder::{
     TimestampMicrosecondBuilder,
 };
 use arrow_array::{Array as _, ArrayRef};
+use jiff::Timestamp;
 
 use super::chunk::Chunk;
 use super::columns::Column;
@@ -56,16 +57,17 @@ macro_rules! each {
 }
 
 impl Building {
+    /// Without room for values that may not come: names are the senders' to choose.
     fn new(kind: Kind) -> Option<Self> {
         Some(match kind {
             Kind::Null => return None,
-            Kind::Bool => Self::Bool(BooleanBuilder::new()),
-            Kind::Int => Self::Int(Int64Builder::new()),
-            Kind::Float => Self::Float(Float64Builder::new()),
-            Kind::Text => Self::Text(StringBuilder::new()),
-            Kind::Json => Self::Json(StringBuilder::new()),
-            Kind::Bytes => Self::Bytes(BinaryBuilder::new()),
-            Kind::Time => Self::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            Kind::Bool => Self::Bool(BooleanBuilder::with_capacity(0)),
+            Kind::Int => Self::Int(Int64Builder::with_capacity(0)),
+            Kind::Float => Self::Float(Float64Builder::with_capacity(0)),
+            Kind::Text => Self::Text(StringBuilder::with_capacity(0, 0)),
+            Kind::Json => Self::Json(StringBuilder::with_capacity(0, 0)),
+            Kind::Bytes => Self::Bytes(BinaryBuilder::with_capacity(0, 0)),
+            Kind::Time => Self::Time(TimestampMicrosecondBuilder::with_capacity(0).with_timezone("UTC")),
         })
     }
 
@@ -119,7 +121,7 @@ impl Building {
             // A time that is not known is an empty text, or Go's year 1.
             (Self::Time(builder), Cell::Value(value)) => {
                 value.as_str()?;
-                builder.append_option(timestamp(*value).map(|time| time.as_microsecond()));
+                builder.append_option(timestamp(*value).map(Timestamp::as_microsecond));
             }
             _ => return None,
         }
