@@ -96,7 +96,7 @@ class _Readable(ABC):
 
         Raises:
             ImportError: There is no matplotlib; says how to install it.
-            ValueError: There is no such column, or it has no numbers.
+            ValueError: There is no such column, it has no numbers, or loss is asked for by something else than devices.
         """
         from thingslink.frame._plotting import plot  # noqa: PLC0415 - for those who plot
 

@@ -38,7 +38,9 @@ def plot(source: Source, field: str, by: str | None, ax: Axes | None) -> Axes:
     by = by or ("gateway" if field in _OF_GATEWAYS else "dev_id")
     _check("by", by, set(kinds), kinds)
     if field == "loss" and field not in kinds:
-        return _draw(_losses(source, by), "lost uplinks, %", by, ax or _axes())
+        if by != "dev_id":
+            raise ValueError(f"by {by!r} is not valid for loss: counters are those of devices, expected 'dev_id'")
+        return _draw(_losses(source), "lost uplinks, %", by, ax or _axes())
     _check("field", field, {name for name, kind in kinds.items() if kind in _NUMBERS}, kinds)
     unit = _UNITS.get(field)
     return _draw(_points(source, field, by), f"{field}, {unit}" if unit else field, by, ax or _axes())
@@ -74,8 +76,8 @@ def _points(source: Source, field: str, by: str) -> dict[str, list[tuple[int, An
     return dict(sorted(found.items()))
 
 
-def _losses(source: Source, by: str) -> dict[str, list[tuple[int, float]]]:
-    counters = _points(source, "counter", by)
+def _losses(source: Source) -> dict[str, list[tuple[int, float]]]:
+    counters = _points(source, "counter", "dev_id")
     times = [time for points in counters.values() for time, _ in points]
     if not times:
         return {}

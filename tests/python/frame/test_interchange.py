@@ -140,7 +140,6 @@ def test_pandas_takes_lists_without_pyarrow(recorder: Recorder) -> None:
 
 def test_duckdb_reads_it(recorder: Recorder) -> None:
     duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
-    pytest.importorskip("pyarrow", reason="duckdb reads Arrow by pyarrow")
     with duckdb.connect() as database:
         found = database.sql('select dev_id, count(*), max(f), max("gps.lat"), max(counter) from recorder group by 1')
         assert found.fetchall() == [("a", 3, 2.5, 52.5, 2)]

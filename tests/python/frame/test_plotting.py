@@ -79,6 +79,8 @@ def test_what_cannot_be_drawn_is_told() -> None:
         recorded().plot("state", ax=ax)
     with pytest.raises(ValueError, match=r"by 'gatway' is not valid: .* did you mean 'gateway'"):
         recorded().plot("rssi", by="gatway", ax=ax)
+    with pytest.raises(ValueError, match=r"by 'gateway' is not valid for loss: .* expected 'dev_id'"):
+        recorded().plot("loss", by="gateway", ax=ax)
     assert lines(Recorder().plot("loss", ax=ax)) == {}
 
 
