@@ -107,7 +107,7 @@ def main(options: argparse.Namespace) -> NoReturn:
         max_bytes=options.max_bytes,
         replicas=options.replicas,
         management_address=management,
-        insecure_channel=connection.insecure(options),
+        insecure_channel=connection.flag(options, "insecure"),
         **nats.login(options),
     )
     with bridge:
