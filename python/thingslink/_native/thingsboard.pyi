@@ -180,11 +180,14 @@ class RateLimit:
     def reach_limit(self) -> int | None:
         """Empty one window, the shortest first and the next one each time, since the server reports a limit."""
     @staticmethod
-    def get_rate_limits_by_host(host: str, rate_limit: str, dp_rate_limit: str) -> tuple[str, str]: ...
+    def get_rate_limits_by_host(host: str, rate_limit: str, dp_rate_limit: str) -> tuple[str, str]:
+        """Give the limits of messages and of data points for a host, as the two after it do."""
     @staticmethod
-    def get_rate_limit_by_host(host: str, rate_limit: str) -> str: ...
+    def get_rate_limit_by_host(host: str, rate_limit: str) -> str:
+        """Give the limit of messages for a host. A default's name is ThingsBoard Cloud's limit there, else none."""
     @staticmethod
-    def get_dp_rate_limit_by_host(host: str, dp_rate_limit: str) -> str: ...
+    def get_dp_rate_limit_by_host(host: str, dp_rate_limit: str) -> str:
+        """Give the limit of data points for a host. A default's name is ThingsBoard Cloud's limit there, else none."""
 
 class TBTimeoutException(Exception):  # noqa: N818 - the original's name
     """A request was not answered in time."""

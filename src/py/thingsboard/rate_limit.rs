@@ -302,16 +302,19 @@ impl PyRateLimit {
         Ok(dict)
     }
 
+    /// Give the limits of messages and of data points for a host, as the two after it do.
     #[staticmethod]
     fn get_rate_limits_by_host(host: &str, rate_limit: &str, dp_rate_limit: &str) -> (String, String) {
         (messages_by_host(host, rate_limit), points_by_host(host, dp_rate_limit))
     }
 
+    /// Give the limit of messages for a host. A default's name is ThingsBoard Cloud's limit there, else none.
     #[staticmethod]
     fn get_rate_limit_by_host(host: &str, rate_limit: &str) -> String {
         messages_by_host(host, rate_limit)
     }
 
+    /// Give the limit of data points for a host. A default's name is ThingsBoard Cloud's limit there, else none.
     #[staticmethod]
     fn get_dp_rate_limit_by_host(host: &str, dp_rate_limit: &str) -> String {
         points_by_host(host, dp_rate_limit)
