@@ -15,6 +15,25 @@ if TYPE_CHECKING:
     from thingslink.sandbox import Sandbox
 
 
+#: What a server makes, or what our definitions do not have.
+MADE = {
+    *("created_at", "updated_at", "correlation_id", "last_seen_at", "activated_at", "started_at"),
+    *("lora_alliance_profile_ids", "mac_state", "queued_application_downlinks"),
+}
+
+
+def plain(answer: Any) -> Any:
+    """Give an answer without what a server makes."""
+    if isinstance(answer, dict):
+        return {name: plain(value) for name, value in answer.items() if name not in MADE}
+    if isinstance(answer, list):
+        if answer and "RIGHT_" in answer[0]:
+            # The rights of a key come in any order; those on users and gateways have no part in applications.
+            return sorted(right for right in answer if right.startswith(("RIGHT_APPLICATION_", "RIGHT_ALL")))
+        return [plain(value) for value in answer]
+    return answer
+
+
 class Api:
     """The sandbox, as users' scripts see it."""
 

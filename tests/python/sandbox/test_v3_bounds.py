@@ -9,9 +9,8 @@ import grpc
 import pytest
 from google.protobuf import json_format
 from harness import PATIENCE
-from stack_api import Api
+from stack_api import Api, plain
 from stack_captures import Record, key, records
-from test_v3_http import plain
 from thingslink.sandbox import Sandbox
 
 if TYPE_CHECKING:

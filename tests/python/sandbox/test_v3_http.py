@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
-from stack_api import Api
+from stack_api import Api, plain
 from stack_captures import Record, key, records
 from thingslink.sandbox import Sandbox
 
@@ -27,11 +27,6 @@ KEYS = {
     "INFO": ["RIGHT_APPLICATION_INFO"],
     "DEVREAD": ["RIGHT_APPLICATION_DEVICES_READ"],
     "TRAFFIC": ["RIGHT_APPLICATION_TRAFFIC_READ", "RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE"],
-}
-#: What a server makes, or what our definitions do not have.
-MADE = {
-    *("created_at", "updated_at", "correlation_id", "last_seen_at", "activated_at", "started_at"),
-    *("lora_alliance_profile_ids", "mac_state", "queued_application_downlinks"),
 }
 #: Headers that are the connection's own, or different in each answer.
 OWN = {"connection", "content-length", "x-request-id", "date", "transfer-encoding"}
@@ -62,18 +57,6 @@ def api(bare: Api) -> Api:
     bare.sandbox.add_application("app2", key("OTHER"))
     bare.sandbox.app_id = "app1"
     return bare
-
-
-def plain(answer: Any) -> Any:
-    """Give an answer without what a server makes."""
-    if isinstance(answer, dict):
-        return {name: plain(value) for name, value in answer.items() if name not in MADE}
-    if isinstance(answer, list):
-        if answer and "RIGHT_" in answer[0]:
-            # The rights of a key come in any order; those on users and gateways have no part in applications.
-            return sorted(right for right in answer if right.startswith(("RIGHT_APPLICATION_", "RIGHT_ALL")))
-        return [plain(value) for value in answer]
-    return answer
 
 
 def authorization(record: Record) -> str | None:
