@@ -63,7 +63,10 @@ def native() -> dict[str, Any]:
                 if owner is public:
                     found[name] = owner
                 members = vars(owner) if inspect.isclass(owner) else {}
-                found |= {f"{name}.{member}": value for member, value in members.items() if member[0] != "_"}
+                for member, value in members.items():
+                    if member[0] != "_":
+                        is_static = isinstance(value, staticmethod)
+                        found[f"{name}.{member}"] = getattr(owner, member) if is_static else value
     return found
 
 
