@@ -26,6 +26,7 @@ def add_profile(command: argparse._ActionsContainer) -> None:
         default=argparse.SUPPRESS,
         help="of the configuration file (or THINGSLINK_PROFILE); what is given here or in variables goes before it",
     )
+    command.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
 def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:

@@ -315,7 +315,8 @@ def register_all(
                 if outcome is not None:
                     failed.append(outcome)
     except KeyboardInterrupt:
-        print(f"interrupted: the network has at least {done - len(failed)} of {len(devices)} devices", file=sys.stderr)
+        told = f"interrupted: the network has at least {done - len(failed)} of these {len(devices)} devices"
+        print(told, file=sys.stderr)
         raise
     finally:
         # What has not begun does not begin any more.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from thingslink.sandbox import Sandbox
+    from thingslink.ttn import ApplicationClient
 
 THINGSLINK = [sys.executable, "-m", "thingslink"]
 PORTS = ["--mqtt-port", "0", "--discovery-port", "0", "--handler-port", "0"]
@@ -154,6 +156,31 @@ def test_a_terminal_is_told_what_is_waited_for(arguments: list[str], words: str,
         assert terminal.finish() == 130
     # The line is gone at the end.
     assert terminal.seen.rstrip("\r\n").endswith("\x1b[K") and "Traceback" not in terminal.seen
+
+
+@pytest.mark.parametrize(("no_color", "is_coloured"), [("", True), ("1", False)])
+def test_the_sandbox_has_colours_for_those_who_want_them(
+    no_color: str, is_coloured: bool, environment: dict[str, str]
+) -> None:
+    arguments = ["sandbox", *PORTS, "--devices", "1", "--count", "1"]
+    terminal = Terminal(arguments, {**environment, "TERM": "xterm", "NO_COLOR": no_color})
+    terminal.read_until(lambda seen: re.search("↑.*\n", seen) is not None)
+    os.killpg(terminal.process.pid, signal.SIGINT)
+    assert terminal.finish() == 130 and ("\x1b[" in terminal.seen) is is_coloured
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_an_import_ends_when_it_is_told_to(
+    how: int, environment: dict[str, str], sandbox: Sandbox, application: ApplicationClient, tmp_path: Path
+) -> None:
+    lines = [json.dumps({"dev_id": f"node-{n}", "dev_eui": f"{n + 1:016X}"}) for n in range(3000)]
+    (tmp_path / "devices.json").write_text("\n".join(lines))
+    with started(["devices", "import", str(tmp_path / "devices.json"), "--jobs", "1"], environment) as process:
+        sandbox.wait_for(lambda: application.devices(limit=1), timeout=PATIENCE)
+        said = ended(process, how)
+    # What had not begun did not begin any more.
+    (told,) = re.findall(r"^interrupted: the network has at least (\d+) of these 3000 devices", said)
+    assert int(told) <= len(application.devices()) < 3000 and len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("how", ENDS)
