@@ -4,6 +4,7 @@
 //! They stand on the packet codec alone and never on our own session or client: a shared mistake would hide itself.
 
 mod air;
+mod broker;
 mod cayenne;
 mod certificate;
 mod either;

@@ -2,11 +2,13 @@
 
 mod air;
 mod body;
+#[cfg(test)]
+mod broker_fuzz;
 mod downlinks;
 #[cfg(test)]
 mod fuzz;
 mod grpc;
-mod mqtt;
+mod login;
 mod network;
 mod payload;
 mod registry;
@@ -16,7 +18,7 @@ mod traffic;
 mod wire;
 
 use self::air::gateway_ids;
-use self::network::{Network, Publisher};
+use self::network::Network;
 pub use self::registry::Right;
 use self::registry::{Device, Settings};
 pub use self::sandbox::{Options, Sandbox};

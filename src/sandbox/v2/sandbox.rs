@@ -13,6 +13,7 @@ use super::registry::Right;
 use super::state::StateFile;
 use crate::error::{Error, Result};
 use crate::ids::AccessKey;
+use crate::sandbox::broker::QoS;
 use crate::sandbox::certificate::Certificate;
 use crate::sandbox::fault::Faults;
 use crate::sandbox::frame::{Received, UplinkFrame};
@@ -22,7 +23,6 @@ use crate::sandbox::listener::{Bound, Listener, address};
 use crate::sandbox::room::{MAX_CONNECTIONS, Room};
 use crate::sandbox::stream::{self, Field as _, StreamOptions};
 use crate::sandbox::v2::grpc::{Announced, GrpcService};
-use crate::sandbox::v2::mqtt::QoS;
 
 /// Where a sandbox listens.
 #[derive(Clone, Debug)]

@@ -14,12 +14,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::timeout_at;
 
+use super::House;
 use super::session::{ClientSession, Outgoing};
 use crate::dialect::mqtt::is_too_deep;
 use crate::sandbox::exchange::{Exchange, READ_BYTES};
 use crate::sandbox::journal::Entry;
 use crate::sandbox::listener::{Arrival, LOGIN_BYTES, Socket, turns};
-use crate::sandbox::v2::Network;
 
 /// Largest packet taken from a client.
 const MAX_PACKET: usize = 16 << 20;
@@ -27,19 +27,19 @@ const MAX_PACKET: usize = 16 << 20;
 const WRITE_AHEAD: usize = 256 << 10;
 
 /// Serve a connection until it ends or is to stop.
-pub(super) async fn serve<S: Socket>(mut stream: S, network: &Arc<Network>, arrival: Arrival) {
-    let Arrival { login_by, mut stop, .. } = arrival;
+pub(in crate::sandbox) async fn serve<S: Socket>(mut stream: S, network: &Arc<impl House>, arrival: Arrival) {
+    let Arrival { shown, login_by, mut stop } = arrival;
     let mut inbound = BytesMut::with_capacity(READ_BYTES);
     let login = tokio::select! {
         () = turns(&mut stop, true) => return,
-        login = timeout_at(login_by, log_in(&mut stream, &mut inbound, network)) => login,
+        login = timeout_at(login_by, log_in(&mut stream, &mut inbound, network, shown.as_deref())) => login,
     };
     let Ok(Ok(Some((connect, session)))) = login else { return };
-    let serial = network.router.next_serial();
+    let serial = network.router().next_serial();
     let evict = Arc::new(Notify::new());
     let (ask, asked) = mpsc::unbounded_channel();
     session.attach(serial, evict.clone(), ask);
-    network.journal.write(Entry::Connected { client_id: session.client_id.clone(), app_id: session.app_id.clone() });
+    network.journal().write(Entry::Connected { client_id: session.client_id.clone(), app_id: session.name.clone() });
     let keep_alive = Duration::from_secs(u64::from(connect.keep_alive));
     let longest_silence = (!keep_alive.is_zero()).then(|| keep_alive.mul_f64(1.5));
     let mut connection = ClientConnection {
@@ -61,12 +61,12 @@ pub(super) async fn serve<S: Socket>(mut stream: S, network: &Arc<Network>, arri
     };
     let served = session.detach(serial);
     if served && session.clean {
-        network.router.forget(&session);
+        network.router().forget(&session);
     }
-    network.journal.write(Entry::Disconnected { client_id: session.client_id.clone(), clean });
+    network.journal().write(Entry::Disconnected { client_id: session.client_id.clone(), clean });
     if let Some(will) = connect.last_will.filter(|_| !clean) {
         let LastWill { topic, message, qos, retain } = will;
-        network.published(Some(&session), &topic, &message, qos, retain);
+        network.published(&session, &topic, &message, qos, retain);
     }
 }
 
@@ -74,7 +74,8 @@ pub(super) async fn serve<S: Socket>(mut stream: S, network: &Arc<Network>, arri
 async fn log_in<S: Socket>(
     stream: &mut S,
     inbound: &mut BytesMut,
-    network: &Arc<Network>,
+    network: &Arc<impl House>,
+    shown: Option<&[u8]>,
 ) -> io::Result<Option<(Connect, Arc<ClientSession>)>> {
     let packet = loop {
         match Packet::read(inbound, LOGIN_BYTES) {
@@ -86,13 +87,13 @@ async fn log_in<S: Socket>(
             outcome => break outcome,
         }
     };
-    let mut silence = network.faults.silence();
+    let mut silence = network.faults().silence();
     turns(&mut silence, false).await;
     let (code, accepted) = match packet {
         Ok(Packet::Connect(connect)) if connect.last_will.as_ref().is_some_and(|will| is_too_deep(&will.topic)) => {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a will whose topic has too many levels"));
         }
-        Ok(Packet::Connect(connect)) => judge(connect, network),
+        Ok(Packet::Connect(connect)) => judge(connect, network, shown),
         Err(CodecError::InvalidProtocol | CodecError::InvalidProtocolLevel(_)) => (1, None),
         Ok(_) | Err(_) => return Err(io::ErrorKind::InvalidData.into()),
     };
@@ -105,14 +106,18 @@ async fn log_in<S: Socket>(
     Ok(accepted.map(|(connect, session, _)| (connect, session)))
 }
 
-fn judge(mut connect: Connect, network: &Arc<Network>) -> (u8, Option<(Connect, Arc<ClientSession>, bool)>) {
-    let login =
-        connect.login.take().unwrap_or_else(|| rumqttc::Login { username: String::new(), password: String::new() });
+fn judge(
+    mut connect: Connect,
+    network: &Arc<impl House>,
+    shown: Option<&[u8]>,
+) -> (u8, Option<(Connect, Arc<ClientSession>, bool)>) {
+    let login = connect.login.take();
     let refuse = |code: u8| {
-        network.journal.write(Entry::Refused { app_id: login.username.clone(), code });
+        let app_id = login.as_ref().map(|login| login.username.clone()).unwrap_or_default();
+        network.journal().write(Entry::Refused { app_id, code });
         (code, None)
     };
-    let fault = network.faults.login_code();
+    let fault = network.faults().login_code();
     if fault != 0 {
         return refuse(fault);
     }
@@ -123,25 +128,28 @@ fn judge(mut connect: Connect, network: &Arc<Network>) -> (u8, Option<(Connect, 
         if !connect.clean_session {
             return refuse(2);
         }
-        connect.client_id = format!("sandbox-{}", network.router.next_serial());
+        connect.client_id = format!("sandbox-{}", network.router().next_serial());
     }
-    let Some(rights) = network.registry().rights(&login.username, &login.password) else { return refuse(4) };
-    let (session, present) = network.router.open(&login.username, &connect.client_id, connect.clean_session, rights);
+    let guest = match network.admit(login.as_ref(), shown) {
+        Ok(guest) => guest,
+        Err(code) => return refuse(code),
+    };
+    let (session, present) = network.router().open(guest, &connect.client_id, connect.clean_session);
     (0, Some((connect, session, present)))
 }
 
-struct ClientConnection<'c, S> {
-    network: &'c Arc<Network>,
+struct ClientConnection<'c, S, H> {
+    network: &'c Arc<H>,
     session: &'c Arc<ClientSession>,
     exchange: Exchange<S>,
     /// QoS 2 messages that were taken and not released.
     unreleased: HashSet<u16>,
 }
 
-impl<S: Socket> ClientConnection<'_, S> {
+impl<S: Socket, H: House> ClientConnection<'_, S, H> {
     /// Until DISCONNECT (`Ok`) or anything else (`Err`).
     async fn run(&mut self) -> io::Result<()> {
-        let mut silence = self.network.faults.silence();
+        let mut silence = self.network.faults().silence();
         loop {
             self.exchange.keep_silent(&mut silence).await;
             if self.decode()? {
@@ -187,7 +195,7 @@ impl<S: Socket> ClientConnection<'_, S> {
             Packet::Subscribe(request) => self.subscribe(request),
             Packet::Unsubscribe(request) if !request.topics.is_empty() => {
                 for filter in &request.topics {
-                    self.network.router.unsubscribe(self.session, filter);
+                    self.network.router().unsubscribe(self.session, filter);
                 }
                 self.encode(&Packet::UnsubAck(UnsubAck::new(request.pkid)))
             }
@@ -204,10 +212,10 @@ impl<S: Socket> ClientConnection<'_, S> {
         if qos == QoS::ExactlyOnce && !self.unreleased.insert(pkid) {
             return self.encode(&Packet::PubRec(PubRec::new(pkid)));
         }
-        self.network.published(Some(self.session), &topic, &payload, qos, retain);
+        self.network.published(self.session, &topic, &payload, qos, retain);
         match qos {
             QoS::AtMostOnce => Ok(()),
-            QoS::AtLeastOnce if self.network.faults.withholds_ack() => Ok(()),
+            QoS::AtLeastOnce if self.network.faults().withholds_ack() => Ok(()),
             QoS::AtLeastOnce => self.encode(&Packet::PubAck(PubAck::new(pkid))),
             QoS::ExactlyOnce => self.encode(&Packet::PubRec(PubRec::new(pkid))),
         }
@@ -217,13 +225,11 @@ impl<S: Socket> ClientConnection<'_, S> {
         let mut codes = Vec::with_capacity(request.filters.len());
         let mut granted = Vec::new();
         for filter in request.filters {
-            let first = filter.path.split('/').next().unwrap_or_default();
-            // A key sees its own application only, so '+' at the first level stands for that one.
             let allowed = valid_filter(&filter.path)
                 && !is_too_deep(&filter.path)
-                && [self.session.app_id.as_str(), "+", "#"].contains(&first);
+                && self.session.grant.may_subscribe(&filter.path);
             let qos = if filter.qos == QoS::AtMostOnce { QoS::AtMostOnce } else { QoS::AtLeastOnce };
-            self.network.journal.write(Entry::Subscribed {
+            self.network.journal().write(Entry::Subscribed {
                 client_id: self.session.client_id.clone(),
                 filter: filter.path.clone(),
                 qos: allowed.then_some(qos as u8),
@@ -237,7 +243,7 @@ impl<S: Socket> ClientConnection<'_, S> {
         }
         self.encode(&Packet::SubAck(SubAck::new(request.pkid, codes)))?;
         for (filter, qos) in granted {
-            self.network.router.subscribe(self.session, &filter, qos);
+            self.network.router().subscribe(self.session, &filter, qos);
         }
         Ok(())
     }
@@ -247,7 +253,7 @@ impl<S: Socket> ClientConnection<'_, S> {
         while self.exchange.outbound.len() < WRITE_AHEAD {
             match self.session.next() {
                 Ok(delivery) => {
-                    if self.network.faults.takes_duplicate() {
+                    if self.network.faults().takes_duplicate() {
                         self.deliver(&delivery)?;
                         self.deliver(&Outgoing { dup: delivery.qos != QoS::AtMostOnce, ..delivery })?;
                     } else {
@@ -274,7 +280,7 @@ impl<S: Socket> ClientConnection<'_, S> {
             payload: message.payload.clone(),
         };
         packet.write(&mut self.exchange.outbound).map_err(|error| io::Error::other(error.to_string()))?;
-        self.network.faults.garble_tail(&mut self.exchange.outbound, message.payload.len());
+        self.network.faults().garble_tail(&mut self.exchange.outbound, message.payload.len());
         Ok(())
     }
 }

@@ -7,9 +7,9 @@ use fastrand::Rng;
 use rumqttc::mqttbytes::Error;
 use rumqttc::mqttbytes::v4::{Connect, Packet};
 
-use super::connection::serve;
 use crate::fuzz::{Shape, Target};
 use crate::ids::AccessKey;
+use crate::sandbox::broker::serve;
 use crate::sandbox::fuzz::converse;
 use crate::sandbox::v2::{Network, Right};
 

@@ -1,6 +1,6 @@
 //! Sessions, subscriptions, retained messages: from a published message to everyone who should get it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,21 +8,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use rumqttc::mqttbytes::{QoS, matches};
 
+use super::Guest;
 use super::session::{ClientSession, Published};
 use super::tree::Tree;
-use crate::sandbox::v2::Right;
 use crate::sync::{Mutex, MutexGuard};
 
 /// The state of a broker that survives its connections.
 #[derive(Debug, Default)]
-pub(in crate::sandbox::v2) struct Router {
+pub(in crate::sandbox) struct Router {
     state: Mutex<State>,
     serial: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// By application and client identifier.
+    /// By realm and client identifier.
     sessions: HashMap<(String, String), Arc<ClientSession>>,
     subscriptions: Tree<Subscriber>,
     retained: BTreeMap<String, Arc<Published>>,
@@ -49,15 +49,9 @@ impl Router {
     }
 
     /// The session for a login, and whether it existed.
-    pub(super) fn open(
-        &self,
-        app_id: &str,
-        client_id: &str,
-        clean: bool,
-        rights: BTreeSet<Right>,
-    ) -> (Arc<ClientSession>, bool) {
+    pub(super) fn open(&self, guest: Guest, client_id: &str, clean: bool) -> (Arc<ClientSession>, bool) {
         let mut state = self.state();
-        let key = (app_id.to_owned(), client_id.to_owned());
+        let key = (guest.realm.clone(), client_id.to_owned());
         if let Some(old) = state.sessions.get(&key).cloned() {
             if !clean && !old.clean {
                 return (old, true);
@@ -65,7 +59,7 @@ impl Router {
             old.evict();
             state.subscriptions.remove_client(&Subscriber(old));
         }
-        let session = Arc::new(ClientSession::new(client_id.to_owned(), app_id.to_owned(), rights, clean));
+        let session = Arc::new(ClientSession::new(client_id.to_owned(), guest, clean));
         state.sessions.insert(key, session.clone());
         (session, false)
     }
@@ -73,7 +67,7 @@ impl Router {
     /// Forget a session that ends with its connection.
     pub(super) fn forget(&self, session: &Arc<ClientSession>) {
         let mut state = self.state();
-        let key = (session.app_id.clone(), session.client_id.clone());
+        let key = (session.realm.clone(), session.client_id.clone());
         if state.sessions.get(&key).is_some_and(|known| Arc::ptr_eq(known, session)) {
             state.sessions.remove(&key);
         }
@@ -85,7 +79,7 @@ impl Router {
         let mut state = self.state();
         state.subscriptions.insert(filter, Subscriber(session.clone()), qos);
         for (topic, message) in &state.retained {
-            if matches(topic, filter) && session.may_receive(topic) {
+            if matches(topic, filter) && session.grant.may_receive(topic) {
                 session.push(message.clone(), qos, true, Duration::ZERO);
             }
         }
@@ -97,7 +91,7 @@ impl Router {
     }
 
     /// Hand a message to everyone who is subscribed and may see it, once each.
-    pub(in crate::sandbox::v2) fn publish(&self, topic: &str, payload: Bytes, qos: QoS, retain: bool, delay: Duration) {
+    pub(in crate::sandbox) fn publish(&self, topic: &str, payload: Bytes, qos: QoS, retain: bool, delay: Duration) {
         let message = Arc::new(Published { topic: topic.to_owned(), payload });
         let mut state = self.state();
         if retain {
@@ -116,21 +110,21 @@ impl Router {
         });
         // Still under the lock, so that every client gets messages in the order of publishing.
         for (session, granted) in receivers {
-            if session.may_receive(topic) {
+            if session.grant.may_receive(topic) {
                 session.push(message.clone(), if granted < qos { granted } else { qos }, false, delay);
             }
         }
     }
 
     /// Cut the connections of one client, or of all; tells how many there were.
-    pub(in crate::sandbox::v2) fn cut(&self, client_id: Option<&str>) -> usize {
+    pub(in crate::sandbox) fn cut(&self, client_id: Option<&str>) -> usize {
         let state = self.state();
         let chosen = state.sessions.values().filter(|session| client_id.is_none_or(|id| id == session.client_id));
         chosen.filter(|session| session.evict()).count()
     }
 
     /// Identifiers of connected clients, sorted.
-    pub(in crate::sandbox::v2) fn connected(&self) -> Vec<String> {
+    pub(in crate::sandbox) fn connected(&self) -> Vec<String> {
         let state = self.state();
         let mut ids: Vec<_> = state
             .sessions
@@ -143,19 +137,19 @@ impl Router {
     }
 
     /// Messages that wait for one client or are unacknowledged by it.
-    pub(in crate::sandbox::v2) fn backlog(&self, client_id: &str) -> usize {
+    pub(in crate::sandbox) fn backlog(&self, client_id: &str) -> usize {
         let state = self.state();
         state.sessions.values().filter(|session| session.client_id == client_id).map(|session| session.backlog()).sum()
     }
 
-    /// Wait until everything that an application's clients have written by now is handled.
-    pub(in crate::sandbox::v2) async fn take_in(&self, app_id: &str) {
+    /// Wait until everything that a realm's clients have written by now is handled.
+    pub(in crate::sandbox) async fn take_in(&self, realm: &str) {
         let told: Vec<_> = {
             let state = self.state();
             state
                 .sessions
                 .values()
-                .filter(|session| session.app_id == app_id)
+                .filter(|session| session.realm == realm)
                 .filter_map(|session| session.ask())
                 .collect()
         };
@@ -166,7 +160,7 @@ impl Router {
     }
 
     /// Forget sessions, subscriptions and retained messages.
-    pub(in crate::sandbox::v2) fn reset(&self) {
+    pub(in crate::sandbox) fn reset(&self) {
         *self.state() = State::default();
     }
 }

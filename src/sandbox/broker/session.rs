@@ -1,6 +1,6 @@
 //! What the broker keeps for one client, connected or not.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +9,7 @@ use rumqttc::mqttbytes::QoS;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::sandbox::v2::Publisher;
-use crate::sandbox::v2::Right;
+use super::{Grant, Guest};
 use crate::sync::{Mutex, MutexGuard};
 
 /// Messages kept for a client that is not connected.
@@ -43,11 +42,12 @@ pub(super) type Ask = mpsc::UnboundedSender<oneshot::Sender<()>>;
 
 /// One client's session.
 #[derive(Debug)]
-pub(super) struct ClientSession {
+pub(in crate::sandbox) struct ClientSession {
     pub(super) client_id: String,
-    /// Only topics of this application are for it.
-    pub(super) app_id: String,
-    pub(super) rights: BTreeSet<Right>,
+    /// See [`Guest`].
+    pub(super) name: String,
+    pub(super) realm: String,
+    pub(super) grant: Box<dyn Grant>,
     pub(super) clean: bool,
     state: Mutex<State>,
     /// Wakes the connection when there is something to send.
@@ -71,18 +71,13 @@ struct State {
 }
 
 impl ClientSession {
-    pub(super) fn new(client_id: String, app_id: String, rights: BTreeSet<Right>, clean: bool) -> Self {
-        Self { client_id, app_id, rights, clean, state: Mutex::default(), wake: Notify::new() }
+    pub(super) fn new(client_id: String, guest: Guest, clean: bool) -> Self {
+        let Guest { name, realm, grant } = guest;
+        Self { client_id, name, realm, grant, clean, state: Mutex::default(), wake: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
-    }
-
-    /// Whether messages on this topic may be delivered to the client.
-    pub(super) fn may_receive(&self, topic: &str) -> bool {
-        self.rights.contains(&Right::ReadUplinks)
-            && topic.strip_prefix(self.app_id.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// A connection takes the session over. The one that served it before is ended.
@@ -209,45 +204,31 @@ impl ClientSession {
     }
 }
 
-impl Publisher for ClientSession {
-    fn client_id(&self) -> &str {
-        &self.client_id
-    }
-
-    fn may_publish(&self, topic: &str) -> bool {
-        let Some(rest) = topic.strip_prefix(self.app_id.as_str()) else { return false };
-        let is_downlink = rest
-            .strip_prefix("/devices/")
-            .and_then(|rest| rest.strip_suffix("/down"))
-            .is_some_and(|dev_id| !dev_id.is_empty() && !dev_id.contains('/'));
-        if is_downlink {
-            return self.rights.contains(&Right::WriteDownlinks);
-        }
-        rest.starts_with('/') && self.rights.contains(&Right::WriteUplinks)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn session(rights: &[Right]) -> ClientSession {
-        ClientSession::new("c".into(), "demo-app".into(), rights.iter().copied().collect(), true)
-    }
+    #[derive(Debug)]
+    struct Everything;
 
-    #[test]
-    fn a_client_sees_and_writes_only_what_its_key_permits() {
-        let normal = session(&Right::NORMAL);
-        assert!(normal.may_receive("demo-app/devices/x/up") && !normal.may_receive("demo-app2/devices/x/up"));
-        assert!(normal.may_publish("demo-app/devices/x/down") && !normal.may_publish("demo-app/devices/x/up"));
-        assert!(!normal.may_publish("other/devices/x/down") && !normal.may_publish("demo-app/devices/x/y/down"));
-        assert!(session(&[Right::WriteUplinks]).may_publish("demo-app/devices/x/up"));
-        assert!(!session(&[Right::WriteDownlinks]).may_receive("demo-app/devices/x/up"));
+    impl Grant for Everything {
+        fn may_subscribe(&self, _: &str) -> bool {
+            true
+        }
+
+        fn may_receive(&self, _: &str) -> bool {
+            true
+        }
+
+        fn may_publish(&self, _: &str) -> bool {
+            true
+        }
     }
 
     #[test]
     fn unacknowledged_messages_come_again_on_the_next_connection() {
-        let session = session(&Right::NORMAL);
+        let guest = Guest { name: "n".into(), realm: "r".into(), grant: Box::new(Everything) };
+        let session = ClientSession::new("c".into(), guest, true);
         session.attach(1, Arc::default(), mpsc::unbounded_channel().0);
         let message = Arc::new(Published { topic: "t".into(), payload: Bytes::new() });
         for _ in 0..2 {
