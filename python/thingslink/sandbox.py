@@ -35,10 +35,35 @@ __all__ = ["Follower", "ReceivedDownlink", "Sandbox", "SandboxDevice", "Stream",
 T = TypeVar("T")
 
 #: The key of the first application, and the rights of a key that is given none, by network.
-_ACCESS_KEYS = {"v2": "ttn-account-v2.demo", "v3": f"NNSXS.{'DEMO' * 9}KEY.{'DEMO' * 13}"}
+_ACCESS_KEYS = {
+    "v2": "ttn-account-v2.demo",
+    "v3": f"NNSXS.{'DEMO' * 9}KEY.{'DEMO' * 13}",
+    # Signed with what every sandbox signs with: it opens nothing else.
+    "chirpstack": (
+        "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9."
+        "eyJhdWQiOiJjaGlycHN0YWNrIiwiaXNzIjoiY2hpcnBzdGFjayIsInN1YiI6IjNmOGYyZDU0LTlhNjMtNGI1NS04Zj"
+        "BlLTZkNjU2ZjAwMDAwMSIsInR5cCI6ImtleSJ9"
+        ".O1jwUXMkZYc4Gwe3PavdN-39iTPxa3AvhFxuRO_hFVc"
+    ),
+}
 _RIGHTS = {
     "v2": ("settings", "devices", "delete", "messages:up:r", "messages:down:w"),
     "v3": ("RIGHT_APPLICATION_ALL",),
+    "chirpstack": ("tenant",),
+}
+#: What is said to a network that does not have it.
+_ONLY = {
+    "discovery_port": ("v2",),
+    "handler_port": ("v2",),
+    "state": ("v2",),
+    "insecure": ("v2", "v3"),
+    "tenant": ("v3",),
+    "http_port": ("v3",),
+    "storage": ("v3",),
+    "management_port": ("v3", "chirpstack"),
+    "protobuf": ("chirpstack",),
+    "event_qos": ("chirpstack",),
+    "client_certificates": ("chirpstack",),
 }
 
 
@@ -56,7 +81,7 @@ class ReceivedDownlink(NamedTuple):
 
 
 class Sandbox(_Sandbox):
-    """A network of one's own: The Things Network V2, or The Things Stack V3.
+    """A network of one's own: The Things Network V2, The Things Stack V3, or ChirpStack 4.
 
     Any MQTT 3.1.1 client and any gRPC client can use it.
 
@@ -66,21 +91,28 @@ class Sandbox(_Sandbox):
     Args:
         app_id: ID of the application that exists from the start.
         access_key: Its key; by default one that has the network's form.
-        network: ``"v2"`` or ``"v3"``. A V3 sandbox serves MQTT as a stack 3.32 does, with all its silences: wrong
-            downlinks are acknowledged and dropped, nothing is kept for clients that are away, and slow readers lose
-            messages.
+        network: ``"v2"``, ``"v3"`` or ``"chirpstack"``. A V3 sandbox serves MQTT as a stack 3.32 does, with all its
+            silences: wrong downlinks are acknowledged and dropped, nothing is kept for clients that are away, and slow
+            readers lose messages. A ChirpStack sandbox is a broker, open to everybody until `add_mqtt_user`, and a
+            server 4.20 as its client: wrong commands are acknowledged and end in `server_log` alone, commands that come
+            at once are queued in any order, and one of more than 10 kB costs all of the next second.
         tenant: With ``network="v3"``, the tenant of the applications, as on hosted stacks: logins and topics name
             ``app_id@tenant`` then. ``None`` is a stack of one's own, which has none.
         host: Address to listen on.
         mqtt_port: Port of plain MQTT; 0 takes a free one.
         mqtts_port: Port of MQTT over TLS; 0 takes a free one, ``None`` serves none.
-        management_port: Port of V3's four servers (gRPC); 0 takes a free one.
+        management_port: Port of V3's four servers (gRPC), or of ChirpStack's API (gRPC and gRPC-web, in plain text as
+            there); 0 takes a free one.
         http_port: Port of the same calls over HTTP, in JSON; 0 takes a free one.
         storage: Whether V3's storage integration keeps the latest 10,000 messages to applications; by default it does
             with a `tenant`, as hosted stacks do, and else not.
         discovery_port: Port of V2's discovery service (gRPC); 0 takes a free one.
         handler_port: Port of V2's handler (gRPC); 0 takes a free one.
         insecure: Whether what is called over gRPC and HTTP speaks plain text in place of TLS.
+        protobuf: Whether ChirpStack writes and reads protobuf in place of JSON.
+        event_qos: The level at which ChirpStack publishes events: 0, its default, or 1.
+        client_certificates: Whether ChirpStack's broker wants a certificate of TLS clients. Who shows one is limited to
+            its application in any case.
         state: File that keeps applications and devices of V2, so that a sandbox started again with it knows them.
             Access keys are not in it.
         seed: Makes radio conditions (``rssi``, ``data_rate``, …) repeatable.
@@ -98,7 +130,7 @@ class Sandbox(_Sandbox):
 
     app_id: str
     access_key: str
-    network: Literal["v2", "v3"]
+    network: Literal["v2", "v3", "chirpstack"]
     tenant: str | None
     _thingsboard: ThingsBoard
     _of_thingsboard: ClassVar[type[ThingsBoard]] = ThingsBoard
@@ -108,7 +140,7 @@ class Sandbox(_Sandbox):
         app_id: str = "demo-app",
         access_key: str | None = None,
         *,
-        network: Literal["v2", "v3"] = "v2",
+        network: Literal["v2", "v3", "chirpstack"] = "v2",
         tenant: str | None = None,
         host: str = "127.0.0.1",
         mqtt_port: int = 0,
@@ -125,18 +157,28 @@ class Sandbox(_Sandbox):
         thingsboard_port: int = 0,
         thingsboard_tls_port: int | None = None,
         max_connections: int = 10_000,
+        protobuf: bool = False,
+        event_qos: int = 0,
+        client_certificates: bool = False,
     ) -> Self:
         """Describe a sandbox; `start` or entering it as a context serves."""
         if network not in _ACCESS_KEYS:
-            raise ValueError(f'network {network!r} is not valid: expected "v2" or "v3"')
-        of_v2 = {"discovery_port": discovery_port, "handler_port": handler_port, "state": state}
-        missing = (
-            of_v2
-            if network == "v3"
-            else {"tenant": tenant, "management_port": management_port, "http_port": http_port, "storage": storage}
-        )
-        for name, value in missing.items():
-            if value:
+            raise ValueError(f'network {network!r} is not valid: expected "v2", "v3" or "chirpstack"')
+        given = {
+            "discovery_port": discovery_port,
+            "handler_port": handler_port,
+            "state": state,
+            "insecure": insecure,
+            "tenant": tenant,
+            "http_port": http_port,
+            "storage": storage,
+            "management_port": management_port,
+            "protobuf": protobuf,
+            "event_qos": event_qos,
+            "client_certificates": client_certificates,
+        }
+        for name, value in given.items():
+            if value and network not in _ONLY[name]:
                 raise ValueError(f"{name} {value!r} does not go together with network={network!r}")
         self = super().__new__(
             cls,
@@ -149,12 +191,15 @@ class Sandbox(_Sandbox):
             state,
             seed,
             any_key,
-            network == "v3",
+            network,
             tenant,
             management_port,
             http_port,
             storage,
             max_connections,
+            protobuf,
+            event_qos,
+            client_certificates,
         )
         self.app_id = app_id
         self.access_key = _ACCESS_KEYS[network] if access_key is None else access_key
@@ -219,6 +264,19 @@ class Sandbox(_Sandbox):
     ) -> None:
         self.stop()
 
+    @property
+    def application_id(self) -> str:
+        """The ID of ChirpStack's first application, a UUID; ``AttributeError`` on the other networks."""
+        return self._application_id(self.app_id)
+
+    def client_certificate(self, app_id: str | None = None) -> tuple[str, str]:
+        """Give a client certificate of an application of ChirpStack, and its key, as PEM texts.
+
+        Args:
+            app_id: The application; by default the first one.
+        """
+        return self._client_certificate(app_id or self.app_id)
+
     def add_application(
         self,
         app_id: str,
@@ -228,13 +286,16 @@ class Sandbox(_Sandbox):
         """Register an application, or give a known one another key.
 
         Args:
-            app_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them; on V3 3 to 36, and no ``_``.
-            access_key: The password of its login; on V3 ``NNSXS.``, 39 of ``A-Z 0-9``, a dot and 52 of them.
+            app_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them; on V3 3 to 36, and no ``_``; on
+                ChirpStack any name. Where an application of ChirpStack is asked for, its ID does as well.
+            access_key: The password of its login; on V3 ``NNSXS.``, 39 of ``A-Z 0-9``, a dot and 52 of them; on
+                ChirpStack a key of the sandbox, such as one of `api_key`.
             rights: All of a normal key unless given. On V2 ``settings`` to change the application, ``devices`` for its
                 devices, ``delete`` to delete it, ``messages:up:r`` to receive, ``messages:down:w`` to send.
                 ``messages:up:w``, which no real key has, permits to publish what only the network does. On V3 the
                 stack's names, such as ``RIGHT_APPLICATION_TRAFFIC_READ`` to receive and
-                ``RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE`` to send.
+                ``RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE`` to send. On ChirpStack one of ``tenant``, ``admin``,
+                ``read-only``.
 
         Raises:
             ValueError: The network would not have such an ID, key or right.
@@ -247,10 +308,11 @@ class Sandbox(_Sandbox):
         """Give a simulated device, registered now if it is new.
 
         Args:
-            dev_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them; on V3 3 to 36, and no ``_``.
+            dev_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them; on V3 3 to 36, and no ``_``. On
+                ChirpStack a name, or a DevEUI of 16 hex digits.
             app_id: Its application; by default the first one.
             joined: Whether it has joined from the start. On V3 a device that has not takes no downlinks and sends
-                nothing until its `SandboxDevice.join`; on V2 every device has.
+                nothing until its `SandboxDevice.join`; on ChirpStack it sends nothing; on V2 every device has.
         """
         app_id = app_id or self.app_id
         if joined:
@@ -304,7 +366,7 @@ class Sandbox(_Sandbox):
         return wait_for(holds, timeout, follow=self.follow, missing=missing, journal=lambda: self.journal)
 
     def __repr__(self) -> str:
-        return f"<Sandbox app_id={self.app_id!r}{' network=v3' * (self.network == 'v3')}>"
+        return f"<Sandbox app_id={self.app_id!r}{f' network={self.network}' * (self.network != 'v2')}>"
 
 
 class SandboxDevice:
@@ -335,7 +397,8 @@ class SandboxDevice:
             fields: Decoded payload, as the application's payload functions would give it.
             port: LoRaWAN FPort, 0 to 255.
             confirmed: Whether the device asks for an acknowledgement.
-            is_retry: Whether it repeats the frame before, with the same counter. V3 drops repeated frames.
+            is_retry: Whether it repeats the frame before, with the same counter. V3 drops repeated frames; ChirpStack
+                tells of them in a ``log``.
 
         Returns:
             The frame counter.
@@ -345,11 +408,11 @@ class SandboxDevice:
         )
 
     def join(self) -> None:
-        """Join anew: another address, counters at zero, an ``activations`` event (V2) or a ``join`` (V3)."""
+        """Join anew: another address, counters at zero, an ``activations`` event (V2) or a ``join``."""
         self._sandbox._join(self.app_id, self.dev_id)  # noqa: SLF001
 
     def locate(self, latitude: float, longitude: float, altitude: int = 0) -> None:
-        """Place the device, in degrees and metres; on V2 an ``update`` event."""
+        """Place the device, in degrees and metres; on V2 an ``update`` event, on ChirpStack a ``location``."""
         self._sandbox._locate(self.app_id, self.dev_id, latitude, longitude, altitude)  # noqa: SLF001
 
     def configure(
@@ -358,19 +421,44 @@ class SandboxDevice:
         attributes: Mapping[str, str] | None = None,
         acknowledges: bool | None = None,
         spreading_factor: int | None = None,
+        counter: int | None = None,
     ) -> None:
         """Set what is given.
 
         Args:
-            attributes: Texts that go along with uplinks.
+            attributes: Texts that go along with uplinks; ChirpStack's tags.
             acknowledges: Whether the device acknowledges confirmed downlinks; it does from the start.
-            spreading_factor: On V3, 7 to 12: what it sends with, 7 from the start. Longer downlinks than its data rate
-                has room for fail: 242 bytes at 7 and 8, 115 at 9, 51 from 10 on.
+            spreading_factor: On V3 and ChirpStack, 7 to 12: what it sends with, 7 from the start. Longer downlinks than
+                its data rate has room for fail: 242 bytes at 7 and 8, 115 at 9, 51 from 10 on.
+            counter: On ChirpStack, what the device counts its next uplink as.
         """
         given = None if attributes is None else dict(attributes)
         if spreading_factor is not None:
             self._sandbox._set_spreading_factor(self.app_id, self.dev_id, spreading_factor)  # noqa: SLF001
+        if counter is not None:
+            self._sandbox._set_counter(self.app_id, self.dev_id, counter)  # noqa: SLF001
         self._sandbox._configure(self.app_id, self.dev_id, given, acknowledges)  # noqa: SLF001
+
+    @property
+    def dev_eui(self) -> str:
+        """Its DevEUI in lower case; ``AttributeError`` but on ChirpStack."""
+        return self._sandbox._dev_eui(self.app_id, self.dev_id)  # noqa: SLF001
+
+    def report_status(self, *, margin: int = 0, battery: int = 255) -> int:
+        """Send a frame that answers ChirpStack's request for the status: an ``up`` and a ``status``.
+
+        Args:
+            margin: In dB, -32 to 31.
+            battery: As LoRaWAN has it: 0 for external power, 1 to 254, 255 where it is not known.
+
+        Returns:
+            The frame counter.
+        """
+        return self._sandbox._report_status(self.app_id, self.dev_id, margin, battery)  # noqa: SLF001
+
+    def integration_event(self, name: str, event_type: str, fields: Mapping[str, Any]) -> None:
+        """Let an integration tell something of the device, as servers of ChirpStack did until 4.14."""
+        self._sandbox._integrate(self.app_id, self.dev_id, name, event_type, fields)  # noqa: SLF001
 
     def delete(self) -> None:
         """Remove the device; on V2 a ``delete`` event."""

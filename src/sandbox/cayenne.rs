@@ -4,14 +4,14 @@ use serde_json::{Map, Number, Value, json};
 
 /// A type of the format: its code, the network's name for it, the size of each number in bytes, whether numbers are
 /// signed, what one step is worth, and the names of several numbers.
-struct Kind {
-    code: u8,
+pub(super) struct Kind {
+    pub(super) code: u8,
     name: &'static str,
-    parts: &'static [(&'static str, usize, f64)],
+    pub(super) parts: &'static [(&'static str, usize, f64)],
     signed: bool,
 }
 
-const KINDS: [Kind; 12] = [
+pub(super) const KINDS: [Kind; 12] = [
     Kind { code: 0, name: "digital_in", parts: &[("", 1, 1.0)], signed: false },
     Kind { code: 1, name: "digital_out", parts: &[("", 1, 1.0)], signed: false },
     Kind { code: 2, name: "analog_in", parts: &[("", 2, 100.0)], signed: true },
@@ -54,9 +54,12 @@ fn to_json(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
-/// The fields of an uplink.
-pub(super) fn decode(payload: &[u8]) -> Result<Value, String> {
-    let mut fields = Map::new();
+/// A value of a payload: its type, its channel, and its numbers.
+pub(super) type Entry = (&'static Kind, u8, Vec<f64>);
+
+/// The values of an uplink.
+pub(super) fn read(payload: &[u8]) -> Result<Vec<Entry>, String> {
+    let mut entries = Vec::new();
     let mut rest = payload;
     while let [channel, code, data @ ..] = rest {
         let kind = KINDS
@@ -64,25 +67,37 @@ pub(super) fn decode(payload: &[u8]) -> Result<Value, String> {
             .find(|kind| kind.code == *code)
             .ok_or_else(|| format!("Unable to decode payload fields: unknown Cayenne LPP type {code}"))?;
         let mut data = data;
-        let mut values = Vec::with_capacity(kind.parts.len());
-        for (name, size, scale) in kind.parts {
+        let mut numbers = Vec::with_capacity(kind.parts.len());
+        for (_, size, scale) in kind.parts {
             let (value, after) =
                 data.split_at_checked(*size).ok_or("Unable to decode payload fields: unexpected EOF")?;
-            values.push(((*name).to_owned(), to_json(number(value, kind.signed) / scale)));
+            numbers.push(number(value, kind.signed) / scale);
             data = after;
         }
-        let name = format!("{}_{channel}", kind.name);
-        let value = match values.as_slice() {
-            [(_, value)] => value.clone(),
-            _ => Value::Object(values.into_iter().collect()),
-        };
-        fields.insert(name, value);
+        entries.push((kind, *channel, numbers));
         rest = data;
     }
     match rest {
-        [] => Ok(Value::Object(fields)),
+        [] => Ok(entries),
         _ => Err("Unable to decode payload fields: unexpected EOF".to_owned()),
     }
+}
+
+/// What stands for the numbers of a value.
+pub(super) fn value((kind, _, numbers): &Entry) -> Value {
+    match numbers.as_slice() {
+        [number] => to_json(*number),
+        _ => {
+            kind.parts.iter().zip(numbers).map(|((name, ..), number)| ((*name).to_owned(), to_json(*number))).collect()
+        }
+    }
+}
+
+/// The fields of an uplink.
+pub(super) fn decode(payload: &[u8]) -> Result<Value, String> {
+    let entries = read(payload)?;
+    let fields = entries.iter().map(|entry| (format!("{}_{}", entry.0.name, entry.1), value(entry)));
+    Ok(Value::Object(fields.collect::<Map<_, _>>()))
 }
 
 /// The payload of a downlink: for each `value_<channel>` the channel and hundredths in two bytes, by channel.

@@ -1,4 +1,4 @@
-//! A sandbox of either LoRaWAN network: what a program asks of both.
+//! A sandbox of any LoRaWAN network: what a program asks of all of them.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::fault::Faults;
 use super::frame::{Received, UplinkFrame};
 use super::journal::Entry;
 use super::stream::StreamOptions;
-use super::{v2, v3};
+use super::{chirpstack, v2, v3};
 use crate::error::Result;
 
 /// Where a sandbox listens, and for whom.
@@ -19,6 +19,8 @@ pub enum NetworkOptions {
     V2(v2::Options),
     /// As The Things Stack V3.
     V3(v3::Options),
+    /// As ChirpStack 4.
+    ChirpStack(chirpstack::Options),
 }
 
 /// A running sandbox. What its methods do is said where each network has them.
@@ -28,6 +30,8 @@ pub enum NetworkSandbox {
     V2(v2::Sandbox),
     /// As The Things Stack V3.
     V3(v3::Sandbox),
+    /// As ChirpStack 4.
+    ChirpStack(chirpstack::Sandbox),
 }
 
 macro_rules! of_each {
@@ -35,6 +39,7 @@ macro_rules! of_each {
         match $self {
             NetworkSandbox::V2($sandbox) => $answer,
             NetworkSandbox::V3($sandbox) => $answer,
+            NetworkSandbox::ChirpStack($sandbox) => $answer,
         }
     };
 }
@@ -45,6 +50,7 @@ impl NetworkSandbox {
         Ok(match options {
             NetworkOptions::V2(options) => Self::V2(v2::Sandbox::start(options).await?),
             NetworkOptions::V3(options) => Self::V3(v3::Sandbox::start(options).await?),
+            NetworkOptions::ChirpStack(options) => Self::ChirpStack(chirpstack::Sandbox::start(options).await?),
         })
     }
 
@@ -133,6 +139,7 @@ impl NetworkSandbox {
         match self {
             Self::V2(sandbox) => sandbox.publish_raw(topic, payload, retain),
             Self::V3(sandbox) => sandbox.publish_raw(topic, &payload),
+            Self::ChirpStack(sandbox) => sandbox.publish_raw(topic, payload, retain),
         }
     }
 
@@ -144,6 +151,7 @@ impl NetworkSandbox {
         Ok(match self {
             Self::V2(sandbox) => Box::pin(sandbox.stream(app_id, options)?),
             Self::V3(sandbox) => Box::pin(sandbox.stream(app_id, options)?),
+            Self::ChirpStack(sandbox) => Box::pin(sandbox.stream(app_id, options)?),
         })
     }
 

@@ -1,20 +1,26 @@
-//! Serves gRPC on what a listener accepts.
+//! Serves gRPC on what a listener accepts, and HTTP/1.1 beside it where a server has both on one port.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::server::conn::http2;
+use hyper::service::Service as HttpService;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep_until};
+use tonic::body::Body;
 use tonic::service::Routes;
 
-use super::listener::{Arrival, Socket, turns};
+use super::listener::{Arrival, LOGIN_BYTES, LOGIN_TIME, Socket, turns};
 
 /// What a client says first (RFC 9113, 3.4).
 const PREFACE: usize = 24;
@@ -57,6 +63,28 @@ pub(super) async fn serve<S: Socket>(stream: S, routes: Routes, arrival: Arrival
                 return;
             }
         }
+    }
+}
+
+/// Serve a connection of HTTP/2 or HTTP/1.1, whichever the client speaks, until it ends or is to stop.
+pub(super) async fn serve_either<S, F>(stream: S, service: F, arrival: Arrival)
+where
+    S: Socket,
+    F: HttpService<Request<Incoming>, Response = Response<Body>, Error = Infallible> + Send,
+    F::Future: Send + 'static,
+{
+    let Arrival { login_by, mut stop, .. } = arrival;
+    let stream = Greeted { stream, missing: 1, patience: Box::pin(sleep_until(login_by)) };
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(LOGIN_TIME).max_buf_size(LOGIN_BYTES);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(PROBE).keep_alive_timeout(PROBE_ANSWER);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        () = turns(&mut stop, true) => {}
+        ended = connection.as_mut() => if let Err(error) = ended {
+            tracing::debug!(%error, "connection of the API ended");
+        },
     }
 }
 

@@ -46,6 +46,7 @@ const APART: [&[(&str, &[&str])]; 3] = [
                 "client::chirpstack",
                 "sandbox::v2",
                 "sandbox::v3",
+                "sandbox::chirpstack",
                 "py::lorawan",
                 "py::manage",
             ],
@@ -253,6 +254,7 @@ fn a_network_that_names_the_other_is_refused_in_any_spelling() {
     refused("dialect/lorawan/v3.rs", "use super::v2::Message;");
     refused("sandbox/v3/stack.rs", "use super::super::v2::Network;");
     refused("sandbox/v2/login.rs", "use crate::sandbox::v3::Rights;");
+    refused("sandbox/chirpstack/login.rs", "use crate::sandbox::v2::Right;");
     refused("py/lorawan/client.rs", "use super::super::PyMqtt;");
     refused("py/lorawan/client.rs", "use crate::py::PyMqtt;");
     refused("py/manage/calls.rs", "use crate::py::{value, thingsboard::words};");

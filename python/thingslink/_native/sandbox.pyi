@@ -20,12 +20,15 @@ class _Sandbox:
         state: str | PathLike[str] | None = None,
         seed: int | None = None,
         any_key: bool = False,
-        is_v3: bool = False,
+        network: str = "v2",
         tenant: str | None = None,
         management_port: int = 0,
         http_port: int = 0,
         storage: bool | None = None,
         max_connections: int = 10_000,
+        protobuf: bool = False,
+        event_qos: int = 0,
+        client_certificates: bool = False,
     ) -> Self: ...
     @property
     def mqtt_address(self) -> str:
@@ -35,24 +38,49 @@ class _Sandbox:
         """``mqtts://host:port``, if TLS is served."""
     @property
     def discovery_address(self) -> str:
-        """``host:port`` of the discovery service; ``AttributeError`` on V3."""
+        """``host:port`` of the discovery service; ``AttributeError`` but on V2."""
     @property
     def handler_address(self) -> str:
-        """``host:port`` of the handler, over gRPC; ``AttributeError`` on V3."""
+        """``host:port`` of the handler, over gRPC; ``AttributeError`` but on V2."""
     @property
     def management_address(self) -> str:
-        """``host:port`` of the four servers of a stack, over gRPC; ``AttributeError`` on V2."""
+        """``host:port`` of what is called over gRPC: the four servers of a stack, ChirpStack's API.
+
+        ChirpStack's is in plain text, and serves gRPC-web over HTTP/1.1 as well. ``AttributeError`` on V2.
+        """
     @property
     def http_address(self) -> str:
         """``https://host:port`` of the same calls over HTTP, in JSON; ``http://host:port`` of an insecure sandbox.
 
-        Paths begin with ``/api/v3``. ``AttributeError`` on V2.
+        Paths begin with ``/api/v3``. ``AttributeError`` but on V3.
         """
     def end_day(self) -> int:
         """Part with all connections as the stack does when they are 24 hours old.
 
         Those of MQTT are closed; those of gRPC and HTTP take no more calls, answer what is under way and end their
-        streams. Gives how many clients of MQTT there were. ``AttributeError`` on V2.
+        streams. Gives how many clients of MQTT there were. ``AttributeError`` but on V3.
+        """
+    @property
+    def tenant_id(self) -> str:
+        """The ID of the tenant that ChirpStack's applications belong to; ``AttributeError`` on the other networks."""
+    def api_key(self, kind: str = "tenant") -> str:
+        """Make an API key of ChirpStack: of the ``tenant``, an ``admin`` one, or a ``read-only`` one of the tenant."""
+    def add_mqtt_user(self, name: str, password: str, app_id: str | None = None) -> None:
+        """Let a user log in to ChirpStack's broker; from then on nobody else may.
+
+        With an application the user sees and writes what belongs to it, and nothing else: every subscription is
+        granted, and what is not its own never comes.
+        """
+    def refuse_downlinks(self, reason: str = "", count: int = 1) -> None:
+        """Let gateways of ChirpStack refuse the next downlinks, such as with ``TOO_LATE``.
+
+        Without a reason they do not answer.
+        """
+    @property
+    def server_log(self) -> list[str]:
+        """What ChirpStack has written to its log, first to last, the latest 1,000 lines.
+
+        Of what is wrong with a command nobody else is told. ``AttributeError`` on the other networks.
         """
     @property
     def ca_certs(self) -> str:
@@ -60,7 +88,7 @@ class _Sandbox:
     def limit_calls(self, per_second: float | None) -> None:
         """Let the handler answer so many calls a second for each application; ``None`` for any number.
 
-        ``AttributeError`` on V3.
+        ``AttributeError`` but on V2.
         """
     def add_administrator(self, user_id: str, access_key: str) -> None:
         """Register an administrator with an API key, or give one another key. On V3 only.
@@ -123,6 +151,12 @@ class _Sandbox:
     def _add_application(self, app_id: str, access_key: str, rights: list[str]) -> None: ...
     def _register(self, app_id: str, dev_id: str) -> None: ...
     def _register_unjoined(self, app_id: str, dev_id: str) -> None: ...
+    def _application_id(self, app_id: str) -> str: ...
+    def _client_certificate(self, app_id: str) -> tuple[str, str]: ...
+    def _dev_eui(self, app_id: str, dev_id: str) -> str: ...
+    def _set_counter(self, app_id: str, dev_id: str, counter: int) -> None: ...
+    def _report_status(self, app_id: str, dev_id: str, margin: int, battery: int) -> int: ...
+    def _integrate(self, app_id: str, dev_id: str, name: str, kind: str, object: Mapping[str, Any]) -> None: ...
     def _set_spreading_factor(self, app_id: str, dev_id: str, spreading: int) -> None: ...
     def _delete(self, app_id: str, dev_id: str) -> None: ...
     def _devices(self, app_id: str) -> list[str]: ...

@@ -202,6 +202,10 @@ class SandboxDevice(_other.SandboxDevice):
     async def uplink(self, *arguments: Any, **options: Any) -> int:  # type: ignore[override]  # noqa: D102
         return await to_thread(super().uplink, *arguments, **options)
 
+    @like(_other.SandboxDevice.report_status)
+    async def report_status(self, *arguments: Any, **options: Any) -> int:  # type: ignore[override]  # noqa: D102
+        return await to_thread(super().report_status, *arguments, **options)
+
     async def next_downlink(self, *, timeout: float = 10) -> ReceivedDownlink:  # type: ignore[override]
         """Wait for the next downlink that reaches the device, each given once; other tasks run meanwhile.
 

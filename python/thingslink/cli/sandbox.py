@@ -6,7 +6,7 @@ import base64
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from thingslink._native import _replace_file
 from thingslink.cli import cells, terminal
@@ -32,13 +32,18 @@ def add_to(commands: Any) -> None:
         "sandbox",
         description="Serve an offline network until Ctrl-C, and show what passes through.",
     )
-    command.add_argument("--v3", action="store_true", help="The Things Stack V3 in place of The Things Network V2")
+    network = command.add_mutually_exclusive_group()
+    network.add_argument("--v3", action="store_true", help="The Things Stack V3 in place of The Things Network V2")
+    network.add_argument("--chirpstack", action="store_true", help="ChirpStack 4 in place of The Things Network V2")
+    command.add_argument("--protobuf", action="store_true", help="with --chirpstack: protobuf in place of JSON")
     command.add_argument("--tenant", help="with --v3: the tenant of the application, as on hosted stacks")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     command.add_argument("--mqtt-port", type=int, default=1883, help="port of MQTT; 0 for a free one (default 1883)")
     command.add_argument("--mqtts-port", type=int, help="port of MQTT over TLS; 0 for a free one (default: none)")
     command.add_argument(
-        "--management-port", type=int, help="with --v3: port of its servers over gRPC; 0 for a free one (default 8884)"
+        "--management-port",
+        type=int,
+        help="port of V3's servers over gRPC (default 8884), or of ChirpStack's API (default 8080); 0 for a free one",
     )
     command.add_argument(
         "--http-port",
@@ -99,7 +104,11 @@ def describe(entry: dict[str, Any]) -> tuple[str, str]:
     kind = "up"
     if topic.endswith(("/down", "/down/push", "/down/replace")):
         kind = "down"
-    elif "/events/" in topic or (topic.startswith("v3/") and not topic.endswith("/up")):
+    elif (
+        "/events/" in topic
+        or ("/event/" in topic and not topic.endswith("/event/up"))
+        or (topic.startswith("v3/") and not topic.endswith("/up"))
+    ):
         kind = "event"
     refused = "" if entry["allowed"] else " (not allowed, dropped)"
     return kind, f"{topic} {summary(entry['payload'])}{refused}"
@@ -119,6 +128,10 @@ def summary(payload: bytes) -> str:
         raw = base64.b64decode(uplink.get("frm_payload", "")).hex() or "no payload"
         fields = f" {json.dumps(uplink['decoded_payload'])}" if "decoded_payload" in uplink else ""
         return f"#{uplink.get('f_cnt', 0)} port {uplink.get('f_port', 0)} {raw}{fields}"
+    if isinstance(body, dict) and "fCnt" in body and "data" in body:
+        raw = base64.b64decode(body["data"]).hex() or "no payload"
+        fields = f" {json.dumps(body['object'])}" if "object" in body else ""
+        return f"#{body['fCnt']} port {body['fPort']} {raw}{fields}"
     return json.dumps(body)
 
 
@@ -173,22 +186,34 @@ def _invitation(sandbox: Sandbox) -> str:
     )
 
 
+def served(sandbox: Sandbox) -> str:
+    """Say what is called over gRPC, and the addresses of the rest."""
+    if sandbox.network == "chirpstack":
+        print(f"tenant {sandbox.tenant_id}, application {sandbox.application_id}", file=sys.stderr)
+        return f"API, with gRPC-web, on {sandbox.management_address}"
+    if sandbox.network == "v3":
+        print(f"the same over HTTP on {sandbox.http_address}/api/v3", file=sys.stderr)
+        return f"Identity, Network, Application and Join Server on {sandbox.management_address}"
+    return f"discovery on {sandbox.discovery_address}, handler on {sandbox.handler_address}"
+
+
 def main(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     # Each network has its own, and the sandbox says so.
+    network: Literal["v2", "v3", "chirpstack"] = "chirpstack" if options.chirpstack else "v3" if options.v3 else "v2"
     discovery_port, handler_port, management_port, http_port = (
-        (0 if options.v3 is not is_v3 else usual) if given is None else given
-        for given, is_v3, usual in (
-            (options.discovery_port, False, 1900),
-            (options.handler_port, False, 1904),
-            (options.management_port, True, 8884),
-            (options.http_port, True, 1885 if options.insecure else 8885),
+        usual.get(network, 0) if given is None else given
+        for given, usual in (
+            (options.discovery_port, {"v2": 1900}),
+            (options.handler_port, {"v2": 1904}),
+            (options.management_port, {"v3": 8884, "chirpstack": 8080}),
+            (options.http_port, {"v3": 1885 if options.insecure else 8885}),
         )
     )
     sandbox = Sandbox(
         options.app_id,
         options.access_key,
-        network="v3" if options.v3 else "v2",
+        network=network,
         tenant=options.tenant,
         host=options.host,
         mqtt_port=options.mqtt_port,
@@ -203,6 +228,7 @@ def main(options: argparse.Namespace) -> int:
         any_key=options.any_key,
         thingsboard_port=options.thingsboard or 0,
         max_connections=options.max_connections,
+        protobuf=options.protobuf,
     )
     with sandbox:
         if options.ca_file:
@@ -210,14 +236,8 @@ def main(options: argparse.Namespace) -> int:
         print(f"listening on {sandbox.mqtt_address}", file=sys.stderr)
         if sandbox.mqtts_address:
             print(f"listening on {sandbox.mqtts_address}", file=sys.stderr)
-        served = (
-            f"Identity, Network, Application and Join Server on {sandbox.management_address}"
-            if options.v3
-            else f"discovery on {sandbox.discovery_address}, handler on {sandbox.handler_address}"
-        )
-        if options.v3:
-            print(f"the same over HTTP on {sandbox.http_address}/api/v3", file=sys.stderr)
-        print(f"{served} ({'gRPC in plain text' if options.insecure else 'gRPC over TLS'})", file=sys.stderr)
+        plain = options.insecure or network == "chirpstack"
+        print(f"{served(sandbox)} ({'gRPC in plain text' if plain else 'gRPC over TLS'})", file=sys.stderr)
         print(f"application {sandbox.username}, access key {sandbox.access_key}", file=sys.stderr, flush=True)
         for dev_id in options.device:
             sandbox.device(dev_id)

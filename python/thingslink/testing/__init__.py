@@ -6,7 +6,8 @@ def test_my_program(thingslink_sandbox):
     ...
 ```
 
-`thingslink_sandbox` is The Things Network V2, `thingslink_sandbox_v3` The Things Stack V3.
+`thingslink_sandbox` is The Things Network V2, `thingslink_sandbox_v3` The Things Stack V3,
+`thingslink_sandbox_chirpstack` ChirpStack 4.
 
 Installing the package is enough: pytest finds the plugin by itself. It works with pytest-xdist, where each worker has
 sandboxes of its own on free ports, and in the coroutines of pytest-asyncio and anyio.
@@ -41,14 +42,18 @@ if TYPE_CHECKING:
 
     _Scope: TypeAlias = Literal["session", "package", "module", "class", "function"]
 
-__all__ = ["UnclosedClientWarning", "thingslink_sandbox", "thingslink_sandbox_v3"]
+__all__ = ["UnclosedClientWarning", "thingslink_sandbox", "thingslink_sandbox_chirpstack", "thingslink_sandbox_v3"]
 
 _SCOPE = "thingslink_sandbox_scope"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Describe the scope of the sandbox."""
-    parser.addini(_SCOPE, "scope of the fixtures thingslink_sandbox and thingslink_sandbox_v3", default="function")
+    parser.addini(
+        _SCOPE,
+        "scope of the fixtures thingslink_sandbox, thingslink_sandbox_v3 and thingslink_sandbox_chirpstack",
+        default="function",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,4 +91,13 @@ def thingslink_sandbox_v3() -> Iterator[Sandbox]:
     from thingslink.sandbox import Sandbox  # noqa: PLC0415 - only tests that ask for it load the library
 
     with Sandbox(network="v3", mqtts_port=0, seed=0) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope=_scope)
+def thingslink_sandbox_chirpstack() -> Iterator[Sandbox]:
+    """Give a sandbox of the test's own with ChirpStack 4, on free ports, with TLS beside plain MQTT."""
+    from thingslink.sandbox import Sandbox  # noqa: PLC0415 - only tests that ask for it load the library
+
+    with Sandbox(network="chirpstack", mqtts_port=0, seed=0) as sandbox:
         yield sandbox

@@ -1,5 +1,7 @@
 //! The sandbox and what belongs to it.
 
+mod chirpstack;
+mod faults;
 mod follower;
 mod stream;
 mod thingsboard;
@@ -22,13 +24,14 @@ pub(super) use self::thingsboard::PyThingsBoard;
 use crate::error::Error;
 use crate::ids::AccessKey;
 use crate::py::arguments::wrong_type;
-use crate::py::convert::{frame_bytes, seconds};
+use crate::py::convert::frame_bytes;
 use crate::py::error::OrRaise as _;
 use crate::py::json::{Spacing, dumps};
 use crate::py::leaving;
 use crate::py::log;
 use crate::py::number;
 use crate::py::runtime::{self, Closable, Process};
+use crate::sandbox::chirpstack::KeyKind;
 use crate::sandbox::v2::{Options, Right, Sandbox};
 use crate::sandbox::{NetworkOptions, NetworkSandbox, Received, StreamOptions, UplinkFrame};
 use crate::sync::Mutex;
@@ -87,21 +90,26 @@ impl PySandbox {
     fn v2(&self, what: &str) -> PyResult<&Sandbox> {
         match self.sandbox()? {
             NetworkSandbox::V2(sandbox) => Ok(sandbox),
-            NetworkSandbox::V3(_) => Err(not_there(what, "v3")),
+            other => Err(not_there(what, other)),
         }
     }
 }
 
-/// What only the other network has.
-fn not_there(what: &str, network: &str) -> PyErr {
+/// What only another network has.
+fn not_there(what: &str, sandbox: &NetworkSandbox) -> PyErr {
+    let network = match sandbox {
+        NetworkSandbox::V2(_) => "v2",
+        NetworkSandbox::V3(_) => "v3",
+        NetworkSandbox::ChirpStack(_) => "chirpstack",
+    };
     PyAttributeError::new_err(format!("a sandbox with network={network:?} has no {what}"))
 }
 
 #[pymethods]
 impl PySandbox {
     #[new]
-    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, is_v3=false, tenant=None, management_port=0, http_port=0, storage=None, max_connections=10_000))]
-    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
+    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, network="v2", tenant=None, management_port=0, http_port=0, storage=None, max_connections=10_000, protobuf=false, event_qos=0, client_certificates=false))]
+    #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
     fn new(
         host: &str,
         #[pyo3(from_py_with = number::mqtt_port)] mqtt_port: u16,
@@ -112,16 +120,31 @@ impl PySandbox {
         state: Option<PathBuf>,
         #[pyo3(from_py_with = number::seed)] seed: Option<u64>,
         any_key: bool,
-        is_v3: bool,
+        network: &str,
         tenant: Option<String>,
         #[pyo3(from_py_with = number::management_port)] management_port: u16,
         #[pyo3(from_py_with = number::http_port)] http_port: u16,
         storage: Option<bool>,
         #[pyo3(from_py_with = number::max_connections)] max_connections: usize,
+        protobuf: bool,
+        #[pyo3(from_py_with = number::event_qos)] event_qos: u8,
+        client_certificates: bool,
     ) -> PyResult<Self> {
         let host = host.to_owned();
-        let options = if is_v3 {
-            NetworkOptions::V3(crate::sandbox::v3::Options {
+        let options = match network {
+            "chirpstack" => NetworkOptions::ChirpStack(crate::sandbox::chirpstack::Options {
+                host,
+                mqtt_port,
+                mqtts_port,
+                management_port,
+                seed,
+                any_key,
+                protobuf,
+                event_qos,
+                client_certificates,
+                max_connections,
+            }),
+            "v3" => NetworkOptions::V3(crate::sandbox::v3::Options {
                 host,
                 mqtt_port,
                 mqtts_port,
@@ -133,9 +156,8 @@ impl PySandbox {
                 seed,
                 any_key,
                 max_connections,
-            })
-        } else {
-            NetworkOptions::V2(Options {
+            }),
+            _ => NetworkOptions::V2(Options {
                 host,
                 mqtt_port,
                 mqtts_port,
@@ -146,7 +168,7 @@ impl PySandbox {
                 seed,
                 any_key,
                 max_connections,
-            })
+            }),
         };
         Ok(Self { options, running: OnceLock::new() })
     }
@@ -251,6 +273,10 @@ impl PySandbox {
             NetworkSandbox::V3(sandbox) => {
                 let rights = crate::sandbox::v3::Rights::parse(rights.iter().map(String::as_str)).or_raise(py)?;
                 sandbox.add_application(app_id, key, rights)
+            }
+            NetworkSandbox::ChirpStack(sandbox) => {
+                let kind = KeyKind::parse(rights.first().map_or("tenant", String::as_str)).or_raise(py)?;
+                sandbox.add_application(app_id, &key, kind)
             }
         }
         .or_raise(py)
@@ -358,65 +384,6 @@ impl PySandbox {
         streams.push(task.abort_handle());
         drop(streams);
         Ok(PyStream { task: Mutex::new(Some(task)), process: process.clone() })
-    }
-
-    /// Cut the connections of one client, or of all; gives how many there were.
-    #[pyo3(signature = (client_id=None))]
-    fn cut(&self, client_id: Option<&str>) -> PyResult<usize> {
-        Ok(self.sandbox()?.cut(client_id))
-    }
-
-    /// Refuse every login with this CONNACK code, 1 to 255; 0 ends it.
-    fn refuse_logins(&self, #[pyo3(from_py_with = number::code)] code: u8) -> PyResult<()> {
-        self.sandbox()?.faults().refuse_logins(code);
-        Ok(())
-    }
-
-    /// Close every new connection at once, or no longer.
-    #[pyo3(signature = (on=true))]
-    fn refuse_connections(&self, on: bool) -> PyResult<()> {
-        self.sandbox()?.faults().refuse_connections(on);
-        Ok(())
-    }
-
-    /// Neither read nor write on any connection, or go on.
-    #[pyo3(signature = (on=true))]
-    fn go_silent(&self, on: bool) -> PyResult<()> {
-        self.sandbox()?.faults().go_silent(on);
-        Ok(())
-    }
-
-    /// Hold every message to clients back for so many seconds.
-    fn delay(&self, delay: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.sandbox()?.faults().delay(seconds("delay", delay)?);
-        Ok(())
-    }
-
-    /// Send the next messages to clients twice.
-    #[pyo3(signature = (count=1))]
-    fn duplicate(&self, #[pyo3(from_py_with = number::count)] count: u32) -> PyResult<()> {
-        self.sandbox()?.faults().duplicate(count);
-        Ok(())
-    }
-
-    /// Garble the payload of the next messages to clients.
-    #[pyo3(signature = (count=1))]
-    fn garble(&self, #[pyo3(from_py_with = number::count)] count: u32) -> PyResult<()> {
-        self.sandbox()?.faults().garble(count);
-        Ok(())
-    }
-
-    /// Do not acknowledge the next QoS 1 messages of clients.
-    #[pyo3(signature = (count=1))]
-    fn withhold_acks(&self, #[pyo3(from_py_with = number::count)] count: u32) -> PyResult<()> {
-        self.sandbox()?.faults().withhold_acks(count);
-        Ok(())
-    }
-
-    /// Switch all faults off.
-    fn clear_faults(&self) -> PyResult<()> {
-        self.sandbox()?.faults().clear();
-        Ok(())
     }
 
     fn _received(&self, app_id: &str, dev_id: &str) -> PyResult<Vec<ReceivedParts>> {

@@ -12,20 +12,14 @@ use crate::sandbox::v3::Sandbox;
 impl PySandbox {
     fn v3(&self, what: &str) -> PyResult<&Sandbox> {
         match self.sandbox()? {
-            NetworkSandbox::V2(_) => Err(not_there(what, "v2")),
             NetworkSandbox::V3(sandbox) => Ok(sandbox),
+            other => Err(not_there(what, other)),
         }
     }
 }
 
 #[pymethods]
 impl PySandbox {
-    /// ``host:port`` of the four servers of a stack, over gRPC; ``AttributeError`` on V2.
-    #[getter]
-    fn management_address(&self) -> PyResult<String> {
-        Ok(self.v3("management_address")?.management_address())
-    }
-
     #[doc = stub!("_Sandbox.http_address")]
     #[getter]
     fn http_address(&self) -> PyResult<String> {
@@ -40,20 +34,6 @@ impl PySandbox {
     #[doc = stub!("_Sandbox.end_day")]
     fn end_day(&self) -> PyResult<usize> {
         Ok(self.v3("end_day")?.end_day())
-    }
-
-    fn _register_unjoined(&self, py: Python<'_>, app_id: &str, dev_id: &str) -> PyResult<()> {
-        self.v3("devices that have yet to join")?.register_unjoined(app_id, dev_id).or_raise(py)
-    }
-
-    fn _set_spreading_factor(
-        &self,
-        py: Python<'_>,
-        app_id: &str,
-        dev_id: &str,
-        #[pyo3(from_py_with = number::spreading_factor)] spreading: u8,
-    ) -> PyResult<()> {
-        self.v3("spreading factors of devices")?.set_spreading_factor(app_id, dev_id, spreading).or_raise(py)
     }
 
     #[doc = stub!("_Sandbox.limit")]

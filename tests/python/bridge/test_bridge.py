@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 import thingslink
@@ -64,7 +64,8 @@ def test_what_devices_send_is_in_the_stream_as_the_network_has_published_it(
     sandbox: Sandbox, nats_server: NatsServer, bridge_for: Callable[..., Bridge], eventually: Any
 ) -> None:
     heard: list[bytes] = []
-    witness = thingslink.MQTTClient(sandbox.username, sandbox.access_key, sandbox.mqtt_address, network=sandbox.network)
+    network: Literal["v2", "v3"] = "v3" if sandbox.network == "v3" else "v2"
+    witness = thingslink.MQTTClient(sandbox.username, sandbox.access_key, sandbox.mqtt_address, network=network)
     with witness as client:
         client.set_uplink_raw_callback(lambda msg, client: heard.append(msg.payload))
         bridge = bridge_for(sandbox)

@@ -27,7 +27,10 @@ class Served:
     """A running `thingslink sandbox`."""
 
     def __init__(self, *options: str) -> None:
-        ports = ("--management-port", "0", "--http-port", "0") if "--v3" in options else PORTS
+        ports = {
+            "--v3": ("--management-port", "0", "--http-port", "0"),
+            "--chirpstack": ("--management-port", "0"),
+        }.get(options[0] if options else "", PORTS)
         command = [sys.executable, "-m", "thingslink", "sandbox", "--mqtt-port", "0", *ports, *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr
@@ -98,6 +101,17 @@ def test_the_sandbox_may_be_v3() -> None:
     assert served.end() == 130
     outcome = run("sandbox", "--v3", "--handler-port", "1")
     assert outcome.returncode != 0 and "handler_port 1" in outcome.stderr
+
+
+def test_the_sandbox_may_be_chirpstack() -> None:
+    served = Served("--chirpstack", "--devices", "2", "--rate", "50", "--count", "1", "--device", "node-1")
+    assert "application demo-app, access key eyJ0eXAi" in served.words[-2]
+    assert any(words.startswith("API, with gRPC-web, on 127.0.0.1:") for words in served.words)
+    (line,) = served.lines(1)
+    assert "↑ application/" in line and "/event/up #0 port 1 01" in line and '"temperature_1"' in line
+    assert served.end() == 130
+    outcome = run("sandbox", "--chirpstack", "--v3")
+    assert outcome.returncode == 2 and "not allowed with argument" in outcome.stderr
 
 
 def test_a_taken_port_is_told_with_a_hint() -> None:

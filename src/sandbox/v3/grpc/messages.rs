@@ -1,7 +1,6 @@
 //! Downlinks and dry runs at the Application Server, and what the servers say of themselves.
 
 use jiff::Timestamp;
-use prost_types::value::Kind;
 use tonic::{Code, Request, Response, Status};
 
 use super::mask::dynamic;
@@ -17,48 +16,13 @@ use crate::rpc::proto::v3::{
     DecodeUplinkResponse, DownlinkQueueRequest, EncodeDownlinkRequest, EncodeDownlinkResponse, EndDeviceIdentifiers,
     GenerateDevAddrResponse, GetDefaultJoinEuiResponse, GetNetIdResponse, MessagePayloadFormatters, MqttConnectionInfo,
 };
+use crate::sandbox::structure;
 use crate::sandbox::v3::downlink::{ClassBC, Downlink};
 use crate::sandbox::v3::failure::Failure;
 use crate::sandbox::v3::formatter;
 use crate::sandbox::v3::registry::NET_ID;
 use crate::sandbox::v3::right::{INFO, TRAFFIC_DOWN_WRITE, TRAFFIC_READ, TRAFFIC_UP_WRITE};
 use crate::sandbox::v3::storage::UP;
-
-/// A free value as JSON; all numbers are doubles.
-fn json(value: prost_types::Value) -> serde_json::Value {
-    match value.kind {
-        None | Some(Kind::NullValue(_)) => serde_json::Value::Null,
-        Some(Kind::BoolValue(flag)) => flag.into(),
-        Some(Kind::NumberValue(number)) => number.into(),
-        Some(Kind::StringValue(text)) => text.into(),
-        Some(Kind::ListValue(list)) => list.values.into_iter().map(json).collect(),
-        Some(Kind::StructValue(object)) => object_of(object),
-    }
-}
-
-fn object_of(object: prost_types::Struct) -> serde_json::Value {
-    object.fields.into_iter().map(|(name, value)| (name, json(value))).collect()
-}
-
-/// And back; what is no object is an empty one.
-fn structure(value: &serde_json::Value) -> prost_types::Struct {
-    let fields = value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), free(value)));
-    prost_types::Struct { fields: fields.collect() }
-}
-
-fn free(value: &serde_json::Value) -> prost_types::Value {
-    let kind = match value {
-        serde_json::Value::Null => Kind::NullValue(0),
-        serde_json::Value::Bool(flag) => Kind::BoolValue(*flag),
-        serde_json::Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        serde_json::Value::String(text) => Kind::StringValue(text.clone()),
-        serde_json::Value::Array(list) => {
-            Kind::ListValue(prost_types::ListValue { values: list.iter().map(free).collect() })
-        }
-        serde_json::Value::Object(_) => Kind::StructValue(structure(value)),
-    };
-    prost_types::Value { kind: Some(kind) }
-}
 
 fn read(sent: ApplicationDownlink) -> Downlink {
     let retry = sent.confirmed_retry.unwrap_or_default();
@@ -78,7 +42,7 @@ fn read(sent: ApplicationDownlink) -> Downlink {
         f_port: sent.f_port,
         f_cnt: sent.f_cnt,
         frm_payload: sent.frm_payload,
-        decoded_payload: sent.decoded_payload.map(object_of),
+        decoded_payload: sent.decoded_payload.map(structure::to_json),
         confirmed: sent.confirmed,
         class_b_c,
         priority: u8::try_from(sent.priority).ok().filter(|priority| *priority <= 6).unwrap_or(0),
@@ -201,7 +165,7 @@ impl AppAs for Servers {
                 ..MessagePayloadFormatters::default()
             };
             let mut downlink = request.downlink.unwrap_or_default();
-            let fields = object_of(downlink.decoded_payload.clone().unwrap_or_default());
+            let fields = structure::to_json(downlink.decoded_payload.clone().unwrap_or_default());
             let encoded = formatter::encode(&formatters, &fields, downlink.f_port)?;
             downlink.frm_payload = encoded.bytes;
             downlink.f_port = encoded.port.unwrap_or(downlink.f_port);
@@ -224,9 +188,9 @@ impl AppAs for Servers {
             };
             let mut uplink = request.uplink.unwrap_or_default();
             let decoded = formatter::decode(&formatters, &uplink.frm_payload, uplink.f_port)?;
-            uplink.decoded_payload = decoded.data.as_ref().map(structure);
+            uplink.decoded_payload = decoded.data.as_ref().map(structure::from_json);
             uplink.decoded_payload_warnings = decoded.warnings;
-            uplink.normalized_payload = decoded.normalized.iter().map(structure).collect();
+            uplink.normalized_payload = decoded.normalized.iter().map(structure::from_json).collect();
             uplink.normalized_payload_warnings = decoded.normalized_warnings;
             Ok(DecodeUplinkResponse { uplink: Some(uplink) })
         };
