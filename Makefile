@@ -65,9 +65,9 @@ originals: .venvs/ttn/installed .venvs/ttnmqtt-0.8.4/installed .venvs/ttnmqtt-0.
 .venvs/thingsboard-gateway/installed: PACKAGES := --no-deps 'thingsboard-gateway==3.8.5' cachetools 'cffi>=2' cryptography \
 	decorator 'jsonpath-rw==1.4.0' orjson ply pycparser PySocks python-dateutil psutil simplejson six
 
-peers: .venvs/peers/installed # other MQTT clients, for the benchmarks
+peers: .venvs/peers/installed # other clients of MQTT and NATS, for the benchmarks
 
-.venvs/peers/installed: PACKAGES := 'gmqtt==0.8.0' 'awscrt==0.36.*' 'aiomqtt==2.5.*' 'mqttium==1.2.*; python_version >= "3.11"'
+.venvs/peers/installed: PACKAGES := 'gmqtt==0.8.0' 'awscrt==0.36.*' 'aiomqtt==2.5.*' 'mqttium==1.2.*; python_version >= "3.11"' 'nats-py==2.16.*'
 .venvs/%/installed:
 	@{ $(PYTHON) -m venv $(@D) && $(@D)/bin/python -m pip install --quiet $(PACKAGES) && touch $@; } || \
 	echo "the packages of $@ cannot be installed: what needs them is skipped or fails"

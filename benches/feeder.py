@@ -1,10 +1,13 @@
 """A server that answers logins and subscriptions, and then writes pre-encoded uplinks as fast as the socket takes them.
 
 It isolates the client: no broker, no routing. Run as
-``python feeder.py COUNT [--one-by-one PAUSE | --v3]``; prints its port.
+``python feeder.py COUNT [--one-by-one PAUSE | --v3 | --acknowledged DEVICES | --acknowledged-one-by-one PAUSE]``;
+prints its port.
 
 With ``--one-by-one`` each uplink goes out PAUSE seconds after the client has answered the one before with any PUBLISH,
-and carries the time of sending. With ``--v3`` the uplinks are those of The Things Stack V3.
+and carries the time of sending. With ``--v3`` the uplinks are those of The Things Stack V3. With ``--acknowledged``
+they come at QoS 1 from so many devices with counters of their own, and at most 5,000 are on their way; with
+``--acknowledged-one-by-one`` each goes out PAUSE seconds after the one before was acknowledged.
 """
 
 from __future__ import annotations
@@ -167,6 +170,16 @@ def read_packet(connection: socket.socket) -> tuple[int, bytes]:
     return first[0], body
 
 
+def granted(subscription: bytes) -> bytes:
+    """Give the answer to a subscription: each filter gets what it asks for."""
+    levels, at = b"", 2
+    while at < len(subscription):
+        at += 2 + int.from_bytes(subscription[at : at + 2], "big")
+        levels += subscription[at : at + 1]
+        at += 1
+    return packet(0x90, subscription[:2] + levels)
+
+
 def welcome(connection: socket.socket) -> None:
     """Answer the login and the subscription."""
     while True:
@@ -174,7 +187,7 @@ def welcome(connection: socket.socket) -> None:
         if kind == 0x10:
             connection.sendall(b"\x20\x02\x00\x00")
         elif kind == 0x82:
-            connection.sendall(b"\x90\x03" + body[:2] + b"\x00")
+            connection.sendall(granted(body))
             return
 
 
@@ -199,9 +212,82 @@ def one_by_one(connection: socket.socket, count: int, pause: float) -> None:
             time.sleep(pause)
 
 
+#: Uplinks at QoS 1 that may be on their way.
+ON_THE_WAY = 5000
+#: What the acknowledgement of one looks like, without its number.
+ACKNOWLEDGED = b"\x40\x02"
+
+
+def acknowledged_uplinks(count: int, devices: int) -> list[bytes]:
+    """Encode uplinks at QoS 1, each device's counter by itself."""
+    body = encode({**UPLINK, "dev_id": "@DEVICE@", "counter": "@COUNTER@"})
+    before, between, after = body.replace(b'"@COUNTER@"', b"@").replace(b"@DEVICE@", b"@").split(b"@")
+    encoded = []
+    for number in range(count):
+        device, counter = b"sensor-%07d" % (number % devices), b"%d" % (number // devices)
+        topic = b"orchard-app/devices/%s/up" % device
+        head = struct.pack(">H", len(topic)) + topic + struct.pack(">H", number % 60_000 + 1)
+        encoded.append(packet(0x32, head + before + device + between + counter + after))
+    return encoded
+
+
+class Acknowledgements:
+    """What a client says while uplinks go out at QoS 1."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.left = b""
+        self.count = 0
+
+    def read(self) -> None:
+        """Wait for acknowledgements, and answer what else comes."""
+        data = self.connection.recv(65536)
+        if not data:
+            raise ConnectionResetError("the client has closed")
+        data, at = self.left + data, 0
+        while len(data) - at >= 2 and len(data) - at >= 2 + data[at + 1]:
+            end = at + 2 + data[at + 1]
+            if data[at : at + 2] == ACKNOWLEDGED:
+                self.count += 1
+            elif data[at] == 0x82:
+                self.connection.sendall(granted(data[at + 2 : end]))
+            elif data[at] == 0xC0:
+                self.connection.sendall(b"\xd0\x00")
+            at = end
+        self.left = data[at:]
+
+
+def flood_acknowledged(connection: socket.socket, uplinks: list[bytes]) -> None:
+    """Send uplinks as fast as they are acknowledged; prints how fast that was."""
+    told = Acknowledgements(connection)
+    begin, sent = time.perf_counter(), 0
+    while told.count < len(uplinks):
+        more = min(ON_THE_WAY - (sent - told.count), len(uplinks) - sent)
+        # Many at a time, as a server writes them that has them waiting.
+        if more >= 200 or sent + more == len(uplinks) > sent:
+            connection.sendall(b"".join(uplinks[sent : sent + more]))
+            sent += more
+        told.read()
+    print(json.dumps({"per_s": len(uplinks) / (time.perf_counter() - begin), "acknowledged": told.count}), flush=True)
+
+
+def one_by_one_acknowledged(connection: socket.socket, count: int, pause: float) -> None:
+    """Send an uplink at QoS 1 whenever the one before is acknowledged, and a pause later."""
+    told = Acknowledgements(connection)
+    for number in range(count):
+        body = encode({**UPLINK, "counter": number, "sent_ns": time.monotonic_ns()})
+        head = struct.pack(">H", len(TOPIC)) + TOPIC + struct.pack(">H", number % 60_000 + 1)
+        connection.sendall(packet(0x32, head + body))
+        while told.count <= number:
+            told.read()
+        time.sleep(pause)
+
+
 def main() -> None:
     """Serve one client."""
     count = int(sys.argv[1])
+    devices = int(sys.argv[3]) if "--acknowledged" in sys.argv else 0
+    uplinks = acknowledged_uplinks(count, devices) if devices else []
     with socket.create_server(("127.0.0.1", 0)) as server:
         print(server.getsockname()[1], flush=True)
         connection, _ = server.accept()
@@ -210,6 +296,10 @@ def main() -> None:
             welcome(connection)
             if "--one-by-one" in sys.argv:
                 one_by_one(connection, count, float(sys.argv[3]))
+            elif "--acknowledged-one-by-one" in sys.argv:
+                one_by_one_acknowledged(connection, count, float(sys.argv[3]))
+            elif uplinks:
+                flood_acknowledged(connection, uplinks)
             else:
                 is_v3 = "--v3" in sys.argv
                 flood(connection, count, publish(encode(V3_UPLINK), V3_TOPIC) if is_v3 else publish(encode(UPLINK)))

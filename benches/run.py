@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jetstream
 import thingsboard_device
 
 if TYPE_CHECKING:
@@ -420,6 +421,7 @@ def main() -> None:
         "managing": managing,
         "stack": stack,
         "recording": recording,
+        "sharing": lambda: jetstream.tables(BUILDS, rounds, table),
         "thingsboard": lambda: thingsboard_device.tables(BUILDS, rounds, table),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

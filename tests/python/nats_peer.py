@@ -82,8 +82,8 @@ class NatsPeer:
         answer: dict[str, Any] = json.loads(self.request(f"$JS.API.{call}", json.dumps(body).encode()).payload)
         return answer
 
-    def make_streams(self, network: str = "v2") -> None:
-        """Make what a bridge makes."""
+    def make_streams(self, network: str = "v2", **settings: Any) -> None:
+        """Make what a bridge makes, the first stream with more settings."""
         made = self.api(
             f"STREAM.CREATE.THINGS_{self.app}",
             name=f"THINGS_{self.app}",
@@ -96,6 +96,7 @@ class NatsPeer:
             storage="file",
             num_replicas=1,
             metadata={"thingslink-network": network},
+            **settings,
         )
         assert "error" not in made, made
         down = self.api(
