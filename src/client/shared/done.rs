@@ -1,9 +1,11 @@
 //! Acknowledgements that the server may have forgotten. It writes them to the disk a while after it has heard them, and not at
-//! all when it is killed; then it gives the messages out once more. Whoever has handled one still knows that.
+//! all when it is killed; then it gives the messages out once more, to any member of a group that does not keep the order.
+//! Whoever has handled one still knows that, and tells the others.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::hands::Told;
@@ -12,6 +14,10 @@ use super::hands::Told;
 const WRITTEN: Duration = Duration::from_secs(10);
 /// Most of them, the youngest.
 const MOST: usize = 100_000;
+/// How many the others are told of in one message.
+const TOLD_AT_ONCE: usize = 2000;
+/// Bytes that one takes there.
+const SIZE: usize = 16;
 
 /// What tells a message from all others. Not its place alone: a server that has lost the end of its stream in a power cut
 /// stores other messages in the same places.
@@ -23,6 +29,8 @@ pub(super) struct Done {
     recent: VecDeque<(Instant, Identity)>,
     /// What the server may give out again.
     forgotten: HashSet<Identity>,
+    /// Of these, what this member has handled.
+    mine: Vec<Identity>,
     /// Until when it would have done so.
     until: Option<Instant>,
 }
@@ -38,9 +46,32 @@ impl Done {
         self.recent.push_back((now, identity(told)));
     }
 
-    /// The connection is lost or another one: it may be to a server that was killed.
-    pub(super) fn doubt(&mut self, ack_wait: Duration) {
-        self.forgotten.extend(self.recent.drain(..).map(|(_, identity)| identity));
+    /// The connection is lost or another one: it may be to a server that was killed. Gives what the others are to be told.
+    pub(super) fn doubt(&mut self, ack_wait: Duration) -> Vec<Bytes> {
+        let mine: Vec<Identity> = self.recent.drain(..).map(|(_, identity)| identity).collect();
+        self.mine.extend_from_slice(&mine);
+        let excess = self.mine.len().saturating_sub(MOST);
+        self.mine.drain(..excess);
+        self.forget(mine.into_iter(), ack_wait);
+        let told = |part: &[Identity]| {
+            let bytes = |(sequence, stored_at): &Identity| [sequence.to_le_bytes(), stored_at.to_le_bytes()].concat();
+            part.iter().flat_map(bytes).collect()
+        };
+        self.mine.chunks(TOLD_AT_ONCE).map(told).collect()
+    }
+
+    /// Another member tells what it has handled, in the same doubt.
+    pub(super) fn told(&mut self, payload: &[u8], ack_wait: Duration) {
+        let number = |bytes: &[u8]| bytes.try_into().ok();
+        let read = |one: &[u8]| {
+            let (sequence, stored_at) = one.split_at(SIZE / 2);
+            Some((number(sequence).map(u64::from_le_bytes)?, number(stored_at).map(i64::from_le_bytes)?))
+        };
+        self.forget(payload.chunks_exact(SIZE).filter_map(read), ack_wait);
+    }
+
+    fn forget(&mut self, identities: impl Iterator<Item = Identity>, ack_wait: Duration) {
+        self.forgotten.extend(identities);
         self.until = Some(Instant::now() + 2 * ack_wait + WRITTEN);
     }
 
@@ -48,6 +79,7 @@ impl Done {
     pub(super) fn has(&mut self, told: &Told) -> bool {
         if self.until.is_some_and(|until| until < Instant::now()) {
             self.forgotten.clear();
+            self.mine.clear();
             self.until = None;
         }
         self.forgotten.contains(&identity(told))
@@ -82,5 +114,21 @@ mod tests {
         assert!(!done.has(&told(3, 31)), "another message in the place of one that the server has lost");
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(!done.has(&told(3, 30)), "by now somebody wants it to be handled again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_others_are_told() {
+        let (mut one, mut other) = (Done::default(), Done::default());
+        for number in 1..=5000 {
+            one.acknowledged(&told(number, -1));
+        }
+        assert_eq!(one.doubt(Duration::from_secs(5)).len(), 3);
+        // The connection was lost, and is back: all is told again.
+        let words = one.doubt(Duration::from_secs(5));
+        assert_eq!(words.iter().map(Bytes::len).sum::<usize>(), 5000 * SIZE);
+        words.iter().for_each(|word| other.told(word, Duration::from_secs(5)));
+        assert!((1..=5000).all(|number| other.has(&told(number, -1))) && !other.has(&told(1, 1)));
+        other.told(b"nonsense that has no whole entry", Duration::from_secs(5));
+        assert!(other.doubt(Duration::from_secs(5)).is_empty(), "what others have handled is theirs to tell");
     }
 }

@@ -23,7 +23,7 @@ use super::supply::{Pulls, Supply};
 use super::window::Window;
 use super::{Ends, Joined, Options};
 use crate::error::{Error, Result};
-use crate::nats::Server;
+use crate::nats::{Server, subject};
 use crate::session::Event;
 
 /// Shortest and longest time between looks at what is due.
@@ -106,7 +106,8 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let mut members = match &self.leases {
             Some(leases) => leases.members().await,
-            None => None,
+            // What the others have handled, when the server may have forgotten it.
+            None => self.server.client().subscribe(self.handled_subject()).await.ok(),
         };
         let pause = (self.options.ack_wait / 12).clamp(TICK.0, TICK.1);
         let mut tick = tokio::time::interval(pause);
@@ -139,14 +140,17 @@ impl Driver {
             () = ends.sink.room().notified() => {}
             () = ends.subscriptions.changed() => {}
             Ok(()) = self.online.changed() => {
-                if self.connection_changed() {
+                if self.connection_changed().await {
                     return Step::Close(None);
                 }
             }
             Some(Ok(mid)) = self.sends.join_next() => self.sent(mid),
             Some(Ok((held, outcome))) = self.burials.join_next() => self.buried(held, outcome).await,
             Some(Ok(outcome)) = self.rounds.join_next() => self.went_round(outcome),
-            Some(message) = next_of(members) => self.member_told(&message),
+            Some(message) = next_of(members) => match &self.leases {
+                Some(_) => self.member_told(&message),
+                None => self.done.told(&message.payload, self.options.ack_wait),
+            },
             _ = tick.tick() => self.ticked().await,
         }
         Step::On
@@ -183,7 +187,7 @@ impl Driver {
     }
 
     /// The connection went or came. Tells whether the work ends with that.
-    fn connection_changed(&mut self) -> bool {
+    async fn connection_changed(&mut self) -> bool {
         let online = *self.online.borrow_and_update();
         let was_online = std::mem::replace(&mut self.was_online, online);
         // With one that was lost and is back already, the server knows nothing of what was asked either.
@@ -191,13 +195,22 @@ impl Driver {
             return true;
         }
         if online {
-            self.connection_back();
+            self.connection_back().await;
         }
         false
     }
 
-    fn connection_back(&mut self) {
-        self.done.doubt(self.options.ack_wait);
+    fn handled_subject(&self) -> String {
+        format!("handled.{}.things.{}", self.options.group, subject::token(&self.options.app))
+    }
+
+    async fn connection_back(&mut self) {
+        let told = self.done.doubt(self.options.ack_wait);
+        if self.leases.is_none() {
+            for word in told {
+                self.say((self.handled_subject().into(), None, word)).await;
+            }
+        }
         match &mut self.supply {
             Supply::Common(pulls) => pulls.forget(),
             Supply::Lanes(lanes) => lanes.forget(),
@@ -210,7 +223,8 @@ impl Driver {
 
     /// Tells whether the work ends with that.
     fn connection_lost(&mut self) -> bool {
-        self.done.doubt(self.options.ack_wait);
+        // The others are told when it is back.
+        drop(self.done.doubt(self.options.ack_wait));
         let address = self.options.nats.address.to_string();
         let error = Error::Lost { address, reason: "NATS does not answer, or has closed it".to_owned() };
         let mut told = vec![Event::Lost { error, strained: false }];

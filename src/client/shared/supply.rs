@@ -8,6 +8,8 @@ use super::lanes::Lanes;
 
 /// How long nothing is asked for after the server has refused to give.
 pub(super) const PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+/// How long after a lost connection the others are heard. They connect anew at about the same time.
+pub(super) const OTHERS: std::time::Duration = std::time::Duration::from_secs(1);
 /// What a pull may be late by.
 const LATE: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -68,9 +70,11 @@ impl Pulls {
         }
     }
 
-    /// The connection is another one: the server knows nothing of what was asked.
+    /// The connection is another one: the server knows nothing of what was asked. Nothing is asked for until the others of
+    /// the group have told what they have handled.
     pub(super) fn forget(&mut self) {
         self.outstanding = 0;
+        self.paused_until = Some(Instant::now() + OTHERS);
     }
 }
 
@@ -108,6 +112,8 @@ mod tests {
         tokio::time::advance(PAUSE).await;
         assert_eq!(pulls.ask(0, 4), Some(4));
         pulls.forget();
+        assert_eq!(pulls.ask(0, 4), None, "the others are heard first");
+        tokio::time::advance(OTHERS).await;
         assert_eq!(pulls.ask(0, 4), Some(4));
     }
 }

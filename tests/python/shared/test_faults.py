@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import signal
+import struct
 import threading
+import time
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     import thingslink
     from nats_server import NatsServer
 
+#: Where workers tell each other what they have handled.
+HANDLED = "handled.workers.things.demo-app"
 #: Most messages that a worker has in hand here.
 WINDOW = 20
 
@@ -69,6 +75,38 @@ def test_a_worker_without_order_that_is_cut_off_and_comes_back_does_no_harm(
         assert fleet.twice() <= WINDOW
     finally:
         relay.close()
+
+
+def listeners(server: NatsServer, subject: str) -> int:
+    """Give how many listen to a subject."""
+    with urllib.request.urlopen(f"{server.monitor}/subsz?subs=1&test={subject}", timeout=PATIENCE) as answer:
+        return len(json.load(answer).get("subscriptions_list") or [])
+
+
+def test_what_others_say_that_they_have_handled_is_left_out(nats_server: NatsServer, peer: NatsPeer) -> None:
+    came: queue.Queue[int] = queue.Queue()
+    client = MQTTClient("demo-app", "", nats_server.address, network="v2", group="workers", ack_wait=60)
+    with client:
+        pass
+    client.set_uplink_callback(lambda msg: came.put(msg.counter))
+    peer.uplinks(("dev-1", counter) for counter in range(5))
+    # Another worker has them, handles the first four and says so when its connection is back; the server has forgotten.
+    held = [peer.request("$JS.API.CONSUMER.MSG.NEXT.THINGS_demo-app.workers", b"1") for _ in range(5)]
+    identities = [[int(number) for number in message.reply.split(".")[-4:-1]] for message in held]
+    with client:
+        words = b"".join(struct.pack("<Qq", sequence, stored_at) for sequence, _, stored_at in identities[:4])
+        deadline = time.monotonic() + PATIENCE
+        while not listeners(nats_server, HANDLED):
+            assert time.monotonic() < deadline, "it does not listen to the others"
+            time.sleep(0.02)
+        peer.publish(HANDLED, words)
+        for message in held:
+            peer.publish(message.reply, b'-NAK {"delay": 1000000000}')
+        assert came.get(timeout=PATIENCE) == 4
+        while (told := peer.consumer("workers"))["num_ack_pending"] or told["num_redelivered"]:
+            assert time.monotonic() < deadline, told
+            time.sleep(0.02)
+        assert came.empty() and client.stats()["redelivered"] == 5
 
 
 @pytest.mark.thingslink_allow_callback_exceptions(raises=ValueError)
