@@ -66,9 +66,9 @@ class Fleet:
                 self.times.append((int(at), dev_id, int(counter)))
                 self.told.put(None)
 
-    def wait_for(self, wanted: set[tuple[str, int]]) -> None:
+    def wait_for(self, wanted: set[tuple[str, int]], patience: float = PATIENCE) -> None:
         """Wait until all of these are handled."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while missing := wanted - set(self.handled):
             try:
                 self.told.get(timeout=max(0.0, deadline - time.monotonic()))

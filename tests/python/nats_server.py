@@ -76,9 +76,18 @@ class NatsServer:
 
     def start(self) -> None:
         """Start, and wait until it answers and has JetStream."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start, without waiting: servers of a cluster need each other."""
         self.process = subprocess.Popen(
             [self.binary, "-c", str(self.folder / "nats.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+
+    def wait_until_ready(self) -> None:
+        """Wait until it answers and has JetStream."""
+        assert self.process
         deadline = time.monotonic() + PATIENCE
         while not self._is_ready():
             assert time.monotonic() < deadline, "nats-server does not answer"

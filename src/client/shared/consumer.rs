@@ -14,8 +14,9 @@ use super::leases::Leases;
 use crate::error::{Error, Result};
 use crate::nats::{Server, refused, stream, subject};
 
-/// How long a pull waits for messages.
-pub(super) const PULL: Duration = Duration::from_secs(20);
+/// How long a pull waits for messages. Short, since nobody tells of those that were lost with the leader of a consumer in a
+/// cluster: its messages wait as long.
+pub(super) const PULL: Duration = Duration::from_secs(5);
 /// Most messages that may be in the hands of all members together.
 const OUT: i64 = 100_000;
 

@@ -7,22 +7,25 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use async_nats::Subscriber;
-use async_nats::jetstream::context::PublishErrorKind;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::kv;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::{self, ErrorCode};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::lanes::{Plan, plan};
 use super::{Options, bucket, consumer};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nats::subject::LANES;
 use crate::nats::{Server, refused};
 use crate::sync::Mutex;
 
 /// Requests under way at once.
 const AT_ONCE: usize = 32;
+/// Bound on one of them, where leases are short.
+const SHORTEST: Duration = Duration::from_secs(2);
 
 /// A request under way.
 type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
@@ -103,15 +106,25 @@ impl Leases {
         if let Some(sequence) = replaces {
             message = message.expected_last_subject_sequence(sequence);
         }
-        let published = match self.server.context().send_publish(self.key(&key), message).await {
-            Ok(acknowledged) => acknowledged.await,
-            Err(error) => Err(error),
+        let publish = async {
+            match self.server.context().send_publish(self.key(&key), message).await {
+                Ok(acknowledged) => acknowledged.await,
+                Err(error) => Err(error),
+            }
         };
-        match published {
+        match self.bounded(publish).await? {
             Ok(acknowledged) => Ok(Some(acknowledged.sequence)),
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(None),
+            Err(error) if is_late(&error) => Ok(None),
             Err(error) => Err(refused(format!("bucket {}", self.bucket), &error)),
         }
+    }
+
+    /// A request and its answer. One that is lost with the leader of a stream or a consumer holds the others up no longer.
+    async fn bounded<T>(&self, request: impl Future<Output = T>) -> Result<T> {
+        let within = (self.options.ack_wait / 3).max(SHORTEST);
+        tokio::time::timeout(within, request)
+            .await
+            .map_err(|_| Error::Timeout { what: format!("asking for lanes in bucket {}", self.bucket), after: within })
     }
 
     /// Say that this member lives, renew its leases, and claim what is free of its share.
@@ -127,28 +140,38 @@ impl Leases {
         }
         let put: Vec<_> = futures_util::stream::iter(entries).buffer_unordered(AT_ONCE).collect().await;
         let mut round = Round { excess, short, ..Round::default() };
+        let mut trouble = None;
         for outcome in put {
-            match outcome? {
-                (lane, Some(sequence)) => drop(round.leases.insert(lane, sequence)),
+            match outcome {
+                Ok((lane, Some(sequence))) => drop(round.leases.insert(lane, sequence)),
                 // Another member was faster.
-                (_, None) => round.short = true,
+                Ok((_, None)) => round.short = true,
+                // The others are leased all the same.
+                Err(error) => trouble = Some(error),
             }
         }
-        Ok(round)
+        match trouble {
+            Some(error) if round.leases.is_empty() => Err(error),
+            Some(error) => {
+                tracing::debug!(%error, "some lanes are not leased, and are asked for again");
+                Ok(Round { short: true, ..round })
+            }
+            None => Ok(round),
+        }
     }
 
     async fn lease(&self, lane: u16, replaces: u64) -> Result<(u16, Option<u64>)> {
         let leased = self.put(format!("lane.{lane}"), &self.me, Some(replaces)).await?;
         if leased.is_some() && !self.made.lock().contains(&lane) {
-            consumer::make(&self.stream, &self.options, Some(lane)).await?;
+            self.bounded(consumer::make(&self.stream, &self.options, Some(lane))).await??;
             self.made.lock().insert(lane);
         }
         Ok((lane, leased))
     }
 
-    /// The consumers may be gone: they are made again.
-    pub(super) fn make_again(&self) {
-        self.made.lock().clear();
+    /// The consumer of a lane may be gone: it is made again.
+    pub(super) fn make_again(&self, lane: u16) {
+        self.made.lock().remove(&lane);
     }
 
     /// Lanes are free for others.
@@ -173,4 +196,11 @@ impl Leases {
             tracing::warn!("cannot tell the group that this worker goes: it hears of it when the leases end");
         }
     }
+}
+
+/// Whether the entry that was to be replaced is not there any more; a cluster says so in another way while it decides.
+fn is_late(error: &PublishError) -> bool {
+    let code = std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>());
+    error.kind() == PublishErrorKind::WrongLastSequence
+        || code.is_some_and(|error| error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
 }

@@ -124,8 +124,8 @@ impl Driver {
         if refused {
             let reason = message.description.clone().unwrap_or_default();
             tracing::debug!(%status, reason, "NATS ends a request for messages");
-            if let Some(leases) = &self.leases {
-                leases.make_again();
+            if let (Some(leases), Some(lane)) = (&self.leases, lane_of(&message.subject)) {
+                leases.make_again(lane);
             }
         }
         match &mut self.supply {
