@@ -83,7 +83,9 @@ def test_the_commands_of_the_page_run(sandbox: Sandbox, tmp_path: Path) -> None:
 
 def test_each_test_that_the_page_names_is_there() -> None:
     named = set(re.findall(r"`(test_\w+)`", PAGE.read_text(encoding="utf-8")))
-    sources = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    folders = [Path(__file__).parent, Path(__file__).parents[1] / "shared"]
+    tests = [path for folder in folders for path in folder.glob("test_*.py")]
+    sources = "".join(path.read_text(encoding="utf-8") for path in tests)
     assert named and not [name for name in named if f"def {name}(" not in sources]
 
 
