@@ -103,8 +103,9 @@ bench: setup originals peers ## measure beside the originals and other clients; 
 	. $(BIN)/activate && maturin develop --quiet --release >/dev/null
 	$(BIN)/python benches/run.py
 
-soak: dev ## kill bridges and NATS servers at random points, 30 times
+soak: dev ## kill bridges, workers and NATS servers at random points, 30 times each
 	$(BIN)/python tools/soak
+	$(BIN)/python tests/python/shared/soak.py
 
 wheel: setup ## build the wheel of this machine into dist/
 	$(BIN)/maturin build --quiet --release --out dist
