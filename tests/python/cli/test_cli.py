@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -112,6 +114,27 @@ def test_the_sandbox_may_be_chirpstack() -> None:
     assert served.end() == 130
     outcome = run("sandbox", "--chirpstack", "--v3")
     assert outcome.returncode == 2 and "not allowed with argument" in outcome.stderr
+
+
+@pytest.mark.parametrize("network", [[], ["--v3", "--tenant", "ttn"]])
+def test_the_sandbox_says_how_to_look_at_it(network: list[str]) -> None:
+    served = Served(*network, "--devices", "1", "--rate", "20", "--quiet")
+    assert served.process.stderr
+    line = served.process.stderr.readline()
+    _, told, command = line.partition("to look at it: ")
+    variable, program, *arguments = shlex.split(command)
+    assert told and program == "thingslink", line
+    name, _, value = variable.partition("=")
+    outcome = subprocess.run(
+        [sys.executable, "-m", program, *arguments, "--count", "1"],
+        env={**os.environ, name: value},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert outcome.returncode == 0 and "sim-0000" in outcome.stdout, outcome
+    assert served.end() == 130
 
 
 def test_a_taken_port_is_told_with_a_hint() -> None:
