@@ -202,7 +202,9 @@ impl<P: Platform> Inner<P> {
         }
         let receipt = message.receipt;
         let Some(message) = self.platform.take_in(message) else {
-            receipt.into_iter().for_each(|receipt| self.outbox.acknowledge(receipt));
+            if let Some(receipt) = receipt {
+                self.outbox.acknowledge(receipt);
+            }
             return None;
         };
         add(&self.counters.received, 1);

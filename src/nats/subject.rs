@@ -91,10 +91,9 @@ pub fn of_topic(network: Network, topic: &str) -> Option<String> {
     let kind = match (network, tail) {
         (Network::V2 | Network::V3, "up") => "up".to_owned(),
         (Network::V2, tail) => format!("events.{}", tokens(tail.strip_prefix("events/")?)?),
-        (Network::V3, "down/push" | "down/replace") => return None,
+        // No bridge carries ChirpStack's messages.
+        (Network::V3, "down/push" | "down/replace") | (Network::ChirpStack, _) => return None,
         (Network::V3, tail) => format!("events.{}", tokens(tail)?),
-        // No bridge carries it.
-        (Network::ChirpStack, _) => return None,
     };
     Some(format!("{ROOT}.{}.{}.{kind}", token(network.plain_text(app)), token(dev_id)))
 }

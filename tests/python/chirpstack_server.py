@@ -166,5 +166,6 @@ def alike(value: Any, made: set[str]) -> Any:
 
 
 def alike_details(details: str | None) -> str:
-    """Give what is said without the places in a script, which the sandbox's engine does not tell."""
-    return re.sub(r"\n\s+at .*", "", details or "", flags=re.DOTALL).strip()
+    """Give what is said without places in a script, and words for bad syntax: those are the engine's own."""
+    details = re.sub(r"(JS error: Error: )(?:Unexpected token.*|invalid property name)", r"\1bad syntax", details or "")
+    return re.sub(r"\n\s+at .*", "", details, flags=re.DOTALL).strip()

@@ -137,8 +137,7 @@ impl Directory {
                 return Err(Error::Ambiguous { what: "dev_id", value: id.to_owned(), found });
             }
         };
-        let (eui, application) =
-            (eui.to_string(), state.devices.get(eui.as_str()).map(|known| known.application.clone()));
+        let (eui, application) = (eui.clone(), state.devices.get(eui.as_str()).map(|known| known.application.clone()));
         drop(state);
         let application = application.or_else(|| self.application()).ok_or_else(|| {
             let expected = "the UUID of an application, until a message of one of that name has come: downlinks have it in \

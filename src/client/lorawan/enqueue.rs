@@ -126,11 +126,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::send`], and what the network says.
-    pub fn send_answered(
-        &self,
-        dev_id: DevId,
-        downlink: Downlink,
-    ) -> impl Future<Output = Result<u16>> + Send + use<> {
+    pub fn send_answered(&self, dev_id: DevId, downlink: Downlink) -> impl Future<Output = Result<u16>> + Send + use<> {
         let client = self.clone();
         let turn = self.inner.platform.enqueuing.take_turn();
         async move {

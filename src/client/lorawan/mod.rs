@@ -335,15 +335,14 @@ impl Client {
         if *network == Network::ChirpStack {
             return self.command(dev_id, downlink);
         }
-        let (token, mark, confirms) = match network {
-            Network::V2 => (0, Mark::device(dev_id.as_str(), downlink.port, downlink.schedule), None),
-            _ => {
-                // Before the downlink, so that the server hears of it first.
-                self.follow();
-                let token = fastrand::u64(..);
-                // Of a group a bridge sends it, and what the network tells of it may come to another client.
-                (token, Mark::token(token), Some(dev_id).filter(|_| self.config().group.is_none()))
-            }
+        let (token, mark, confirms) = if *network == Network::V2 {
+            (0, Mark::device(dev_id.as_str(), downlink.port, downlink.schedule), None)
+        } else {
+            // Before the downlink, so that the server hears of it first.
+            self.follow();
+            let token = fastrand::u64(..);
+            // Of a group a bridge sends it, and what the network tells of it may come to another client.
+            (token, Mark::token(token), Some(dev_id).filter(|_| self.config().group.is_none()))
         };
         let (topic, body) = network.downlink(app_id, dev_id, downlink, token)?;
         let following = &self.inner.platform.following;

@@ -126,7 +126,9 @@ mod tests {
         // The connection was lost, and is back: all is told again.
         let words = one.doubt(Duration::from_secs(5));
         assert_eq!(words.iter().map(Bytes::len).sum::<usize>(), 5000 * SIZE);
-        words.iter().for_each(|word| other.told(word, Duration::from_secs(5)));
+        for word in &words {
+            other.told(word, Duration::from_secs(5));
+        }
         assert!((1..=5000).all(|number| other.has(&told(number, -1))) && !other.has(&told(1, 1)));
         other.told(b"nonsense that has no whole entry", Duration::from_secs(5));
         assert!(other.doubt(Duration::from_secs(5)).is_empty(), "what others have handled is theirs to tell");

@@ -142,7 +142,7 @@ fn write(find: Find, part: Part, value: Value<'_>, out: &mut Object) {
             Direct::Anew(value) => out.raw(name, &anew(value)),
             Direct::Part(part, value) => out.with(name, |out| write(find, part, value, out)),
             Direct::Parts(part, list) => {
-                out.list(name, list.elements(), |element, out| write(find, part, element, out))
+                out.list(name, list.elements(), |element, out| write(find, part, element, out));
             }
             Direct::Absent => {}
         }

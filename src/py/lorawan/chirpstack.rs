@@ -107,6 +107,6 @@ impl At<'_> {
         } else {
             80
         };
-        Ok(Some(Api { endpoint: Endpoint { tls, port, ..endpoint }, trust, tenant_id }))
+        Ok(Some(Api { endpoint: Endpoint { port, tls, ..endpoint }, trust, tenant_id }))
     }
 }

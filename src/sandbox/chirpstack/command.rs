@@ -72,7 +72,7 @@ impl<'de> Deserialize<'de> for Map {
             }
         }
 
-        deserializer.deserialize_map(Keys)
+        deserializer.deserialize_struct("integration.DownlinkCommand", &[], Keys)
     }
 }
 
@@ -187,8 +187,8 @@ mod tests {
     fn what_is_no_command_is_told() {
         for (text, words) in [
             ("", "EOF while parsing a value at line 1 column 0"),
-            ("[1]", "invalid type: sequence, expected struct integration.DownlinkCommand at line 1 column 0"),
-            (r#"{"fPort":1,"fPort":2}"#, "duplicate field `fPort` at line 1 column 17"),
+            ("[]", "invalid type: sequence, expected struct integration.DownlinkCommand at line 1 column 2"),
+            (r#"{"fPort":1,"fPort":2}"#, "duplicate field `fPort` at line 1 column 18"),
             (r#"{"id":null}"#, "invalid type: null, expected a string at line 1 column 10"),
             (r#"{"data":[1]}"#, "invalid type: sequence, expected a base64 string at line 1 column 8"),
         ] {

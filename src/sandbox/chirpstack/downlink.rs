@@ -93,7 +93,7 @@ impl Server {
         if device.record.value.application_id != application_id {
             return Err("Application ID from topic does not match application ID from device".to_owned());
         }
-        let item = self.encoded(&registry, item)?;
+        let item = Self::encoded(&registry, item)?;
         let id = if item.id.is_empty() { new_uuid(&mut self.random()) } else { uuid(&item.id)? };
         if registry.devices.values().any(|device| device.queue.iter().any(|other| other.id == id)) {
             return Err("duplicate key value violates unique constraint \"device_queue_item_pkey\"".to_owned());
@@ -102,7 +102,7 @@ impl Server {
     }
 
     /// An item with the bytes of its object, and the port that its encoder wants.
-    pub(super) fn encoded(&self, registry: &Registry, item: DeviceQueueItem) -> Result<DeviceQueueItem, String> {
+    pub(super) fn encoded(registry: &Registry, item: DeviceQueueItem) -> Result<DeviceQueueItem, String> {
         let Some(object) = item.object.clone() else { return Ok(item) };
         let dev_eui = eui(&item.dev_eui)?;
         let record = registry.devices.get(&dev_eui).map(|device| &device.record.value);

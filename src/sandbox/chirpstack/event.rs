@@ -286,7 +286,7 @@ fn location(event: &LocationEvent) -> impl Serialize + '_ {
 fn integration(event: &IntegrationEvent) -> impl Serialize + '_ {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Integration<'a> {
+    struct Found<'a> {
         #[serde(flatten)]
         head: Head<'a>,
         integration_name: &'a str,
@@ -294,7 +294,7 @@ fn integration(event: &IntegrationEvent) -> impl Serialize + '_ {
         #[serde(skip_serializing_if = "Option::is_none")]
         object: Option<Free<'a>>,
     }
-    Integration {
+    Found {
         head: head(&event.deduplication_id, event.time, event.device_info.as_ref()),
         integration_name: &event.integration_name,
         event_type: &event.event_type,

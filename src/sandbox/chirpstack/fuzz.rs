@@ -49,7 +49,7 @@ fn server() -> Arc<Server> {
 fn any_command_is_read_or_told_why_not() {
     for (name, corpus, is_json) in [("commands, JSON", JSON, true), ("commands, protobuf", PROTOBUF, false)] {
         let target = Target { name, corpus, shape: Shape::Bytes, words: WORDS, inputs: 3000, memory: (BASE, 1024) };
-        target.run(|bytes, _| {
+        target.run(move |bytes, _| {
             if let Err(words) = command::read(bytes, is_json) {
                 assert!(!words.is_empty());
             }
@@ -98,7 +98,6 @@ fn any_call_is_answered() {
         inputs: 600,
         memory: (4 << 20, 4096),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let make = || {
         let server = server();
         let everything = Key { tenant_id: None, is_read_only: false, name: String::new() };
@@ -110,6 +109,7 @@ fn any_call_is_answered() {
         let api = ApiService::new(server.clone());
         let mut call = tonic::Request::new(Bytes::copy_from_slice(bytes));
         call.metadata_mut().insert("authorization", format!("Bearer {}", token("k1")).parse().unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let answer = runtime.block_on(async {
             let mut client = tonic::client::Grpc::new(api.routes());
             client.ready().await.unwrap();

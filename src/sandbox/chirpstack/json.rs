@@ -16,7 +16,6 @@ use crate::rpc::proto::chirpstack::integration::DeviceInfo;
 /// What the server says of a number that JSON does not have; the event is lost then.
 const INFINITE: &str = "Cannot serialize infinity as google.protobuf.Value.number_value";
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
 fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -52,7 +52,7 @@ pub(super) fn device_info(registry: &Registry, dev_eui: &str, with_application: 
     })
 }
 
-fn lora(spreading: u32, polarization_inversion: bool) -> Option<Modulation> {
+fn lora(spreading: u32, polarization_inversion: bool) -> Modulation {
     let lora = LoraModulationInfo {
         bandwidth: BANDWIDTH_HZ,
         spreading_factor: spreading,
@@ -60,7 +60,7 @@ fn lora(spreading: u32, polarization_inversion: bool) -> Option<Modulation> {
         polarization_inversion,
         ..LoraModulationInfo::default()
     };
-    Some(Modulation { parameters: Some(Parameters::Lora(lora)) })
+    Modulation { parameters: Some(Parameters::Lora(lora)) }
 }
 
 fn spreading(tx_info: &UplinkTxInfo) -> u32 {
@@ -77,7 +77,7 @@ pub(super) fn data_rate(tx_info: &UplinkTxInfo) -> u32 {
 
 /// How a frame was sent.
 pub(super) fn tx_info(reception: &Reception) -> UplinkTxInfo {
-    UplinkTxInfo { frequency: reception.frequency_hz, modulation: lora(reception.spreading.into(), false) }
+    UplinkTxInfo { frequency: reception.frequency_hz, modulation: Some(lora(reception.spreading.into(), false)) }
 }
 
 /// How each gateway has heard it.
@@ -119,7 +119,7 @@ pub(super) fn timing(window: Window, tx_info: &UplinkTxInfo, rx_info: &UplinkRxI
     DownlinkTxInfo {
         frequency,
         power,
-        modulation: lora(spreading, true),
+        modulation: Some(lora(spreading, true)),
         timing: Some(Timing { parameters: Some(timing) }),
         context: rx_info.context.clone(),
         ..DownlinkTxInfo::default()

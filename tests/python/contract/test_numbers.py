@@ -76,7 +76,12 @@ def calls() -> Iterator[dict[str, tuple[Call, dict[str, Any]]]]:
     login: Any = {"app_id": "app", "access_key": "key", "mqtt_address": "127.0.0.1:1"}
     first = ttnmqtt.MQTTClient("app", "70B3D57ED00000AA", "key")
     posted: Call = lambda **given: aio.MQTTClient(**login).send(**given)  # noqa: E731
-    with Sandbox("app", "key") as sandbox, Sandbox(network="v3") as stack_sandbox, ThingsBoard() as board:
+    with (
+        Sandbox("app", "key") as sandbox,
+        Sandbox(network="v3") as stack_sandbox,
+        Sandbox(network="chirpstack") as chirpstack,
+        ThingsBoard() as board,
+    ):
         second = ttnmqtt.MQTTClient("app", "key", sandbox.mqtt_address)
         ours, theirs = sandbox.device("meter"), stack_sandbox.device("meter")
         yield {
@@ -128,6 +133,7 @@ def calls() -> Iterator[dict[str, tuple[Call, dict[str, Any]]]]:
             "SandboxDevice.uplink": (ours.uplink, {"payload": b"\1"}),
             "SandboxDevice.locate": (ours.locate, {"latitude": 1.0, "longitude": 1.0}),
             "SandboxDevice.configure": (theirs.configure, {}),
+            "SandboxDevice.report_status": (chirpstack.device("node-1").report_status, {}),
             "ThingsBoard": (ThingsBoard, {}),
             "ThingsBoard.limit": (board.limit, {}),
             "ThingsBoard.reject": (board.reject, {"topic": "t", "reason": 128}),
@@ -210,6 +216,8 @@ def test_every_number_is_read_as_one(
     function, others = calls[name]
     if argument in {"management_port", "http_port"}:
         others = {**others, "network": "v3"}
+    if argument == "event_qos":
+        others = {**others, "network": "chirpstack"}
     wrong: dict[Any, type[Exception]] = {True: TypeError, "x": TypeError}
     wrong |= {10**400: ValueError} if kind == "float" else {1.5: TypeError, HUGE: ValueError, -HUGE: ValueError}
     for value, error in wrong.items():

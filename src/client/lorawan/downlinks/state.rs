@@ -14,7 +14,7 @@ pub enum State {
     Queued,
     /// Sent by a gateway.
     Sent,
-    /// Not acknowledged by the device; the network sends it again, but for ChirpStack, which drops it.
+    /// Not acknowledged by the device; the network sends it again, but for `ChirpStack`, which drops it.
     Nacked,
     /// Acknowledged by the device.
     Acked,

@@ -1,10 +1,10 @@
-//! How long a LoRa frame is in the air, which `ChirpStack` does not say (CS 5.2).
+//! How long a `LoRa` frame is in the air, which `ChirpStack` does not say (CS 5.2).
 
 /// Bytes of a frame beside its application payload: header, MIC and, where there is one, the port.
 const FRAME: u64 = 12;
 
-/// Nanoseconds of an uplink with this application payload; `None` for what is no data rate of LoRa. Short by the MAC commands
-/// in the header, which nobody tells.
+/// Nanoseconds of an uplink with this application payload; `None` for what is no data rate of `LoRa`. Short by the MAC
+/// commands in the header, which nobody tells.
 pub(super) fn uplink(payload: Option<usize>, factor: i64, bandwidth_hz: i64, coding: u64) -> Option<u64> {
     let bytes = FRAME + payload.map_or(0, |bytes| bytes as u64 + 1);
     let factor = u64::try_from(factor).ok().filter(|factor| (5..=12).contains(factor))?;

@@ -14,10 +14,7 @@ pub fn uuid(text: &str) -> Option<String> {
         }
         _ => return None,
     };
-    is_hex(&digits).then(|| {
-        let [a, b, c, d, e] = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
-        [a, b, c, d, e].join("-")
-    })
+    is_hex(&digits).then(|| [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"))
 }
 
 /// A `DevEUI`, with or without separators between its bytes, in the form that topics have.

@@ -240,11 +240,7 @@ fn number(value: Wire<'_>) -> Result<u64> {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    reason = "numbers of 32 bits are cut to them by protobuf's rules"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "numbers of 32 bits are cut to them by protobuf's rules")]
 fn write_value(value: Wire<'_>, kind: Kind, out: &mut String) -> Result<()> {
     let written = match kind {
         Kind::Text => quoted(string(value)?),

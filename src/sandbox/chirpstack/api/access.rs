@@ -35,6 +35,7 @@ pub(super) fn required<T>(part: Option<T>, name: &str) -> Result<T, Status> {
 }
 
 /// An answer that names in its metadata what it is about.
+#[expect(clippy::unnecessary_wraps, reason = "what methods end with")]
 pub(super) fn about<T>(message: T, name: &'static str, value: &str) -> Answer<T> {
     let mut response = Response::new(message);
     if let Ok(value) = AsciiMetadataValue::try_from(value) {

@@ -1,6 +1,6 @@
 //! Applications (CS 4.4).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::Api;
 use super::access::{Answer, about, internal, invalid, not_found, required};
@@ -111,9 +111,9 @@ impl Api {
         caller.may_read(registry.tenant_of(&id))?;
         let devices = registry.devices.values().map(|device| &device.record.value);
         let profiles = devices.filter(|record| record.application_id == id).filter_map(|it| registry.profile_of(it));
-        let by_name: BTreeMap<_, _> = profiles.map(|profile| ((&profile.name, &profile.id), ())).collect();
+        let by_name: BTreeSet<_> = profiles.map(|profile| (&profile.name, &profile.id)).collect();
         let result = by_name
-            .into_keys()
+            .into_iter()
             .map(|(name, id)| api::ApplicationDeviceProfileListItem { id: id.clone(), name: name.clone() })
             .collect();
         about(api::ListApplicationDeviceProfilesResponse { result }, ABOUT, &id)

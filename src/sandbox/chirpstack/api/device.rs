@@ -57,7 +57,7 @@ fn check(registry: &Registry, record: &api::Device) -> Result<(), Status> {
 }
 
 /// Keys as they are kept.
-fn read_keys(keys: api::DeviceKeys) -> Result<api::DeviceKeys, Status> {
+fn read_keys(keys: &api::DeviceKeys) -> Result<api::DeviceKeys, Status> {
     let key = |text: &str| hexadecimal::<16>(text).map_err(internal);
     Ok(api::DeviceKeys {
         dev_eui: eui(&keys.dev_eui).map_err(internal)?,
@@ -178,7 +178,7 @@ impl Api {
     }
 
     pub(super) fn create_keys(&self, caller: &Caller, request: &api::CreateDeviceKeysRequest) -> Answer<()> {
-        let keys = read_keys(required(request.device_keys.clone(), "device_keys")?)?;
+        let keys = read_keys(&required(request.device_keys.clone(), "device_keys")?)?;
         let dev_eui = keys.dev_eui.clone();
         let mut registry = self.0.registry();
         caller.may_write(tenant_of(&registry, &dev_eui))?;
@@ -211,7 +211,7 @@ impl Api {
     }
 
     pub(super) fn update_keys(&self, caller: &Caller, request: &api::UpdateDeviceKeysRequest) -> Answer<()> {
-        let keys = read_keys(required(request.device_keys.clone(), "device_keys")?)?;
+        let keys = read_keys(&required(request.device_keys.clone(), "device_keys")?)?;
         let dev_eui = keys.dev_eui.clone();
         let mut registry = self.0.registry();
         caller.may_write(tenant_of(&registry, &dev_eui))?;

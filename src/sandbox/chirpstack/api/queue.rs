@@ -8,6 +8,7 @@ use super::device::{known, tenant_of};
 use crate::rpc::proto::chirpstack::api;
 use crate::sandbox::chirpstack::ids::{eui, new_uuid};
 use crate::sandbox::chirpstack::key::Caller;
+use crate::sandbox::chirpstack::server::Server;
 
 const ABOUT: &str = "x-log-dev_eui";
 
@@ -24,9 +25,9 @@ impl Api {
         if !registry.devices.contains_key(&dev_eui) {
             return Err(not_found(&dev_eui));
         }
-        let item = self.0.encoded(&registry, item).map_err(internal)?;
+        let item = Server::encoded(&registry, item).map_err(internal)?;
         drop(registry);
-        if item.f_port & 0xFF == 0 {
+        if item.f_port % 256 == 0 {
             return Err(Status::invalid_argument("Validation error: FPort must be between 1 - 255"));
         }
         let id = new_uuid(&mut self.0.random());
