@@ -4,6 +4,7 @@ PUBLIC = [
     "thingslink",
     "thingslink.aio",
     "thingslink.bridge",
+    "thingslink.frame",
     "thingslink.sandbox",
     "thingslink.tb_device_http",
     "thingslink.tb_device_mqtt",

@@ -174,4 +174,4 @@ def _settings(path: Path, profile: str, given: Mapping[str, Any]) -> dict[str, s
 
 
 def _wrong(path: Path, words: str) -> Failure:
-    return Failure(f"{path}: {words}", code=USAGE, hint="docs/command-line.md shows such a file")
+    return Failure(f"{path}: {words}", code=USAGE, hint="docs/guides/command-line.md shows such a file")

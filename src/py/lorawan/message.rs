@@ -154,9 +154,7 @@ impl PyUplinkMessage {
     pub(super) fn each<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Value<'_>, Bound<'py, PyAny>)>> {
         let each = |(name, value): (Value<'_>, Value<'_>)| match self.network {
             Network::V2 => self.kept(py, value),
-            Network::V3 | Network::ChirpStack => {
-                self.field(py, name.raw()).map(|value| value.unwrap_or_else(|| py.None().into_bound(py)))
-            }
+            _ => Ok(self.field(py, name.raw())?.unwrap_or_else(|| py.None().into_bound(py))),
         };
         fields(self.value()).into_iter().map(|(name, value)| Ok((name, each((name, value))?))).collect()
     }

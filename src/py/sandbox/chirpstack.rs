@@ -22,7 +22,7 @@ impl PySandbox {
 
 #[pymethods]
 impl PySandbox {
-    /// ``host:port`` of what is called over gRPC: the four servers of a stack, ChirpStack's API.
+    #[doc = stub!("_Sandbox.management_address")]
     #[getter]
     fn management_address(&self) -> PyResult<String> {
         match self.sandbox()? {
@@ -54,7 +54,7 @@ impl PySandbox {
         }
     }
 
-    /// The ID of the tenant that applications belong to.
+    #[doc = stub!("_Sandbox.tenant_id")]
     #[getter]
     fn tenant_id(&self) -> PyResult<String> {
         Ok(self.chirpstack("tenant_id")?.tenant_id())
@@ -68,14 +68,14 @@ impl PySandbox {
         self.chirpstack("dev_eui")?.dev_eui(app_id, dev_id).or_raise(py)
     }
 
-    /// Make an API key.
+    #[doc = stub!("_Sandbox.api_key")]
     #[pyo3(signature = (kind="tenant"))]
     fn api_key(&self, py: Python<'_>, kind: &str) -> PyResult<String> {
         let kind = KeyKind::parse(kind).or_raise(py)?;
         Ok(self.chirpstack("api_key")?.api_key(kind))
     }
 
-    /// Let a user log in to the broker; from then on nobody else may.
+    #[doc = stub!("_Sandbox.add_mqtt_user")]
     #[pyo3(signature = (name, password, app_id=None))]
     fn add_mqtt_user(&self, py: Python<'_>, name: &str, password: String, app_id: Option<&str>) -> PyResult<()> {
         self.chirpstack("add_mqtt_user")?.add_user(name, AccessKey::new(password), app_id).or_raise(py)
@@ -85,14 +85,14 @@ impl PySandbox {
         self.chirpstack("client_certificate")?.client_certificate(app_id).or_raise(py)
     }
 
-    /// Let gateways refuse the next downlinks for this reason; without one they do not answer.
+    #[doc = stub!("_Sandbox.refuse_downlinks")]
     #[pyo3(signature = (reason="", count=1))]
     fn refuse_downlinks(&self, reason: &str, #[pyo3(from_py_with = number::count)] count: u32) -> PyResult<()> {
         self.chirpstack("refuse_downlinks")?.refuse_downlinks(reason, count);
         Ok(())
     }
 
-    /// What the server has written to its log, first to last.
+    #[doc = stub!("_Sandbox.server_log")]
     #[getter]
     fn server_log(&self) -> PyResult<Vec<String>> {
         Ok(self.chirpstack("server_log")?.server_log())

@@ -224,13 +224,13 @@ impl PySandbox {
         Ok(self.sandbox()?.mqtts_address())
     }
 
-    /// ``host:port`` of the discovery service; ``AttributeError`` on V3.
+    /// ``host:port`` of the discovery service; ``AttributeError`` but on V2.
     #[getter]
     fn discovery_address(&self) -> PyResult<String> {
         Ok(self.v2("discovery_address")?.discovery_address())
     }
 
-    /// ``host:port`` of the handler, over gRPC; ``AttributeError`` on V3.
+    /// ``host:port`` of the handler, over gRPC; ``AttributeError`` but on V2.
     #[getter]
     fn handler_address(&self) -> PyResult<String> {
         Ok(self.v2("handler_address")?.handler_address())

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import PATIENCE
 from killing import run
 from nats_server import NatsServer, nats_binary, publish
 from thingslink.bridge import Bridge
@@ -28,57 +26,6 @@ def test_nothing_is_lost_when_bridge_and_server_are_killed(
     report = run(sandbox, nats_server, rounds=2, devices=50, bridges=bridges, seed=bridges)
     assert (report.lost, report.duplicates) == (0, 0), report
     assert report.backwards == 0 or bridges > 1, report
-
-
-def commands() -> list[str]:
-    """Give the commands of the page, one line each."""
-    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
-
-
-def test_the_commands_of_the_page_run(sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "access-key").write_text(sandbox.access_key)
-    environment = {**os.environ, "PATH": f"{Path(nats_binary()).parent}:{Path(sys.executable).parent}"}
-    with NatsServer(nats_binary(), tmp_path / "nats") as server:
-        for command in commands():
-            if command.startswith("export "):
-                name, value = command.removeprefix("export ").split("=", 1)
-                environment[name] = value
-                continue
-            if command.startswith("nats-server"):
-                options = command.split()[1:]
-                tried = subprocess.run([nats_binary(), *options, "-t"], cwd=tmp_path, capture_output=True, check=False)
-                assert tried.returncode in {0, 1} and b"flag provided but not defined" not in tried.stderr
-                continue
-            words = command.replace("my-app", sandbox.app_id).replace("mqtt.example.org:1883", sandbox.mqtt_address)
-            arguments = words.replace("nats://localhost:4222", server.address).split()[1:]
-            if arguments[0] != "bridge":
-                done = subprocess.run(
-                    [sys.executable, "-m", "thingslink", *arguments],
-                    env=environment,
-                    capture_output=True,
-                    text=True,
-                    timeout=PATIENCE,
-                    check=False,
-                )
-                assert done.returncode == 0, done.stderr
-                continue
-            running = subprocess.Popen(
-                [sys.executable, "-m", "thingslink", *arguments, "--max-bytes", "256M"],
-                cwd=tmp_path,
-                env=environment,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            assert running.stderr is not None
-            said = []
-            while line := running.stderr.readline():
-                said.append(line)
-                if "carrying" in line:
-                    break
-            running.terminate()
-            running.communicate(timeout=PATIENCE)
-            assert running.returncode == 143, said
 
 
 def test_each_test_that_the_page_names_is_there() -> None:

@@ -164,8 +164,8 @@ def test_a_script_is_led_by_the_profile(write: Write, sandbox: Sandbox, tmp_path
 
 
 def test_the_file_that_the_documentation_shows_is_one(tell: Tell, write: Write) -> None:
-    text = (Path(__file__).parents[3] / "docs" / "command-line.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    text = (Path(__file__).parents[3] / "docs" / "guides" / "command-line.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```toml [^\n]*\n(.*?)```", text, re.DOTALL)
     write(shown)
     assert settings(tell(*SHOW))["cluster"] == ("eu1", "profile greenhouse")
     plant = settings(tell(*SHOW, "--profile", "plant"))
