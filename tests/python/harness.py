@@ -110,6 +110,8 @@ class RawServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
+        #: Held while an answer is written; a test that writes a packet in pieces holds it.
+        self.writing = threading.Lock()
         #: Whether subscriptions, pings and QoS 1 messages are answered.
         self.answers = True
         #: How many filters of each subscription are refused, from the first on.
@@ -157,7 +159,8 @@ class RawServer:
                     connection.sendall(self.farewell)
                     connection.shutdown(socket.SHUT_RDWR)
                     return
-                connection.sendall(self._answer(packet))
+                with self.writing:
+                    connection.sendall(self._answer(packet))
         except OSError:
             return
 

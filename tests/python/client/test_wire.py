@@ -70,8 +70,9 @@ def test_downlinks_are_spelled_as_the_original_spelled_them(
 @on_both_faces
 def test_bytes_may_come_one_by_one(raw_server: RawServer, recorder: Recorder, mqtt_client: Maker) -> None:
     client = recorder.watch(connected(raw_server, mqtt_client))
-    for byte in publish("demo-app/devices/node-1/up", b'{"dev_id":"node-1"}') * 2:
-        raw_server.send(bytes([byte]))
+    with raw_server.writing:
+        for byte in publish("demo-app/devices/node-1/up", b'{"dev_id":"node-1"}') * 2:
+            raw_server.send(bytes([byte]))
     assert recorder.expect("uplink").dev_id == recorder.expect("uplink").dev_id == "node-1"
     client.close()
 
