@@ -165,10 +165,11 @@ def test_a_full_spool_drops_and_counts(
         nats_server.kill()
         eventually(lambda: not bridge.stats()["nats_connected"])
         uplinks(sandbox, 10, 10)
-        eventually(lambda: bridge.stats()["received"] == 100)
+        fates = ("held", "spooled", "dropped")
+        # What has been received is on its way to one of them for a moment.
+        eventually(lambda: sum(map(bridge.stats().__getitem__, fates)) == bridge.stats()["received"] == 100)
         stats = bridge.stats()
         assert 0 < stats["spool_bytes"] <= 5000 and stats["dropped"] > 0
-        assert stats["held"] + stats["spooled"] + stats["dropped"] == 100
         nats_server.start()
         eventually(lambda: bridge.stats()["published"] == 100 - stats["dropped"])
 
