@@ -90,7 +90,7 @@ def test_every_public_module_is_looked_at() -> None:
 
 
 #: What programs find in others of these.
-NOT_FOR_PROGRAMS = {"thingslink.sandbox_thingsboard"}
+NOT_FOR_PROGRAMS = {"thingslink.sandbox_device", "thingslink.sandbox_thingsboard"}
 
 
 @pytest.mark.parametrize("module", PUBLIC)
