@@ -263,7 +263,10 @@ impl Connection {
             QoS::AtLeastOnce => {
                 match self.pending.arrived(message.mid, message.dup, &message.topic, &message.payload) {
                     Arrival::New(receipt) => Some(receipt),
-                    Arrival::InHand => return Ok(()),
+                    Arrival::InHand => {
+                        self.pending.hold(message);
+                        return Ok(());
+                    }
                     Arrival::Done => {
                         Version::acknowledge(message.mid, self.writer.buffer());
                         return Ok(());
@@ -337,7 +340,9 @@ impl Connection {
     pub(super) fn fill(&mut self, now: impl Fn() -> Instant) -> Result<(), Loss> {
         for (receipt, dealt) in self.outbox.take_receipts() {
             if matches!(dealt, Dealt::Not { .. }) {
-                self.pending.forget(receipt);
+                if let Some(again) = self.pending.forget(receipt) {
+                    self.arrived(again)?;
+                }
             } else if let Some(mid) = self.pending.settle(receipt) {
                 self.useful += 1;
                 Version::acknowledge(mid, self.writer.buffer());

@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
 
+use super::packet::Publish;
+
 /// Right to acknowledge one incoming message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -75,6 +77,8 @@ struct Entry {
     /// The connection it last arrived on: only there may it be acknowledged.
     connection: u64,
     done: bool,
+    /// How it came again there, while it was being dealt with.
+    again: Option<Publish>,
 }
 
 impl Default for Pending {
@@ -106,10 +110,11 @@ impl Pending {
                 return Arrival::Done;
             }
             known.connection = self.connection;
+            known.again = None;
             return Arrival::InHand;
         }
         self.serial += 1;
-        let entry = Entry { serial: self.serial, hash, connection: self.connection, done: false };
+        let entry = Entry { serial: self.serial, hash, connection: self.connection, done: false, again: None };
         self.by_packet_id.insert(packet_id, entry);
         Arrival::New(Receipt { packet_id, serial: self.serial })
     }
@@ -128,17 +133,28 @@ impl Pending {
         Some(receipt.packet_id)
     }
 
-    /// It was not dealt with, and is a new message when it comes again.
-    pub(super) fn forget(&mut self, receipt: Receipt) {
-        if self.by_packet_id.get(&receipt.packet_id).is_some_and(|entry| entry.serial == receipt.serial) {
-            self.by_packet_id.remove(&receipt.packet_id);
+    /// Keep the repetition of a message that is in hand: the server sends it on this connection no more.
+    pub(super) fn hold(&mut self, repetition: Publish) {
+        if let Some(entry) = self.by_packet_id.get_mut(&repetition.mid) {
+            entry.again = Some(repetition);
         }
+    }
+
+    /// It was not dealt with, and is a new message when it comes again: now, if it has done so on this connection.
+    pub(super) fn forget(&mut self, receipt: Receipt) -> Option<Publish> {
+        let entry = self.by_packet_id.get(&receipt.packet_id)?;
+        if entry.serial != receipt.serial {
+            return None;
+        }
+        let entry = self.by_packet_id.remove(&receipt.packet_id)?;
+        entry.again.filter(|_| entry.connection == self.connection)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::QoS;
 
     const BODY: Bytes = Bytes::from_static(b"1");
 
@@ -183,10 +199,30 @@ mod tests {
     fn what_was_not_dealt_with_is_new_when_it_comes_again() {
         let mut pending = Pending::default();
         let receipt = new(pending.arrived(7, false, "t", &BODY));
-        pending.forget(receipt);
+        assert!(pending.forget(receipt).is_none());
         assert_eq!(pending.settle(receipt), None);
         pending.connected(true);
         new(pending.arrived(7, true, "t", &BODY));
+    }
+
+    #[test]
+    fn what_was_not_dealt_with_is_given_anew_where_it_has_come_again_meanwhile() {
+        let again =
+            || Publish { topic: "t".into(), payload: BODY, qos: QoS::AtLeastOnce, retain: false, dup: true, mid: 7 };
+        let mut pending = Pending::default();
+        let receipt = new(pending.arrived(7, false, "t", &BODY));
+        pending.connected(true);
+        assert_eq!(pending.arrived(7, true, "t", &BODY), Arrival::InHand);
+        pending.hold(again());
+        assert!(pending.forget(receipt).is_some_and(|message| message.mid == 7));
+        let receipt = new(pending.arrived(7, true, "t", &BODY));
+        assert!(pending.forget(receipt).is_none(), "once for each time that it comes");
+        let receipt = new(pending.arrived(7, true, "t", &BODY));
+        pending.connected(true);
+        assert_eq!(pending.arrived(7, true, "t", &BODY), Arrival::InHand);
+        pending.hold(again());
+        pending.connected(true);
+        assert!(pending.forget(receipt).is_none(), "it comes again on that connection");
     }
 
     #[test]

@@ -116,6 +116,10 @@ impl Link<'_> {
                 None => {}
             }
             self.connection.fill(Instant::now)?;
+            if !self.connection.events().is_empty() {
+                // What was not dealt with had come again.
+                continue;
+            }
             if self.is_done() {
                 return Ok(Stop::Closing);
             }

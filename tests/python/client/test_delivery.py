@@ -81,6 +81,38 @@ def test_an_uplink_is_acknowledged_only_when_its_callbacks_have_returned(
     eventually(lambda: sandbox.backlog("keeper") == 0)
 
 
+@pytest.mark.thingslink_allow_callback_exceptions(raises=OSError)
+def test_what_is_kept_is_handled_again_where_it_came_again_meanwhile(
+    sandbox: Sandbox, client_for: Maker, recorder: Recorder, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    """The server sends it again while its callback still runs, and would not do so once more on that connection."""
+    client = client_for(sandbox, **KEEPING, on_callback_error="keep", reconnect_min_delay=0.01)
+    raises = threading.Event()
+
+    def uplink(msg: Any, client: Any) -> None:
+        first = not raises.is_set()
+        recorder.entries.put(("begun", msg.counter))
+        assert raises.wait(PATIENCE)
+        if first:
+            raise OSError("the database is away")
+
+    client.set_uplink_callback(uplink)
+    client.connect()
+    sandbox.device("node-1").uplink()
+    assert recorder.expect("begun") == 0
+    follower = sandbox.follow()
+    sandbox.cut()
+    # The answer to the subscription comes after what the broker has kept.
+    while (entry := follower.next(PATIENCE)) and entry["kind"] != "subscribed":
+        pass
+    eventually(lambda: client.is_connected)
+    raises.set()
+    assert recorder.expect("begun") == 0
+    eventually(lambda: sandbox.backlog("keeper") == 0)
+    assert client.stats()["kept"] == 1
+    client.close()
+
+
 def test_what_comes_before_a_callback_is_set_waits_for_it(
     sandbox: Sandbox, client_for: Maker, recorder: Recorder, eventually: Callable[[Callable[[], object]], None]
 ) -> None:
