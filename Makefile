@@ -43,8 +43,8 @@ test-schedules: # the orders that threads may run in, which a scheduler of ours 
 test-python: dev mosquitto originals
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-test-interpreters: setup ## smoke a wheel on every CPython >= 3.10 of this machine
-	$(BIN)/maturin build --quiet --profile smoke --out target/wheels
+test-interpreters: setup ## smoke a wheel, of what `make dev` builds, on every CPython >= 3.10 of this machine
+	$(BIN)/maturin build --quiet --out target/wheels
 	$(BIN)/python tools/smoke-interpreters target/wheels $(EXITS)
 
 mosquitto: # the real broker of the tests; where it cannot be had they are skipped with that reason
