@@ -181,7 +181,8 @@ impl Application {
                             continue;
                         };
                         match (self.stepped(at, step, &reason, event), step) {
-                            (Change::Queued, _) => tell(Delivery::Sent(at.mid)),
+                            // Of ChirpStack it was told when it was written, or the API had answered.
+                            (Change::Queued, _) if network == Network::V3 => tell(Delivery::Sent(at.mid)),
                             (Change::Moved, Step::Failed) => {
                                 let error = failure(at, dev_id, State::Failed, reason.clone());
                                 tell(Delivery::Problem(error));

@@ -172,6 +172,7 @@ def test_a_downlink_is_unconfirmed_until_a_gateway_has_sent_it(
     )
     peer.event("ack", queueItemId=item, acknowledged=True, fCntDown=42)
     assert handle.wait("acked") == "acked" and recorder.expect("acks").dev_id == "soil_03"
+    assert "downlink" not in dict(recorder.drain()), "that it went out was told once"
     client.close()
 
 
