@@ -27,4 +27,5 @@ pub use self::channel::{Authority, CallOptions, Channel, LARGEST_REPLY, Reply, S
 pub(crate) use self::codec::AsIs;
 pub use self::method::Method;
 pub use self::plain::{from_struct, to_struct};
+pub use self::stream::Messages;
 pub use self::text::to_text;

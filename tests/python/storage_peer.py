@@ -1,4 +1,4 @@
-"""Between a client and a sandbox's storage integration: passes calls on, and does with messages what a test says."""
+"""Between a client and what a sandbox keeps: passes calls on, and does with messages what a test says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from thingslink.sandbox import Sandbox
 
-STORED = "/ttn.lorawan.v3.ApplicationUpStorage/GetStoredApplicationUp"
+#: What gives messages one after the other: the storage integration of V3, and the events of a device of ChirpStack.
+STREAMS = ("/ttn.lorawan.v3.ApplicationUpStorage/GetStoredApplicationUp", "/api.InternalService/StreamDeviceEvents")
 
 
 class StoragePeer(PeerServer):
@@ -34,8 +35,8 @@ class StoragePeer(PeerServer):
         super().__init__()
 
     def handler(self, path: str) -> grpc.RpcMethodHandler[bytes, bytes]:
-        if path == STORED:
-            return grpc.unary_stream_rpc_method_handler(self._stream)
+        if path in STREAMS:
+            return grpc.unary_stream_rpc_method_handler(lambda request, context: self._stream(path, request, context))
         return super().handler(path)
 
     def answer(self, path: str, request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -44,11 +45,13 @@ class StoragePeer(PeerServer):
         except grpc.RpcError as error:
             return bytes(self._pass_on(error, context))
 
-    def _stream(self, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
+    def _stream(self, path: str, request: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
         with self.lock:
             self.asked += 1
             script = self.scripts.pop(0) if self.scripts else None
-        call = self._channel.unary_stream(STORED)(request, metadata=self._metadata(context), timeout=PATIENCE)
+        call = self._channel.unary_stream(path)(request, metadata=self._metadata(context), timeout=PATIENCE)
+        # Those of ChirpStack end with their reader alone.
+        context.add_callback(call.cancel)
         try:
             yield from script(call, context) if script else call
         except grpc.RpcError as error:
@@ -62,6 +65,12 @@ class StoragePeer(PeerServer):
     def _pass_on(error: Any, context: grpc.ServicerContext) -> Any:
         context.set_trailing_metadata(error.trailing_metadata() or ())
         context.abort(error.code(), error.details())
+
+    def look_late(self, messages: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
+        """Look the messages up when the gate is open, and not before."""
+        self.waits.set()
+        assert self.gate.wait(PATIENCE)
+        yield from messages
 
     def wait(self, messages: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
         """Look the messages up, and give none before the gate is open."""

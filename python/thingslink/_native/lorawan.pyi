@@ -124,7 +124,7 @@ class Stats(TypedDict):
         queue_length: Messages between network and callbacks now.
         queue_bytes: Their bytes.
         unsent: Downlinks that are neither written nor acknowledged now.
-        backfilled: Of the messages taken in, those that were fetched from V3's storage integration: see ``backfill``.
+        backfilled: Of the messages taken in, those that were fetched from what the network keeps: see ``backfill``.
         redelivered: Only of a group over NATS, as the two after it: messages that had been delivered before.
         dead: Messages that were put among the dead letters.
         lag: Messages that the group, or in order the lanes of this client, had not been given when it last heard.
@@ -236,12 +236,14 @@ class MQTTClient:
             ``insecure_channel``.
         identity_address: On V3, where the Identity Server is, if it is not beside the others; for hosted clusters it
             is known by itself.
-        backfill: On V3, whether uplinks and events that came while the client was away are fetched after each login,
-            from the storage integration that hosted stacks have (over gRPC, at ``management_address``). They are
+        backfill: Whether uplinks and events that came while the client was away are fetched after each login,
+            on V3 from the storage integration that hosted stacks have (over gRPC, at ``management_address``). They are
             delivered in their order before what comes from then on, none twice, and counted in
             ``stats()["backfilled"]``. The first login fetches nothing: nothing was missed. The integration has to be
             enabled for the application, and keeps messages for a limited time; what cannot be had the error callbacks
-            are told. Of a message that is fetched ``v3`` has what the library's definitions know.
+            are told. Of a message that is fetched ``v3`` has what the library's definitions know. On ChirpStack the
+            same over ``grpc_address`` and with an API key, from the ten events or so that the server keeps of each
+            device; of a device with more than these the error callbacks are told that older ones are lost.
         mqtt_username: On ChirpStack, the user of the operator's broker. Without it, and without a certificate, the
             login is anonymous.
         mqtt_password: The user's password.

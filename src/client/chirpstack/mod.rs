@@ -1,9 +1,12 @@
 //! The API of a `ChirpStack` server (CS 4): what its answers mean, and what takes several calls, as one.
 
+mod kept;
+
 use std::time::Duration;
 
 use prost::Message;
 
+pub use self::kept::KEPT;
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result, RpcCode};
 use crate::ids::AccessKey;
@@ -40,12 +43,16 @@ impl ChirpStack {
         Ok(Self { channel: server.channel(), key, timeout })
     }
 
-    async fn call<A: Message + Default>(&self, service: &str, name: &str, request: &impl Message) -> Result<A> {
+    fn method(&self, service: &str, name: &str) -> Result<(Method, CallOptions)> {
         let full = format!("api.{service}");
         let method = Method::find(&full, name)
             .ok_or_else(|| Error::rpc(RpcCode::Unimplemented, format!("no method {full}/{name}")))?;
         let authority = Authority::Bearer(self.key.clone());
-        let options = CallOptions { timeout: Some(self.timeout), authority, metadata: Vec::new() };
+        Ok((method, CallOptions { timeout: Some(self.timeout), authority, metadata: Vec::new() }))
+    }
+
+    async fn call<A: Message + Default>(&self, service: &str, name: &str, request: &impl Message) -> Result<A> {
+        let (method, options) = self.method(service, name)?;
         let reply = self.channel.call(&method, request.encode_to_vec().into(), &options).await.map_err(explain)?;
         A::decode(reply.message).map_err(|error| Error::Malformed {
             message: format!("answer of {service}/{name}"),

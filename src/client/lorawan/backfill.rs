@@ -1,5 +1,8 @@
-//! What was missed while the client was away, out of the network's storage (V3 3.4.14): fetched after each login, and
-//! delivered before what comes from then on.
+//! What was missed while the client was away, out of what the network keeps: fetched after each login, and delivered before
+//! what comes from then on.
+
+mod kept;
+mod stored;
 
 use std::convert::Infallible;
 use std::sync::Weak;
@@ -7,27 +10,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::memory::{Memory, Novelty};
+use super::memory::{Memory, Novelty, overlap};
 use super::{Application, Config};
 use crate::backoff::{Backoff, Bounds};
 use crate::client::line::Inner;
-use crate::client::online::Online;
-use crate::client::stack::Stack;
 use crate::client::stats::{add, read};
 use crate::client::{Body, Delivery, Incoming, Line};
 use crate::dialect::json::Document;
-use crate::dialect::lorawan::{Network, UPLINK, take_uplinks_alone};
+use crate::dialect::lorawan::{Network, published_to};
 use crate::dialect::mqtt::covers;
 use crate::error::{Error, Result, RpcCode};
 use crate::session::{Message, QoS};
 use crate::sync::Mutex;
 
-/// Messages that are asked for at a time.
-const PAGE: usize = 500;
-/// Bound on the wait for each message.
+/// Bound on each wait for the network.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Tries in a row that fail while the client is connected, and the delays between them.
 const TRIES: u32 = 5;
@@ -38,14 +37,14 @@ const BATCH: usize = 256;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What is known of messages that were missed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Backfill {
     state: Mutex<State>,
-    /// It was told that there is no storage.
+    /// It was told that nothing is kept.
     is_absence_told: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     memory: Memory,
     /// There is a task that fetches.
@@ -56,8 +55,8 @@ struct State {
 
 /// How fetching ended.
 enum End {
-    /// All is here.
-    Done,
+    /// All is here; but for what is not kept any more, which is told.
+    Done(Option<String>),
     /// The client is closing, or gone.
     Left,
     Failed(Error),
@@ -66,15 +65,23 @@ enum End {
 impl Config {
     /// Check that what was missed can be fetched, if it is to be.
     pub(super) fn check_backfill(&self) -> Result<()> {
-        let expected = match (self.backfill, self.network, &self.management, &self.group) {
-            (false, ..) => return Ok(()),
-            (_, Network::ChirpStack, ..) => "False on ChirpStack",
-            (_, Network::V2, ..) => "False on The Things Network V2, which keeps no messages to be asked for",
-            (_, _, _, Some(_)) => "False with a group, whose stream keeps what its members miss",
-            (_, _, None, _) => {
+        if !self.backfill {
+            return Ok(());
+        }
+        let has_key = !self.access_key.reveal().is_empty();
+        let expected = match (self.network, &self.group) {
+            (Network::V2, _) => "False on The Things Network V2, which keeps no messages to be asked for",
+            (Network::V3, Some(_)) => "False with a group, whose stream keeps what its members miss",
+            (Network::V3, None) if self.management.is_none() => {
                 "False where no management address is known, where the storage integration is: give \
                  management_address=\"host:port\""
             }
+            (Network::ChirpStack, Some(_)) => "False with a group, of which others take what one misses",
+            (Network::ChirpStack, None) if self.api.is_none() => {
+                "False without ChirpStack's API, which keeps the last events of each device: give \
+                 grpc_address=\"host:port\", and an API key as access_key"
+            }
+            (Network::ChirpStack, None) if !has_key => "False without an API key of ChirpStack as access_key",
             _ => return Ok(()),
         };
         Err(Error::invalid("backfill", "True", expected))
@@ -82,11 +89,12 @@ impl Config {
 }
 
 impl Application {
-    /// A message came over MQTT. Tells whether it did not come out of the storage before.
+    /// A message came over MQTT. Tells whether it was not fetched before.
     pub(super) fn is_new(&self, message: &Message) -> bool {
         let Some(backfill) = &self.backfill else { return true };
-        let Ok(document) = Document::parse(&message.payload) else { return true };
-        let told = self.config.network.told(document.root());
+        let network = self.config.network;
+        let (Ok(document), _) = network.read(&message.topic, &message.payload) else { return true };
+        let told = network.told(&message.topic, document.root()).filter(|_| !self.is_foreign(&message.topic));
         told.is_none_or(|told| backfill.state.lock().memory.note_live(&told, Instant::now()))
     }
 
@@ -117,33 +125,38 @@ async fn run(line: Weak<Inner<Application>>) {
             state.again = false;
             state.memory.after()
         };
-        let stack = inner.platform.stack().ok().flatten();
+        let network = inner.platform.config.network;
         let before = read(&inner.counters.backfilled);
         drop(inner);
-        let end = match stack {
-            Some(stack) => fetch(&line, &Stack { timeout: Some(PATIENCE), ..stack }).await,
-            None => End::Left,
+        let end = match network {
+            Network::ChirpStack => kept::fetch(&line).await,
+            Network::V2 | Network::V3 => stored::fetch(&line).await,
         };
         let Some(inner) = line.upgrade() else { return };
         let Some(backfill) = &inner.platform.backfill else { return };
         match end {
-            End::Done => {
+            End::Done(gap) => {
                 let fetched = read(&inner.counters.backfilled) - before;
                 let lost = {
                     let mut state = backfill.state.lock();
                     // A login that came meanwhile asks for the rest itself.
-                    if state.again { None } else { state.memory.settle(begun, Instant::now()) }
+                    match (state.again, network) {
+                        (true, _) => None,
+                        (false, Network::V3) => {
+                            let lost = state.memory.settle(begun, Instant::now());
+                            lost.map(|lost| inner.platform.beyond_storage(lost))
+                        }
+                        (false, _) => {
+                            state.memory.clear();
+                            gap
+                        }
+                    }
                 };
                 if fetched > 0 {
                     tracing::info!(messages = fetched, "fetched what was missed");
                 }
                 if let Some(lost) = lost {
-                    inner.tell_of_gap(&format!(
-                        "the storage integration does not have the uplink of {lost}, which was the last one here: is it \
-                         enabled for the application {:?}, and was the client away for longer than it keeps messages (24 \
-                         hours in the community's network)? What came after that may be lost",
-                        inner.platform.config.app_id.as_str()
-                    ));
+                    inner.tell_of_gap(&lost);
                 }
             }
             End::Left => {}
@@ -177,6 +190,11 @@ impl Inner<Application> {
 }
 
 impl Backfill {
+    pub(super) fn new(network: Network) -> Self {
+        let state = State { memory: Memory::new(overlap(network)), runs: false, again: false };
+        Self { state: Mutex::new(state), is_absence_told: AtomicBool::new(false) }
+    }
+
     fn tell_of_failure(&self, inner: &Inner<Application>, error: &Error) {
         let code = match error {
             Error::Rpc { code, .. } => *code,
@@ -186,16 +204,20 @@ impl Backfill {
         let mut state = self.state.lock();
         let since = state.memory.owed().map(|at| at.to_string()).unwrap_or_default();
         if is_absent {
-            state.memory.give_up();
+            state.memory.clear();
         }
         drop(state);
         if is_absent && self.is_absence_told.swap(true, Ordering::AcqRel) {
             return;
         }
         let text = if is_absent {
+            let what = match inner.platform.config.network {
+                Network::ChirpStack => "this server gives nobody the events that it keeps",
+                Network::V2 | Network::V3 => "this stack has no storage integration, which hosted ones have alone",
+            };
             format!(
-                "backfill=True has nothing to ask: this stack has no storage integration, which hosted ones have alone \
-                 ({error}); what came after {since}, while the client was away, is lost, and so it will be the next time"
+                "backfill=True has nothing to ask: {what} ({error}); what came after {since}, while the client was away, is \
+                 lost, and so it will be the next time"
             )
         } else {
             format!(
@@ -208,65 +230,43 @@ impl Backfill {
     }
 }
 
-/// Fetch page after page, and deliver.
-async fn fetch(line: &Weak<Inner<Application>>, stack: &Stack) -> End {
-    let mut backoff = Backoff::new(DELAYS, fastrand::Rng::new());
-    let mut failed = 0;
-    let mut last = None;
-    loop {
-        let Some((kind, mut after, online)) = next(line) else { return End::Left };
-        let Some(kind) = kind else { return End::Done };
-        if last == Some(after) {
-            // More than a page in one instant: all of it has come.
-            after = after.checked_add(SignedDuration::from_micros(1)).unwrap_or(after);
+/// How often a question is asked that was not answered.
+struct Tries {
+    backoff: Backoff,
+    /// In a row, while the client was connected.
+    failed: u32,
+}
+
+impl Tries {
+    fn new() -> Self {
+        Self { backoff: Backoff::new(DELAYS, fastrand::Rng::new()), failed: 0 }
+    }
+
+    /// Wait before it is asked again; gives the error back where that would be to no avail.
+    async fn wait(&mut self, line: &Weak<Inner<Application>>, error: Error) -> Result<()> {
+        let Some(inner) = line.upgrade().filter(|_| error.is_retryable()) else { return Err(error) };
+        let client = Line { inner };
+        if !client.is_connected() {
+            // The same that keeps the client away keeps from asking.
+            let online = client.online();
+            drop(client);
+            drop(timeout(LOOK, online.wait()).await);
+            return Ok(());
         }
-        last = Some(after);
-        let mut page = Vec::new();
-        let outcome = stack.stored(kind, after, PAGE, |message| page.push(message)).await;
-        let count = page.len();
-        for message in page {
-            if !deliver(line, message).await {
-                return End::Left;
-            }
+        drop(client);
+        self.failed += 1;
+        if self.failed == TRIES {
+            return Err(error);
         }
-        match outcome {
-            Ok(()) if count < PAGE => return End::Done,
-            Ok(()) => failed = 0,
-            Err(error) if !error.is_retryable() => return End::Failed(error),
-            Err(error) => {
-                last = None;
-                if let Some(online) = online {
-                    // The same that keeps the client away keeps from asking.
-                    drop(timeout(LOOK, online.wait()).await);
-                    continue;
-                }
-                failed += 1;
-                if failed == TRIES {
-                    return End::Failed(error);
-                }
-                tracing::debug!(%error, "asking the storage again");
-                sleep(backoff.next().unwrap_or(DELAYS.max)).await;
-            }
-        }
+        tracing::debug!(%error, "asking again for what was missed");
+        sleep(self.backoff.next().unwrap_or(DELAYS.max)).await;
+        Ok(())
     }
 }
 
-/// What to ask for next: of which kind, if anything is listened to, and after when; and the connection, if there is none.
-type Next = (Option<&'static str>, Timestamp, Option<Online>);
-
-fn next(line: &Weak<Inner<Application>>) -> Option<Next> {
-    let inner = line.upgrade().filter(|inner| inner.goes_on())?;
-    let after = inner.platform.backfill.as_ref()?.state.lock().memory.after()?;
-    let client = Line { inner };
-    let wanted = client.subscriptions().wanted();
-    let filters = || wanted.iter().map(|(filter, _)| filter.as_str());
-    let uplinks = take_uplinks_alone(client.config().app_id.as_str(), filters());
-    let kind = (!wanted.is_empty()).then_some(if uplinks { UPLINK } else { "" });
-    Some((kind, after, (!client.is_connected()).then(|| client.online())))
-}
-
-/// Deliver a message out of the storage, unless it has come already or nobody listens to it. Tells whether to go on.
-async fn deliver(line: &Weak<Inner<Application>>, message: Result<String>) -> bool {
+/// Deliver a message that was kept, unless it has come already or nobody listens to it. Its topic is given where it does not say
+/// so itself. Tells whether to go on.
+async fn deliver(line: &Weak<Inner<Application>>, to: Option<String>, message: Result<String>) -> bool {
     if !calm(line).await {
         return false;
     }
@@ -276,19 +276,28 @@ async fn deliver(line: &Weak<Inner<Application>>, message: Result<String>) -> bo
     let payload = match message {
         Ok(payload) => Bytes::from(payload),
         Err(error) => {
-            tracing::warn!(%error, "cannot read a message out of the storage");
+            tracing::warn!(%error, "cannot read a message that was missed");
             inner.tell(Delivery::Problem(error));
             return true;
         }
     };
+    let network = application.config.network;
     let Ok(document) = Document::parse(&payload) else { return true };
-    let Some(told) = application.config.network.told(document.root()) else { return true };
-    let novelty = backfill.state.lock().memory.note_stored(&told);
+    let Some(told) = network.told(to.as_deref().unwrap_or_default(), document.root()) else { return true };
+    let novelty = {
+        let mut state = backfill.state.lock();
+        if network == Network::V3 {
+            // The storage gives all that was received before it, too.
+            state.memory.advance(told.at);
+        }
+        state.memory.note_stored(&told)
+    };
     // What came live, and lost its connection after that.
-    let is_older =
-        |at: &Delivery<Infallible>| received_at(at, application.config.network).is_some_and(|at| at < told.at);
+    let is_older = |at: &Delivery<Infallible>| received_at(at, network).is_some_and(|at| at < told.at);
     inner.backlog.let_go_while(is_older, &inner.mailbox);
-    let Some(topic) = told.topic(application.config.app_id.as_str()) else { return true };
+    let Some(topic) = to.clone().or_else(|| published_to(&told, application.config.app_id.as_str())) else {
+        return true;
+    };
     let client = Line { inner };
     let is_wanted = client.subscriptions().wanted().iter().any(|(filter, _)| covers(filter, &topic));
     if novelty == Novelty::Known || !is_wanted {
@@ -305,8 +314,8 @@ async fn deliver(line: &Weak<Inner<Application>>, message: Result<String>) -> bo
 
 /// When the network received a message.
 fn received_at(delivery: &Delivery<Infallible>, network: Network) -> Option<Timestamp> {
-    let Delivery::Message(Incoming { body: Body::Json(document), .. }) = delivery else { return None };
-    network.told(document.root()).map(|told| told.at)
+    let Delivery::Message(Incoming { topic, body: Body::Json(document), .. }) = delivery else { return None };
+    network.told(topic, document.root()).map(|told| told.at)
 }
 
 /// Wait until the consumer is not far behind, so that nothing that is fetched is dropped for want of room. Tells whether

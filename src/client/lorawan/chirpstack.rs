@@ -55,10 +55,11 @@ impl Config {
             let expected = "an MQTT broker with ChirpStack, whose messages no bridge carries to NATS yet";
             return Err(Error::invalid("mqtt_address", "nats://…", expected));
         }
-        if self.qos == QoS::AtLeastOnce || !self.clean_session {
+        if (self.qos == QoS::AtLeastOnce || !self.clean_session) && !self.backfill {
             tracing::warn!(
                 "ChirpStack publishes at QoS 0 unless its configuration says qos=1 ([integration.mqtt]): until then qos=1 and \
-                 clean_session=False change nothing for uplinks, and what comes while the client is not connected is lost"
+                 clean_session=False change nothing for uplinks, and what comes while the client is not connected is lost; \
+                 backfill=True fetches the last events of each device over grpc_address"
             );
         }
         Ok(())
@@ -66,6 +67,13 @@ impl Config {
 }
 
 impl Application {
+    /// Whether a topic is one of another application: where the client knows its own by the name alone it gets those as well.
+    pub(super) fn is_foreign(&self, topic: &str) -> bool {
+        let network = self.config.network;
+        network == Network::ChirpStack
+            && self.directory.application().is_some_and(|own| network.topic(topic).is_some_and(|it| it.app_id() != own))
+    }
+
     /// Read a message and learn who is who; nothing of one of another application, which a client that knows its own by the
     /// name alone gets as well.
     pub(super) fn read(&self, message: Message) -> Option<Incoming> {

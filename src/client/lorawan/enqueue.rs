@@ -90,8 +90,13 @@ impl Drop for Listening<'_> {
 impl Application {
     /// The way to the server's API, where it is known.
     pub(super) fn api(&self) -> Result<Option<ChirpStack>> {
+        self.api_within(PATIENCE)
+    }
+
+    /// The same, whose answers may take so long.
+    pub(super) fn api_within(&self, patience: Duration) -> Result<Option<ChirpStack>> {
         let Some(Api { endpoint, trust, .. }) = &self.config.api else { return Ok(None) };
-        ChirpStack::new(endpoint, trust, self.config.access_key.clone(), PATIENCE).map(Some)
+        ChirpStack::new(endpoint, trust, self.config.access_key.clone(), patience).map(Some)
     }
 
     /// Where a device is: by what has been heard, else by the API.

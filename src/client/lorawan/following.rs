@@ -76,6 +76,11 @@ impl Following {
         self.subscribe(&mut wanted, client);
     }
 
+    /// The filters of what the program wants.
+    pub(super) fn filters(&self) -> Vec<String> {
+        self.wanted.lock().filters.clone()
+    }
+
     /// The application is known by what topics call it.
     pub(super) fn anew(&self, client: &Client) {
         self.subscribe(&mut self.wanted.lock(), client);

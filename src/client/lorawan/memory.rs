@@ -7,11 +7,19 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::dialect::lorawan::Told;
+use crate::dialect::lorawan::{Network, Told};
 
-/// Servers of a cluster work side by side, so that messages come out of order by a little: so far back from the last one it
-/// is asked again.
-const OVERLAP: SignedDuration = SignedDuration::from_secs(2);
+/// How far back from the last message it is asked again, by the network's own clocks: messages come out of order by so much.
+#[must_use]
+pub(super) fn overlap(network: Network) -> SignedDuration {
+    SignedDuration::from_secs(match network {
+        // Gateways tell the time, and are taken at their word if they are wrong by no more than half a minute (CS 3.4).
+        Network::ChirpStack => 60,
+        // Servers of a cluster work side by side.
+        Network::V2 | Network::V3 => 2,
+    })
+}
+
 /// Messages that are remembered at most.
 const MOST: usize = 100_000;
 /// How long a message may take to get into the storage.
@@ -35,13 +43,16 @@ pub(super) enum Novelty {
 }
 
 /// The messages of a while.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
+    overlap: SignedDuration,
     keys: HashMap<Key, Way>,
     /// In the order in which they came.
     order: VecDeque<(Timestamp, Key)>,
     hashers: [RandomState; 2],
-    /// When the network received the last one.
+    /// When the network received the first one that came over MQTT: what was before that was not missed.
+    first: Option<Timestamp>,
+    /// When it received the last one.
     newest: Option<Timestamp>,
     /// What came after this was missed, or may have been.
     owed: Option<Timestamp>,
@@ -54,17 +65,33 @@ pub(super) struct Memory {
 }
 
 impl Memory {
+    pub(super) fn new(overlap: SignedDuration) -> Self {
+        Self {
+            overlap,
+            keys: HashMap::new(),
+            order: VecDeque::new(),
+            hashers: <[RandomState; 2]>::default(),
+            first: None,
+            newest: None,
+            owed: None,
+            last_uplink: None,
+            is_joined: false,
+            is_past: false,
+        }
+    }
+
     fn key(&self, told: &Told<'_>) -> Key {
-        let parts = (&told.dev_id, &told.kind, &told.session, told.counter, told.instant());
+        let parts = (&told.dev_id, &told.kind, &told.mark, told.counter, told.instant);
         let [one, other] = &self.hashers;
         (one.hash_one(parts), other.hash_one(parts))
     }
 
     /// A message came over MQTT; tells whether the storage has not given it before.
     pub(super) fn note_live(&mut self, told: &Told<'_>, now: Instant) -> bool {
-        if told.is_uplink() && self.last_uplink.is_none_or(|(at, _)| at <= told.at) {
+        if told.is_uplink && self.last_uplink.is_none_or(|(at, _)| at <= told.at) {
             self.last_uplink = Some((told.at, now));
         }
+        self.first.get_or_insert(told.at);
         self.newest = self.newest.max(Some(told.at));
         let key = self.key(told);
         match self.keys.get(&key) {
@@ -77,14 +104,23 @@ impl Memory {
         }
     }
 
+    /// Whether a message has come.
+    pub(super) fn knows(&self, told: &Told<'_>) -> bool {
+        self.keys.contains_key(&self.key(told))
+    }
+
+    /// All that the network has received until then is here.
+    pub(super) fn advance(&mut self, until: Timestamp) {
+        self.owed = self.owed.max(Some(until));
+    }
+
     /// The storage gives a message, of those that are owed.
     pub(super) fn note_stored(&mut self, told: &Told<'_>) -> Novelty {
-        self.owed = self.owed.max(Some(told.at));
         self.newest = self.newest.max(Some(told.at));
         self.is_past |= self.last_uplink.is_some_and(|(at, _)| at < told.at);
         let key = self.key(told);
         if let Some(way) = self.keys.get(&key) {
-            self.is_joined |= told.is_uplink() && *way == Way::Live;
+            self.is_joined |= told.is_uplink && *way == Way::Live;
             return Novelty::Known;
         }
         self.keep(told.at, key, Way::Stored);
@@ -94,7 +130,7 @@ impl Memory {
     fn keep(&mut self, at: Timestamp, key: Key, way: Way) {
         self.keys.insert(key, way);
         self.order.push_back((at, key));
-        let horizon = self.owed.or(self.newest).and_then(|from| from.checked_sub(OVERLAP).ok());
+        let horizon = self.owed.or(self.newest).and_then(|from| from.checked_sub(self.overlap).ok());
         while let Some((at, key)) = self.order.front()
             && (self.order.len() > MOST || horizon.is_some_and(|horizon| *at < horizon))
         {
@@ -106,7 +142,7 @@ impl Memory {
     /// A connection begins: what the network has received since the last message is owed. Tells whether there is a last
     /// message.
     pub(super) fn begin(&mut self) -> bool {
-        self.owed = self.owed.or_else(|| self.newest?.checked_sub(OVERLAP).ok());
+        self.owed = self.owed.or_else(|| self.newest?.checked_sub(self.overlap).ok().max(self.first));
         (self.is_joined, self.is_past) = (false, false);
         self.owed.is_some()
     }
@@ -125,15 +161,15 @@ impl Memory {
     /// Nothing is owed any more. Tells the time since which messages may be lost, if the storage does not reach back to what
     /// was here already.
     pub(super) fn settle(&mut self, begun: Option<Timestamp>, now: Instant) -> Option<Timestamp> {
-        self.owed = None;
+        self.clear();
         let (at, here) = self.last_uplink?;
         let is_stored = self.is_past || now.saturating_duration_since(here) >= STORING;
         let should_know = is_stored && begun.is_some_and(|begun| at >= begun);
         (should_know && !self.is_joined).then_some(at)
     }
 
-    /// What is owed is never to be had.
-    pub(super) fn give_up(&mut self) {
+    /// Nothing is owed any more: all of it is here, or never to be had.
+    pub(super) fn clear(&mut self) {
         self.owed = None;
     }
 }
@@ -142,7 +178,6 @@ impl Memory {
 mod tests {
     use super::*;
     use crate::dialect::json::Document;
-    use crate::dialect::lorawan::Network;
 
     /// An uplink, by its second and counter.
     fn uplink(second: i64, counter: i64, session: &str) -> Document {
@@ -155,12 +190,14 @@ mod tests {
 
     fn live(memory: &mut Memory, second: i64, counter: i64) -> bool {
         let document = uplink(second, counter, "AQ==");
-        memory.note_live(&Network::V3.told(document.root()).unwrap(), Instant::now())
+        memory.note_live(&Network::V3.told("", document.root()).unwrap(), Instant::now())
     }
 
     fn stored(memory: &mut Memory, second: i64, counter: i64) -> Novelty {
         let document = uplink(second, counter, "AQ==");
-        memory.note_stored(&Network::V3.told(document.root()).unwrap())
+        let told = Network::V3.told("", document.root()).unwrap();
+        memory.advance(told.at);
+        memory.note_stored(&told)
     }
 
     fn later() -> Instant {
@@ -169,15 +206,28 @@ mod tests {
 
     #[test]
     fn nothing_is_owed_before_a_message_came() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(overlap(Network::V3));
         assert!(!memory.begin() && memory.after().is_none());
         assert!(live(&mut memory, 0, 0) && memory.begin());
         assert!(memory.after().unwrap() < Timestamp::from_second(1_700_000_000).unwrap());
     }
 
     #[test]
+    fn what_was_before_the_first_message_was_not_missed() {
+        let mut memory = Memory::new(overlap(Network::ChirpStack));
+        live(&mut memory, 100, 0);
+        live(&mut memory, 130, 1);
+        memory.begin();
+        assert_eq!(memory.owed(), Timestamp::from_second(1_700_000_100).ok(), "and not a minute before the last one");
+        memory.clear();
+        live(&mut memory, 190, 2);
+        memory.begin();
+        assert_eq!(memory.owed(), Timestamp::from_second(1_700_000_130).ok());
+    }
+
+    #[test]
     fn what_is_known_comes_once_whichever_way_it_comes_first() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(overlap(Network::V3));
         assert!(live(&mut memory, 0, 7));
         let begun = memory.begin().then(|| memory.after()).flatten();
         assert_eq!(stored(&mut memory, 0, 7), Novelty::Known);
@@ -195,7 +245,7 @@ mod tests {
         for (gives_later, now, is_told) in
             [(false, Instant::now(), false), (false, later(), true), (true, Instant::now(), true)]
         {
-            let mut memory = Memory::default();
+            let mut memory = Memory::new(overlap(Network::V3));
             live(&mut memory, 0, 7);
             memory.begin();
             let begun = memory.after();
@@ -208,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_was_not_fetched_stays_owed_from_where_it_ended() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(overlap(Network::V3));
         live(&mut memory, 0, 7);
         memory.begin();
         stored(&mut memory, 10, 8);
@@ -222,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_is_long_over_is_forgotten() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(overlap(Network::V3));
         for second in 0..1000 {
             live(&mut memory, second, second);
         }
@@ -231,11 +281,11 @@ mod tests {
 
     #[test]
     fn without_a_session_the_time_tells_uplinks_apart() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new(overlap(Network::V3));
         let [one, other] = [uplink(0, 0, ""), uplink(1, 0, "")];
         for document in [&one, &other] {
-            assert_eq!(memory.note_stored(&Network::V3.told(document.root()).unwrap()), Novelty::New);
+            assert_eq!(memory.note_stored(&Network::V3.told("", document.root()).unwrap()), Novelty::New);
         }
-        assert_eq!(memory.note_stored(&Network::V3.told(one.root()).unwrap()), Novelty::Known);
+        assert_eq!(memory.note_stored(&Network::V3.told("", one.root()).unwrap()), Novelty::Known);
     }
 }

@@ -171,13 +171,12 @@ impl Platform for Application {
             Event::Message(message) => return self.is_new(message) && self.heard(message, tell),
             Event::Sent { mid } => return self.written(*mid),
             Event::Rejected { mid, reason, .. } => self.rejected(*mid, *reason),
-            event if self.config.network == Network::V3 => {
+            event => {
                 self.note_end(event);
                 if matches!(event, Event::Connected { .. }) {
                     self.catch_up();
                 }
             }
-            _ => {}
         }
         true
     }
@@ -210,6 +209,7 @@ impl Application {
     /// How a connection ended, or began.
     fn note_end(&self, event: &Event) {
         match event {
+            _ if self.config.network != Network::V3 => {}
             Event::LoginRefused { code } => self.rest_long(&format!("the login was refused (code {code})")),
             Event::AttemptFailed { error } if is_unanswered(error) => self.rest_long(&error.to_string()),
             Event::Connected { .. } | Event::AttemptFailed { .. } | Event::Lost { .. } => {
@@ -281,7 +281,7 @@ impl Client {
         }
         let (outbox, subscriptions) = (config.outbox, Subscriptions::new(config.qos));
         let directory = Directory::new(config.app_id.as_str());
-        let backfill = config.backfill.then(Backfill::default);
+        let backfill = config.backfill.then(|| Backfill::new(config.network));
         let application = Application {
             config,
             warned_of: Mutex::default(),

@@ -11,17 +11,23 @@ mod network;
 mod object;
 pub mod region;
 mod shape;
+mod told;
 mod v2;
 mod v3;
 
 use std::borrow::Cow;
 
-pub use self::chirpstack::{Command, Form, dev_eui, item_token, queue_item_id, read as read_chirpstack, uuid};
+pub use self::chirpstack::{
+    Command, Form, dev_eui, event_topic, item_token, may_be_told, queue_item_id, read as read_chirpstack, uuid,
+};
 pub use self::fields::{Fields, Unreadable, timestamp};
 pub use self::model::{About, Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};
 pub use self::network::Network;
 pub use self::shape::{Direct, Part, anew};
-pub use self::v3::{MAX_ATTEMPTS, Told, UPLINK, check_correlation_id, correlation_id, priority, take_uplinks_alone};
+pub use self::told::Told;
+pub use self::v3::{
+    MAX_ATTEMPTS, UPLINK, check_correlation_id, correlation_id, priority, published_to, take_uplinks_alone,
+};
 use crate::dialect::json::{Document, ScanError, Value};
 use crate::error::{Error, Result};
 use crate::ids::{AppId, DevId};
@@ -305,10 +311,11 @@ impl Network {
 
     /// What tells a message from others of a network that keeps them; `None` for what it does not keep.
     #[must_use]
-    pub fn told(self, message: Value<'_>) -> Option<Told<'_>> {
+    pub fn told<'a>(self, topic: &'a str, message: Value<'a>) -> Option<Told<'a>> {
         match self {
-            Self::V2 | Self::ChirpStack => None,
-            Self::V3 => Told::read(message),
+            Self::V2 => None,
+            Self::V3 => v3::told(message),
+            Self::ChirpStack => chirpstack::told(topic, message),
         }
     }
 

@@ -138,13 +138,7 @@ def test_what_is_live_and_stored_alike_comes_once(
     stack: Sandbox, storage: StoragePeer, recorder: Recorder, eventually: Eventually
 ) -> None:
     device = stack.device("node-1")
-
-    def look_late(messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-        storage.waits.set()
-        assert storage.gate.wait(PATIENCE)
-        yield from messages
-
-    storage.scripts = [storage.fail(grpc.StatusCode.UNAVAILABLE), look_late]
+    storage.scripts = [storage.fail(grpc.StatusCode.UNAVAILABLE), storage.look_late]
     with recorder.watch(client_of(stack, storage.address)) as client:
         device.uplink()
         counters(recorder, 1)

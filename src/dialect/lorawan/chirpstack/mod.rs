@@ -7,6 +7,7 @@ mod event;
 mod id;
 mod protobuf;
 mod schema;
+mod told;
 mod uplink;
 
 use std::borrow::Cow;
@@ -21,6 +22,8 @@ pub(super) use self::command::check_publication;
 pub use self::command::{Command, Form, item_token, queue_item_id};
 pub(super) use self::event::{event, failure};
 pub use self::id::{dev_eui, uuid};
+pub(super) use self::told::told;
+pub use self::told::{event_topic, may_be_told};
 pub(super) use self::uplink::{direct, name, single_field};
 
 /// Of an uplink (CS 3.4).

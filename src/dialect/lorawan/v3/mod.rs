@@ -14,7 +14,8 @@ use crate::ids::{AccessKey, AppId, DevId, is_access_key, is_stack_id};
 pub use self::downlink::{MAX_ATTEMPTS, check_correlation_id, correlation_id, priority};
 pub(super) use self::downlink::{check_publication, downlink, token};
 pub(super) use self::event::{event, failure};
-pub use self::told::{Told, UPLINK, take_uplinks_alone};
+pub(super) use self::told::told;
+pub use self::told::{UPLINK, published_to, take_uplinks_alone};
 pub(super) use self::uplink::{direct, single_field};
 
 /// Of an uplink (V3 2.5).

@@ -1,13 +1,10 @@
 //! What tells one message of the stack from another, and where it was published (V3 2.3, 6.5): the same message comes over
 //! MQTT and out of the storage integration.
 
-use std::borrow::Cow;
-
-use jiff::Timestamp;
-
 use super::event::own;
 use super::plain;
 use crate::dialect::json::{Kind, Value};
+use crate::dialect::lorawan::Told;
 use crate::dialect::lorawan::fields::timestamp;
 
 /// The member that a message is about, and the end of its topic.
@@ -28,53 +25,27 @@ const TOPICS: [(&str, &str); 11] = [
 /// The kind of message that uplinks are.
 pub const UPLINK: &str = "uplink_message";
 
-/// A message of the stack: two with the same identity are the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told<'a> {
-    /// Whose it is.
-    pub dev_id: Cow<'a, str>,
-    /// The member that it is about.
-    pub kind: Cow<'a, str>,
-    /// The device's session; empty where there is none, as for devices activated by personalization.
-    pub session: Cow<'a, str>,
-    /// The frame counter.
-    pub counter: i64,
-    /// When the Application Server received it.
-    pub at: Timestamp,
+/// Read what all messages have; `None` for what is no message of the stack. The time is when the Application Server received it:
+/// a counter tells all uplinks of a session apart, and who stores times may store microseconds.
+pub(in crate::dialect::lorawan) fn told(message: Value<'_>) -> Option<Told<'_>> {
+    let at = message.get("received_at").and_then(timestamp)?;
+    let dev_id = message.get("end_device_ids")?.get("device_id")?.as_str()?;
+    let (kind, content) = own(message).filter(|(_, content)| content.kind() == Kind::Object)?;
+    let kind = kind.as_str()?;
+    // What failed is one further down.
+    let mark = content.get("session_key_id").and_then(Value::as_str).unwrap_or_default();
+    let counter = content.get("f_cnt").and_then(Value::as_i64).unwrap_or_default();
+    let is_uplink = kind == UPLINK;
+    let is_counted = is_uplink && !mark.is_empty();
+    let instant = (!is_counted).then(|| at.as_microsecond().into());
+    Some(Told { dev_id, kind, is_uplink, mark, counter, at, instant })
 }
 
-impl<'a> Told<'a> {
-    /// Read what all messages have; `None` for what is no message of the stack.
-    pub(in crate::dialect::lorawan) fn read(message: Value<'a>) -> Option<Self> {
-        let at = message.get("received_at").and_then(timestamp)?;
-        let dev_id = message.get("end_device_ids")?.get("device_id")?.as_str()?;
-        let (kind, content) = own(message).filter(|(_, content)| content.kind() == Kind::Object)?;
-        // What failed is one further down.
-        let session = content.get("session_key_id").and_then(Value::as_str).unwrap_or_default();
-        let counter = content.get("f_cnt").and_then(Value::as_i64).unwrap_or_default();
-        Some(Self { dev_id, kind: kind.as_str()?, session, counter, at })
-    }
-
-    /// Whether it is an uplink.
-    #[must_use]
-    pub fn is_uplink(&self) -> bool {
-        self.kind == UPLINK
-    }
-
-    /// When it came, as far as that tells it from others: a counter tells all uplinks of a session apart, and who stores
-    /// times may store microseconds.
-    #[must_use]
-    pub fn instant(&self) -> Option<i64> {
-        let is_counted = self.is_uplink() && !self.session.is_empty();
-        (!is_counted).then(|| self.at.as_microsecond())
-    }
-
-    /// The topic that it was published to, of this application.
-    #[must_use]
-    pub fn topic(&self, app_id: &str) -> Option<String> {
-        let (_, end) = TOPICS.iter().find(|(kind, _)| *kind == self.kind)?;
-        Some(format!("v3/{app_id}/devices/{}/{end}", self.dev_id))
-    }
+/// The topic that a message was published to, of this application.
+#[must_use]
+pub fn published_to(told: &Told<'_>, app_id: &str) -> Option<String> {
+    let (_, end) = TOPICS.iter().find(|(kind, _)| *kind == told.kind)?;
+    Some(format!("v3/{app_id}/devices/{}/{end}", told.dev_id))
 }
 
 /// Whether these filters take nothing but uplinks.
@@ -93,14 +64,14 @@ mod tests {
     use super::*;
     use crate::dialect::json::Document;
 
-    fn told(text: &str) -> Option<(String, String, i64, Option<i64>)> {
+    fn told(text: &str) -> Option<(String, String, i64, Option<i128>)> {
         let document = Document::parse(text.as_bytes()).unwrap();
-        let told = Told::read(document.root())?;
-        Some((told.topic("a-1@ttn")?, told.session.to_string(), told.counter, told.instant()))
+        let told = super::told(document.root())?;
+        Some((published_to(&told, "a-1@ttn")?, told.mark.to_string(), told.counter, told.instant))
     }
 
     const IDS: &str = r#""end_device_ids":{"device_id":"d-1"},"received_at":"2025-03-14T09:26:53.412718605Z""#;
-    const AT: i64 = 1_741_944_413_412_718;
+    const AT: i128 = 1_741_944_413_412_718;
 
     #[test]
     fn uplinks_of_a_session_are_told_apart_by_their_counter() {

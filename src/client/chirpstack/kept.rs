@@ -1,0 +1,69 @@
+//! The events that a server keeps of each device (CS 4.6).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use prost::Message as _;
+use tokio::time::{Instant, timeout_at};
+
+use super::{ChirpStack, PAGE, explain};
+use crate::error::{Error, Result};
+use crate::rpc::proto::chirpstack::api;
+
+/// How many events a server keeps of a device, unless it is configured otherwise, and how many it reads at a time.
+pub const KEPT: usize = 10;
+/// After so many it reads the next ones a second later; whether there are some is known then.
+const NEXT: Duration = Duration::from_secs(2);
+/// After fewer there are no others.
+const LAST: Duration = Duration::from_millis(500);
+/// A device that sends all the time has no end.
+const LONGEST: Duration = Duration::from_secs(15);
+
+impl ChirpStack {
+    /// The `DevEUI`s of an application's devices for which this holds of their `DevEUI` and the time when they were seen last.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn devices_of(
+        &self,
+        application_id: &str,
+        is_meant: impl Fn(&str, Option<Timestamp>) -> bool,
+    ) -> Result<Vec<String>> {
+        let request = api::ListDevicesRequest {
+            limit: PAGE,
+            application_id: application_id.to_owned(),
+            ..api::ListDevicesRequest::default()
+        };
+        let seen = |item: &api::DeviceListItem| {
+            let at = item.last_seen_at.as_ref()?;
+            Timestamp::new(at.seconds, at.nanos).ok()
+        };
+        self.devices(&request, |item| is_meant(&item.dev_eui, seen(item))).await
+    }
+
+    /// The events that the server keeps of a device, the oldest first. The stream of them goes on with what comes and has no
+    /// end: it is left when a page was not full and nothing has followed.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn kept_events(&self, dev_eui: &str) -> Result<Vec<api::LogItem>> {
+        // In upper case it would be that of a device, and nothing would come.
+        let request = api::StreamDeviceEventsRequest { dev_eui: dev_eui.to_ascii_lowercase() };
+        let (method, options) = self.method("InternalService", "StreamDeviceEvents")?;
+        let opened = self.channel.open(&method, request.encode_to_vec().into(), &options).await;
+        let mut messages = opened.map_err(explain)?;
+        let end = Instant::now() + LONGEST;
+        let mut items = Vec::new();
+        loop {
+            let patience = if items.len().is_multiple_of(KEPT) { NEXT } else { LAST };
+            let until = end.min(Instant::now() + patience);
+            let Ok(next) = timeout_at(until, messages.next(LONGEST)).await else { return Ok(items) };
+            let Some(message) = next.map_err(explain)? else { return Ok(items) };
+            let item = api::LogItem::decode(message).map_err(|error| Error::Malformed {
+                message: "answer of InternalService/StreamDeviceEvents".to_owned(),
+                reason: error.to_string(),
+            })?;
+            items.push(item);
+        }
+    }
+}
