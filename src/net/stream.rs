@@ -25,6 +25,15 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// The protocol that both sides have agreed on during the handshake of TLS, if they have.
+    #[must_use]
+    pub fn protocol(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
+
     /// What the server said before it hung up, without TLS, be it that the runtime has not noticed yet; gives how many bytes.
     #[must_use]
     #[cfg_attr(not(unix), expect(unused_variables, reason = "nothing is read there"))]

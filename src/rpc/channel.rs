@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::codegen::http::Uri;
@@ -14,19 +13,20 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport;
 
 use super::codec::AsIs;
+use super::door::door;
 use super::method::Method;
 use super::pace::{Paces, Pass, Told};
 use super::stack;
 use super::status::{CONNECTION_LOST, Failure, Fate, deadline, is_unknown_method, to_failure};
-use super::witness::{Watched, Witness};
+use super::way::{Aside, Way};
+use super::web::{Door, Web};
+use super::witness::{HTTP1, Witness};
 use crate::backoff::{Backoff, Bounds};
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result, RpcCode};
 use crate::ids::AccessKey;
 use crate::net;
 
-/// Bound on opening one connection: name, TCP and TLS.
-const CONNECT: Duration = Duration::from_secs(20);
 /// How long a call may hear nothing before the peer is asked whether it lives.
 const PROBE: Duration = Duration::from_secs(20);
 /// The same for servers that hang up on who asks more than once a minute (V3 3.1).
@@ -52,6 +52,8 @@ const RETRY: Bounds = Bounds { min: Duration::from_millis(100), max: Duration::f
 
 /// What is said of a call that found no room in its time.
 const NO_ROOM: &str = "the server's rate limit has no room for this call within its timeout: it was not sent";
+/// What is said of an answer that is none of gRPC.
+const NO_STATUS: [&str; 2] = ["grpc-status header missing", "missing grpc-status trailer"];
 /// What is said of a reply that is larger than what is taken.
 const TOO_LARGE: &str = "message length too large";
 /// What to try with a payload function that fails.
@@ -98,7 +100,10 @@ pub struct Server {
     endpoints: Vec<Endpoint>,
     tls: Option<net::Tls>,
     settings: transport::Endpoint,
+    origin: Uri,
     largest_reply: usize,
+    /// Whether it is called by gRPC-web if HTTP/2 does not get through.
+    speaks_web: bool,
 }
 
 impl Server {
@@ -115,14 +120,15 @@ impl Server {
                 .parse::<Uri>()
                 .map_err(|_| Error::invalid("address", first.to_string(), "a host name and a port"))
         };
+        let origin = uri(if first.tls { "https" } else { "http" })?;
         let settings = transport::Endpoint::from(uri("http")?)
-            .origin(uri(if first.tls { "https" } else { "http" })?)
+            .origin(origin.clone())
             .tcp_nodelay(true)
             .http2_keep_alive_interval(PROBE)
             .keep_alive_timeout(PROBE_ANSWER)
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(4 << 20);
-        Ok(Self { endpoints, tls, settings, largest_reply: LARGEST_REPLY })
+        Ok(Self { endpoints, tls, settings, origin, largest_reply: LARGEST_REPLY, speaks_web: false })
     }
 
     /// The same, whose certificates to trust have another name.
@@ -145,28 +151,42 @@ impl Server {
         self
     }
 
+    /// A server that speaks gRPC-web as well, which is used where a proxy before it does not pass HTTP/2.
+    #[must_use]
+    pub fn or_by_web(self) -> Self {
+        let tls = self.tls.map(|tls| speaking(&tls, &[b"h2", HTTP1]));
+        Self { tls, speaks_web: true, ..self }
+    }
+
     /// A channel to it. Must be called within a tokio runtime.
     #[must_use]
     pub fn channel(&self) -> Channel {
-        let (endpoints, tls) = (self.endpoints.clone(), self.tls.clone());
         let witness = Witness::default();
-        let watching = witness.clone();
-        let connector = tower::service_fn(move |_: Uri| {
-            let (endpoints, tls) = (endpoints.clone(), tls.clone());
-            let witness = watching.clone();
-            async move { connect(&endpoints, tls.as_ref(), &witness).await.map(TokioIo::new) }
-        });
         let gone = self.endpoints.iter().find(|endpoint| endpoint.is_switched_off()).cloned();
-        let inner = self.settings.connect_with_connector_lazy(connector);
+        let open = |tls, witness, is_for_http2| door(self.endpoints.clone(), tls, witness, is_for_http2);
+        let direct = self.settings.connect_with_connector_lazy(open(self.tls.clone(), witness.clone(), true));
+        let aside = self.speaks_web.then(|| {
+            let tls = self.tls.as_ref().map(|tls| speaking(tls, &[HTTP1]));
+            // Who answers there says nothing of HTTP/2.
+            let door = Door::new(open(tls, Witness::default(), false));
+            Aside::new(Web::new(door, self.origin.clone()), witness.clone())
+        });
         let (paces, closed) = (Paces::default(), Arc::default());
-        Channel { inner, gone, witness, paces, closed, largest_reply: self.largest_reply }
+        Channel { inner: Way::new(direct, aside), gone, witness, paces, closed, largest_reply: self.largest_reply }
     }
+}
+
+/// The same, for connections that agree on one of these protocols (ALPN).
+fn speaking(tls: &net::Tls, protocols: &[&[u8]]) -> net::Tls {
+    let mut config = rustls::ClientConfig::clone(&tls.config);
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    net::Tls { config: Arc::new(config), ..tls.clone() }
 }
 
 /// A way to a server. Connects at the first call and again when it must; cheap to clone, shared by any number of threads.
 #[derive(Clone, Debug)]
 pub struct Channel {
-    inner: transport::Channel,
+    inner: Way,
     /// An address that nobody can be behind any more.
     gone: Option<Endpoint>,
     /// Who answers.
@@ -229,7 +249,7 @@ impl Channel {
                 let server = self.witness.address();
                 format!("{server} does not have {}: {}", method.service(), method.where_else())
             }
-            _ if details.starts_with("grpc-status header missing") => {
+            _ if NO_STATUS.iter().any(|words| details.contains(words)) => {
                 format!("{} answers as a web server does, and not by gRPC ({details})", self.witness.address())
             }
             (RpcCode::OutOfRange, _) if details.contains(TOO_LARGE) => {
@@ -324,9 +344,9 @@ impl Channel {
     }
 
     /// A client that is ready to send one.
-    pub(super) async fn ready(&self) -> std::result::Result<tonic::client::Grpc<transport::Channel>, Failure> {
+    pub(super) async fn ready(&self) -> std::result::Result<tonic::client::Grpc<Way>, Failure> {
         let mut client = tonic::client::Grpc::new(self.inner.clone()).max_decoding_message_size(self.largest_reply);
-        client.ready().await.map_err(|error| to_failure(&tonic::Status::from_error(Box::new(error))))?;
+        client.ready().await.map_err(|error| to_failure(&tonic::Status::from_error(error)))?;
         Ok(client)
     }
 
@@ -406,21 +426,4 @@ fn secret(what: &'static str, secret: &AccessKey) -> Result<MetadataValue<Ascii>
         .map_err(|_| Error::invalid(what, "***", "text without line breaks and control characters"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-/// The first address that answers; otherwise the last one's error.
-async fn connect(endpoints: &[Endpoint], tls: Option<&net::Tls>, witness: &Witness) -> Result<Watched> {
-    let mut last = None;
-    for endpoint in endpoints {
-        let attempt = tokio::time::timeout(CONNECT, net::open(endpoint, tls));
-        let timed_out = || Error::Timeout { what: format!("connecting to {endpoint}"), after: CONNECT };
-        match attempt.await.unwrap_or_else(|_| Err(timed_out())) {
-            Ok(stream) => return Ok(witness.watch(endpoint, stream)),
-            Err(error) => {
-                tracing::debug!(%endpoint, %error, "this address does not answer");
-                last = Some(error);
-            }
-        }
-    }
-    Err(last.unwrap_or(Error::NotConnected))
 }

@@ -32,10 +32,17 @@ impl Method {
         self.service().starts_with("ttn.lorawan.v3.")
     }
 
+    /// Whether it is one of `ChirpStack` 4.
+    fn is_of_chirpstack(&self) -> bool {
+        self.service().starts_with("api.")
+    }
+
     /// Where servers that may have it are, as a rule.
     pub(super) fn ports(&self) -> &'static str {
         if self.is_of_the_stack() {
             "servers of The Things Stack V3 are at port 8884 with TLS and at port 1884 without, as a rule"
+        } else if self.is_of_chirpstack() {
+            "the API of ChirpStack is at port 8080 as a rule, where its web interface is, and has no TLS of its own"
         } else {
             "discovery servers are at port 1900 as a rule, handlers at port 1904"
         }
@@ -46,6 +53,8 @@ impl Method {
         if self.is_of_the_stack() {
             "is it a server of The Things Stack V3, and of the same cluster? The Identity Server of hosted networks is in \
              eu1 alone"
+        } else if self.is_of_chirpstack() {
+            "is it the API of a ChirpStack 4, at port 8080 as a rule?"
         } else if self.service().starts_with("discovery.") {
             "is this the address of a handler? Discovery servers are at port 1900 as a rule"
         } else {

@@ -7,6 +7,7 @@
 mod address;
 mod channel;
 mod codec;
+mod door;
 #[cfg(test)]
 mod fuzz;
 pub mod json;
@@ -20,6 +21,8 @@ mod status;
 mod stream;
 mod text;
 mod unknown;
+mod way;
+mod web;
 mod witness;
 
 pub use self::address::{DISCOVERY_PORT, HANDLER_PORT, addresses};

@@ -11,6 +11,8 @@ use crate::endpoint::Endpoint;
 use crate::net::{Stream, Tongue};
 use crate::sync::Mutex;
 
+/// The name of HTTP/1.1 in the handshake of TLS (RFC 7301, 6).
+pub(super) const HTTP1: &[u8] = b"http/1.1";
 /// Bytes that are looked at.
 const FIRST: usize = 16;
 
@@ -23,13 +25,27 @@ struct Seen {
     server: Option<Endpoint>,
     first: Vec<u8>,
     ended: bool,
+    /// During the handshake of TLS it has chosen HTTP/1.1.
+    chose_http1: bool,
 }
 
 impl Witness {
     /// Look at a connection.
     pub(super) fn watch(&self, endpoint: &Endpoint, stream: Stream) -> Watched {
-        *self.0.lock() = Seen { server: Some(endpoint.clone()), ..Seen::default() };
+        let chose_http1 = stream.protocol() == Some(HTTP1);
+        *self.0.lock() = Seen { server: Some(endpoint.clone()), chose_http1, ..Seen::default() };
         Watched { stream, witness: self.clone(), settled: false }
+    }
+
+    /// Whether the server that was reached last does not speak HTTP/2: what was sent there nobody has read. Who does begins with
+    /// its settings (RFC 9113, 3.4).
+    pub(super) fn lacks_http2(&self) -> bool {
+        let seen = self.0.lock();
+        let speaks = match Tongue::of(&seen.first) {
+            Some(tongue) => tongue == Tongue::Grpc,
+            None => !seen.ended,
+        };
+        seen.server.is_some() && (seen.chose_http1 || !speaks)
     }
 
     /// The server that was reached last; empty if none was.
@@ -66,6 +82,7 @@ impl Witness {
 }
 
 /// A connection that is looked at.
+#[derive(Debug)]
 pub(super) struct Watched {
     stream: Stream,
     witness: Witness,
@@ -73,6 +90,11 @@ pub(super) struct Watched {
 }
 
 impl Watched {
+    /// Whether the server wants HTTP/1.1 and nothing else.
+    pub(super) fn is_of_http1(&self) -> bool {
+        self.stream.protocol() == Some(HTTP1)
+    }
+
     /// Nothing can be written any more, so nobody will read what the server has said before it hung up.
     fn hear_the_last(&mut self) {
         if self.settled {
@@ -89,7 +111,7 @@ impl AsyncRead for Watched {
         let this = self.get_mut();
         let (before, asked) = (buf.filled().len(), buf.remaining() > 0);
         let outcome = ready!(Pin::new(&mut this.stream).poll_read(cx, buf));
-        if !this.settled && asked {
+        if !this.settled && (asked || outcome.is_err()) {
             let new = &buf.filled()[before..];
             this.settled = this.witness.take(new, new.is_empty());
         }

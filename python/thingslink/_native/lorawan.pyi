@@ -253,6 +253,7 @@ class MQTTClient:
             ``http://`` say whether there is TLS. By itself there is, but on this machine: the API key goes without TLS
             to another machine only with ``tls=False`` or ``insecure_channel=True``. With it ``connect`` checks
             application and key, devices are found by their names, and ``send`` returns when a downlink is queued.
+            Where a proxy before it passes HTTP/1.1 alone it is called by gRPC-web instead of gRPC.
         tenant_id: On ChirpStack, the tenant's UUID, which the API needs to find an application by its name.
 
     Raises:

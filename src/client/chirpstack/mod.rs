@@ -39,7 +39,7 @@ impl ChirpStack {
     /// # Errors
     /// [`Error::Tls`] where nobody can be trusted.
     pub fn new(endpoint: &Endpoint, trust: &Trust, key: AccessKey, timeout: Duration) -> Result<Self> {
-        let server = Server::new(vec![endpoint.clone()], trust)?.trusting_by("ca_certs").probed_rarely();
+        let server = Server::new(vec![endpoint.clone()], trust)?.trusting_by("ca_certs").probed_rarely().or_by_web();
         Ok(Self { channel: server.channel(), key, timeout })
     }
 
