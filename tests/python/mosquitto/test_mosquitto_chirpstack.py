@@ -7,7 +7,10 @@ import base64
 import json
 import logging
 import pickle
+import shutil
 import threading
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +23,6 @@ from thingslink.ttn import ApplicationClient, MQTTClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 OTHER = "d49fa6c7-3dc9-4053-b67b-3417d0872f0b"
 
@@ -251,23 +253,29 @@ def test_programs_that_publish_by_themselves_are_looked_at(mosquitto: Mosquitto,
             client._MQTTClient__client.publish(topic("up"), b"{}")
 
 
-def test_silence_is_explained(mosquitto: Mosquitto, peer: Peer) -> None:
+@contextmanager
+def hearing(words: str) -> Iterator[threading.Event]:
+    """Give what is set when the log says this."""
     said = threading.Event()
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if "access control list" in record.getMessage():
+            if words in record.getMessage():
                 said.set()
 
     handler = Handler()
     logging.getLogger("thingslink").addHandler(handler)
     try:
-        with client_of(mosquitto, OTHER, keep_alive=1) as client:
-            client.set_uplink_callback(lambda msg: None)
-            peer.uplink()
-            assert said.wait(PATIENCE)
+        yield said
     finally:
         logging.getLogger("thingslink").removeHandler(handler)
+
+
+def test_silence_is_explained(mosquitto: Mosquitto, peer: Peer) -> None:
+    with hearing("access control list") as said, client_of(mosquitto, OTHER, keep_alive=1) as client:
+        client.set_uplink_callback(lambda msg: None)
+        peer.uplink()
+        assert said.wait(PATIENCE)
 
 
 def test_the_key_says_which_network_and_goes_to_no_broker(mosquitto: Mosquitto, tmp_path: Path) -> None:
@@ -315,27 +323,103 @@ def test_other_networks_do_not_have_them(name: str) -> None:
         MQTTClient("my-app", None, "localhost")
 
 
-def test_a_certificate_is_the_login(tmp_path: Path, peer_folder: Path) -> None:
-    own, server = make(common_name=APPLICATION, ca=True), make()
-    (peer_folder / "clients.pem").write_bytes(own.pem)
-    broker = Mosquitto("/usr/sbin/mosquitto", peer_folder)
-    broker.with_tls(server.pem.decode(), server.key_pem.decode())
-    with (peer_folder / "mosquitto.conf").open("a") as config:
-        config.write(f"require_certificate true\ncafile {peer_folder}/clients.pem\nuse_identity_as_username true\n")
-    certificate, key = own.write(tmp_path)
-    with broker:
-        address = f"localhost:{broker.tls_port}"
-        with MQTTClient(
-            APPLICATION, None, address, client_cert=certificate, client_key=key, ca_certs=server.pem
-        ) as client:
-            assert client.is_connected
+class Guarded:
+    """A Mosquitto as ChirpStack's documentation sets it up: certificates are logins, the ACL is for each message."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.authority = make(common_name="ChirpStack CA", ca=True, names=())
+        self.server = make(issuer=self.authority)
+        self.ca_certs = self.authority.pem.decode()
+        (folder / "clients.pem").write_bytes(self.authority.pem)
+        self.broker = Mosquitto(shutil.which("mosquitto") or "/usr/sbin/mosquitto", folder)
+        # The server's own user may do everything.
+        own = f"user {self.broker.app_id}\ntopic readwrite #\n\n"
+        (folder / "acl").write_text(own + "pattern readwrite application/%u/#\n")
+        self.broker.with_tls(self.server.pem.decode(), self.server.key_pem.decode())
+        with (folder / "mosquitto.conf").open("a") as config:
+            config.write(f"require_certificate true\ncafile {folder}/clients.pem\nuse_identity_as_username true\n")
+            config.write(f"acl_file {folder}/acl\n")
+
+    def client(self, app_id: str = APPLICATION, holder: str = APPLICATION, **more: Any) -> MQTTClient:
+        """Give a client with the certificate of an application."""
+        own = make(common_name=holder, issuer=self.authority, names=())
+        certificates = {"client_cert": own.pem, "client_key": own.key_pem, "ca_certs": self.ca_certs}
+        return MQTTClient(app_id, None, f"localhost:{self.broker.tls_port}", **{**certificates, **more})
 
 
 @pytest.fixture
-def peer_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "broker"
-    folder.mkdir()
-    return folder
+def guarded(tmp_path: Path) -> Iterator[Guarded]:
+    if shutil.which("mosquitto") is None and not Path("/usr/sbin/mosquitto").exists():
+        pytest.skip("mosquitto is not installed")
+    guarded = Guarded(tmp_path / "broker")
+    with guarded.broker:
+        yield guarded
+
+
+@pytest.fixture
+def chirpstack(guarded: Guarded) -> Iterator[Peer]:
+    """Give the server, which may do everything."""
+    peer = Peer(guarded.broker.port, (guarded.broker.app_id, guarded.broker.access_key))
+    yield peer
+    peer.stop()
+
+
+def test_a_certificate_is_the_login_of_its_application(
+    guarded: Guarded, chirpstack: Peer, recorder: Recorder, tmp_path: Path
+) -> None:
+    own = make(common_name=APPLICATION, issuer=guarded.authority, names=())
+    (tmp_path / "own").mkdir()
+    certificate, key = own.write(tmp_path / "own")
+    with recorder.watch(guarded.client(client_cert=certificate, client_key=key)) as client:
+        assert client.is_connected
+        chirpstack.uplink(application=OTHER, fCnt=7)
+        chirpstack.uplink(fCnt=8)
+        assert recorder.expect("uplink").counter == 8
+        client.send(DEVICE, b"\1", schedule="last")
+        assert chirpstack.command()[0] == f"application/{APPLICATION}/device/{DEVICE}/command/down"
+
+
+def test_filters_of_all_applications_yield_one_s_own(guarded: Guarded, chirpstack: Peer, recorder: Recorder) -> None:
+    """Subscriptions are granted whatever they ask for, and each message is looked at."""
+    with recorder.watch(guarded.client(NAME, network="chirpstack")) as client:
+        chirpstack.uplink(application=OTHER, fCnt=7)
+        chirpstack.uplink(fCnt=8)
+        assert recorder.expect("uplink").counter == 8
+        # Of the same name, and yet nothing of it has come: there is one application.
+        assert f"application='{APPLICATION}'" in repr(client) and client.stats()["received"] == 1
+
+
+def test_another_application_is_silence_and_then_a_warning(guarded: Guarded, chirpstack: Peer) -> None:
+    with hearing("access control list") as said, guarded.client(OTHER, keep_alive=1) as client:
+        client.set_uplink_callback(lambda msg: None)
+        chirpstack.uplink(application=OTHER)
+        chirpstack.uplink()
+        assert said.wait(PATIENCE)
+        assert client.is_connected and client.stats()["received"] == 0
+
+
+def test_a_downlink_to_another_application_is_acknowledged_and_dropped(guarded: Guarded, chirpstack: Peer) -> None:
+    with guarded.client(OTHER, qos=1) as foreign, guarded.client(qos=1) as own:
+        handle = foreign.downlink(foreign.send(DEVICE, b"\1", schedule="last"))
+        assert handle.wait("unconfirmed", PATIENCE).state == "unconfirmed"
+        own.send(DEVICE, b"\2", schedule="last")
+        assert json.loads(chirpstack.command()[1])["data"] == "Ag==", "the first that came"
+        assert handle.state == "unconfirmed"
+
+
+def test_without_a_certificate_there_is_no_login(guarded: Guarded) -> None:
+    address = f"localhost:{guarded.broker.tls_port}"
+    with pytest.raises((RuntimeError, OSError)) as without:
+        MQTTClient(APPLICATION, None, address, tls=True, ca_certs=guarded.ca_certs).connect()
+    with pytest.raises((RuntimeError, OSError)) as plain:
+        MQTTClient(APPLICATION, None, address, tls=False).connect()
+    stranger = make(common_name=APPLICATION, ca=True, names=())
+    with pytest.raises((RuntimeError, OSError)) as unknown:
+        guarded.client(client_cert=stranger.pem, client_key=stranger.key_pem).connect()
+    for refused in (without, plain, unknown):
+        assert address in str(refused.value)
 
 
 def test_management_says_what_there_is() -> None:
