@@ -1,13 +1,14 @@
 """A server that answers logins and subscriptions, and then writes pre-encoded uplinks as fast as the socket takes them.
 
 It isolates the client: no broker, no routing. Run as
-``python feeder.py COUNT [--one-by-one PAUSE | --v3 | --acknowledged DEVICES | --acknowledged-one-by-one PAUSE]``;
-prints its port.
+``python feeder.py COUNT [--one-by-one PAUSE | --v3 | --chirpstack | --acknowledged DEVICES | --acknowledged-one-by-one
+PAUSE]``; prints its port.
 
 With ``--one-by-one`` each uplink goes out PAUSE seconds after the client has answered the one before with any PUBLISH,
-and carries the time of sending. With ``--v3`` the uplinks are those of The Things Stack V3. With ``--acknowledged``
-they come at QoS 1 from so many devices with counters of their own, and at most 5,000 are on their way; with
-``--acknowledged-one-by-one`` each goes out PAUSE seconds after the one before was acknowledged.
+and carries the time of sending. With ``--v3`` the uplinks are those of The Things Stack V3, with ``--chirpstack`` those
+of ChirpStack. With ``--acknowledged`` they come at QoS 1 from so many devices with counters of their own, and at most
+5,000 are on their way; with ``--acknowledged-one-by-one`` each goes out PAUSE seconds after the one before was
+acknowledged.
 """
 
 from __future__ import annotations
@@ -130,6 +131,58 @@ V3_UPLINK: dict[str, Any] = {
     },
 }
 V3_TOPIC = b"v3/orchard-app/devices/soil-07/up"
+
+
+def heard(gateway: str, rssi: int, snr: float) -> dict[str, Any]:
+    """What a gateway of a ChirpStack has heard."""
+    return {
+        "gatewayId": gateway,
+        "uplinkId": 553810779,
+        "gwTime": "2026-11-26T00:20:06.670489916+00:00",
+        "nsTime": "2026-11-26T00:20:06.671233484+00:00",
+        "rssi": rssi,
+        "snr": snr,
+        "channel": 3,
+        "location": {"latitude": 52.3731, "longitude": 4.8926, "altitude": 12.0, "source": "CONFIG"},
+        "context": "qrvMAA==",
+        "metadata": {"region_config_id": "eu868", "region_common_name": "EU868"},
+        "crcStatus": "CRC_OK",
+    }
+
+
+CHIRPSTACK_APPLICATION = "c49fa6c7-3dc9-4053-b67b-3417d0872f0b"
+#: About 1.5 kB, heard by two gateways.
+CHIRPSTACK_UPLINK: dict[str, Any] = {
+    "deduplicationId": "9dba2047-74e6-45c4-a8e9-cf009e2a785e",
+    "time": "2026-11-26T00:20:06.670489916+00:00",
+    "deviceInfo": {
+        "tenantId": "2f4a0ff2-5e8a-426b-abe8-3fb96cd53b18",
+        "tenantName": "Acme",
+        "applicationId": CHIRPSTACK_APPLICATION,
+        "applicationName": "orchard-app",
+        "deviceProfileId": "353328b4-12b4-4a93-9bb1-3718d70afa99",
+        "deviceProfileName": "abp-eu",
+        "deviceName": "soil-probe-07",
+        "devEui": "70b3d57ed005f1a2",
+        "deviceClassEnabled": "CLASS_A",
+        "tags": {"dev_id": "soil-07"},
+    },
+    "devAddr": "01020304",
+    "adr": True,
+    "dr": 3,
+    "fCnt": 4711,
+    "fPort": 3,
+    "confirmed": False,
+    "data": "AWcA6wJoXQ==",
+    "object": {"relative_humidity_2": 46.5, "temperature_1": 23.5},
+    "rxInfo": [heard("0016c001ff10a235", -103, 6.25), heard("0016c001ff10a236", -117, -4.8)],
+    "txInfo": {
+        "frequency": 867500000,
+        "modulation": {"lora": {"bandwidth": 125000, "spreadingFactor": 9, "codeRate": "CR_4_5"}},
+    },
+    "regionConfigId": "eu868",
+}
+CHIRPSTACK_TOPIC = f"application/{CHIRPSTACK_APPLICATION}/device/70b3d57ed005f1a2/event/up".encode()
 
 
 def packet(kind: int, body: bytes) -> bytes:
@@ -283,6 +336,15 @@ def one_by_one_acknowledged(connection: socket.socket, count: int, pause: float)
         time.sleep(pause)
 
 
+def flooding(arguments: list[str]) -> bytes:
+    """Give the packet that a flood is made of."""
+    if "--v3" in arguments:
+        return publish(encode(V3_UPLINK), V3_TOPIC)
+    if "--chirpstack" in arguments:
+        return publish(encode(CHIRPSTACK_UPLINK), CHIRPSTACK_TOPIC)
+    return publish(encode(UPLINK))
+
+
 def main() -> None:
     """Serve one client."""
     count = int(sys.argv[1])
@@ -301,8 +363,7 @@ def main() -> None:
             elif uplinks:
                 flood_acknowledged(connection, uplinks)
             else:
-                is_v3 = "--v3" in sys.argv
-                flood(connection, count, publish(encode(V3_UPLINK), V3_TOPIC) if is_v3 else publish(encode(UPLINK)))
+                flood(connection, count, flooding(sys.argv))
             # Until the client has closed: a reset would cost it what it has not read.
             while connection.recv(65536):
                 pass

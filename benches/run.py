@@ -215,6 +215,24 @@ def latency() -> None:
         table(f"Latency from broker to callback, {title}", rows)
 
 
+def chirpstack() -> None:
+    """Measure ChirpStack's uplinks."""
+    found = rounds(
+        {
+            **builds(lambda python: flood(1_000_000, python, "ours.py", "receive-chirpstack", "--chirpstack")),
+            "paho-mqtt 1.6 + json.loads": lambda: flood(
+                100_000, OURS, "paho_json.py", "receive-chirpstack", "--chirpstack"
+            ),
+        }
+    )
+    rows: list[tuple[str, ...]] = [("subject", "uplinks/s", "CPU µs each", "lost", "thingslink is")]
+    for name, figures in found.items():
+        ratio = found["thingslink"]["per_s"] / figures["per_s"]
+        cells = f"{figures['per_s']:,.0f}", f"{figures['cpu_us']:.2f}", f"{figures.get('lost', 0):,.0f}"
+        rows.append((name, *cells, f"{ratio:.3g} x"))
+    table("Uplinks of ChirpStack into the callback", rows)
+
+
 def stack() -> None:
     """Measure The Things Stack V3: uplinks beside V2's, listing devices of four servers, and registering some."""
     found = rounds(
@@ -420,6 +438,7 @@ def main() -> None:
         "resources": resources,
         "managing": managing,
         "stack": stack,
+        "chirpstack": chirpstack,
         "recording": recording,
         "sharing": lambda: jetstream.tables(BUILDS, rounds, table),
         "thingsboard": lambda: thingsboard_device.tables(BUILDS, rounds, table),

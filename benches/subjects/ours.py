@@ -1,4 +1,7 @@
-"""thingslink under test. ``python ours.py receive|receive-v3|busy|latency|send0|send1|idle PORT [COUNT]``."""
+"""thingslink under test.
+
+``python ours.py receive|receive-v3|receive-chirpstack|busy|latency|send0|send1|idle PORT [COUNT]``.
+"""
 
 from __future__ import annotations
 
@@ -93,6 +96,8 @@ def main() -> None:
     elif what == "receive-v3":
         # By default it drops, as the stack would, when callbacks do not keep up; here each one is counted.
         receive(port, int(rest[0]), busy=False, network="v3", overflow="stop_reading")
+    elif what == "receive-chirpstack":
+        receive(port, int(rest[0]), busy=False, network="chirpstack")
     else:
         # All settings are the default ones.
         receive(port, int(rest[0]), busy=what == "busy")

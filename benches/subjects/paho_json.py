@@ -1,4 +1,7 @@
-"""paho-mqtt with ``json.loads``. ``python paho_json.py receive|receive-v3|latency|send0|send1 PORT COUNT``."""
+"""paho-mqtt with ``json.loads``.
+
+``python paho_json.py receive|receive-v3|receive-chirpstack|latency|send0|send1 PORT COUNT``.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,20 @@ def receive_v3(port: str, count: int) -> None:
         msg = json.loads(message.payload)
         uplink = msg["uplink_message"]
         _ = (msg["end_device_ids"]["device_id"], uplink["frm_payload"], uplink["rx_metadata"][0]["rssi"])
+        meter.tick()
+
+    listen(port, on_message)
+    meter.wait()
+    meter.report()
+
+
+def receive_chirpstack(port: str, count: int) -> None:
+    """Read the same of ChirpStack's uplinks: a device is called by its tag."""
+    meter = measure.Meter(count + 1)
+
+    def on_message(_client: mqtt.Client, _userdata: Any, message: Any) -> None:
+        msg = json.loads(message.payload)
+        _ = (msg["deviceInfo"]["tags"]["dev_id"], msg["data"], msg["rxInfo"][0]["rssi"])
         meter.tick()
 
     listen(port, on_message)
@@ -100,6 +117,8 @@ def main() -> None:
         latency(port)
     elif what == "receive-v3":
         receive_v3(port, count)
+    elif what == "receive-chirpstack":
+        receive_chirpstack(port, count)
     elif what in {"send0", "send1"}:
         send(port, count, int(what[-1]))
     else:
