@@ -8,6 +8,7 @@ use super::json;
 use super::message::{decode, descriptor, elements, encode, merge, same};
 use super::proto::{discovery, handler, lorawan};
 use super::to_text;
+use super::web::Frames;
 use crate::fuzz::{BASE, JSON, PROTOBUF, Shape, Target};
 
 /// All that clients read.
@@ -87,6 +88,48 @@ fn any_message_is_read_or_refused() {
                 assert!(elements.iter().all(|each| each.is_empty() || range.contains(&each.as_ptr())));
             }
         }
+    });
+}
+
+/// What an answer of gRPC-web that comes in such pieces is as one of gRPC: its messages, and what ends it; `None` for what is none.
+fn answer(bytes: &[u8], piece: usize) -> Option<(Vec<u8>, Vec<String>, bool)> {
+    let (mut frames, mut data, mut ends) = (Frames::default(), Vec::new(), Vec::new());
+    for part in bytes.chunks(piece) {
+        let mut left = Bytes::copy_from_slice(part);
+        while let Some(frame) = frames.take(&mut left).ok()? {
+            match frame.into_data() {
+                Ok(bytes) => data.extend_from_slice(&bytes),
+                Err(frame) => ends.push(format!("{:?}", frame.into_trailers())),
+            }
+        }
+        assert!(left.is_empty(), "all of it was looked at");
+    }
+    Some((data, ends, frames.is_over()))
+}
+
+#[test]
+fn any_answer_of_grpc_web_is_read_however_it_comes() {
+    let words: &[&[u8]] = &[
+        b"\0\0\0\0\0",
+        b"\0\0\0\0\x02ab",
+        b"\x80\0\0\0\x0fgrpc-status:0\r\n",
+        b"\x80\0\0\0\0",
+        b"\x80\0\x01\0\x01",
+        b"\x01\xff\xff\xff\xff",
+    ];
+    let target = Target {
+        name: "gRPC-web",
+        corpus: &["grpc_web/answers.hex"],
+        shape: Shape::Bytes,
+        words,
+        inputs: 3000,
+        memory: (BASE, 64),
+    };
+    target.run(|bytes, random| {
+        let whole = answer(bytes, bytes.len().max(1));
+        assert_eq!(answer(bytes, random.usize(1..=8)), whole, "in pieces it is another");
+        let Some((data, ends, is_over)) = whole else { return };
+        assert!(data.len() <= bytes.len() && ends.len() == usize::from(is_over));
     });
 }
 

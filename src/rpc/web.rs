@@ -164,7 +164,7 @@ fn bad(what: &str) -> io::Error {
 
 /// Tells the frames of an answer apart, however they come.
 #[derive(Debug)]
-enum Frames {
+pub(super) enum Frames {
     /// The beginning of one.
     Head(BytesMut),
     /// A message of which so much is missing.
@@ -181,12 +181,12 @@ impl Default for Frames {
 }
 
 impl Frames {
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         matches!(self, Self::Over)
     }
 
     /// What these bytes make, if they are enough for something; takes what it has used. A message goes on as it is.
-    fn take(&mut self, bytes: &mut Bytes) -> io::Result<Option<Frame<Bytes>>> {
+    pub(super) fn take(&mut self, bytes: &mut Bytes) -> io::Result<Option<Frame<Bytes>>> {
         loop {
             match self {
                 Self::Head(head) => {

@@ -18,6 +18,8 @@ const NEXT: Duration = Duration::from_secs(2);
 const LAST: Duration = Duration::from_millis(500);
 /// A device that sends all the time has no end.
 const LONGEST: Duration = Duration::from_secs(15);
+/// Most events that are taken of one device.
+const MOST: usize = 1000;
 
 impl ChirpStack {
     /// The `DevEUI`s of an application's devices for which this holds of their `DevEUI` and the time when they were seen last.
@@ -54,7 +56,7 @@ impl ChirpStack {
         let mut messages = opened.map_err(explain)?;
         let end = Instant::now() + LONGEST;
         let mut items = Vec::new();
-        loop {
+        while items.len() < MOST {
             let patience = if items.len().is_multiple_of(KEPT) { NEXT } else { LAST };
             let until = end.min(Instant::now() + patience);
             let Ok(next) = timeout_at(until, messages.next(LONGEST)).await else { return Ok(items) };
@@ -65,5 +67,6 @@ impl ChirpStack {
             })?;
             items.push(item);
         }
+        Ok(items)
     }
 }
