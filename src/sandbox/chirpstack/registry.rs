@@ -74,7 +74,7 @@ pub(super) struct Registry {
 }
 
 impl Registry {
-    /// With a tenant, its gateways and a profile without a codec.
+    /// With a tenant, its gateways and two profiles without a codec: for devices that join, and for those that do not.
     pub(super) fn new(random: &mut fastrand::Rng) -> Self {
         let mut registry = Self { tenant_id: new_uuid(random), profile_id: new_uuid(random), ..Self::default() };
         let tenant = api::Tenant {
@@ -96,7 +96,17 @@ impl Registry {
             supports_otaa: true,
             ..api::DeviceProfile::default()
         };
-        registry.profiles.insert(registry.profile_id.clone(), Kept::new(Profile::new(profile)));
+        let personalized = api::DeviceProfile {
+            id: new_uuid(random),
+            name: "personalized".to_owned(),
+            supports_otaa: false,
+            abp_rx1_delay: 1,
+            abp_rx2_freq: 869_525_000,
+            ..profile.clone()
+        };
+        for profile in [profile, personalized] {
+            registry.profiles.insert(profile.id.clone(), Kept::new(Profile::new(profile)));
+        }
         for gateway in &GATEWAYS {
             let gateway_id = hex::encode(gateway.eui);
             let made = api::Gateway {

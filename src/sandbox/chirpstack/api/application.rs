@@ -95,7 +95,12 @@ impl Api {
                 description: known.value.description.clone(),
             })
             .collect();
-        found.sort_by(|one, other| one.name.cmp(&other.name));
+        // Those of one name as they were made.
+        let place = |item: &api::ApplicationListItem| {
+            let made = item.created_at.unwrap_or_default();
+            (item.name.clone(), made.seconds, made.nanos)
+        };
+        found.sort_by_key(place);
         let (total_count, result) = page(found, request.limit, request.offset);
         about(api::ListApplicationsResponse { total_count, result }, "x-log-tenant_id", &tenant_id)
     }
