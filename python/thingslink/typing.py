@@ -204,15 +204,21 @@ class DeviceFields(_LorawanFields, total=False):
     attributes: Mapping[str, str | None]
     lorawan_device: _LorawanFields | LorawanDevice
     lorawanDevice: _LorawanFields | LorawanDevice
-    # Of The Things Stack V3 alone.
+    # Of The Things Stack V3 and of ChirpStack.
     name: str
+    nwk_key: str | bytes
+    # Of ChirpStack alone.
+    profile: str
+    device_profile_id: str
+    is_disabled: bool
+    variables: Mapping[str, str]
+    # Of The Things Stack V3 alone.
     frequency_plan_id: str
     lorawan_version: str
     lorawan_phy_version: str
     supports_class_b: bool
     supports_class_c: bool
     resets_join_nonces: bool
-    nwk_key: str | bytes
     mac_settings: MacSettings
     version_ids: Mapping[str, Any]
     formatters: Mapping[str, Any]

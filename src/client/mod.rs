@@ -7,6 +7,7 @@ mod delivery;
 mod inlet;
 mod line;
 pub mod lorawan;
+pub mod managed;
 mod online;
 mod platform;
 mod receiver;

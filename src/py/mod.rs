@@ -90,6 +90,8 @@ mod _native {
     #[pymodule_export]
     use super::manage::{PyApplicationClient, PyDevicePages, PyDiscoveryClient, PyHandlerClient, PyMethod, PyPages};
     #[pymodule_export]
+    use super::manage::{PyChirpStackApplication, PyChirpStackDevice, PyDeviceEvents};
+    #[pymodule_export]
     use super::manage::{PyStackApplication, PyStackDevice, PyStub};
     #[pymodule_export]
     use super::number::{checked_real, checked_whole};

@@ -200,9 +200,9 @@ pub(in crate::py) fn frame_port(value: &Bound<'_, PyAny>) -> PyResult<u32> {
     })
 }
 
-/// The FPort of a downlink on The Things Stack V3.
-pub(in crate::py) fn stack_port(value: &Bound<'_, PyAny>) -> PyResult<u8> {
-    fport(Network::V3, value)
+/// The FPort of a downlink on a network.
+pub(in crate::py) fn downlink_port(network: Network, value: &Bound<'_, PyAny>) -> PyResult<u8> {
+    fport(network, value)
 }
 
 /// Functions that read the floats of signatures.

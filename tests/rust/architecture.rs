@@ -42,6 +42,7 @@ const APART: [&[(&str, &[&str])]; 3] = [
             &[
                 "dialect::lorawan",
                 "client::lorawan",
+                "client::managed",
                 "client::stack",
                 "client::chirpstack",
                 "sandbox::v2",
@@ -65,7 +66,10 @@ const APART: [&[(&str, &[&str])]; 3] = [
     &[
         ("V2", &["dialect::lorawan::v2", "sandbox::v2", "py::manage::calls"]),
         ("V3", &["dialect::lorawan::v3", "client::stack", "sandbox::v3", "py::manage::v3"]),
-        ("ChirpStack", &["dialect::lorawan::chirpstack", "client::chirpstack", "sandbox::chirpstack"]),
+        (
+            "ChirpStack",
+            &["dialect::lorawan::chirpstack", "client::chirpstack", "sandbox::chirpstack", "py::manage::chirpstack"],
+        ),
     ],
     &[
         (

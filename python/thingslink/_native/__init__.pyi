@@ -41,8 +41,11 @@ from thingslink._native.lorawan import (
 )
 from thingslink._native.manage import (
     ApplicationClient,
+    ChirpStackApplication,
+    ChirpStackDevice,
     DeviceIterator,
     DiscoveryClient,
+    EventIterator,
     HandlerClient,
     PageIterator,
     ServiceMethod,
@@ -131,6 +134,8 @@ __all__ = [
     "ApplicationClient",
     "Bridge",
     "Callback",
+    "ChirpStackApplication",
+    "ChirpStackDevice",
     "ConnectionLostError",
     "DecodeError",
     "Descriptor",
@@ -147,6 +152,7 @@ __all__ = [
     "DryDownlinkResult",
     "DryUplinkResult",
     "Empty",
+    "EventIterator",
     "FieldDescriptor",
     "FieldValue",
     "Follower",

@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any, TypedDict, TypeVar, final, overload, type_check_only
 
 from thingslink._native.arguments import _Octets, _Seconds
-from thingslink._native.lorawan import MQTTClient, _DataOptions
+from thingslink._native.lorawan import DeviceEvent, MQTTClient, UplinkMessage, _DataOptions
 from thingslink._native.proto import (
     Announcement,
     Application,
@@ -41,7 +41,10 @@ class _ApplicationOptions(TypedDict, total=False):
     frequency_plan_id: str | None
     lorawan_version: str | None
     lorawan_phy_version: str | None
+    tenant_id: str | None
+    profile: str | None
     max_reply_bytes: int
+    grpc_address: str | None
 
 @final
 class ServiceStub:
@@ -73,11 +76,14 @@ class DiscoveryClient:
         cluster: Of The Things Stack V3: ``"eu1"``, ``"nam1"``, ``"au1"``, or a host name. A ``discovery_address`` at a
             hosted network stands for its cluster. It is no server that could be asked: the client answers by itself,
             with the cluster as the one handler, at the usual ports, with TLS unless ``insecure_channel``.
+        grpc_address: Of ChirpStack: ``host:port`` of its API. With this or ``mqtt_address`` the client answers by
+            itself as well, with the two as those of the one handler.
+        mqtt_address: Of ChirpStack: the broker that it publishes to.
         max_reply_bytes: How large a reply may be, 1024 to 1073741824 bytes; a larger one fails with ``OUT_OF_RANGE``.
 
     Raises:
         ValueError: An address or cluster that cannot be read.
-        NotImplementedError: By ``get_by_gateway_id`` on V3.
+        NotImplementedError: By ``get_by_gateway_id`` on V3 and ChirpStack.
         RpcError: By all calls, whatever went wrong: ``code()`` and ``details()`` tell.
     """
 
@@ -88,6 +94,8 @@ class DiscoveryClient:
         insecure_channel: bool = False,
         *,
         cluster: str | None = None,
+        grpc_address: str | None = None,
+        mqtt_address: str | None = None,
         max_reply_bytes: int = 67108864,
     ) -> Self: ...
     client: Any
@@ -159,6 +167,10 @@ class HandlerClient:
         cluster: Of The Things Stack V3, in place of discovery: ``"eu1"``, ``"nam1"``, ``"au1"``, or a host name. Ports
             are the usual ones, with TLS unless ``insecure_channel``; ``cert_path`` is for both clients. A
             ``discovery_address`` at a hosted network stands for its cluster. An API key of V3 needs one of them.
+        network: ``"v2"``, ``"v3"`` or ``"chirpstack"``; by default what the other arguments say.
+        grpc_address: Of ChirpStack, in place of discovery: ``host:port`` of its API.
+        mqtt_address: Of ChirpStack: the broker that it publishes to, for ``data()``.
+        tenant_id: Of ChirpStack: the tenant, where ``app_id`` is a name.
         max_reply_bytes: How large a reply may be, of discovery and to the clients from ``application()``.
 
     Attributes:
@@ -185,6 +197,10 @@ class HandlerClient:
         token: str | None = None,
         timeout: _Seconds | None = None,
         cluster: str | None = None,
+        network: Network | None = None,
+        grpc_address: str | None = None,
+        mqtt_address: str | None = None,
+        tenant_id: str | None = None,
         max_reply_bytes: int = 67108864,
     ) -> Self: ...
     @overload
@@ -199,6 +215,10 @@ class HandlerClient:
         token: str | None = ...,
         timeout: _Seconds | None = ...,
         cluster: str | None = ...,
+        network: Network | None = ...,
+        grpc_address: str | None = ...,
+        mqtt_address: str | None = ...,
+        tenant_id: str | None = ...,
         max_reply_bytes: int = ...,
     ) -> Self: ...
     app_id: str
@@ -218,13 +238,14 @@ class HandlerClient:
         frequency_plan_id: str | None = None,
         lorawan_version: str | None = None,
         lorawan_phy_version: str | None = None,
+        profile: str | None = None,
     ) -> ApplicationClient:
         """Give a new client that manages the application and its devices.
 
-        The arguments are for V3 alone, and are those of ``ApplicationClient``.
+        The arguments are those of ``ApplicationClient``: ``profile`` is for ChirpStack, the others are for V3.
 
         Raises:
-            ValueError: One of them is given on V2, or is none that there is.
+            ValueError: One of them is given on another network, or is none that there is.
         """
     @staticmethod
     def _given(*arguments: Any, **options: Any) -> _HandlerGiven:
@@ -237,29 +258,32 @@ class HandlerClient:
     def __exit__(self, *_exception: object) -> bool: ...
 
 class ApplicationClient:
-    """Manages an application and its devices: on its handler of The Things Network V2, or on a Things Stack V3.
+    """Manages an application and its devices: on its handler of The Things Network V2, a Things Stack V3, a ChirpStack.
 
-    An API key that begins with ``NNSXS.``, a host of the hosted networks or ``cluster`` mean V3; ``network`` overrides.
-    All methods and messages have V2's shape on both; what they do on V3 takes several calls to its servers, which is
-    one to the program. A context manager, safe to share between threads and with forked children. Each call takes at
-    most ``timeout`` seconds, connecting included: by default 30 (``ttn.application.TIME_OUT``), and 60 for deleting a
-    device. A call that the server refuses because of its rate limit is tried again within that time; on V3 calls wait
-    within it until the limit, which the server tells, has room for them.
+    An API key that begins with ``NNSXS.``, a host of the hosted networks or ``cluster`` mean V3; a key whose issuer
+    says so, or a UUID as ``app_id``, mean ChirpStack; ``network`` overrides. All methods and messages have V2's shape
+    on all of them; what is one call to the program may be several to V3 and to ChirpStack. A context manager, safe to
+    share between threads and with forked children. Each call takes at most ``timeout`` seconds, connecting included: by
+    default 30 (``ttn.application.TIME_OUT``), and 60 for deleting a device. A call that the server refuses because of
+    its rate limit is tried again within that time; on V3 calls wait within it until the limit, which the server tells,
+    has room for them.
 
     Args:
-        app_id: Application ID; on V3 also ``app@tenant``.
-        access_key: Its access key, or its API key of V3. Also accepted as ``app_access_key``.
+        app_id: Application ID; on V3 also ``app@tenant``; on ChirpStack its UUID, or its name and ``tenant_id``.
+        access_key: Its access key, or an API key of V3 or ChirpStack. Also accepted as ``app_access_key``.
         handler_address: ``host:port``, or several separated by commas, tried in order; empty asks the discovery server,
             which announces the certificate, too. Also accepted as ``net_address``. On V3 the address of the cluster's
-            gRPC servers, by default at port 8884, or 1884 without TLS.
+            gRPC servers, by default at port 8884, or 1884 without TLS; on ChirpStack, where it is accepted as
+            ``grpc_address``, too, that of its API, by default at port 8080, without TLS to this machine alone unless
+            ``insecure_channel``.
         cert_content: PEM text or bytes to trust, needed with an address; the handlers' self-signed certificates are
-            accepted. On V3 the system's roots are trusted by default.
+            accepted. On V3 and ChirpStack the system's roots are trusted by default.
         discovery_address: Server to ask when no address is given.
         insecure_channel: Whether to speak plain text in place of TLS.
         token: Token of the account server, used in place of the key.
         discovery_certificate: PEM text or bytes to trust at the discovery server instead of the system's roots.
         timeout: Seconds for asking the discovery server, connecting included; 60 by default.
-        network: ``"v2"`` or ``"v3"``; by default what key and address say.
+        network: ``"v2"``, ``"v3"`` or ``"chirpstack"``; by default what key, address and application say.
         cluster: Of V3: ``"eu1"``, ``"nam1"``, ``"au1"`` of the community network, with a tenant those of the
             industry's, or a host name.
         identity_address: Of V3: ``host:port`` of the Identity Server; by default in ``eu1`` on hosted networks, beside
@@ -269,12 +293,15 @@ class ApplicationClient:
         lorawan_version: Of V3: what new devices are given, such as ``"1.0.2"`` or ``"MAC_V1_0_2"``, which is the
             default.
         lorawan_phy_version: Of V3: what new devices are given, such as ``"PHY_V1_0_2_REV_B"``, which is the default.
+        tenant_id: Of ChirpStack: the tenant, by its UUID. An API key does not know its tenant.
+        profile: Of ChirpStack: the device profile of new devices, and the one whose codec is the application's, by its
+            name or UUID; by default the only one that fits.
         max_reply_bytes: How large a reply may be, 1024 to 1073741824 bytes; a larger one fails with ``OUT_OF_RANGE``.
 
     Attributes:
         app_id: Application ID; read at each call.
         app_access_key: Access key; read at each call.
-        network: The network that is spoken to: ``"v2"`` or ``"v3"``.
+        network: The network that is spoken to: ``"v2"``, ``"v3"`` or ``"chirpstack"``.
 
     Raises:
         ApplicationError: By all calls: a ``RuntimeError`` with the original's two ``args``, and ``code`` and
@@ -305,8 +332,11 @@ class ApplicationClient:
         frequency_plan_id: str | None = None,
         lorawan_version: str | None = None,
         lorawan_phy_version: str | None = None,
+        tenant_id: str | None = None,
+        profile: str | None = None,
         max_reply_bytes: int = 67108864,
         net_address: str | None = ...,
+        grpc_address: str | None = ...,
     ) -> Self: ...
     @overload
     def __new__(cls, app_id: str, *, app_access_key: str | None, **options: Unpack[_ApplicationOptions]) -> Self: ...
@@ -318,32 +348,58 @@ class ApplicationClient:
     """What the calls go through. May be replaced by anything with the service's methods."""
     @property
     def network(self) -> Network:
-        """The network that is spoken to: ``"v2"`` or ``"v3"``."""
-    def get(self, *, timeout: _Seconds | None = None) -> Application:
-        """Give the application."""
+        """The network that is spoken to: ``"v2"``, ``"v3"`` or ``"chirpstack"``."""
+    def get(self, *, profile: str | None = None, timeout: _Seconds | None = None) -> Application:
+        """Give the application.
+
+        On ChirpStack each device profile has a codec of its own: the functions are those of the one profile that its
+        devices have, of ``profile``, or empty where there are several; ``chirpstack.profiles`` has them all.
+        """
     def register(self, *, timeout: _Seconds | None = None) -> Empty:
         """Register the application on the handler.
 
-        On V3 it must be there already, which is checked.
+        On V3 and ChirpStack it must be there already, which is checked.
         """
     def unregister(self, *, confirm: bool = False, timeout: _Seconds | None = None) -> Empty:
         """Delete the application on the handler, with all its devices.
 
-        On V3 ``confirm`` must be true: the application goes as a whole, and its ID cannot be used again.
+        On V3 and ChirpStack ``confirm`` must be true: the application goes as a whole, and on V3 its ID cannot be used
+        again.
         """
     def rights(self, *, timeout: _Seconds | None = None) -> list[str]:
         """List the rights of the access key, on The Things Stack V3.
 
         Names such as ``"RIGHT_APPLICATION_TRAFFIC_READ"``.
         """
-    @overload
-    def set_payload_format(self, /, payload_format: PayloadFormat, *, timeout: _Seconds | None = None) -> None:
-        """Set the payload format: ``"custom"``, ``"cayennelpp"`` or ``""`` for none. The functions stay.
+    def gateways(
+        self, *, limit: int | None = None, offset: int | None = None, timeout: _Seconds | None = None
+    ) -> RepeatedContainer[Message]:
+        """List the gateways of the application's tenant, on ChirpStack.
 
-        Also accepted as ``payloadf``.
+        Messages with ``gateway_id``, ``name``, ``description``, ``location``, ``state`` and ``last_seen_at``, sorted by
+        ID; ``total`` tells how many there are in all.
+        """
+    def events(self, dev_id: str, *, timeout: _Seconds | None = None) -> EventIterator:
+        """Iterate over the events of a device, on ChirpStack: some ten that the server has kept, then new ones.
+
+        Each as a callback of ``MQTTClient`` gets it: an ``UplinkMessage`` or a ``DeviceEvent``.
+
+        Args:
+            dev_id: The device.
+            timeout: Seconds: the iteration ends when nothing has come for so long.
         """
     @overload
-    def set_payload_format(self, /, *, payloadf: PayloadFormat, timeout: _Seconds | None = None) -> None: ...
+    def set_payload_format(
+        self, /, payload_format: PayloadFormat, *, profile: str | None = None, timeout: _Seconds | None = None
+    ) -> None:
+        """Set the payload format: ``"custom"``, ``"cayennelpp"`` or ``""`` for none. The functions stay.
+
+        Also accepted as ``payloadf``. ``profile`` is as for ``set_custom_payload_functions``.
+        """
+    @overload
+    def set_payload_format(
+        self, /, *, payloadf: PayloadFormat, profile: str | None = None, timeout: _Seconds | None = None
+    ) -> None: ...
     def set_custom_payload_functions(
         self,
         encoder: str | None = "",
@@ -353,6 +409,7 @@ class ApplicationClient:
         *,
         payload_format: PayloadFormat | None = None,
         register_on_join_access_key: str | None = None,
+        profile: str | None = None,
         timeout: _Seconds | None = None,
     ) -> None:
         """Set JavaScript payload functions and the format ``"custom"``. What is omitted or empty stays as it is.
@@ -364,9 +421,14 @@ class ApplicationClient:
             converter: ``function Converter(decoded, port)``, giving an object.
             payload_format: Another format than ``"custom"``.
             register_on_join_access_key: As for ``set_register_on_join_access_key``.
+            profile: Of ChirpStack: the device profile whose codec is meant, by its name or UUID. Without it there must
+                be one alone that the application's devices have, and no other application's: a codec is all their
+                devices'. ``Encoder`` is not told the port there, and gets 1.
             timeout: Seconds for each of the two calls.
         """
-    def clear_custom_payload_functions(self, *names: str, timeout: _Seconds | None = None) -> None:
+    def clear_custom_payload_functions(
+        self, *names: str, profile: str | None = None, timeout: _Seconds | None = None
+    ) -> None:
         """Remove payload functions: the named ones, or all."""
     def set_register_on_join_access_key(self, access_key: str, *, timeout: _Seconds | None = None) -> None:
         """Set the key with which devices register themselves when they join; ``""`` for none."""
@@ -392,7 +454,7 @@ class ApplicationClient:
 
         On V3 the last is in lists, too; a list has what the Identity Server knows: IDs, EUIs, description, place,
         attributes. The rest of a device, up to three calls, is asked for when its ``lorawan_device`` or ``v3`` is
-        looked at, or it is printed or encoded.
+        looked at, or it is printed or encoded. So it is on ChirpStack, where lists are sorted by DevEUI.
 
         Args:
             limit: Devices at most.
@@ -416,19 +478,22 @@ class ApplicationClient:
         """Register a device, or replace one: a dict with the keys of ``Device`` and ``LorawanDevice``, or a ``Device``.
 
         Args:
-            dev_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them.
+            dev_id: 2 to 36 of ``a-z 0-9``, single ``-`` or ``_`` between them; on ChirpStack any name.
             device: Keys in snake_case or camelCase, those of ``LorawanDevice`` also in a nested ``lorawan_device``; for
                 type checkers, ``thingslink.typing.DeviceFields`` has them all. EUIs, addresses and keys are hex (any
                 case, with or without ``:``, ``-``, blanks and ``0x``), or bytes of the exact length. On V3 also
                 ``name``, ``frequency_plan_id``, ``lorawan_version``, ``lorawan_phy_version``, ``supports_class_b``,
                 ``supports_class_c``, ``resets_join_nonces``, ``nwk_key``, ``mac_settings`` (a dict; times in seconds,
                 frequencies in hertz), ``version_ids`` (a dict) and ``formatters`` (a dict with the payload functions'
-                names).
+                names). On ChirpStack also ``name``, ``profile`` (a name or UUID) or ``device_profile_id``,
+                ``is_disabled``, ``variables`` (a dict of texts, for the codec), and ``nwk_key`` of LoRaWAN 1.1.
             timeout: Seconds, for each call.
 
         On V3 an ``app_key`` makes a device that joins (OTAA); an address and both session keys one that does not (ABP),
         or together with an ``app_key`` one that goes on without joining anew. A device is not replaced there:
-        ``ALREADY_EXISTS``. Where a server refuses it, what the others had taken is deleted again.
+        ``ALREADY_EXISTS``. Where a server refuses it, what the others had taken is deleted again. All this holds on
+        ChirpStack, too, where every device has a ``dev_eui``; its profile is the given one, else the only one that
+        fits. Its tag ``dev_id`` and its name are the ID; attributes are its other tags.
         """
     def check_device(self, dev_id: str, device: DeviceFields | Mapping[str, object] | Device) -> None:
         """Check a device as ``register_device`` does before it asks anybody, and ask nobody.
@@ -446,7 +511,8 @@ class ApplicationClient:
 
         Returns:
             On V3 the servers that were told something: ``"IS"``, ``"JS"``, ``"NS"``, ``"AS"``. If one refuses, those
-            before it keep the change, which the error's ``details`` say.
+            before it keep the change, which the error's ``details`` say; on ChirpStack device, keys and session, which
+            are told one after the other.
         """
     def delete_device(self, dev_id: str, *, timeout: _Seconds | None = None) -> Empty:
         """Delete a device."""
@@ -472,6 +538,8 @@ class ApplicationClient:
         """
     def move_device(self, dev_id: str, to: ApplicationClient, *, timeout: _Seconds | None = None) -> None:
         """Move a device to the application of another client. If that fails the device is put back.
+
+        On ChirpStack it keeps its session, and the other application is one of the same tenant.
 
         Raises:
             ApplicationError: A server has refused it; on V3 also for a key without the right to read the device's keys
@@ -507,9 +575,10 @@ class ApplicationClient:
     ) -> None:
         """Have the network handle a payload as if a device had sent it."""
     def downlinks(self, dev_id: str, *, timeout: _Seconds | None = None) -> RepeatedContainer[Message]:
-        """List the downlinks that wait for a device, on The Things Stack V3.
+        """List the downlinks that wait for a device, on The Things Stack V3 and on ChirpStack.
 
-        Messages with ``f_port``, ``frm_payload``, ``confirmed``, ``priority``, ``correlation_ids`` and ``f_cnt``.
+        Messages with ``f_port``, ``frm_payload``, ``confirmed``, ``priority``, ``correlation_ids`` and ``f_cnt``; on
+        ChirpStack ``id``, ``f_port``, ``data``, ``confirmed``, ``is_pending`` and ``f_cnt_down``.
         """
     def push_downlink(
         self,
@@ -521,29 +590,37 @@ class ApplicationClient:
         priority: Priority | None = None,
         correlation_ids: Sequence[str] | None = None,
         timeout: _Seconds | None = None,
-    ) -> None:
-        """Append a downlink to a device's queue, on The Things Stack V3.
+    ) -> str | None:
+        """Append a downlink to a device's queue, on The Things Stack V3 and on ChirpStack.
 
         Unlike over MQTT, what the server has against it is told.
 
         Args:
             dev_id: The device.
-            payload: 1 to 255 bytes, in any form or as base64 text; or a dict of fields for the encoder.
-            port: LoRaWAN FPort, 1 to 255, but not 224.
+            payload: 1 to 255 bytes, on ChirpStack to 242, in any form or as base64 text; or a dict of fields for the
+                encoder.
+            port: LoRaWAN FPort, 1 to 255, but on V3 not 224.
             confirmed: Whether the device is to acknowledge it.
-            priority: From ``"LOWEST"``, the default, to ``"HIGHEST"``.
-            correlation_ids: Texts of at most 100 characters that its events come with.
+            priority: Of V3: from ``"LOWEST"``, the default, to ``"HIGHEST"``.
+            correlation_ids: Of V3: texts of at most 100 characters that its events come with.
             timeout: Seconds.
+
+        Returns:
+            On ChirpStack the ID that its events have.
         """
     def replace_downlinks(
         self, dev_id: str, downlinks: Iterable[Mapping[str, Any]], *, timeout: _Seconds | None = None
-    ) -> None:
-        """Replace a device's queue by these downlinks, on The Things Stack V3.
+    ) -> list[str] | None:
+        """Replace a device's queue by these downlinks, on The Things Stack V3 and on ChirpStack.
 
-        Dicts with the arguments of ``push_downlink``. All are taken, or none.
+        Dicts with the arguments of ``push_downlink``. All are taken, or none; on ChirpStack they go one after the
+        other, their IDs are returned, and what was sent and waits for its acknowledgement stays.
         """
     def clear_downlinks(self, dev_id: str, *, timeout: _Seconds | None = None) -> None:
-        """Drop the downlinks that wait for a device, on The Things Stack V3."""
+        """Drop the downlinks that wait for a device, on The Things Stack V3 and on ChirpStack.
+
+        On ChirpStack also what was sent and waits for its acknowledgement.
+        """
     def prefixes(self, *, timeout: _Seconds | None = None) -> RepeatedContainer[PrefixMapping]:
         """Give the network's blocks of device addresses: objects with ``prefix`` and ``usage``."""
     def dev_addr(self, usage: Sequence[str] | None = None, *, timeout: _Seconds | None = None) -> bytes:
@@ -623,3 +700,40 @@ class StackDevice:
     @property
     def join(self) -> Message | None:
         """The Join Server's; ``None`` if it has nothing or may not tell."""
+
+@final
+class EventIterator:
+    """The events of a device, from ``events``.
+
+    It ends when nothing has come for the timeout. Nothing is read while nobody asks. Safe to share between threads.
+    """
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> UplinkMessage | DeviceEvent: ...
+    def _next_async(self) -> asyncio.Future[UplinkMessage | DeviceEvent | None]:
+        """The next one, for asyncio; ``None`` after the last."""
+
+@final
+class ChirpStackApplication:
+    """The messages that a ChirpStack server has of an application, from its ``chirpstack``."""
+
+    @property
+    def application(self) -> Message:
+        """The application itself."""
+    @property
+    def profiles(self) -> list[Message]:
+        """The device profiles that its devices have, each with its codec; the one that was asked for."""
+
+@final
+class ChirpStackDevice:
+    """The messages that a ChirpStack server has of a device, from its ``chirpstack``."""
+
+    @property
+    def device(self) -> Message | None:
+        """The device itself."""
+    @property
+    def keys(self) -> Message | None:
+        """Its keys; ``None`` if it has none, or this API key may not read them."""
+    @property
+    def activation(self) -> Message | None:
+        """Its session; ``None`` if it has none, or this API key may not read it."""

@@ -196,6 +196,7 @@ class Application(Message):
         payload_format: ``custom``, ``cayennelpp`` or empty.
         register_on_join_access_key: A secret; masked in ``repr``.
         v3: Of an application on The Things Stack V3: a ``StackApplication`` with its servers' messages.
+        chirpstack: Of an application on ChirpStack: a ``ChirpStackApplication`` with the server's messages.
     """
 
     app_id: str
@@ -224,6 +225,7 @@ class Device(Message):
         longitude: Degrees, in single precision.
         altitude: Metres.
         v3: Of a device of The Things Stack V3: a ``StackDevice`` with all its servers' messages.
+        chirpstack: Of a device of ChirpStack: a ``ChirpStackDevice`` with the server's messages.
     """
 
     app_id: str

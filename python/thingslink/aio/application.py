@@ -1,4 +1,4 @@
-"""`ApplicationClient`: an application and its devices, on The Things Network V2 or The Things Stack V3."""
+"""`ApplicationClient`: an application and its devices, on The Things Network V2, The Things Stack V3 or ChirpStack."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from thingslink._native import Device, RepeatedContainer
+    from thingslink._native import Device, DeviceEvent, RepeatedContainer, UplinkMessage
     from thingslink._native.arguments import _Seconds
     from thingslink.typing import Network
 
-__all__ = ["ApplicationClient", "DeviceIterator", "Devices", "PageIterator"]
+__all__ = ["ApplicationClient", "DeviceIterator", "Devices", "EventIterator", "PageIterator"]
 
 #: Devices of a page, where nothing else is said.
 _PAGE = 1000
@@ -56,7 +56,7 @@ class ApplicationClient(Calling[_native.ApplicationClient]):
 
     @property
     def network(self) -> Network:
-        """The network that is spoken to: ``"v2"`` or ``"v3"``."""
+        """The network that is spoken to: ``"v2"``, ``"v3"`` or ``"chirpstack"``."""
         # Only of V2 there is anything to discover.
         return "v2" if self._native is None else self._native.network
 
@@ -64,6 +64,7 @@ class ApplicationClient(Calling[_native.ApplicationClient]):
     register = awaited(_native.ApplicationClient.register)
     unregister = awaited(_native.ApplicationClient.unregister)
     rights = awaited(_native.ApplicationClient.rights)
+    gateways = awaited(_native.ApplicationClient.gateways)
     set_payload_format = awaited(_native.ApplicationClient.set_payload_format)
     set_custom_payload_functions = awaited(_native.ApplicationClient.set_custom_payload_functions)
     clear_custom_payload_functions = awaited(_native.ApplicationClient.clear_custom_payload_functions)
@@ -104,8 +105,9 @@ class ApplicationClient(Calling[_native.ApplicationClient]):
         Args:
             limit: Devices at most.
             offset: Devices to skip.
-            complete: On V3, whether to ask for the rest of all devices at once. Without it the rest of a device is
-                asked for when its ``lorawan_device`` or ``v3`` is looked at, which holds the event loop up meanwhile.
+            complete: On V3 and ChirpStack, whether to ask for the rest of all devices at once. Without it the rest of a
+                device is asked for when its ``lorawan_device``, ``v3`` or ``chirpstack`` is looked at, which holds the
+                event loop up meanwhile.
             page_size: Devices to be asked for at a time with ``async for``.
             timeout: Seconds, for each call.
         """
@@ -125,6 +127,15 @@ class ApplicationClient(Calling[_native.ApplicationClient]):
     def iter_devices(self, *, page_size: int = _PAGE, timeout: _Seconds | None = None) -> DeviceIterator:
         """Iterate over the devices, asking for one page after the other."""
         return aiter(self.devices(page_size=page_size, timeout=timeout))
+
+    def events(self, dev_id: str, *, timeout: _Seconds | None = None) -> EventIterator:
+        """Iterate over the events of a device, on ChirpStack: some ten that the server has kept, then new ones.
+
+        Args:
+            dev_id: The device.
+            timeout: Seconds: the iteration ends when nothing has come for so long; 30 by default.
+        """
+        return EventIterator(self, dev_id, timeout)
 
     def __repr__(self) -> str:
         if self._native is None:
@@ -229,3 +240,27 @@ class DeviceIterator:
             self._page, self._next = await self._pages.__anext__(), 0
         self._next += 1
         return self._page[self._next - 1]
+
+
+class EventIterator:
+    """The events of a device, from ``events``."""
+
+    def __init__(self, client: ApplicationClient, dev_id: str, timeout: _Seconds | None) -> None:
+        self._client, self._dev_id, self._timeout = client, dev_id, timeout
+        self._native: _native.EventIterator | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def _begin(self) -> _native.EventIterator:
+        begun: _native.EventIterator = await self._client._call("events", self._dev_id, timeout=self._timeout)
+        return begun
+
+    async def __anext__(self) -> UplinkMessage | DeviceEvent:
+        native = self._native
+        if native is None:
+            native = self._native = await self._begin()
+        event = await native._next_async()
+        if event is None:
+            raise StopAsyncIteration
+        return event

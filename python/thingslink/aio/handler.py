@@ -45,18 +45,20 @@ class HandlerClient(Managing[_native.HandlerClient]):
         frequency_plan_id: str | None = None,
         lorawan_version: str | None = None,
         lorawan_phy_version: str | None = None,
+        profile: str | None = None,
     ) -> ApplicationClient:
         """Give a new client that manages the application and its devices.
 
-        The arguments are for V3 alone, and are those of ``ApplicationClient``.
+        The arguments are those of ``ApplicationClient``: ``profile`` is for ChirpStack, the others are for V3.
 
         Raises:
-            ValueError: One of them is given on V2, or is none that there is.
+            ValueError: One of them is given on another network, or is none that there is.
         """
         manager = (await self._open()).application(
             identity_address=identity_address,
             frequency_plan_id=frequency_plan_id,
             lorawan_version=lorawan_version,
             lorawan_phy_version=lorawan_phy_version,
+            profile=profile,
         )
         return ApplicationClient._over(manager)

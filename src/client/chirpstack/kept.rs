@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::{ChirpStack, PAGE, explain};
-use crate::error::{Error, Result};
+use super::{ChirpStack, explain, unreadable};
+use crate::error::Result;
 use crate::rpc::proto::chirpstack::api;
 
 /// How many events a server keeps of a device, unless it is configured otherwise, and how many it reads at a time.
@@ -32,15 +32,17 @@ impl ChirpStack {
         is_meant: impl Fn(&str, Option<Timestamp>) -> bool,
     ) -> Result<Vec<String>> {
         let request = api::ListDevicesRequest {
-            limit: PAGE,
             application_id: application_id.to_owned(),
+            // Names may change between two pages.
+            order_by: api::list_devices_request::OrderBy::DevEui.into(),
             ..api::ListDevicesRequest::default()
         };
         let seen = |item: &api::DeviceListItem| {
             let at = item.last_seen_at.as_ref()?;
             Timestamp::new(at.seconds, at.nanos).ok()
         };
-        self.devices(&request, |item| is_meant(&item.dev_eui, seen(item))).await
+        let all = self.all_of(&request).await?;
+        Ok(all.into_iter().filter(|item| is_meant(&item.dev_eui, seen(item))).map(|item| item.dev_eui).collect())
     }
 
     /// The events that the server keeps of a device, the oldest first. The stream of them goes on with what comes and has no
@@ -61,10 +63,7 @@ impl ChirpStack {
             let until = end.min(Instant::now() + patience);
             let Ok(next) = timeout_at(until, messages.next(LONGEST)).await else { return Ok(items) };
             let Some(message) = next.map_err(explain)? else { return Ok(items) };
-            let item = api::LogItem::decode(message).map_err(|error| Error::Malformed {
-                message: "answer of InternalService/StreamDeviceEvents".to_owned(),
-                reason: error.to_string(),
-            })?;
+            let item = api::LogItem::decode(message).map_err(|error| unreadable("InternalService", "StreamDeviceEvents", &error))?;
             items.push(item);
         }
         Ok(items)

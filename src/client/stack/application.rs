@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use prost::Message as _;
 
-use super::functions::{Functions, NOT_VALID};
+use super::formatters::functions_of;
 use super::queue::settings;
 use super::right::grants;
-use super::{Stack, code_of, mask, tolerate_absence};
+use super::{Stack, mask};
+use crate::client::managed::{Functions, NOT_VALID, code_of, tolerate_absence};
 use crate::error::{Error, Result, RpcCode};
 use crate::rpc::from_struct;
 use crate::rpc::proto::{handler, v3};
@@ -206,7 +207,7 @@ fn functions(link: Option<&Bytes>) -> Result<Functions> {
         message: "ttn.lorawan.v3.ApplicationLink".to_owned(),
         reason: error.to_string(),
     })?;
-    Ok(Functions::of(&link.default_formatters.unwrap_or_default()))
+    Ok(functions_of(&link.default_formatters.unwrap_or_default()))
 }
 
 /// Whether it is the validator's word that a decoder's run ended with.

@@ -1,20 +1,17 @@
 //! Reading, listing and deleting devices (V3 3.4.6, 3.4.7, 3.4.9).
 
-use bytes::Bytes;
-use prost::Message as _;
-use tokio::task::JoinSet;
-
 use super::masks::{APPLICATION, APPLICATION_KEYS, IDENTITY, JOIN_KEYS, NETWORK, NETWORK_KEYS};
 use super::part::{Device, Part};
-use super::{Stack, code_of, mask, tolerate_absence};
+use super::{Stack, mask};
+use crate::client::managed::{code_of, tolerate_absence};
 use crate::error::{Error, Result, RpcCode};
 use crate::rpc::message::elements;
 use crate::rpc::proto::v3;
+use bytes::Bytes;
+use prost::Message as _;
 
 /// Devices in one page of a list.
 const PAGE: u64 = 1000;
-/// Devices that are completed at the same time, by up to three calls each.
-const AT_ONCE: usize = 8;
 
 /// What becomes of a device's keys where the API key may not read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,30 +62,6 @@ impl Stack {
             join,
         );
         Ok(Device { identity, network: network?, application: application?, join: join? })
-    }
-
-    /// Read the rest of many devices, a few at a time.
-    ///
-    /// # Errors
-    /// As [`Stack::device`], for the first that fails.
-    pub async fn complete_all(&self, parts: Vec<Part>) -> Result<Vec<Device>> {
-        let (mut left, mut running) = (parts.into_iter().enumerate(), JoinSet::new());
-        let mut whole = Vec::new();
-        loop {
-            while running.len() < AT_ONCE
-                && let Some((place, part)) = left.next()
-            {
-                let stack = self.clone();
-                running.spawn(async move { (place, stack.complete(part).await) });
-            }
-            match running.join_next().await {
-                None => break,
-                Some(Ok((place, device))) => whole.push((place, device?)),
-                Some(Err(error)) => return Err(Error::rpc(RpcCode::Internal, error.to_string())),
-            }
-        }
-        whole.sort_by_key(|(place, _)| *place);
-        Ok(whole.into_iter().map(|(_, device)| device).collect())
     }
 
     /// What another server has of a device: without the keys if this key may not read them, nothing if it has nothing.

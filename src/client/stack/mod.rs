@@ -2,7 +2,8 @@
 
 mod application;
 mod device;
-mod functions;
+mod formatters;
+mod managing;
 mod masks;
 mod part;
 mod queue;
@@ -10,7 +11,6 @@ mod registration;
 mod right;
 mod shape;
 mod stored;
-mod undo;
 mod update;
 
 use std::sync::Arc;
@@ -19,7 +19,6 @@ use std::time::Duration;
 use prost::Message;
 
 pub use self::application::Application;
-pub use self::functions::Functions;
 pub use self::part::{Device, Part};
 pub use self::registration::{Registration, check};
 pub(in crate::client) use self::right::grants;
@@ -125,21 +124,6 @@ pub fn check_id(what: &'static str, id: &str) -> Result<()> {
 fn mask<'a>(paths: impl IntoIterator<Item = &'a str>) -> Option<prost_types::FieldMask> {
     let paths: Vec<String> = paths.into_iter().map(str::to_owned).collect();
     (!paths.is_empty()).then_some(prost_types::FieldMask { paths })
-}
-
-fn code_of(error: &Error) -> Option<RpcCode> {
-    match error {
-        Error::Rpc { code, .. } => Some(*code),
-        _ => None,
-    }
-}
-
-/// What is not there need not be deleted.
-fn tolerate_absence(outcome: Result<()>) -> Result<()> {
-    match outcome {
-        Err(error) if code_of(&error) == Some(RpcCode::NotFound) => Ok(()),
-        outcome => outcome,
-    }
 }
 
 #[cfg(test)]

@@ -1,44 +1,19 @@
 //! Registering devices, on four servers (V3 3.4.4, 3.4.5).
 
-use std::collections::BTreeSet;
-
 use super::masks::{is_of_application, is_of_join, is_of_network};
 use super::part::Device;
-use super::undo::Undo;
 use super::{Defaults, Stack, check_id, mask};
+use crate::client::managed::{Undo, is_set, tolerate_absence};
 use crate::error::{Error, Result};
-use crate::rpc::proto::{handler, lorawan, v3};
+use crate::rpc::proto::{handler, v3};
 
 /// Longest name of a device, in characters.
 const NAME: usize = 50;
 
 /// A device as a program describes it.
-#[derive(Clone, Debug, Default)]
-pub struct Registration {
-    /// Its ID.
-    pub dev_id: String,
-    /// What V2 knows.
-    pub device: handler::Device,
-    /// Which fields of that are given, a default being as good a value as any.
-    pub named: BTreeSet<String>,
-    /// What this network knows beside that.
-    pub extra: v3::EndDevice,
-    /// Which paths of that are given.
-    pub paths: Vec<String>,
-}
+pub type Registration = crate::client::managed::Registration<v3::EndDevice>;
 
 impl Registration {
-    pub(super) fn lorawan(&self) -> lorawan::Device {
-        match &self.device.device {
-            Some(handler::device::Device::LorawanDevice(lorawan)) => lorawan.clone(),
-            None => lorawan::Device::default(),
-        }
-    }
-
-    pub(super) fn names(&self, field: &str) -> bool {
-        self.named.contains(field)
-    }
-
     pub(super) fn paths_of(&self, is_of: fn(&str) -> bool) -> Vec<String> {
         self.paths.iter().filter(|path| is_of(path)).cloned().collect()
     }
@@ -83,11 +58,6 @@ impl Registration {
     }
 }
 
-/// Whether bytes are given: all zeros stand for "none" in what V2 programs write.
-pub(super) fn is_set(bytes: &[u8]) -> bool {
-    bytes.iter().any(|byte| *byte != 0)
-}
-
 pub(super) fn envelope(key: &[u8]) -> v3::KeyEnvelope {
     v3::KeyEnvelope { key: key.to_vec(), ..v3::KeyEnvelope::default() }
 }
@@ -123,7 +93,8 @@ impl Stack {
         let plan = plan(registration, self.device_ids(&registration.dev_id), &self.defaults)?;
         let request = v3::CreateEndDeviceRequest { end_device: Some(plan.identity) };
         self.tell("EndDeviceRegistry", "Create", &request).await?;
-        let undo = Undo::new(self, plan.ids);
+        let (stack, ids) = (self.clone(), plan.ids);
+        let undo = Undo::new(&registration.dev_id, async move { tolerate_absence(stack.delete(&ids).await) });
         let join = plan.join.map(|plan| ("JsEndDeviceRegistry", plan));
         let others = [("NsEndDeviceRegistry", plan.network), ("AsEndDeviceRegistry", plan.application)];
         for (service, (device, paths)) in join.into_iter().chain(others) {

@@ -1,6 +1,7 @@
 //! A device in the shape that V2 programs know (V3 4.5).
 
 use super::part::{Device, Part};
+use crate::client::managed::nanoseconds;
 use crate::rpc::proto::{handler, lorawan, v3};
 
 /// The four servers, as reports name them.
@@ -61,8 +62,4 @@ fn down_counter(network: Option<&v3::Session>, application: Option<&v3::Session>
 
 fn key(envelope: Option<v3::KeyEnvelope>) -> Vec<u8> {
     envelope.map(|envelope| envelope.key).unwrap_or_default()
-}
-
-fn nanoseconds(time: &prost_types::Timestamp) -> i64 {
-    time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos))
 }

@@ -5,6 +5,7 @@ use super::part::{Device, Part};
 use super::registration::{Registration, check, envelope, place, random_id};
 use super::shape::SERVERS;
 use super::{Stack, check_id, mask};
+use crate::client::managed::{after, extended};
 use crate::error::{Error, Result};
 use crate::rpc::proto::v3;
 
@@ -118,25 +119,6 @@ impl Stack {
             Ok(()) => Err(error),
             Err(lost) => Err(extended(error, &format!("it could not be put back either ({lost})"))),
         }
-    }
-}
-
-/// The error with the servers that keep what they were told.
-fn after(told: &[&str], error: Error) -> Error {
-    if told.is_empty() {
-        return error;
-    }
-    extended(error, &format!("{} had taken the change by then, and {} it", told.join(", "), keeps(told)))
-}
-
-fn keeps(told: &[&str]) -> &'static str {
-    if told.len() == 1 { "keeps" } else { "keep" }
-}
-
-fn extended(error: Error, words: &str) -> Error {
-    match error {
-        Error::Rpc { code, details, reported } => Error::Rpc { code, details: format!("{details}; {words}"), reported },
-        error => error,
     }
 }
 

@@ -76,37 +76,49 @@ impl At<'_> {
     ) -> PyResult<Option<Api>> {
         let given = [("grpc_address", self.grpc_address.is_some()), ("tenant_id", self.tenant_id.is_some())];
         refuse_elsewhere(network, &given)?;
-        let tenant_id = match self.tenant_id {
-            Some(given) => Some(uuid(given).ok_or_else(|| {
-                PyValueError::new_err(format!("tenant_id {:?} is not valid: expected a UUID", masked(given)))
-            })?),
-            None => None,
-        };
+        let tenant_id = self.tenant_id.map(tenant).transpose()?;
         let Some(address) = self.grpc_address else { return Ok(None) };
-        let (scheme, plain) = match address.split_once("://") {
-            Some(("http", rest)) => (Some(false), rest),
-            Some(("https", rest)) => (Some(true), rest),
-            _ => (None, address),
-        };
-        let plain = plain.strip_suffix('/').unwrap_or(plain);
-        let is_plain = insecure || tls == Some(false);
-        let endpoint = Endpoint::parse_plain("grpc_address", plain, EXPECTED, PORT, true).or_raise(py)?;
-        let tls = scheme.unwrap_or(!is_plain && !endpoint.is_loopback());
-        if !tls && !is_plain && !endpoint.is_loopback() {
-            let text = format!(
-                "grpc_address {:?} is not valid: expected an address with TLS, since an API key goes without it to this \
-                 machine alone, or with tls=False",
-                masked(address)
-            );
-            return Err(PyValueError::new_err(text));
-        }
-        let port = if address == plain || plain.contains(':') {
-            endpoint.port
-        } else if tls {
-            443
-        } else {
-            80
-        };
-        Ok(Some(Api { endpoint: Endpoint { port, tls, ..endpoint }, trust, tenant_id }))
+        let endpoint = api_endpoint(py, "grpc_address", address, insecure || tls == Some(false))?;
+        Ok(Some(Api { endpoint, trust, tenant_id }))
     }
+}
+
+/// A tenant, by its UUID.
+pub(in crate::py) fn tenant(given: &str) -> PyResult<String> {
+    uuid(given)
+        .ok_or_else(|| PyValueError::new_err(format!("tenant_id {:?} is not valid: expected a UUID", masked(given))))
+}
+
+/// Where the API is: with TLS, but on this machine, or where it is said outright that it is spoken to in plain text.
+pub(in crate::py) fn api_endpoint(
+    py: Python<'_>,
+    argument: &'static str,
+    address: &str,
+    is_plain: bool,
+) -> PyResult<Endpoint> {
+    let (scheme, plain) = match address.split_once("://") {
+        Some(("http", rest)) => (Some(false), rest),
+        Some(("https", rest)) => (Some(true), rest),
+        _ => (None, address),
+    };
+    let plain = plain.strip_suffix('/').unwrap_or(plain);
+    let endpoint = Endpoint::parse_plain(argument, plain, EXPECTED, PORT, true).or_raise(py)?;
+    let tls = scheme.unwrap_or(!is_plain && !endpoint.is_loopback());
+    if !tls && !is_plain && !endpoint.is_loopback() {
+        let way = if argument == "grpc_address" { "tls=False" } else { "insecure_channel=True" };
+        let text = format!(
+            "{argument} {:?} is not valid: expected an address with TLS, since an API key goes without it to this machine \
+             alone, or with {way}",
+            masked(address)
+        );
+        return Err(PyValueError::new_err(text));
+    }
+    let port = if address == plain || plain.contains(':') {
+        endpoint.port
+    } else if tls {
+        443
+    } else {
+        80
+    };
+    Ok(Endpoint { port, tls, ..endpoint })
 }

@@ -25,6 +25,7 @@ mod subject;
 mod watch;
 
 pub(super) use self::address::Address;
+pub(super) use self::chirpstack::{api_endpoint, tenant};
 pub(super) use self::client::PyMqttClient;
 pub(super) use self::convert::{downlink, event_name, field_path, fport, optional_device};
 pub(super) use self::device::PyDeviceHandle;

@@ -8,8 +8,11 @@ use super::given::PyApplicationGiven;
 use super::identity::secret;
 use super::refused::{DELETE_APPLICATION, GET_APPLICATION, REGISTER_APPLICATION};
 use super::way::Way;
+use crate::dialect::lorawan::Network;
 use crate::ids::AppId;
+use crate::py::arguments::text;
 use crate::py::error::OrRaise as _;
+use crate::py::number;
 use crate::py::prepared::Face;
 
 // The methods for devices stand in `devices.rs`, those for payload functions in `functions.rs`.
@@ -31,7 +34,7 @@ impl PyApplicationClient {
     #[new]
     #[pyo3(
         signature = (*arguments, **options),
-        text_signature = "(app_id, access_key, handler_address='', cert_content='', discovery_address='discovery.thethings.network:1900', *, insecure_channel=False, token=None, discovery_certificate=None, timeout=None, network=None, cluster=None, identity_address=None, frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None, max_reply_bytes=67108864, **aliases)"
+        text_signature = "(app_id, access_key, handler_address='', cert_content='', discovery_address='discovery.thethings.network:1900', *, insecure_channel=False, token=None, discovery_certificate=None, timeout=None, network=None, cluster=None, identity_address=None, frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None, tenant_id=None, profile=None, max_reply_bytes=67108864, **aliases)"
     )]
     fn new(arguments: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let py = arguments.py();
@@ -88,19 +91,26 @@ impl PyApplicationClient {
         Ok(())
     }
 
-    /// The network that is spoken to: ``"v2"`` or ``"v3"``.
+    /// The network that is spoken to: ``"v2"``, ``"v3"`` or ``"chirpstack"``.
     #[getter]
-    fn network(&self) -> &'static str {
-        self.way.name()
+    fn network(&self) -> String {
+        self.way.network().to_string()
     }
 
-    /// Give the application.
-    #[pyo3(signature = (*, timeout=None))]
-    fn get<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+    #[doc = stub!("ApplicationClient.get")]
+    #[pyo3(signature = (*, profile=None, timeout=None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        profile: Option<String>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.way.refuse_profile(profile.as_ref())?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
         let application = match &self.way {
             Way::V2(calls) => calls.ask(py, GET_APPLICATION, "GetApplication", calls.application_request(), timeout)?,
             Way::V3(calls) => calls.application(py, timeout)?,
+            Way::ChirpStack(calls) => calls.application_with(py, profile, timeout)?,
         };
         self.face.give(py, application)
     }
@@ -114,6 +124,7 @@ impl PyApplicationClient {
                 calls.ask(py, REGISTER_APPLICATION, "RegisterApplication", calls.application_request(), timeout)?
             }
             Way::V3(calls) => calls.register(py, timeout)?,
+            Way::ChirpStack(calls) => calls.register(py, timeout)?,
         };
         self.face.give(py, registered)
     }
@@ -132,6 +143,7 @@ impl PyApplicationClient {
                 calls.ask(py, DELETE_APPLICATION, "DeleteApplication", calls.application_request(), timeout)?
             }
             Way::V3(calls) => calls.unregister(py, confirm, timeout)?,
+            Way::ChirpStack(calls) => calls.unregister(py, confirm, timeout)?,
         };
         self.face.give(py, deleted)
     }
@@ -141,6 +153,32 @@ impl PyApplicationClient {
     fn rights<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let timeout = Calls::timeout(py, timeout.as_ref())?;
         self.face.give(py, self.way.stack("rights()")?.rights(py, timeout)?)
+    }
+
+    #[doc = stub!("ApplicationClient.gateways")]
+    #[pyo3(signature = (*, limit=None, offset=None, timeout=None))]
+    fn gateways<'py>(
+        &self,
+        py: Python<'py>,
+        #[pyo3(from_py_with = number::limit)] limit: Option<u64>,
+        #[pyo3(from_py_with = number::offset)] offset: Option<u64>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        self.face.give(py, self.way.chirpstack("gateways()")?.gateways(py, limit, offset, timeout)?)
+    }
+
+    #[doc = stub!("ApplicationClient.events")]
+    #[pyo3(signature = (dev_id, *, timeout=None))]
+    fn events<'py>(
+        &self,
+        py: Python<'py>,
+        dev_id: &Bound<'py, PyAny>,
+        timeout: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let dev_id = text("dev_id", dev_id)?;
+        let timeout = Calls::timeout(py, timeout.as_ref())?;
+        self.face.give(py, self.way.chirpstack("events()")?.events(py, &dev_id, timeout)?)
     }
 
     /// Call a method by its name, and give a future of asyncio in place of waiting.
@@ -174,9 +212,9 @@ impl PyApplicationClient {
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
         let (class, app_id, address) = (slf.get_type().name()?, this.app_id(), this.way.address());
-        let network = match this.way {
-            Way::V2(_) => "",
-            Way::V3(_) => " network='v3'",
+        let network = match this.way.network() {
+            Network::V2 => String::new(),
+            network => format!(" network='{network}'"),
         };
         Ok(format!("<{class} app_id='{app_id}' handler_address='{address}'{network}>"))
     }

@@ -13,8 +13,8 @@ use super::dictionary;
 use super::pages::{PyDevicePages, PyPages};
 use super::refused::{DELETE_DEVICE, GET_ADDRESS, GET_DEVICE, GET_PREFIXES, REGISTER_DEVICE, SIMULATE, UPDATE_DEVICE};
 use super::stub::{deadline, message};
-use super::v3::missing;
 use super::way::Way;
+use crate::dialect::lorawan::Network;
 use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{exact_bytes, frame_bytes};
@@ -27,8 +27,16 @@ use crate::py::proto::{Place, wrap};
 /// What DeleteDevice is given, as in the original.
 const DELETE: Duration = Duration::from_secs(60);
 
-fn device_id(py: Python<'_>, dev_id: &Bound<'_, PyAny>) -> PyResult<DevId> {
-    DevId::new(text("dev_id", dev_id)?).or_raise(py)
+impl Way {
+    /// The ID of a device, as its network has it.
+    fn device_id(&self, py: Python<'_>, dev_id: &Bound<'_, PyAny>) -> PyResult<DevId> {
+        let dev_id = text("dev_id", dev_id)?;
+        match self.network() {
+            Network::ChirpStack => Network::ChirpStack.dev_id(dev_id).or_raise(py),
+            // What V3 has against one it says itself, in its own words.
+            Network::V2 | Network::V3 => DevId::new(dev_id).or_raise(py),
+        }
+    }
 }
 
 impl Calls {
@@ -58,12 +66,13 @@ impl PyApplicationClient {
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut aliases = Aliases::new("device", aliases);
-        let dev_id = device_id(py, &aliases.require("dev_id", dev_id, &["devID"])?)?;
+        let dev_id = self.way.device_id(py, &aliases.require("dev_id", dev_id, &["devID"])?)?;
         aliases.finish()?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
         let device = match &self.way {
             Way::V2(calls) => calls.ask(py, GET_DEVICE, "GetDevice", calls.device_request(&dev_id), timeout)?,
             Way::V3(calls) => calls.device(py, dev_id.as_str(), timeout)?,
+            Way::ChirpStack(calls) => calls.device(py, dev_id.as_str(), timeout)?,
         };
         self.face.give(py, device)
     }
@@ -112,7 +121,7 @@ impl PyApplicationClient {
         device: &Bound<'py, PyAny>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let dev_id = device_id(py, dev_id)?;
+        let dev_id = self.way.device_id(py, dev_id)?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
         let registered = match &self.way {
             Way::V2(calls) => {
@@ -122,6 +131,7 @@ impl PyApplicationClient {
                 calls.ask(py, REGISTER_DEVICE, "SetDevice", request, timeout)?
             }
             Way::V3(calls) => calls.register_device(py, dev_id.as_str(), device, timeout)?,
+            Way::ChirpStack(calls) => calls.register_device(py, dev_id.as_str(), device, timeout)?,
         };
         self.face.give(py, registered)
     }
@@ -133,10 +143,11 @@ impl PyApplicationClient {
         dev_id: &Bound<'py, PyAny>,
         device: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let dev_id = device_id(py, dev_id)?;
+        let dev_id = self.way.device_id(py, dev_id)?;
         match &self.way {
             Way::V2(_) => drop(dictionary::merge(&mut message("handler.Device", &[]), device)?),
             Way::V3(calls) => calls.check_device(py, dev_id.as_str(), device)?,
+            Way::ChirpStack(calls) => calls.check_device(py, dev_id.as_str(), device)?,
         }
         self.face.give(py, Prepared::Ready(py.None()))
     }
@@ -150,11 +161,14 @@ impl PyApplicationClient {
         updates: &Bound<'py, PyAny>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let dev_id = device_id(py, dev_id)?;
+        let dev_id = self.way.device_id(py, dev_id)?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
         let calls = match &self.way {
             Way::V2(calls) => calls.clone(),
             Way::V3(calls) => {
+                return self.face.give(py, calls.update_device(py, dev_id.as_str(), updates, timeout)?);
+            }
+            Way::ChirpStack(calls) => {
                 return self.face.give(py, calls.update_device(py, dev_id.as_str(), updates, timeout)?);
             }
         };
@@ -178,11 +192,12 @@ impl PyApplicationClient {
         dev_id: &Bound<'py, PyAny>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let dev_id = device_id(py, dev_id)?;
+        let dev_id = self.way.device_id(py, dev_id)?;
         let timeout = if timeout.is_some() { deadline(timeout.as_ref())? } else { Some(DELETE) };
         let deleted = match &self.way {
             Way::V2(calls) => calls.ask(py, DELETE_DEVICE, "DeleteDevice", calls.device_request(&dev_id), timeout)?,
             Way::V3(calls) => calls.delete_device(py, dev_id.as_str(), timeout)?,
+            Way::ChirpStack(calls) => calls.delete_device(py, dev_id.as_str(), timeout)?,
         };
         self.face.give(py, deleted)
     }
@@ -198,7 +213,7 @@ impl PyApplicationClient {
         usage: Option<Vec<String>>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let dev_id = device_id(py, dev_id)?;
+        let dev_id = self.way.device_id(py, dev_id)?;
         let random = || leaving::within(py, || py.import("os")?.call_method1("urandom", (16,)))?.extract::<Vec<u8>>();
         let key = |name: &str, given: Option<Bound<'py, PyAny>>| {
             given.map_or_else(random, |given| exact_bytes(name, &given, 16))
@@ -209,6 +224,10 @@ impl PyApplicationClient {
         let calls = match &self.way {
             Way::V2(calls) => calls.clone(),
             Way::V3(calls) => {
+                let keys = (network, application);
+                return self.face.give(py, calls.personalize(py, dev_id.as_str(), keys, timeout)?);
+            }
+            Way::ChirpStack(calls) => {
                 let keys = (network, application);
                 return self.face.give(py, calls.personalize(py, dev_id.as_str(), keys, timeout)?);
             }
@@ -245,12 +264,18 @@ impl PyApplicationClient {
         if app_id(target) == app_id(&self.way) && target.address() == self.way.address() {
             return Err(PyValueError::new_err("to is not valid: expected the client of another application"));
         }
-        let dev_id = device_id(py, dev_id)?;
+        let dev_id = self.way.device_id(py, dev_id)?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
         let (calls, target) = match (&self.way, target) {
             (Way::V2(calls), Way::V2(target)) => (calls.clone(), target.clone()),
             (Way::V3(calls), Way::V3(target)) => {
                 return self.face.give(py, calls.move_device(py, dev_id.as_str(), target, timeout)?);
+            }
+            (Way::ChirpStack(calls), Way::ChirpStack(target)) if calls.address == target.address => {
+                return self.face.give(py, calls.move_device(py, dev_id.as_str(), target, timeout)?);
+            }
+            (Way::ChirpStack(_), Way::ChirpStack(_)) => {
+                return Err(PyValueError::new_err("to is not valid: expected a client of the same ChirpStack"));
             }
             _ => {
                 return Err(PyValueError::new_err("to is not valid: expected a client of the same network"));
@@ -287,7 +312,7 @@ impl PyApplicationClient {
         #[pyo3(from_py_with = number::frame_port)] port: u32,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let dev_id = device_id(py, dev_id)?;
+        let dev_id = self.way.device_id(py, dev_id)?;
         let (payload, port) = (frame_bytes("payload", payload)?, port);
         let timeout = Calls::timeout(py, timeout.as_ref())?;
         let told = match &self.way {
@@ -300,6 +325,10 @@ impl PyApplicationClient {
                 calls.tell(py, SIMULATE, "SimulateUplink", request, timeout)?
             }
             Way::V3(calls) => calls.simulate_uplink(py, dev_id.as_str(), payload, port, timeout)?,
+            Way::ChirpStack(calls) => {
+                let instead = "a device has to send; those of Sandbox(network=\"chirpstack\") do";
+                return Err(calls.missing("simulate_uplink()", instead));
+            }
         };
         self.face.give(py, told)
     }
@@ -309,8 +338,11 @@ impl PyApplicationClient {
     fn prefixes<'py>(&self, py: Python<'py>, timeout: Option<Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
         let request = message("lorawan.PrefixesRequest", &[]);
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        let Way::V2(calls) = &self.way else {
-            return Err(missing("a list of address blocks", "dev_addr() gives addresses of the network's"));
+        let (what, instead) = ("a list of address blocks", "dev_addr() gives addresses of the network's");
+        let calls = match &self.way {
+            Way::V2(calls) => calls,
+            Way::V3(calls) => return Err(calls.missing(what, instead)),
+            Way::ChirpStack(calls) => return Err(calls.missing(what, instead)),
         };
         let answer = calls.ask(py, GET_PREFIXES, "GetPrefixes", request, timeout)?;
         self.face.give(py, answer.map(py, |py, answer| answer.getattr(py, "prefixes"))?)
@@ -328,6 +360,7 @@ impl PyApplicationClient {
         let address = match &self.way {
             Way::V2(calls) => calls.dev_addr(py, usage.unwrap_or_default(), timeout)?,
             Way::V3(calls) => calls.dev_addr(py, timeout)?,
+            Way::ChirpStack(calls) => calls.dev_addr(py, timeout)?,
         };
         self.face.give(py, address.map(py, |py, address| Ok(PyBytes::new(py, &address).unbind()))?)
     }

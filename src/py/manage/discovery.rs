@@ -7,6 +7,8 @@ use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
+use super::chirpstack;
+use super::known::{self, Known};
 use super::reply_bound::ReplyBound;
 use super::stub::{Answer, Call, Connection, PyStub, deadline, invoke, message, method};
 use super::v3;
@@ -47,8 +49,8 @@ pub(in crate::py) struct PyDiscoveryClient {
 /// Who is asked.
 enum Asked {
     Server(Server),
-    /// Of The Things Stack V3: nobody needs to be.
-    Cluster(v3::Cluster),
+    /// Nobody needs to be: a cluster of The Things Stack V3, or a ChirpStack.
+    Known(Box<dyn Known>),
 }
 
 /// A discovery server.
@@ -77,9 +79,10 @@ impl PyDiscoveryClient {
     fn server(&self) -> PyResult<&Server> {
         match &*self.asked {
             Asked::Server(server) => Ok(server),
-            Asked::Cluster(_) => Err(PyAttributeError::new_err(
-                "client: The Things Stack V3 has no discovery server, and no stub for one",
-            )),
+            Asked::Known(known) => {
+                let text = format!("client: {} has no discovery server, and no stub for one", known.title());
+                Err(PyAttributeError::new_err(text))
+            }
         }
     }
 
@@ -93,9 +96,9 @@ impl PyDiscoveryClient {
         let asked = method(SERVICE, name)?;
         let server = match &*self.asked {
             Asked::Server(server) => server,
-            Asked::Cluster(cluster) => {
+            Asked::Known(known) => {
                 deadline(timeout)?;
-                return self.face.give(py, cluster.answer(py, name, &request)?);
+                return self.face.give(py, known::answer(&**known, py, name, &request)?);
             }
         };
         let answer = server.call(py, name, request, timeout, Vec::new())?;
@@ -182,21 +185,32 @@ impl PyDiscoveryClient {
 impl PyDiscoveryClient {
     #[new]
     #[pyo3(
-        signature = (discovery_address=None, certificate=None, insecure_channel=false, *, cluster=None, max_reply_bytes=ReplyBound::default()),
-        text_signature = "(discovery_address='discovery.thethings.network:1900', certificate=None, insecure_channel=False, *, cluster=None, max_reply_bytes=67108864)"
+        signature = (
+            discovery_address=None, certificate=None, insecure_channel=false, *, cluster=None, grpc_address=None,
+            mqtt_address=None, max_reply_bytes=ReplyBound::default()
+        ),
+        text_signature = "(discovery_address='discovery.thethings.network:1900', certificate=None, insecure_channel=False, *, cluster=None, grpc_address=None, mqtt_address=None, max_reply_bytes=67108864)"
     )]
+    #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new(
         py: Python<'_>,
         discovery_address: Option<&str>,
         certificate: Option<Bound<'_, PyAny>>,
         insecure_channel: bool,
         cluster: Option<String>,
+        grpc_address: Option<&str>,
+        mqtt_address: Option<&str>,
         max_reply_bytes: ReplyBound,
     ) -> PyResult<Self> {
         let certificate = pem("certificate", certificate.as_ref())?;
-        if let Some(cluster) = cluster.or_else(|| v3::cluster_at(discovery_address)) {
-            let cluster = v3::Cluster::new(py, cluster, insecure_channel)?;
-            return Ok(Self { asked: Arc::new(Asked::Cluster(cluster)), face: Face::default() });
+        let configured = chirpstack::Configured::read(py, grpc_address, mqtt_address, insecure_channel)?;
+        let known: Option<Box<dyn Known>> = match (cluster.or_else(|| v3::cluster_at(discovery_address)), configured) {
+            (Some(cluster), _) => Some(Box::new(v3::Cluster::new(py, cluster, insecure_channel)?)),
+            (None, Some(configured)) => Some(Box::new(configured)),
+            (None, None) => None,
+        };
+        if let Some(known) = known {
+            return Ok(Self { asked: Arc::new(Asked::Known(known)), face: Face::default() });
         }
         let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
         let discovery = Discovery { argument: "certificate", largest: max_reply_bytes, ..discovery };
@@ -232,9 +246,9 @@ impl PyDiscoveryClient {
         let request = message("discovery.GetServiceRequest", &[("service_name", &id("service_name", service_name)?)]);
         let server = match &*self.asked {
             Asked::Server(server) => server,
-            Asked::Cluster(cluster) => {
+            Asked::Known(known) => {
                 deadline(timeout.as_ref())?;
-                return self.face.give(py, cluster.list(py, &request, limit, offset)?);
+                return self.face.give(py, known::list(&**known, py, &request, limit, offset)?);
             }
         };
         let answer = server.call(py, "GetAll", request, timeout.as_ref(), paging(limit, offset))?;
@@ -343,7 +357,7 @@ impl PyDiscoveryClient {
         let class = slf.get_type().name()?;
         Ok(match &*slf.get().asked {
             Asked::Server(server) => format!("<{class} discovery_address='{}'>", server.address),
-            Asked::Cluster(cluster) => format!("<{class} cluster='{}' network='v3'>", cluster.name()),
+            Asked::Known(known) => format!("<{class} {}>", known.shown()),
         })
     }
 }

@@ -28,12 +28,19 @@ impl PyApplicationClient {
         &self,
         py: Python<'py>,
         changes: Vec<(&'static str, String)>,
+        profile: Option<String>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        self.way.refuse_profile(profile.as_ref())?;
+        let joining = ("register_on_join_access_key", "devices are registered before they join");
+        let gives_key = changes.iter().any(|(name, key)| *name == joining.0 && !key.is_empty());
         let timeout = Calls::timeout(py, timeout)?;
         let changed = match &self.way {
             Way::V2(calls) => calls.change_application(py, changes, timeout)?,
+            Way::V3(calls) if gives_key => return Err(calls.missing(joining.0, joining.1)),
+            Way::ChirpStack(calls) if gives_key => return Err(calls.missing(joining.0, joining.1)),
             Way::V3(calls) => calls.change_functions(py, changes, timeout)?,
+            Way::ChirpStack(calls) => calls.change_functions(py, changes, profile, timeout)?,
         };
         self.face.give(py, changed)
     }
@@ -61,6 +68,10 @@ impl PyApplicationClient {
                     calls.dry_downlink(py, generated(&request)?, given, timeout)?
                 };
                 return self.face.give(py, result);
+            }
+            Way::ChirpStack(calls) => {
+                let instead = "its web interface has none either; Sandbox(network=\"chirpstack\") runs codecs";
+                return Err(calls.missing("a dry run", instead));
             }
         };
         let application = match given {
@@ -111,13 +122,14 @@ fn application(app_id: &str, functions: &Bound<'_, PyAny>) -> PyResult<DynamicMe
 impl PyApplicationClient {
     #[doc = stub!("ApplicationClient.set_payload_format")]
     #[pyo3(
-        signature = (payload_format=Given(None), *, timeout=None, **aliases),
-        text_signature = "($self, payload_format, *, timeout=None, **aliases)"
+        signature = (payload_format=Given(None), *, profile=None, timeout=None, **aliases),
+        text_signature = "($self, payload_format, *, profile=None, timeout=None, **aliases)"
     )]
     fn set_payload_format<'py>(
         &self,
         py: Python<'py>,
         payload_format: Given<'py>,
+        profile: Option<String>,
         timeout: Option<Bound<'py, PyAny>>,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
@@ -129,11 +141,11 @@ impl PyApplicationClient {
                 "payload_format {format:?} is not valid: expected \"custom\", \"cayennelpp\" or \"\" for none"
             )));
         }
-        self.change(py, vec![("payload_format", format)], timeout.as_ref())
+        self.change(py, vec![("payload_format", format)], profile, timeout.as_ref())
     }
 
     #[doc = stub!("ApplicationClient.set_custom_payload_functions")]
-    #[pyo3(signature = (encoder="", decoder="", validator="", converter="", *, payload_format=None, register_on_join_access_key=None, timeout=None))]
+    #[pyo3(signature = (encoder="", decoder="", validator="", converter="", *, payload_format=None, register_on_join_access_key=None, profile=None, timeout=None))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn set_custom_payload_functions<'py>(
         &self,
@@ -144,6 +156,7 @@ impl PyApplicationClient {
         converter: Option<&str>,
         payload_format: Option<String>,
         register_on_join_access_key: Option<String>,
+        profile: Option<String>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut changes = vec![("payload_format", payload_format.unwrap_or_else(|| "custom".to_owned()))];
@@ -153,15 +166,16 @@ impl PyApplicationClient {
             }
         }
         changes.extend(register_on_join_access_key.map(|key| ("register_on_join_access_key", key)));
-        self.change(py, changes, timeout.as_ref())
+        self.change(py, changes, profile, timeout.as_ref())
     }
 
     /// Remove payload functions: the named ones, or all.
-    #[pyo3(signature = (*names, timeout=None))]
+    #[pyo3(signature = (*names, profile=None, timeout=None))]
     fn clear_custom_payload_functions<'py>(
         &self,
         py: Python<'py>,
         names: Vec<String>,
+        profile: Option<String>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         if let Some(name) = names.iter().find(|name| !FUNCTIONS.contains(&name.as_str())) {
@@ -170,7 +184,7 @@ impl PyApplicationClient {
         }
         let cleared = FUNCTIONS.into_iter().filter(|known| names.is_empty() || names.iter().any(|name| name == known));
         let changes: Vec<_> = cleared.map(|name| (name, String::new())).collect();
-        self.change(py, changes, timeout.as_ref())
+        self.change(py, changes, profile, timeout.as_ref())
     }
 
     /// Set the key with which devices register themselves when they join; ``""`` for none.
@@ -181,7 +195,7 @@ impl PyApplicationClient {
         access_key: String,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.change(py, vec![("register_on_join_access_key", access_key)], timeout.as_ref())
+        self.change(py, vec![("register_on_join_access_key", access_key)], None, timeout.as_ref())
     }
 
     #[doc = stub!("ApplicationClient.dry_uplink")]

@@ -1,14 +1,16 @@
 //! What the constructor of a management client is given, read; who is to be asked for the rest of it is asked later. So one
 //! constructor serves programs that wait and programs that await.
 
-use pyo3::exceptions::{PyNotImplementedError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 use super::application::PyApplicationClient;
+use super::chirpstack;
 use super::discovery::{Discovery, PyDiscoveryClient, pem};
-use super::handler::{PyHandlerClient, State};
+use super::handler::{Plant, PyHandlerClient, State};
 use super::identity::{Identity, Server, announced_server, secret};
+use super::known::Known as _;
 use super::reply_bound::ReplyBound;
 use super::v3;
 use super::way::Way;
@@ -54,7 +56,7 @@ impl PyApplicationGiven {
         app_id, access_key=Given(None), handler_address=Given(None), cert_content=None,
         discovery_address=None, *, insecure_channel=false, token=None,
         discovery_certificate=None, timeout=None, network=None, cluster=None, identity_address=None,
-        frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None,
+        frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None, tenant_id=None, profile=None,
         max_reply_bytes=ReplyBound::default(), **aliases
     ))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
@@ -75,12 +77,14 @@ impl PyApplicationGiven {
         frequency_plan_id: Option<String>,
         lorawan_version: Option<String>,
         lorawan_phy_version: Option<String>,
+        tenant_id: Option<String>,
+        profile: Option<String>,
         max_reply_bytes: ReplyBound,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Self> {
         let mut aliases = Aliases::new("ApplicationClient", aliases);
         let key = aliases.require("access_key", access_key, &["app_access_key"])?;
-        let address = match aliases.find("handler_address", handler_address, &["net_address"])? {
+        let address = match aliases.find("handler_address", handler_address, &["net_address", "grpc_address"])? {
             Some(address) if !address.is_none() => text("handler_address", &address)?,
             _ => String::new(),
         };
@@ -89,9 +93,6 @@ impl PyApplicationGiven {
         let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
         let key_or_token = token.as_deref().or(key.as_deref());
         let network = network_of(py, network, cluster.as_deref(), &address, key_or_token, &app_id)?;
-        if network == Network::ChirpStack {
-            return Err(PyNotImplementedError::new_err(NOT_YET));
-        }
         let identity = Identity { app_id, key, token };
         let at = v3::At {
             cluster,
@@ -103,12 +104,28 @@ impl PyApplicationGiven {
             largest: max_reply_bytes,
             ..v3::At::default()
         };
+        let own = chirpstack::At { argument: "handler_address", tenant_id, profile, ..chirpstack::At::default() };
+        own.refuse_elsewhere(network)?;
+        if network != Network::V3 {
+            at.refuse_but_on_v3(network)?;
+        }
+        if network == Network::ChirpStack {
+            let certificate = pem("cert_content", cert_content.as_ref())?;
+            let own = chirpstack::At {
+                address,
+                certificate,
+                trusting_by: "cert_content",
+                insecure: insecure_channel,
+                largest: max_reply_bytes,
+                ..own
+            };
+            return Ok(Self(Application::At(Way::api_at(py, identity, own)?)));
+        }
         if network == Network::V3 {
             let certificate = pem("cert_content", cert_content.as_ref())?;
             let at = v3::At { address, certificate, ..at };
             return Ok(Self(Application::At(Way::stack_at(py, identity, at)?)));
         }
-        at.refuse_on_v2()?;
         if address.is_empty() {
             AppId::new(identity.app_id.as_str()).or_raise(py)?;
             // What is given as the certificate does not count then: programs of the original pass anything here.
@@ -146,10 +163,6 @@ impl PyApplicationGiven {
     }
 }
 
-/// What manages `ChirpStack` until `ApplicationClient` does.
-const NOT_YET: &str = "ApplicationClient does not manage ChirpStack yet: its web interface does, and so does the Python package \
-                       chirpstack-api with the same API key; MQTTClient takes uplinks and sends downlinks there";
-
 /// The network that a client manages: by what is said outright, by where it goes, by its key or its application.
 fn network_of(
     py: Python<'_>,
@@ -176,24 +189,27 @@ pub(super) struct PyHandlerGiven {
     discovery: Discovery,
     timeout: Option<Py<PyAny>>,
     cluster: Option<String>,
+    plant: Option<Plant>,
 }
 
 impl PyHandlerGiven {
     /// Ask who the handler is.
     pub(super) fn open(&self, py: Python<'_>) -> PyResult<Prepared<PyHandlerClient>> {
-        let Self { identity, discovery, timeout, cluster } = self;
-        let asked = if let Some(cluster) = cluster {
+        let Self { identity, discovery, timeout, cluster, plant } = self;
+        let asked = if let Some(plant) = plant {
+            Prepared::Ready(plant.at.announcement(py, &identity.app_id)?)
+        } else if let Some(cluster) = cluster {
             Prepared::Ready(v3::announcement(py, cluster, &identity.app_id, discovery.insecure)?)
         } else {
             let timeout = timeout.as_ref().map(|timeout| timeout.bind(py).clone());
             PyDiscoveryClient::announcement(py, &identity.app_id, discovery, timeout.as_ref())?
         };
-        let (Identity { app_id, key, token }, discovery, cluster) =
-            (identity.clone(), discovery.clone(), cluster.clone());
+        let (Identity { app_id, key, token }, discovery) = (identity.clone(), discovery.clone());
+        let (cluster, plant) = (cluster.clone(), plant.clone());
         asked.map(py, move |py, announcement| {
             let announcement = Some(wrap(py, Place::new(announcement))?.unbind());
             let insecure = discovery.insecure;
-            Ok(PyHandlerClient::of(discovery, State { app_id, key, token, insecure, announcement, cluster }))
+            Ok(PyHandlerClient::of(discovery, State { app_id, key, token, insecure, announcement, cluster, plant }))
         })
     }
 }
@@ -203,7 +219,8 @@ impl PyHandlerGiven {
     #[new]
     #[pyo3(signature = (
         app_id, access_key=Given(None), discovery_address=None, cert_path=None,
-        insecure_channel=false, *, token=None, timeout=None, cluster=None, max_reply_bytes=ReplyBound::default(), **aliases
+        insecure_channel=false, *, token=None, timeout=None, cluster=None, network=None, grpc_address=None,
+        mqtt_address=None, tenant_id=None, max_reply_bytes=ReplyBound::default(), **aliases
     ))]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn new<'py>(
@@ -216,6 +233,10 @@ impl PyHandlerGiven {
         token: Option<Bound<'py, PyAny>>,
         timeout: Option<Bound<'py, PyAny>>,
         cluster: Option<String>,
+        network: Option<&str>,
+        grpc_address: Option<&str>,
+        mqtt_address: Option<&str>,
+        tenant_id: Option<String>,
         max_reply_bytes: ReplyBound,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Self> {
@@ -233,6 +254,33 @@ impl PyHandlerGiven {
         let discovery = Discovery::new(discovery_address, certificate, insecure_channel);
         let discovery = Discovery { argument: "cert_path", largest: max_reply_bytes, ..discovery };
         let cluster = cluster.or_else(|| v3::cluster_at(discovery_address));
+        let plant = chirpstack::Configured::read(py, grpc_address, mqtt_address, insecure_channel)?;
+        let own = chirpstack::At { tenant_id, ..chirpstack::At::default() };
+        let named: Option<Network> = network.map(str::parse).transpose().or_raise(py)?;
+        let network = match (named, &plant) {
+            (Some(network), _) => network,
+            (None, Some(_)) => Network::ChirpStack,
+            (None, None) if cluster.is_some() => Network::V3,
+            // Who names a discovery server means V2.
+            (None, None) if discovery_address.is_some() => Network::V2,
+            (None, None) => {
+                let key = AccessKey::new(token.as_deref().or(key.as_deref()).unwrap_or_default());
+                Network::of(&key, None, &app_id)
+            }
+        };
+        own.refuse_elsewhere(network)?;
+        if network != Network::ChirpStack && plant.is_some() {
+            let name = if grpc_address.is_some() { "grpc_address" } else { "mqtt_address" };
+            let text = format!("{name} is not valid on {}: only ChirpStack has it", network.title());
+            return Err(PyValueError::new_err(text));
+        }
+        if network == Network::ChirpStack && plant.is_none() {
+            return Err(PyValueError::new_err(
+                "no address: a ChirpStack is nowhere to be discovered: expected grpc_address=\"host:port\" of its API, and \
+                 mqtt_address=\"host:port\" of the broker that it publishes to",
+            ));
+        }
+        let plant = plant.map(|at| Plant { at, tenant_id: own.tenant_id });
         let is_of_stack = token.as_ref().or(key.as_ref()).is_some_and(|key| AccessKey::new(key.as_str()).is_of_stack());
         if is_of_stack && cluster.is_none() && discovery_address.is_none() && !discovery.lead.is_somewhere() {
             return Err(PyValueError::new_err(
@@ -240,7 +288,7 @@ impl PyHandlerGiven {
             ));
         }
         let timeout = timeout.map(Bound::unbind);
-        Ok(Self { identity: Identity { app_id, key, token }, discovery, timeout, cluster })
+        Ok(Self { identity: Identity { app_id, key, token }, discovery, timeout, cluster, plant })
     }
 
     /// Application ID.

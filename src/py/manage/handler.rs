@@ -5,9 +5,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use super::application::PyApplicationClient;
+use super::chirpstack;
 use super::discovery::Discovery;
 use super::given::PyHandlerGiven;
 use super::identity::{Identity, announced_server, secret};
+use super::known::Known as _;
 use super::stub::message_of;
 use super::v3;
 use super::way::Way;
@@ -32,6 +34,15 @@ pub(super) struct State {
     pub(super) announcement: Option<Py<PyAny>>,
     /// The cluster of a Things Stack V3, which nobody needs to discover.
     pub(super) cluster: Option<String>,
+    /// A ChirpStack, likewise.
+    pub(super) plant: Option<Plant>,
+}
+
+/// A ChirpStack, and the tenant.
+#[derive(Clone)]
+pub(super) struct Plant {
+    pub(super) at: chirpstack::Configured,
+    pub(super) tenant_id: Option<String>,
 }
 
 impl PyHandlerClient {
@@ -45,7 +56,7 @@ impl PyHandlerClient {
     #[new]
     #[pyo3(
         signature = (*arguments, **options),
-        text_signature = "(app_id, access_key, discovery_address='discovery.thethings.network:1900', cert_path='', insecure_channel=False, *, token=None, timeout=None, cluster=None, max_reply_bytes=67108864, **aliases)"
+        text_signature = "(app_id, access_key, discovery_address='discovery.thethings.network:1900', cert_path='', insecure_channel=False, *, token=None, timeout=None, cluster=None, network=None, grpc_address=None, mqtt_address=None, tenant_id=None, max_reply_bytes=67108864, **aliases)"
     )]
     fn new(arguments: &Bound<'_, PyTuple>, options: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let py = arguments.py();
@@ -144,11 +155,22 @@ impl PyHandlerClient {
         arguments.set_item("discovery_address", &self.discovery.address)?;
         arguments.set_item("insecure_channel", self.discovery.insecure)?;
         arguments.set_item("discovery_certificate", self.discovery.certificate.as_deref())?;
-        if self.state.lock().cluster.is_some() {
+        let (is_of_stack, plant) = {
+            let state = self.state.lock();
+            (state.cluster.is_some(), state.plant.clone())
+        };
+        if is_of_stack {
             arguments.set_item("network", Network::V3.to_string())?;
             let management = announcement.get_field_by_name("net_address");
             let management = management.and_then(|address| address.as_str().map(str::to_owned));
             arguments.set_item("management_address", management.filter(|address| !address.is_empty()))?;
+        }
+        if let Some(Plant { at, tenant_id }) = &plant {
+            arguments.set_item("network", Network::ChirpStack.to_string())?;
+            arguments.set_item("grpc_address", Some(&at.grpc_address).filter(|address| !address.is_empty()))?;
+            arguments.set_item("tenant_id", tenant_id.as_deref())?;
+        }
+        if is_of_stack || plant.is_some() {
             if let Some(pem) = &self.discovery.certificate {
                 arguments.set_item("ca_certs", PyBytes::new(py, pem))?;
             }
@@ -172,7 +194,7 @@ impl PyHandlerClient {
     }
 
     #[doc = stub!("HandlerClient.application")]
-    #[pyo3(signature = (*, identity_address=None, frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None))]
+    #[pyo3(signature = (*, identity_address=None, frequency_plan_id=None, lorawan_version=None, lorawan_phy_version=None, profile=None))]
     fn application(
         &self,
         py: Python<'_>,
@@ -180,6 +202,7 @@ impl PyHandlerClient {
         frequency_plan_id: Option<String>,
         lorawan_version: Option<String>,
         lorawan_phy_version: Option<String>,
+        profile: Option<String>,
     ) -> PyResult<PyApplicationClient> {
         let at = v3::At {
             identity_address,
@@ -195,11 +218,27 @@ impl PyHandlerClient {
             (state.app_id.clone(), state.key.clone(), state.token.clone(), state.insecure, state.cluster.clone())
         };
         if let Some(cluster) = cluster {
+            chirpstack::At { profile, ..chirpstack::At::default() }.refuse_elsewhere(Network::V3)?;
             let certificate = self.discovery.certificate.clone();
             let at = v3::At { cluster: Some(cluster), argument: Some("cert_path"), certificate, insecure, ..at };
             return Ok(PyApplicationClient::new_at(Way::stack_at(py, Identity { app_id, key, token }, at)?));
         }
-        at.refuse_on_v2()?;
+        let plant = self.state.lock().plant.clone();
+        at.refuse_but_on_v3(if plant.is_some() { Network::ChirpStack } else { Network::V2 })?;
+        let own = chirpstack::At { argument: "grpc_address", profile, ..chirpstack::At::default() };
+        if let Some(Plant { at, tenant_id }) = plant {
+            let own = chirpstack::At {
+                address: at.grpc_address,
+                tenant_id,
+                certificate: self.discovery.certificate.clone(),
+                trusting_by: "cert_path",
+                insecure,
+                largest: self.discovery.largest,
+                ..own
+            };
+            return Ok(PyApplicationClient::new_at(Way::api_at(py, Identity { app_id, key, token }, own)?));
+        }
+        own.refuse_elsewhere(Network::V2)?;
         let server = announced_server(&announcement, insecure, self.discovery.largest)?;
         let identity = Identity { app_id, key, token };
         Ok(PyApplicationClient::new_at(Way::handler_at(py, identity, server)?))
@@ -222,6 +261,9 @@ impl PyHandlerClient {
         let (class, app_id) = (slf.get_type().name()?, this.app_id());
         if let Some(cluster) = &this.state.lock().cluster {
             return Ok(format!("<{class} app_id='{app_id}' cluster='{cluster}' network='v3'>"));
+        }
+        if let Some(plant) = &this.state.lock().plant {
+            return Ok(format!("<{class} app_id='{app_id}' {}>", plant.at.shown()));
         }
         Ok(format!("<{class} app_id='{app_id}' discovery_address='{}'>", this.discovery.address))
     }

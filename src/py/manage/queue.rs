@@ -1,13 +1,47 @@
 //! The methods of `ApplicationClient` for the queue of a device's downlinks.
 
+use std::time::Duration;
+
 use pyo3::prelude::*;
 
 use super::application::PyApplicationClient;
 use super::calls::Calls;
-use super::v3::{Manner, downlink, downlinks};
+use super::downlink::{Downlink, Manner, downlink, downlinks};
+use super::way::Way;
+use crate::dialect::lorawan::Network;
 use crate::py::arguments::text;
 use crate::py::leaving;
-use crate::py::number;
+use crate::py::number::downlink_port;
+use crate::py::prepared::Prepared;
+
+/// The networks that have queues.
+const OTHERS: &str = "The Things Stack V3 and ChirpStack";
+
+impl PyApplicationClient {
+    /// The network whose queue it is.
+    fn queueing(&self, what: &str) -> PyResult<Network> {
+        match self.way.network() {
+            Network::V2 => Err(self.way.has_nothing_like(what, OTHERS)),
+            network => Ok(network),
+        }
+    }
+
+    /// Append downlinks to a queue, or replace it by them.
+    fn queue(
+        &self,
+        py: Python<'_>,
+        dev_id: &str,
+        items: Vec<Downlink>,
+        replace: bool,
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<Py<PyAny>>> {
+        match &self.way {
+            Way::V2(_) => Err(self.way.has_nothing_like("the queue", OTHERS)),
+            Way::V3(calls) => calls.queue(py, dev_id, items, replace, timeout),
+            Way::ChirpStack(calls) => calls.queue(py, dev_id, items, replace, timeout),
+        }
+    }
+}
 
 #[pymethods]
 impl PyApplicationClient {
@@ -19,31 +53,44 @@ impl PyApplicationClient {
         dev_id: &Bound<'py, PyAny>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        self.queueing("downlinks()")?;
         let dev_id = text("dev_id", dev_id)?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        self.face.give(py, self.way.stack("downlinks()")?.downlinks(py, &dev_id, timeout)?)
+        let found = match &self.way {
+            Way::ChirpStack(calls) => calls.downlinks(py, &dev_id, timeout)?,
+            way => way.stack("downlinks()")?.downlinks(py, &dev_id, timeout)?,
+        };
+        self.face.give(py, found)
     }
 
     #[doc = stub!("ApplicationClient.push_downlink")]
-    #[pyo3(signature = (dev_id, payload, port=1, *, confirmed=false, priority=None, correlation_ids=None, timeout=None))]
+    #[pyo3(
+        signature = (dev_id, payload, port=None, *, confirmed=false, priority=None, correlation_ids=None, timeout=None),
+        text_signature = "($self, dev_id, payload, port=1, *, confirmed=False, priority=None, correlation_ids=None, timeout=None)"
+    )]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
     fn push_downlink<'py>(
         &self,
         py: Python<'py>,
         dev_id: &Bound<'py, PyAny>,
         payload: &Bound<'py, PyAny>,
-        #[pyo3(from_py_with = number::stack_port)] port: u8,
+        port: Option<Bound<'py, PyAny>>,
         confirmed: bool,
         priority: Option<String>,
         correlation_ids: Option<Vec<String>>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let network = self.queueing("push_downlink()")?;
         let dev_id = text("dev_id", dev_id)?;
+        let port = port.map_or(Ok(1), |port| downlink_port(network, &port))?;
         let manner = Manner { confirmed, priority, correlation_ids: correlation_ids.unwrap_or_default() };
-        let item = leaving::within(py, || downlink(payload, port, manner))?;
+        let item = leaving::within(py, || downlink(network, payload, port, manner))?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        let calls = self.way.stack("push_downlink()")?;
-        self.face.give(py, calls.queue(py, &dev_id, vec![item], false, timeout)?)
+        let queued = self.queue(py, &dev_id, vec![item], false, timeout)?;
+        // Of one there is one ID, where there are any.
+        let queued = queued
+            .map(py, |py, ids| if ids.is_none(py) { Ok(ids) } else { ids.bind(py).get_item(0).map(Bound::unbind) })?;
+        self.face.give(py, queued)
     }
 
     #[doc = stub!("ApplicationClient.replace_downlinks")]
@@ -55,13 +102,14 @@ impl PyApplicationClient {
         downlinks: &Bound<'py, PyAny>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let network = self.queueing("replace_downlinks()")?;
         let dev_id = text("dev_id", dev_id)?;
-        let items = leaving::within(py, || self::downlinks(downlinks))?;
+        let items = leaving::within(py, || self::downlinks(network, downlinks))?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        self.face.give(py, self.way.stack("replace_downlinks()")?.queue(py, &dev_id, items, true, timeout)?)
+        self.face.give(py, self.queue(py, &dev_id, items, true, timeout)?)
     }
 
-    /// Drop the downlinks that wait for a device, on The Things Stack V3.
+    #[doc = stub!("ApplicationClient.clear_downlinks")]
     #[pyo3(signature = (dev_id, *, timeout=None))]
     fn clear_downlinks<'py>(
         &self,
@@ -69,8 +117,10 @@ impl PyApplicationClient {
         dev_id: &Bound<'py, PyAny>,
         timeout: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        self.queueing("clear_downlinks()")?;
         let dev_id = text("dev_id", dev_id)?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
-        self.face.give(py, self.way.stack("clear_downlinks()")?.queue(py, &dev_id, Vec::new(), true, timeout)?)
+        let cleared = self.queue(py, &dev_id, Vec::new(), true, timeout)?;
+        self.face.give(py, cleared.map(py, |py, _| Ok(py.None()))?)
     }
 }

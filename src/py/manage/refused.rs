@@ -18,4 +18,6 @@ pub(super) const GET_PREFIXES: Words = ("Error while getting the", "address pref
 pub(super) const GET_ADDRESS: Words = ("Error while getting the", "device address");
 pub(super) const GET_RIGHTS: Words = ("Error while getting the", "rights");
 pub(super) const GET_QUEUE: Words = ("Error while getting the", "downlinks");
+pub(super) const GET_EVENTS: Words = ("Error while getting the", "events");
+pub(super) const GET_GATEWAYS: Words = ("Error while getting the", "gateways");
 pub(super) const SET_QUEUE: Words = ("Error while queueing the", "downlink");

@@ -66,22 +66,21 @@ impl Connection {
         argument: &'static str,
         largest: ReplyBound,
     ) -> PyResult<Arc<Self>> {
-        // Reading the system's roots takes a while.
-        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?;
-        let server = server.trusting_by(argument).with_largest_reply(largest.0);
-        Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
+        Self::to(py, endpoints, trust, argument, largest, |server| server)
     }
 
-    /// The same to a server that hangs up on who asks too often whether it lives.
-    pub(super) fn rarely_probed(
+    /// The same to a server that wants to be spoken to in a manner of its own.
+    pub(super) fn to(
         py: Python<'_>,
         endpoints: Vec<Endpoint>,
         trust: &Trust,
         argument: &'static str,
         largest: ReplyBound,
+        manner: fn(Server) -> Server,
     ) -> PyResult<Arc<Self>> {
-        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?.trusting_by(argument);
-        let server = server.with_largest_reply(largest.0).probed_rarely();
+        // Reading the system's roots takes a while.
+        let server = leaving::detach(py, || Server::new(endpoints, trust)).or_raise(py)?;
+        let server = manner(server.trusting_by(argument).with_largest_reply(largest.0));
         Ok(Arc::new(Self { server, link: Mutex::new(Link::Unmade) }))
     }
 

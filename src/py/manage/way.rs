@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyRuntimeError};
+use pyo3::exceptions::{PyAttributeError, PyNotImplementedError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::calls::{ADDRESSES, Calls, MANAGER};
+use super::chirpstack;
 use super::identity::{Identity, Server};
 use super::stub::{Connection, PyStub};
+use super::tasks::Site as _;
 use super::v3;
+use crate::dialect::lorawan::Network;
 use crate::endpoint::Trust;
 use crate::ids::AppId;
 use crate::py::error::OrRaise as _;
@@ -24,6 +27,8 @@ pub(super) enum Way {
     V2(Arc<Calls>),
     /// The Things Stack V3: its four servers.
     V3(Arc<v3::Calls>),
+    /// ChirpStack: its API.
+    ChirpStack(Arc<chirpstack::Calls>),
 }
 
 impl Way {
@@ -54,10 +59,16 @@ impl Way {
         Ok(Self::V3(Arc::new(v3::Calls::new(py, identity, at)?)))
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    /// To the API of a ChirpStack.
+    pub(super) fn api_at(py: Python<'_>, identity: Identity, at: chirpstack::At) -> PyResult<Self> {
+        Ok(Self::ChirpStack(Arc::new(chirpstack::Calls::new(py, identity, at)?)))
+    }
+
+    pub(super) fn network(&self) -> Network {
         match self {
-            Self::V2(_) => "v2",
-            Self::V3(_) => "v3",
+            Self::V2(_) => Network::V2,
+            Self::V3(_) => Network::V3,
+            Self::ChirpStack(_) => Network::ChirpStack,
         }
     }
 
@@ -65,6 +76,7 @@ impl Way {
         match self {
             Self::V2(calls) => &calls.identity,
             Self::V3(calls) => &calls.identity,
+            Self::ChirpStack(calls) => &calls.identity,
         }
     }
 
@@ -72,13 +84,15 @@ impl Way {
         match self {
             Self::V2(calls) => &calls.address,
             Self::V3(calls) => &calls.address,
+            Self::ChirpStack(calls) => &calls.address,
         }
     }
 
     pub(super) fn close(&self) {
         match self {
             Self::V2(calls) => calls.connection.close(),
-            Self::V3(calls) => calls.close(),
+            Self::V3(calls) => calls.site.close(),
+            Self::ChirpStack(calls) => calls.site.close(),
         }
     }
 
@@ -95,6 +109,7 @@ impl Way {
             // What its lists have is all that there is to be had by lists.
             Self::V2(calls) => calls.page(py, limit, offset, timeout),
             Self::V3(calls) => calls.page(py, limit, offset, complete, timeout),
+            Self::ChirpStack(calls) => calls.page(py, limit, offset, complete, timeout),
         }
     }
 
@@ -105,16 +120,46 @@ impl Way {
             Self::V3(_) => {
                 Err(PyAttributeError::new_err("client: The Things Stack V3 has four servers, and no one stub"))
             }
+            Self::ChirpStack(_) => {
+                Err(PyAttributeError::new_err("client: ChirpStack has six services, and no one stub"))
+            }
         }
     }
 
-    /// The stack, for what V2 does not have.
+    /// The stack, for what it alone has.
     pub(super) fn stack(&self, what: &str) -> PyResult<&Arc<v3::Calls>> {
         match self {
             Self::V3(calls) => Ok(calls),
-            Self::V2(_) => Err(PyNotImplementedError::new_err(format!(
-                "{what} is for The Things Stack V3: V2 has nothing like it"
-            ))),
+            other => Err(other.has_nothing_like(what, "The Things Stack V3")),
         }
+    }
+
+    /// The API of ChirpStack, for what it alone has.
+    pub(super) fn chirpstack(&self, what: &str) -> PyResult<&Arc<chirpstack::Calls>> {
+        match self {
+            Self::ChirpStack(calls) => Ok(calls),
+            other => Err(other.has_nothing_like(what, "ChirpStack")),
+        }
+    }
+
+    /// What only other networks have.
+    pub(super) fn has_nothing_like(&self, what: &str, others: &str) -> PyErr {
+        let own = match self {
+            Self::V2(_) => "V2",
+            Self::V3(_) => "The Things Stack V3",
+            Self::ChirpStack(_) => "ChirpStack",
+        };
+        PyNotImplementedError::new_err(format!("{what} is for {others}: {own} has nothing like it"))
+    }
+
+    /// What only codecs of ChirpStack need to be told.
+    pub(super) fn refuse_profile(&self, profile: Option<&String>) -> PyResult<()> {
+        if profile.is_some() && self.network() != Network::ChirpStack {
+            let title = self.network().title();
+            return Err(PyValueError::new_err(format!(
+                "profile is not valid on {title}: only ChirpStack has profiles"
+            )));
+        }
+        Ok(())
     }
 }

@@ -107,6 +107,7 @@ def calls() -> Iterator[dict[str, tuple[Call, dict[str, Any]]]]:
             "HandlerClient": (ttn.HandlerClient, {"app_id": "app", "app_access_key": "key"}),
             "ApplicationClient": (ttn.ApplicationClient, {"app_id": "app", "access_key": "key"}),
             "ApplicationClient.devices": (application.devices, {}),
+            "ApplicationClient.gateways": (application.gateways, {}),
             "ApplicationClient.devices_pages": (application.devices_pages, {}),
             "ApplicationClient.iter_devices": (application.iter_devices, {}),
             "ApplicationClient.dry_uplink": (application.dry_uplink, {"payload": b"\1"}),

@@ -19,7 +19,7 @@ from chirpstack_peer import APPLICATION, DEVICE, NAME, Peer, published, records,
 from harness import PATIENCE, Mosquitto, Recorder
 from thingslink import DownlinkError, aio
 from thingslink._native import _parse_message
-from thingslink.ttn import ApplicationClient, MQTTClient
+from thingslink.ttn import MQTTClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -420,11 +420,6 @@ def test_without_a_certificate_there_is_no_login(guarded: Guarded) -> None:
         guarded.client(client_cert=stranger.pem, client_key=stranger.key_pem).connect()
     for refused in (without, plain, unknown):
         assert address in str(refused.value)
-
-
-def test_management_says_what_there_is() -> None:
-    with pytest.raises(NotImplementedError, match="chirpstack-api"):
-        ApplicationClient(APPLICATION, token(), "localhost:8080")
 
 
 def test_asyncio_has_all_of_it(mosquitto: Mosquitto, peer: Peer) -> None:

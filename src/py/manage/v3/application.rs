@@ -2,17 +2,17 @@
 
 use pyo3::prelude::*;
 
-use super::calls::shape;
+use super::super::tasks::shape;
 use crate::client::stack::Application;
-use crate::py::proto::{Beside, Place, rows, wrap};
+use crate::py::proto::{Place, rows, wrap};
 use crate::py::shown::pairs;
 use crate::rpc::message::descriptor;
 
 /// The messages that the servers of The Things Stack V3 have of an application, from its ``v3``.
 #[pyclass(frozen, name = "StackApplication", module = "thingslink.ttn")]
 pub(in crate::py) struct PyStackApplication {
-    app_id: String,
-    application: Application,
+    pub(super) app_id: String,
+    pub(super) application: Application,
 }
 
 #[pymethods]
@@ -39,32 +39,5 @@ impl PyStackApplication {
     fn _repr_html_(&self) -> String {
         let functions = self.application.functions.to_v2(&self.app_id);
         pairs("StackApplication", &rows(&shape(&descriptor("handler.Application"), &functions)))
-    }
-}
-
-/// An application as a program gets it.
-pub(super) struct Got {
-    pub(super) app_id: String,
-    pub(super) application: Application,
-}
-
-impl Got {
-    pub(super) fn to_v2(&self) -> prost_reflect::DynamicMessage {
-        shape(&descriptor("handler.Application"), &self.application.functions.to_v2(&self.app_id))
-    }
-}
-
-impl Beside for Got {
-    fn complete(&self, _py: Python<'_>, _place: &Place) -> PyResult<()> {
-        Ok(())
-    }
-
-    fn attribute(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>> {
-        if name != "v3" {
-            return Ok(None);
-        }
-        let Self { app_id, application } = self;
-        let parts = PyStackApplication { app_id: app_id.clone(), application: application.clone() };
-        Ok(Some(Py::new(py, parts)?.into_any()))
     }
 }

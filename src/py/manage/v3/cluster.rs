@@ -3,18 +3,14 @@
 use prost_reflect::DynamicMessage;
 use pyo3::prelude::*;
 
-use super::super::stub::message;
-use super::calls::missing;
+use super::super::known::{self, Known};
+use super::super::tasks::missing;
+use super::calls::Servers;
 use crate::dialect::lorawan::{Network, hosted};
 use crate::endpoint::Endpoint;
-use crate::error::Error;
 use crate::ids::AppId;
 use crate::py::error::OrRaise as _;
-use crate::py::prepared::Prepared;
-use crate::py::proto::{Place, PyRepeated, wrap};
-use crate::rpc::message::descriptor;
 
-const HANDLER: &str = "handler";
 const EXPECTED: &str = "a name such as \"eu1\", or a host name";
 
 /// The cluster that a discovery address stands for, of a hosted stack.
@@ -38,14 +34,7 @@ pub(in super::super) fn announcement(
     let host = hosted::host(cluster, app_id).or_raise(py)?;
     let endpoint = Endpoint::parse_plain("cluster", &host, EXPECTED, grpc, !insecure).or_raise(py)?;
     let mqtt = Endpoint { port: mqtt, ..endpoint.clone() };
-    let (net_address, mqtt_address) = (endpoint.to_string(), format!("{scheme}://{mqtt}"));
-    let fields = [
-        ("id", host.as_str()),
-        ("service_name", HANDLER),
-        ("net_address", &net_address),
-        ("mqtt_address", &mqtt_address),
-    ];
-    Ok(message("discovery.Announcement", &fields))
+    Ok(known::announcement(&host, &endpoint.to_string(), &format!("{scheme}://{mqtt}")))
 }
 
 /// A cluster that answers as a discovery server would.
@@ -61,54 +50,22 @@ impl Cluster {
         announcement(py, &name, "", insecure).or_else(|_| announcement(py, &name, "app@tenant", insecure))?;
         Ok(Self { name, insecure })
     }
-
-    pub(in super::super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The answer to a question for one component.
-    pub(in super::super) fn answer(
-        &self,
-        py: Python<'_>,
-        question: &str,
-        request: &DynamicMessage,
-    ) -> PyResult<Prepared<Py<PyAny>>> {
-        let found = match question {
-            "GetByAppID" => announcement(py, &self.name, &text(request, "app_id"), self.insecure)?,
-            // The one handler is that of all applications.
-            "GetByAppEUI" => announcement(py, &self.name, "", self.insecure)?,
-            "GetByGatewayID" => {
-                return Err(missing("get_by_gateway_id()", "gateways are at the cluster's own Gateway Server"));
-            }
-            _ => {
-                let (service, id) = (text(request, "service_name"), text(request, "id"));
-                let found = announcement(py, &self.name, "", self.insecure)?;
-                if service != HANDLER || id != text(&found, "id") {
-                    let details = format!("the cluster {} has no {service} {id:?}", self.name);
-                    return Err(Error::rpc(crate::error::RpcCode::NotFound, details)).or_raise(py);
-                }
-                found
-            }
-        };
-        Ok(Prepared::Ready(wrap(py, Place::new(found))?.unbind()))
-    }
-
-    /// A list of components.
-    pub(in super::super) fn list(
-        &self,
-        py: Python<'_>,
-        request: &DynamicMessage,
-        limit: Option<u64>,
-        offset: Option<u64>,
-    ) -> PyResult<Prepared<Py<PyAny>>> {
-        let is_there = text(request, "service_name") == HANDLER && limit != Some(0) && offset.unwrap_or_default() == 0;
-        let place = || Ok::<_, PyErr>(Place::new(announcement(py, &self.name, "", self.insecure)?));
-        let places = is_there.then(place).transpose()?.into_iter().collect();
-        let list = PyRepeated::whole(descriptor("discovery.Announcement"), places, None);
-        Ok(Prepared::Ready(Py::new(py, list)?.into_any()))
-    }
 }
 
-fn text(message: &DynamicMessage, name: &str) -> String {
-    message.get_field_by_name(name).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+impl Known for Cluster {
+    fn announcement(&self, py: Python<'_>, app_id: &str) -> PyResult<DynamicMessage> {
+        announcement(py, &self.name, app_id, self.insecure)
+    }
+
+    fn title(&self) -> String {
+        format!("the cluster {}", self.name)
+    }
+
+    fn shown(&self) -> String {
+        format!("cluster='{}' network='v3'", self.name)
+    }
+
+    fn no_gateways(&self) -> PyErr {
+        missing::<Servers>("get_by_gateway_id()", "gateways are at the cluster's own Gateway Server")
+    }
 }

@@ -1,20 +1,19 @@
 //! Device dictionaries of V2 programs, and the keys that this network has beside theirs.
 
 use prost::Message as _;
-use prost_reflect::{DynamicMessage, ReflectMessage as _};
+use prost_reflect::ReflectMessage as _;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
 
-use super::super::dictionary as v2;
+use super::super::described::{self, dict, unknown};
 use super::super::stub::message;
-use crate::client::stack::{Functions, Registration};
+use crate::client::managed::Functions;
+use crate::client::stack::Registration;
 use crate::py::arguments::{text, wrong_type};
 use crate::py::convert::{exact_bytes, seconds};
 use crate::py::error::OrRaise as _;
 use crate::py::number;
-use crate::py::proto::PyMessage;
-use crate::rpc::proto::{handler, v3};
+use crate::rpc::proto::v3;
 
 /// The keys beside V2's, in snake_case; camelCase is taken as well.
 const KEYS: [&str; 11] = [
@@ -33,58 +32,7 @@ const KEYS: [&str; 11] = [
 
 /// Read a dictionary or a `Device`; gives the attributes without a value, too.
 pub(super) fn read(dev_id: &str, given: &Bound<'_, PyAny>) -> PyResult<(Registration, Vec<String>)> {
-    let py = given.py();
-    let mut registration = Registration { dev_id: dev_id.to_owned(), ..Registration::default() };
-    let mut forgotten = Vec::new();
-    let mut device = message("handler.Device", &[]);
-    let rest = if given.cast::<PyMessage>().is_ok() {
-        given.clone()
-    } else {
-        let items = given.call_method0("items").map_err(|_| wrong_type("device", "a dict or a Device", given))?;
-        let rest = PyDict::new(py);
-        for item in items.try_iter()? {
-            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
-            let name = key.cast::<PyString>().map_err(|_| wrong_type("a key of the device", "str", &key))?;
-            let name = name.to_str()?;
-            match KEYS.into_iter().find(|known| *known == name || camel(known) == name) {
-                Some(known) => take(&mut registration, known, &value)?,
-                None => rest.set_item(&key, &value)?,
-            }
-            if name == "attributes"
-                && let Ok(attributes) = value.cast::<PyDict>()
-            {
-                for (name, value) in attributes {
-                    if value.is_none() {
-                        forgotten.push(text("a name of an attribute", &name)?);
-                    }
-                }
-            }
-        }
-        rest.into_any()
-    };
-    registration.named = v2::merge(&mut device, &rest)?;
-    // What is empty is as good as left out, as ever.
-    let bytes = |name: &str| v2::byte_length(name).is_some();
-    let lorawan = device.get_field_by_name("lorawan_device").map(std::borrow::Cow::into_owned);
-    let has = |name: &str| {
-        let lorawan = lorawan.as_ref().and_then(|part| part.as_message());
-        lorawan.is_some_and(|part| {
-            part.get_field_by_name(name).is_some_and(|value| value.as_bytes().is_none_or(|bytes| !bytes.is_empty()))
-        })
-    };
-    registration.named.retain(|name| !bytes(name) || has(name));
-    registration.device = plain(&device)?;
-    Ok((registration, forgotten))
-}
-
-fn plain(device: &DynamicMessage) -> PyResult<handler::Device> {
-    handler::Device::decode(device.encode_to_vec().as_slice()).map_err(|error| PyValueError::new_err(error.to_string()))
-}
-
-fn camel(name: &str) -> String {
-    let mut parts = name.split('_');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| text + &part[..1].to_uppercase() + &part[1..])
+    described::read(dev_id, given, &KEYS, take)
 }
 
 fn take(registration: &mut Registration, name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -128,17 +76,9 @@ fn take(registration: &mut Registration, name: &'static str, value: &Bound<'_, P
     Ok(())
 }
 
-fn dict<'a, 'py>(name: &str, value: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyDict>> {
-    value.cast::<PyDict>().map_err(|_| wrong_type(name, "a dict", value))
-}
-
 fn frequencies(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
     let given = value.try_iter().map_err(|_| wrong_type(name, "a list of frequencies in hertz", value))?;
     given.map(|one| number::within(name, &one?, 0..=u64::MAX.into())).collect()
-}
-
-fn unknown(of: &str, key: &str, expected: &str) -> PyErr {
-    PyValueError::new_err(format!("unknown key {key:?} of {of}: expected some of {expected}"))
 }
 
 /// A device's own payload functions, by V2's names.

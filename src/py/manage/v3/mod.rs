@@ -9,8 +9,7 @@ mod downlink;
 mod servers;
 
 pub(in crate::py) use self::application::PyStackApplication;
-pub(super) use self::calls::{Calls, missing};
+pub(super) use self::calls::Calls;
 pub(super) use self::cluster::{Cluster, announcement, cluster_at};
 pub(in crate::py) use self::device::PyStackDevice;
-pub(super) use self::downlink::{Manner, downlink, downlinks};
 pub(super) use self::servers::Place as At;

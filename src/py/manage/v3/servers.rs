@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use super::super::identity::Identity;
 use super::super::reply_bound::ReplyBound;
 use super::super::stub::Connection;
-use super::calls::{Calls, plain};
+use super::calls::{Calls, Servers, plain};
 use super::dictionary;
 use crate::client::stack::Defaults;
 use crate::dialect::lorawan::region::{frequency_plan_id, identity_host};
@@ -16,6 +16,7 @@ use crate::dialect::lorawan::{Network, hosted};
 use crate::endpoint::{Endpoint, Trust};
 use crate::ids::AppId;
 use crate::py::error::OrRaise as _;
+use crate::rpc::Server;
 use crate::rpc::proto::v3;
 use crate::sync::Mutex;
 
@@ -39,8 +40,8 @@ pub(in super::super) struct Place {
 }
 
 impl Place {
-    /// Refuse what a client of V2 cannot be told.
-    pub(in super::super) fn refuse_on_v2(&self) -> PyResult<()> {
+    /// Refuse what a client of another network cannot be told.
+    pub(in super::super) fn refuse_but_on_v3(&self, network: Network) -> PyResult<()> {
         let foreign = [
             ("cluster", &self.cluster),
             ("identity_address", &self.identity_address),
@@ -49,7 +50,7 @@ impl Place {
             ("lorawan_phy_version", &self.lorawan_phy_version),
         ];
         let Some((name, _)) = foreign.into_iter().find(|(_, given)| given.is_some()) else { return Ok(()) };
-        let text = format!("{name} is not an argument for The Things Network V2: expected network=\"v3\" with it");
+        let text = format!("{name} is not an argument for {}: expected network=\"v3\" with it", network.title());
         Err(PyValueError::new_err(text))
     }
 }
@@ -87,7 +88,8 @@ impl Calls {
         let trust = place.certificate.map_or(Trust::System, Trust::Pem);
         let address = endpoint.to_string();
         let same = identity_endpoint == endpoint;
-        let connect = |endpoint| Connection::rarely_probed(py, vec![endpoint], &trust, argument, place.largest);
+        let connect =
+            |endpoint| Connection::to(py, vec![endpoint], &trust, argument, place.largest, Server::probed_rarely);
         let identity_server = connect(identity_endpoint)?;
         let servers = if same { identity_server.clone() } else { connect(endpoint)? };
         let version = |what, given: Option<&String>, default: i32, find: fn(&str, &str) -> PyResult<i32>| {
@@ -110,6 +112,7 @@ impl Calls {
             host,
         };
         let identity = Mutex::new(Identity { app_id: app_id.to_owned(), ..identity });
-        Ok(Self { identity, identity_server, cluster: servers, defaults: Arc::new(defaults), address })
+        let site = Servers { identity: identity_server, cluster: servers, defaults: Arc::new(defaults) };
+        Ok(Self { identity, address, site })
     }
 }
