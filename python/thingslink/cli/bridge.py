@@ -45,7 +45,6 @@ def add_to(commands: Any) -> None:
         default=socket.gethostname(),
         help="of this bridge: another one for each, the same one after a restart; by default the machine's name",
     )
-    command.add_argument("--network", choices=("v2", "v3"), help="by default what key and address tell")
     command.add_argument(
         "--pubsub",
         metavar="SUBJECT",
@@ -85,8 +84,11 @@ def main(options: argparse.Namespace) -> NoReturn:
     address, cluster = connection.setting(options, "mqtt"), connection.setting(options, "cluster")
     if not (address or cluster or options.pubsub):
         raise ValueError("which MQTT server? Give --mqtt or --cluster, or set THINGSLINK_MQTT; or give --pubsub")
+    network = connection.network(options)
+    if network == "chirpstack":
+        raise ValueError("network chirpstack is not valid: no bridge carries messages of ChirpStack to NATS yet")
     key = connection.access_key(options) if address or cluster or options.handler else ""
-    is_v3 = options.network == "v3" or options.pubsub or connection.is_v3(options, key)
+    is_v3 = options.pubsub or connection.is_v3(options, key)
     management = connection.setting(options, "handler") if is_v3 else None
     ca_file = connection.setting(options, "ca_file")
     bridge = Bridge(
@@ -95,7 +97,7 @@ def main(options: argparse.Namespace) -> NoReturn:
         address or "",
         nats.address(options),
         name=options.name,
-        network=options.network,
+        network=network,
         cluster=None if address else cluster,
         ca_certs=Path(ca_file) if ca_file else None,
         pubsub=options.pubsub,

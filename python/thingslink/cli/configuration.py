@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TEXTS = (
-    "app_id", "discovery", "handler", "cluster", "frequency_plan_id", "mqtt", "nats", "nats_user", "format",
+    "app_id", "network", "discovery", "handler", "cluster", "frequency_plan_id", "tenant_id", "device_profile", "mqtt",
+    "nats", "nats_user", "format",
 )  # fmt: skip
 #: Paths, which are meant from the file's folder.
 _FILES = (

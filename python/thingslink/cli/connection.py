@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import base64
 import getpass
+import json
 import os
+import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thingslink.cli import configuration, keys, progress
 from thingslink.cli.failure import USAGE, Failure
 from thingslink.ttn import ApplicationClient, HandlerClient, MQTTClient
+
+if TYPE_CHECKING:
+    from thingslink.typing import Network
 
 #: Begins the place of a setting that is from a profile.
 _PROFILE = "profile "
@@ -49,7 +55,16 @@ def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:
     )
     group.add_argument("--access-key", "--key", action=keys.Refuse, help=argparse.SUPPRESS)
     group.add_argument("--discovery", metavar="HOST:PORT", help="discovery server (or THINGSLINK_DISCOVERY)")
-    group.add_argument("--handler", metavar="HOST:PORT", help="handler, in place of discovery (or THINGSLINK_HANDLER)")
+    group.add_argument(
+        "--handler",
+        metavar="HOST:PORT",
+        help="handler, in place of discovery; of ChirpStack the server's API (or THINGSLINK_HANDLER)",
+    )
+    group.add_argument(
+        "--network",
+        choices=("v2", "v3", "chirpstack"),
+        help="by default what key, address and application tell (or THINGSLINK_NETWORK)",
+    )
     group.add_argument(
         "--cluster",
         metavar="NAME",
@@ -60,6 +75,17 @@ def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:
         metavar="ID",
         help="of The Things Stack V3: the plan of new devices, such as EU_863_870_TTN; by default what the community "
         "uses in the cluster (or THINGSLINK_FREQUENCY_PLAN_ID)",
+    )
+    group.add_argument(
+        "--tenant-id",
+        metavar="UUID",
+        help="of ChirpStack: the tenant, where --app-id is a name (or THINGSLINK_TENANT_ID)",
+    )
+    group.add_argument(
+        "--device-profile",
+        metavar="NAME",
+        help="of ChirpStack: the profile of new devices, and whose codec is meant; by default the only one that fits "
+        "(or THINGSLINK_DEVICE_PROFILE)",
     )
     group.add_argument("--ca-file", metavar="FILE", help="certificates to trust, PEM (or THINGSLINK_CA_FILE)")
     group.add_argument(
@@ -157,6 +183,9 @@ def _handler(options: argparse.Namespace, key: str) -> HandlerClient:
 def application(options: argparse.Namespace) -> ApplicationClient:
     """Give a client that manages the application."""
     address, cluster, key = setting(options, "handler"), setting(options, "cluster"), access_key(options)
+    on_chirpstack = is_chirpstack(options, key)
+    if on_chirpstack and not address:
+        raise Failure("no address", code=USAGE, hint="give --handler HOST:PORT, the address of ChirpStack's API")
     if not address and not cluster and not key.startswith("NNSXS."):
         with progress.progress("asking where the handler is"):
             return _handler(options, key).application()
@@ -168,13 +197,40 @@ def application(options: argparse.Namespace) -> ApplicationClient:
         address or "",
         certificate,
         insecure_channel=flag(options, "insecure"),
+        network=network(options),
         cluster=cluster,
         frequency_plan_id=setting(options, "frequency_plan_id"),
+        tenant_id=setting(options, "tenant_id"),
+        profile=setting(options, "device_profile"),
     )
+
+
+def network(options: argparse.Namespace) -> Network | None:
+    """Give the network, if it is said outright."""
+    said = setting(options, "network")
+    if said not in {None, "v2", "v3", "chirpstack"}:
+        raise Failure(f"network {said!r} is not valid: expected v2, v3 or chirpstack", code=USAGE)
+    return said  # type: ignore[return-value]
+
+
+def is_chirpstack(options: argparse.Namespace, key: str) -> bool:
+    """Tell whether it is a ChirpStack."""
+    said = network(options)
+    if said or setting(options, "cluster"):
+        return said == "chirpstack"
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(key.split(".")[1] + "=="))
+    except (IndexError, ValueError):
+        claims = None
+    is_of_it = isinstance(claims, dict) and claims.get("iss") == "chirpstack"
+    return is_of_it or re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", app_id(options).lower()) is not None
 
 
 def is_v3(options: argparse.Namespace, key: str) -> bool:
     """Tell whether MQTT is that of The Things Stack V3."""
+    said = network(options)
+    if said:
+        return said == "v3"
     return key.startswith("NNSXS.") or bool(setting(options, "cluster") and not setting(options, "mqtt"))
 
 
@@ -187,6 +243,14 @@ def mqtt(options: argparse.Namespace, key: str, **settings: Any) -> MQTTClient:
         settings["management_address"] = setting(options, "handler")
         settings["insecure_channel"] = flag(options, "insecure")
     address = setting(options, "mqtt")
+    if is_chirpstack(options, key):
+        if not address:
+            hint = "give --mqtt ADDRESS, the broker that ChirpStack publishes to"
+            raise Failure("no address", code=USAGE, hint=hint)
+        settings["grpc_address"] = setting(options, "handler")
+        settings["tenant_id"] = setting(options, "tenant_id")
+        settings["insecure_channel"] = flag(options, "insecure")
+    settings["network"] = network(options)
     if address:
         return MQTTClient(app_id(options), key, address, **settings)
     cluster = setting(options, "cluster")

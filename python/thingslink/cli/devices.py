@@ -80,7 +80,7 @@ def add_to(commands: Any) -> None:
     existing.add_argument(
         "--update",
         action="store_true",
-        help="change devices that are registered already; without either V2 replaces them, and V3 refuses them",
+        help="change devices that are registered already; without either V2 replaces them, and the others refuse them",
     )
 
 
@@ -230,7 +230,7 @@ def import_devices(options: argparse.Namespace) -> int:
         # Without a word on it those that are there are registered anew, which is the network's to refuse.
         again = {} if options.skip_existing else there
         if options.dry_run:
-            is_refused = client.network == "v3" and not options.update and not options.skip_existing
+            is_refused = client.network != "v2" and not options.update and not options.skip_existing
             refused = dict.fromkeys(there, _THERE) if is_refused else {}
             return _summary(options, len(devices), len(new), len(there) - len(refused), refused)
         failed = dict(

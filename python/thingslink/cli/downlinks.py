@@ -76,8 +76,9 @@ def send(options: argparse.Namespace) -> int:
     logging.getLogger("thingslink").addHandler(logging.NullHandler())
     key = connection.access_key(options)
     on_v3 = connection.is_v3(options, key)
-    # A server of V3 acknowledges what it then drops.
-    wait = options.wait or ("scheduled" if on_v3 else "written")
+    # A server of V3 acknowledges what it then drops, and ChirpStack's API tells at once.
+    is_told = on_v3 or (connection.is_chirpstack(options, key) and connection.setting(options, "handler"))
+    wait = options.wait or ("scheduled" if is_told else "written")
     state: DownlinkState = _STATES[wait]
     client = connection.mqtt(options, key, qos=0 if on_v3 else 1, follow_downlinks=state != "written")
     try:

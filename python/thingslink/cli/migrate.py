@@ -1,4 +1,4 @@
-"""``thingslink migrate devices``: from an export of V2, or a file of the stack's own tools, onto a Things Stack V3."""
+"""``thingslink migrate devices``: from an export of V2, or a file of the stack's own tools, onto V3 or ChirpStack."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from thingslink.ttn import ApplicationClient
 
 _COLUMNS = ("dev_id", "activation", "dev_eui", "app_eui", "dev_addr", "outcome")
+#: What of a file's devices is for The Things Stack V3 alone.
+_OF_THE_STACK = (
+    "frequency_plan_id", "lorawan_version", "lorawan_phy_version", "supports_class_b", "supports_class_c",
+    "resets_join_nonces", "mac_settings", "version_ids", "formatters",
+)  # fmt: skip
 _SESSION = ("dev_addr", "nwk_s_key", "app_s_key", "f_cnt_up", "f_cnt_down")
 
 
@@ -48,9 +53,9 @@ def migrate(options: argparse.Namespace) -> int:
     """Register the devices of a file."""
     entries = device_file.entries(devices.text_of(options.file), options.file_format)
     with connection.application(options) as client:
-        if client.network != "v3":
-            hint = "give --cluster, or an API key of V3"
-            raise Failure("migrating leads to The Things Stack V3, and this is none", code=USAGE, hint=hint)
+        if client.network == "v2":
+            hint = "give --cluster, or an API key of V3 or ChirpStack, or --network"
+            raise Failure("migrating leads to The Things Stack V3 or to ChirpStack", code=USAGE, hint=hint)
         known = devices.known(client)
         rows: list[dict[str, Any]] = []
         left: list[tuple[str, dict[str, Any]]] = []
@@ -101,6 +106,9 @@ def _look(
         row["activation"] = "OTAA" if joins else "ABP"
         device = device_file.nested(device)
         device_file.check(device)
+        if client.network == "chirpstack":
+            # There a device profile has them.
+            device = {key: value for key, value in device.items() if key not in _OF_THE_STACK}
         client.check_device(dev_id, device)
     except (ValueError, TypeError) as error:
         row["outcome"] = f"error: {error}"
