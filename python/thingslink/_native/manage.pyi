@@ -294,8 +294,8 @@ class ApplicationClient:
             default.
         lorawan_phy_version: Of V3: what new devices are given, such as ``"PHY_V1_0_2_REV_B"``, which is the default.
         tenant_id: Of ChirpStack: the tenant, by its UUID. An API key does not know its tenant.
-        profile: Of ChirpStack: the device profile of new devices, and the one whose codec is the application's, by its
-            name or UUID; by default the only one that fits.
+        profile: Of ChirpStack: the device profile of new devices that it fits, and the one whose codec is the
+            application's, by its name or UUID; by default the only one that there is.
         max_reply_bytes: How large a reply may be, 1024 to 1073741824 bytes; a larger one fails with ``OUT_OF_RANGE``.
 
     Attributes:

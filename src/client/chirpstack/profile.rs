@@ -106,21 +106,23 @@ impl Tenancy {
             .ok_or_else(|| Error::invalid("profile", given, "the name of a device profile of the tenant, or its UUID"))
     }
 
-    /// The profile of a new device: the one that is given, else the only one that fits, of those that are in use in the
-    /// application or of the tenant's.
+    /// The profile of a new device: the one that is given, else the client's if it fits, else the only one that does, of those
+    /// that are in use in the application or of the tenant's.
     pub(super) async fn profile_for(&self, home: &Named, given: Option<&str>, joins: bool) -> Result<String> {
         let (devices, expected) = if joins {
             ("that join (OTAA)", "a device profile for devices that join (OTAA)")
         } else {
             ("that do not join (ABP)", "a device profile for devices that do not join (ABP)")
         };
-        if let Some(given) = given.or(self.profile.as_deref()) {
-            let id = self.profile_called(home, given).await?;
-            let profile = self.server.profile(&id).await?.read;
-            if profile.supports_otaa != joins {
+        if let Some(meant) = given.or(self.profile.as_deref()) {
+            let id = self.profile_called(home, meant).await?;
+            if self.server.profile(&id).await?.read.supports_otaa == joins {
+                return Ok(id);
+            }
+            // That of the client is meant for the devices that it fits.
+            if let Some(given) = given {
                 return Err(Error::invalid("profile", given, expected));
             }
-            return Ok(id);
         }
         let fitting: Vec<_> =
             self.profiles(home).await?.into_iter().filter(|profile| profile.supports_otaa == joins).collect();

@@ -335,6 +335,20 @@ def test_profiles_that_fit(sandbox: Sandbox, world: World, client: Any) -> None:
         client.register_device("three", {**OTAA, "profile": "personalized"})
 
 
+def test_the_profile_of_a_client_is_for_devices_that_it_fits(sandbox: Sandbox, world: World) -> None:
+    for name in ("second", "third"):
+        made = {"tenant_id": sandbox.tenant_id, "name": name, "supports_otaa": True}
+        world.api.call("DeviceProfileService/Create", {"device_profile": made})
+    arguments = (sandbox.application_id, sandbox.access_key, sandbox.management_address)
+    with ApplicationClient(*arguments, profile="second") as client:
+        client.register_device("joins", OTAA)
+        client.register_device("abp1", ABP)
+        assert [profile.name for profile in client.get().chirpstack.profiles] == ["second"]
+    with ApplicationClient(*arguments) as client:
+        names = sorted(profile.name for profile in client.get().chirpstack.profiles)
+        assert names == ["personalized", "second"]
+
+
 def test_what_is_no_good_is_told_before_anything_is_asked(front: Front, client: Any) -> None:
     front.forget()
     for device, words in [
