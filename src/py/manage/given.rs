@@ -262,7 +262,7 @@ impl PyHandlerGiven {
             (None, Some(_)) => Network::ChirpStack,
             (None, None) if cluster.is_some() => Network::V3,
             // Who names a discovery server means V2.
-            (None, None) if discovery_address.is_some() => Network::V2,
+            (None, None) if discovery_address.is_some() || discovery.lead.is_somewhere() => Network::V2,
             (None, None) => {
                 let key = AccessKey::new(token.as_deref().or(key.as_deref()).unwrap_or_default());
                 Network::of(&key, None, &app_id)

@@ -91,6 +91,9 @@ fn hide(message: &mut DynamicMessage) {
         match message.get_field_mut(&field) {
             Value::Message(part) => hide(part),
             Value::List(elements) => elements.iter_mut().filter_map(Value::as_message_mut).for_each(hide),
+            Value::Map(entries) if secret => {
+                entries.values_mut().for_each(|value| *value = Value::String(HIDDEN.to_owned()));
+            }
             Value::Map(entries) => entries.values_mut().filter_map(Value::as_message_mut).for_each(hide),
             Value::String(text) if secret => HIDDEN.clone_into(text),
             Value::Bytes(bytes) if secret => *bytes = HIDDEN.as_bytes().into(),

@@ -13,9 +13,10 @@ use super::place::{Place, message_type};
 use super::repeated::PyRepeated;
 use crate::py::leaving;
 
-/// Whether values of this field are never shown in an error.
+/// Whether values of this field are never shown: keys, and what `ChirpStack` keeps for codecs and integrations of a device,
+/// tokens as a rule.
 pub(in crate::py) fn is_secret(name: &str) -> bool {
-    name.ends_with("key") && name != "public_key"
+    (name.ends_with("key") && name != "public_key") || name == "variables"
 }
 
 /// The value of a field of the message at `place`: parts are views.

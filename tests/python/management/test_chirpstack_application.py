@@ -7,13 +7,15 @@ import contextlib
 import itertools
 from typing import TYPE_CHECKING, Any
 
+import certificates
 import pytest
 from chirpstack_front import UNKNOWN, Front
 from chirpstack_peer import token
 from chirpstack_server import APPLICATION, World
 from faces import OnLoop
 from harness import PATIENCE
-from thingslink import NotConnectedError, RpcError, StatusCode, aio, ttn
+from peers import PeerServer
+from thingslink import ApplicationError, DecodeError, NotConnectedError, RpcError, StatusCode, aio, ttn
 from thingslink.sandbox import Sandbox
 from thingslink.ttn import ApplicationClient, DiscoveryClient, HandlerClient
 
@@ -302,3 +304,24 @@ def test_discovery_answers_from_what_is_configured() -> None:
         assert "network='chirpstack'" in repr(discovery)
     with pytest.raises(ValueError, match="an address with TLS"):
         DiscoveryClient(grpc_address="http://chirpstack.example:8080")
+
+
+def test_a_server_behind_tls() -> None:
+    identity = certificates.make(ca=True)
+    server = PeerServer(identity)
+    # A name of this machine is spoken to in plain text unless TLS is asked for.
+    arguments = (APPLICATION, token(), f"https://{server.address}", identity.pem)
+    with ApplicationClient(*arguments) as client:
+        client.register()
+    server.stop()
+    assert {metadata["authorization"] for _, _, metadata, _ in server.calls} == {f"Bearer {token()}"}
+
+
+def test_answers_that_cannot_be_read(peer: PeerServer) -> None:
+    peer.answers = dict.fromkeys(("Get", "List", "ListDeviceProfiles", "GetQueue"), b"\n\xff")
+    with ApplicationClient(APPLICATION, token(), peer.address) as client:
+        for call in (client.get, client.devices, client.register, lambda: client.device("70b3d57ed005f1a2")):
+            with pytest.raises(ApplicationError) as caught:
+                call()
+            assert caught.value.code is StatusCode.INTERNAL and isinstance(caught.value, DecodeError)
+            assert "cannot decode" in str(caught.value) and token() not in str(caught.value)

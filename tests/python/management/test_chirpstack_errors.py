@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 OTAA: dict[str, Any] = {"dev_eui": "70B3D57ED0000001", "app_key": "00112233445566778899aabbccddeeff"}
 DEV = "DeviceService"
+#: What a codec is told of a device, a token as a rule.
+VARIABLE = "a-token-of-another-service"
 
 
 @pytest.fixture
@@ -170,7 +172,7 @@ def test_a_server_that_is_away(closed_port: int) -> None:
 
 
 def test_keys_are_in_no_error_and_in_no_repr(front: Front, client: ApplicationClient, sandbox: Sandbox) -> None:
-    app_key, secrets = OTAA["app_key"], [OTAA["app_key"], sandbox.access_key]
+    app_key, secrets = OTAA["app_key"], [OTAA["app_key"], sandbox.access_key, VARIABLE]
     texts: list[str] = [repr(client)]
     for step in ("Create", "CreateKeys"):
         front.refuse(f"{DEV}/{step}", "INTERNAL", "Invalid string length")
@@ -180,9 +182,10 @@ def test_keys_are_in_no_error_and_in_no_repr(front: Front, client: ApplicationCl
         with pytest.raises((ValueError, TypeError)) as caught:
             client.register_device("soil", {**OTAA, **wrong})
         texts.append(str(caught.value))
-    client.register_device("soil", OTAA)
+    client.register_device("soil", {**OTAA, "variables": {"pin": VARIABLE}})
     device = client.device("soil")
-    for shown in (device, device.lorawan_device, device.chirpstack, device.chirpstack.keys):
+    own = device.chirpstack
+    for shown in (device, device.lorawan_device, own, own.keys, own.device):
         texts += [repr(shown), getattr(shown, "_repr_html_", str)()]
     texts.append(repr(client.devices()))
     for secret in secrets:
