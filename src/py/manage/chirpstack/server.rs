@@ -69,7 +69,7 @@ impl Calls {
         let endpoint = api_endpoint(py, at.argument, &at.address, at.insecure)?;
         let address = endpoint.to_string();
         let trust = at.certificate.map_or(Trust::System, Trust::Pem);
-        let connection = Connection::to(py, vec![endpoint], &trust, at.trusting_by, at.largest, Server::probed_rarely)?;
+        let connection = Connection::to(py, vec![endpoint], &trust, at.trusting_by, at.largest, |server| server.probed_rarely().or_by_web())?;
         let site = Api { connection, tenant_id, profile: at.profile, found: Found::default() };
         Ok(Self { identity: Mutex::new(identity), address, site })
     }
