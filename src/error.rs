@@ -292,6 +292,15 @@ impl Error {
         Self::Invalid { what, value, expected }
     }
 
+    /// The same of an argument that the program knows by another name.
+    #[must_use]
+    pub fn about(self, name: &'static str) -> Self {
+        match self {
+            Self::Invalid { value, expected, .. } => Self::Invalid { what: name, value, expected },
+            other => other,
+        }
+    }
+
     /// An [`Error::Unreachable`].
     pub fn unreachable(address: impl Into<String>, source: io::Error) -> Self {
         Self::Unreachable { address: address.into(), source: source.into() }

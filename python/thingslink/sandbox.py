@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
+from thingslink._arguments import checked
 from thingslink._native import Follower, Stream, _Sandbox, _whole
 from thingslink._watching import started, wait_for
 from thingslink.sandbox_device import ReceivedDownlink, SandboxDevice
@@ -65,6 +66,7 @@ _ONLY = {
 }
 
 
+@checked
 class Sandbox(_Sandbox):
     """A network of one's own: The Things Network V2, The Things Stack V3, or ChirpStack 4.
 
@@ -287,7 +289,7 @@ class Sandbox(_Sandbox):
         """
         if rights is None:
             rights = _RIGHTS[self.network]
-        self._add_application(app_id, access_key, [rights] if isinstance(rights, str) else list(rights))
+        self._add_application(app_id, access_key, rights)
 
     def device(self, dev_id: str, app_id: str | None = None, *, joined: bool = True) -> SandboxDevice:
         """Give a simulated device, registered now if it is new.

@@ -7,6 +7,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from thingslink._arguments import checked
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,6 +31,7 @@ class ReceivedDownlink(NamedTuple):
     """Frame counter."""
 
 
+@checked
 class SandboxDevice:
     """A simulated device of class A: downlinks reach it after its uplinks."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from thingslink._arguments import checked
 from thingslink._native import _ThingsBoard
 from thingslink._watching import started, wait_for
 from thingslink.thingsboard.checksum import checksum as package_checksum
@@ -30,6 +31,7 @@ __all__ = ["ThingsBoard"]
 T = TypeVar("T")
 
 
+@checked
 class ThingsBoard(_ThingsBoard):
     """A ThingsBoard of one's own, without rule chains: what devices send is kept, what tests ask for is sent.
 
@@ -168,7 +170,7 @@ class ThingsBoard(_ThingsBoard):
 
     def delete_shared(self, device: str, keys: str | Iterable[str]) -> None:
         """Delete shared attributes of a device, which is told; a text is one of them."""
-        self._delete_shared(device, [keys] if isinstance(keys, str) else list(keys))
+        self._delete_shared(device, keys)
 
     def rpc(self, device: str, method: str, params: Any = None, *, timeout: float = 5) -> Any:
         """Call a device and give its answer.

@@ -4,6 +4,9 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use super::error::OrRaise as _;
+use crate::error::Error;
+
 /// An argument that may be missing, where `None` is a value like any other.
 pub(super) struct Given<'py>(pub(super) Option<Bound<'py, PyAny>>);
 
@@ -12,6 +15,29 @@ impl<'py> FromPyObject<'_, 'py> for Given<'py> {
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         Ok(Self(Some(object.to_owned())))
+    }
+}
+
+/// An argument with the spelling under which the program gave it: errors tell that one.
+pub(super) struct Spelled<'py> {
+    pub(super) name: &'static str,
+    pub(super) value: Bound<'py, PyAny>,
+}
+
+impl Spelled<'_> {
+    /// It is a text.
+    pub(super) fn text(&self) -> PyResult<String> {
+        text(self.name, &self.value)
+    }
+
+    /// It is a truth value.
+    pub(super) fn flag(&self) -> PyResult<bool> {
+        self.value.extract().map_err(|_| wrong_type(self.name, "bool", &self.value))
+    }
+
+    /// What the core has made of it.
+    pub(super) fn judged<T>(&self, made: Result<T, Error>) -> PyResult<T> {
+        made.map_err(|error| error.about(self.name)).or_raise(self.value.py())
     }
 }
 
@@ -33,20 +59,21 @@ impl<'a, 'py> Aliases<'a, 'py> {
         name: &'static str,
         given: Given<'py>,
         others: &[&'static str],
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut found = given.0;
+    ) -> PyResult<Option<Spelled<'py>>> {
+        let mut found = given.0.map(|value| Spelled { name, value });
         let Some(rest) = self.rest else { return Ok(found) };
         for other in others {
             let Some(value) = rest.get_item(other)? else { continue };
             self.used.push(other);
             match &found {
-                Some(first) if !first.eq(&value)? => {
+                Some(first) if !first.value.eq(&value)? => {
                     return Err(PyTypeError::new_err(format!(
                         "{}() got two values for '{name}': another one as '{other}'",
                         self.function
                     )));
                 }
-                _ => found = Some(value),
+                Some(_) => {}
+                None => found = Some(Spelled { name: other, value }),
             }
         }
         Ok(found)
@@ -58,7 +85,7 @@ impl<'a, 'py> Aliases<'a, 'py> {
         name: &'static str,
         given: Given<'py>,
         others: &[&'static str],
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Spelled<'py>> {
         let function = self.function;
         self.find(name, given, others)?
             .ok_or_else(|| PyTypeError::new_err(format!("{function}() missing required argument: '{name}'")))

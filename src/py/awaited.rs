@@ -131,7 +131,7 @@ impl Work<Interpreter> for Awaited {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyAwaited {
     #[pyo3(signature = (future=None))]
     fn __call__(&self, py: Python<'_>, future: Option<Bound<'_, PyAny>>) -> PyResult<()> {

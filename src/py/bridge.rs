@@ -59,7 +59,7 @@ impl PyBridge {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyBridge {
     #[new]
     #[pyo3(signature = (
@@ -116,7 +116,7 @@ impl PyBridge {
         };
         let mut mqtt = Config::new(network.app_id(app_id, host.as_deref()).or_raise(py)?, access_key);
         mqtt.network = network;
-        mqtt.trust = trust(ca_certs.as_ref())?;
+        mqtt.trust = trust("ca_certs", ca_certs.as_ref())?;
         let place = (host.as_deref(), cluster.is_some());
         let given = (management_address, None);
         mqtt.management = management(py, network, given, place, insecure_channel, mqtt.trust.clone())?;

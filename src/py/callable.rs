@@ -94,7 +94,7 @@ pub(super) struct PyCallback {
     form: String,
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyCallback {
     #[new]
     #[pyo3(signature = (name, callback, /, *forms))]

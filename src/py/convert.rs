@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pyo3::CastError;
 use pyo3::exceptions::{PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyList, PyMemoryView, PyString, PyTuple};
@@ -26,8 +27,8 @@ pub(super) fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration
 }
 
 /// Trusted certificates: a path, PEM text or PEM bytes.
-pub(super) fn trust(value: Option<&Bound<'_, PyAny>>) -> PyResult<Trust> {
-    value.map_or(Ok(Trust::System), |value| pem("ca_certs", value).map(Trust::Pem))
+pub(super) fn trust(name: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Trust> {
+    value.map_or(Ok(Trust::System), |value| pem(name, value).map(Trust::Pem))
 }
 
 /// A path, PEM text or PEM bytes.
@@ -126,6 +127,19 @@ pub(super) fn octets(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Option<Ve
         return Ok(None);
     }
     view.call_method0("tobytes")?.extract().map(Some)
+}
+
+/// Bytes of a signature: `bytes`, an object with a buffer of bytes, or a sequence of integers from 0 to 255.
+pub(super) struct Octets(pub(super) Vec<u8>);
+
+impl FromPyObject<'_, '_> for Octets {
+    type Error = PyErr;
+
+    fn extract(given: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let is_text = given.is_instance_of::<PyString>();
+        let bytes = if is_text { None } else { given.extract().ok() };
+        bytes.map(Self).ok_or_else(|| CastError::new(given, given.py().get_type::<PyBytes>().into_any()).into())
+    }
 }
 
 /// One of them, by its place in the list.

@@ -74,7 +74,7 @@ impl EventLoop {
 }
 
 /// The event loop that runs on this thread, for what belongs to `own` if there is such already.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_same_loop", signature = (own, /))]
 pub(super) fn same_loop(py: Python<'_>, own: Option<Py<PyAny>>) -> PyResult<Py<PyAny>> {
     match own.map(EventLoop) {

@@ -32,7 +32,7 @@ static RECORD: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 static AT_THE_END: Mutex<Option<Py<PyAny>>> = Mutex::new(None);
 
 /// Hand in what runs an awaitable to its end, given where its callback was set.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_run_awaitables_by")]
 pub(super) fn run_awaitables_by(run: Py<PyAny>) {
     let old = RUNNER.lock().replace(run);
@@ -40,7 +40,7 @@ pub(super) fn run_awaitables_by(run: Py<PyAny>) {
 }
 
 /// Hand in what is to be called at the exit when no callback runs any more.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_at_the_end")]
 pub(super) fn at_the_end(end: Py<PyAny>) {
     let old = AT_THE_END.lock().replace(end);
@@ -60,7 +60,7 @@ pub(super) fn run_to_its_end(awaitable: &Bound<'_, PyAny>, place: Option<&Py<PyA
 }
 
 /// Hand in what gives the private client of a client.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_private_client_from")]
 pub(super) fn private_client_from(give: Py<PyAny>) {
     let old = PRIVATE_CLIENT.lock().replace(give);
@@ -68,7 +68,7 @@ pub(super) fn private_client_from(give: Py<PyAny>) {
 }
 
 /// Hand in what gives the classes of failed calls.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_call_errors_from")]
 pub(super) fn call_errors_from(give: Py<PyAny>) {
     let old = CALL_ERRORS.lock().replace(give);
@@ -76,7 +76,7 @@ pub(super) fn call_errors_from(give: Py<PyAny>) {
 }
 
 /// Hand in what gives the deadline of calls.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_time_out_from")]
 pub(super) fn time_out_from(give: Py<PyAny>) {
     let old = TIME_OUT.lock().replace(give);
@@ -84,7 +84,7 @@ pub(super) fn time_out_from(give: Py<PyAny>) {
 }
 
 /// Hand in what makes of a dict of counters what a program gets.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_stats_as")]
 pub(super) fn stats_as(make: Py<PyAny>) {
     let old = STATS.lock().replace(make);
@@ -98,7 +98,7 @@ pub(super) fn stats<'py>(py: Python<'py>, counters: &impl Serialize) -> PyResult
 
 /// Hand in what gathers what a client receives, as ``record(client, into, dev_id, options)``. Called when a program asks
 /// for it: the others do not pay for the import.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_record_by")]
 pub(super) fn record_by(record: Py<PyAny>) {
     let old = RECORD.lock().replace(record);
@@ -118,7 +118,7 @@ pub(super) fn record<'py>(
 }
 
 /// Hand in what is told of clients that begin to connect, as ``told(client, place, subject)``.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_connecting_to")]
 pub(super) fn connecting_to(told: Py<PyAny>) {
     let old = CONNECTING.lock().replace(told);
@@ -134,7 +134,7 @@ pub(super) fn connecting(client: &Bound<'_, PyAny>, place: Option<Py<PyAny>>, su
 }
 
 /// Hand in what tells where in the program a client is being made; ``None`` ends it.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_makers_from", signature = (give, /))]
 pub(super) fn makers_from(give: Option<Py<PyAny>>) {
     let old = std::mem::replace(&mut *MAKERS.lock(), give);
@@ -155,14 +155,14 @@ pub(super) fn maker() -> Option<Py<PyAny>> {
 
 /// Hand in what is told of exceptions that callbacks let out, as ``take(client, exception)``; ``None`` ends it. Gives what
 /// was there before.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_failures_to", signature = (take, /))]
 pub(super) fn failures_to(take: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
     std::mem::replace(&mut *FAILURES.lock(), take)
 }
 
 /// A callback of the client has let an exception out, whoever else is told.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_callback_failed", signature = (client, exception, /))]
 pub(super) fn tell_failure(client: &Bound<'_, PyAny>, exception: &Bound<'_, PyAny>) {
     let py = client.py();

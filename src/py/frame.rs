@@ -28,7 +28,7 @@ fn read_per(text: &str) -> PyResult<Per> {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyColumns {
     #[new]
     fn new(
@@ -83,7 +83,7 @@ impl PyColumns {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyRows {
     /// Names of the columns, and what their values are.
     #[getter]

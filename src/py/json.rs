@@ -4,6 +4,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::arguments::wrong_type;
 use super::leaving;
 use super::lorawan::PyUplinkMessage;
 
@@ -29,6 +30,12 @@ pub(super) fn dumps(what: &str, value: &Bound<'_, PyAny>, spacing: Spacing) -> P
     leaving::within(py, || py.import("json")?.call_method("dumps", (value,), Some(&options)))
         .and_then(|text| text.extract())
         .map_err(|error| named(py, what, error))
+}
+
+/// A dict, or a message, as JSON text; what is neither must be what is `expected`.
+pub(super) fn object(what: &str, value: &Bound<'_, PyAny>, expected: &str) -> PyResult<String> {
+    let is_one = value.is_instance_of::<PyDict>() || value.is_instance_of::<PyUplinkMessage>();
+    if is_one { dumps(what, value, Spacing::Compact) } else { Err(wrong_type(what, expected, value)) }
 }
 
 /// The error of a value that could not be encoded, with its name.

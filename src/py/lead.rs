@@ -46,7 +46,7 @@ impl Lead {
 }
 
 /// Lead clients that are given no address; what is ``None`` stays as it is.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_lead", signature = (*, discovery=None, mqtt=None, ca_certs=None))]
 pub(super) fn lead(
     py: Python<'_>,
@@ -72,14 +72,14 @@ pub(super) fn lead(
 }
 
 /// Whether clients that are given no address are led anywhere.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_is_led")]
 pub(super) fn is_led() -> bool {
     LEAD.lock().is_somewhere()
 }
 
 /// An address as it may be shown in an error.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_masked")]
 pub(super) fn masked_address(address: &str) -> String {
     masked(address)

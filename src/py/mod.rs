@@ -37,6 +37,7 @@ mod leaving;
 mod log;
 mod lorawan;
 mod manage;
+mod named;
 #[cfg(feature = "nats")]
 mod nats;
 mod number;

@@ -60,6 +60,14 @@ impl NatsArguments<'_> {
         let address = Address::parse(&self.address).or_raise(py)?;
         let login = self.login.read(py)?;
         let monitor = self.monitor.map(Monitor::parse).transpose().or_raise(py)?;
-        Ok(Options { address, login, trust: trust(self.ca_certs.as_ref())?, name, timeout, window, monitor })
+        Ok(Options {
+            address,
+            login,
+            trust: trust("nats_ca_certs", self.ca_certs.as_ref())?,
+            name,
+            timeout,
+            window,
+            monitor,
+        })
     }
 }

@@ -236,14 +236,14 @@ pub(in crate::py) fn per_minute(value: &Bound<'_, PyAny>) -> PyResult<Option<f64
 }
 
 /// An int within a range, for the library's Python part.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_whole", signature = (name, value, first, last, /))]
 pub(super) fn checked_whole(name: &str, value: &Bound<'_, PyAny>, first: i64, last: i64) -> PyResult<i64> {
     within(name, value, first.into()..=last.into())
 }
 
 /// A float, for the library's Python part.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_real", signature = (name, value, /))]
 pub(super) fn checked_real(name: &str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
     real(name, value)

@@ -47,7 +47,7 @@ impl PyRawMessage {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyRawMessage {
     #[doc = stub!("RawMessage.ack")]
     fn ack(&self) -> PyResult<()> {

@@ -246,7 +246,7 @@ impl Process {
 }
 
 /// Clients of this process that are connected or try to be, each with what `_makers_from` gave when it was made.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_open_clients")]
 pub(super) fn open_clients(py: Python<'_>) -> Vec<LeftOpen> {
     let Some(process) = existing().filter(|process| process.check().is_ok()) else { return Vec::new() };
@@ -263,7 +263,7 @@ fn homes(given: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
 }
 
 #[doc = stub!("callback_threads")]
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(signature = (most=None, /))]
 pub(super) fn callback_threads(#[pyo3(from_py_with = homes)] most: Option<usize>) -> PyResult<usize> {
     let mut slot = current();
@@ -292,7 +292,7 @@ pub(super) fn install(module: &Bound<'_, PyModule>) -> PyResult<()> {
 }
 
 /// In a forked child: forget the parent's runtime without touching it, since its threads do not exist here.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_after_fork")]
 pub(super) fn after_fork() {
     CURRENT.after_fork(|slot| {
@@ -304,7 +304,7 @@ pub(super) fn after_fork() {
 }
 
 /// At exit: let callbacks end, keep what threads there still are away from the interpreter, and part with everything.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_shut_down")]
 pub(super) fn shut_down(py: Python<'_>) -> PyResult<()> {
     leaving::begin();

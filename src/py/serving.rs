@@ -59,7 +59,7 @@ impl Serving {
 #[pyclass(frozen, name = "_Loan", module = "thingslink._native")]
 pub(super) struct PyLoan(Option<Arc<Serving>>);
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyLoan {
     /// Of the client that the current thread serves; of none elsewhere.
     #[new]

@@ -97,7 +97,7 @@ pub(super) fn flat(name: &str, value: Value<'_>, rows: &mut Vec<Pair>) {
 }
 
 /// A table of names and values as HTML, for the library's Python part.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_html_table", signature = (title, rows, /))]
 pub(super) fn html_table(title: &str, rows: Vec<Pair>) -> String {
     pairs(title, &rows)

@@ -63,7 +63,7 @@ fn message_to_py<'py>(py: Python<'py>, admin: &Admin, message: &StoredMessage) -
     Ok(found.into_any())
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyStreamAdmin {
     #[new]
     #[pyo3(signature = (
@@ -180,7 +180,7 @@ impl PyStreamAdmin {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyStoredMessages {
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let place = self.stored.clone();

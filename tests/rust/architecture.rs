@@ -204,6 +204,23 @@ fn what_machines_share_asks_no_clock_that_can_be_set() {
     }
 }
 
+/// Arguments of a wrong type are told by name, whichever function takes them: `src/py/named.rs` says how.
+#[test]
+fn every_function_that_python_calls_names_its_arguments() {
+    let mut files = Vec::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/py"), &mut files);
+    let mut found = 0;
+    for file in files {
+        for line in fs::read_to_string(&file).unwrap().lines().map(str::trim_start) {
+            if line.starts_with("#[pymethods") || line.starts_with("#[pyfunction") {
+                found += 1;
+                assert!(line.ends_with("(crate = \"crate::py::named\")]"), "{}: {line}", file.display());
+            }
+        }
+    }
+    assert!(found > 100, "the functions were not found");
+}
+
 /// What is wrong with the sources, beside others that stand there.
 fn faults_of(sources: &[(&str, &str)]) -> Vec<String> {
     let mut tree = Tree::default();

@@ -211,6 +211,7 @@ class TlsSettings:
         key_file: str | PathLike[str] | None,
         key_password: str | None,
         insecure: bool,
+        names: tuple[str, str, str] | None = None,
     ) -> Self: ...
 
 @final
@@ -223,7 +224,14 @@ class Will:
 class Proxy:
     """The proxy on the way to the server; its kinds are PySocks' numbers, 1 (SOCKS 4a) and 2 (SOCKS 5)."""
 
-    def __new__(cls, kind: int, host: str, port: int, username: str | None, password: str | None) -> Self: ...
+    def __new__(
+        cls,
+        proxy_type: int,
+        proxy_addr: str,
+        proxy_port: int,
+        proxy_username: str | None,
+        proxy_password: str | None,
+    ) -> Self: ...
 
 @final
 class Prepared:
@@ -390,6 +398,7 @@ class DeviceClient:
         proxy: Proxy | None,
         other_port: int | None,
     ) -> Prepared: ...
+    def _native_pace(self, min_reconnect_delay: _Seconds | None, timeout: _Seconds | None) -> None: ...
     def _native_connect(self, prepared: Prepared) -> None: ...
     def _native_connect_async(self, prepared: Prepared) -> asyncio.Future[None]: ...
     def _close_async(self, timeout: _Seconds | None = None) -> asyncio.Future[int]: ...

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from thingslink import _native
+from thingslink._arguments import checked
 from thingslink.aio._binding import awaited, taking
 from thingslink.aio._known import Known
 from thingslink.aio._managing import Calling
@@ -25,6 +26,7 @@ __all__ = ["ApplicationClient", "DeviceIterator", "Devices", "EventIterator", "P
 _PAGE = 1000
 
 
+@checked
 class ApplicationClient(Calling[_native.ApplicationClient]):
     """Manages an application and its devices, for asyncio.
 

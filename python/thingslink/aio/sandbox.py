@@ -6,6 +6,7 @@ from asyncio import to_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingslink import sandbox as _other
+from thingslink._arguments import checked
 from thingslink._watching import wait_async
 from thingslink.aio._binding import like
 from thingslink.aio._entering import Entering
@@ -64,6 +65,7 @@ class Stream:
         self._stream.stop()
 
 
+@checked
 class ThingsBoard(Entering, _other.ThingsBoard):
     """An offline ThingsBoard for asyncio, as `thingslink.sandbox.ThingsBoard`; what waits there is a coroutine here."""
 
@@ -111,6 +113,7 @@ class ThingsBoard(Entering, _other.ThingsBoard):
         await self.stop()
 
 
+@checked
 class Sandbox(Entering, _other.Sandbox):
     """An offline network for asyncio: all of `thingslink.sandbox.Sandbox`; what waits there is a coroutine here.
 

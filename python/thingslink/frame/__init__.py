@@ -38,6 +38,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thingslink._arguments import checked
 from thingslink._native import DecodeError, UplinkMessage, _Columns, _html_table, _parse_message
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ __all__ = ["Recorder", "Table"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
+@checked
 class _Readable(ABC):
     """What can be asked of a table, whether it grows or not."""
 
@@ -132,6 +134,7 @@ class Table(_Readable):
         return len(self._gathered)
 
 
+@checked
 class Recorder(_Readable):
     """Gathers uplinks column by column, in bounded memory; any number of threads may add to it and read it.
 

@@ -86,7 +86,7 @@ def _by_name(
         put(name, value)
     for name, value in kwargs.items():
         if name == "token":
-            put("username", value)
+            put("username", None if value is None else text("token", value))
         elif name in today or name in _BY_KEYWORD:
             put(name, value)
         else:

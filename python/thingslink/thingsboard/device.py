@@ -268,7 +268,7 @@ class TBDeviceMqttClient(PackageClient):
         given = [one for one in delays if one is not None and not isinstance(one, _Default)]
         # Without either of them, what `reconnect_delay_set` has said holds.
         if given:
-            self.reconnect_delay_set(*delays)
+            self._native_pace(*delays)
         self.__keep_limits()
         return how
 
@@ -282,7 +282,8 @@ class TBDeviceMqttClient(PackageClient):
     def claim(self, secret_key: str, duration: int = 30000) -> TBPublishInfo:
         """Let a user claim the device with this key within ``duration`` milliseconds."""
         within = 30000 if duration is None else constructor.number("duration", duration)
-        return self._publish_data({"secretKey": secret_key, "durationMs": within}, CLAIMING_TOPIC, None)
+        claim = {"secretKey": constructor.text("secret_key", secret_key), "durationMs": within}
+        return self._publish_data(claim, CLAIMING_TOPIC, None)
 
     def subscribe_to_all_attributes(self, callback: _OfAttributes[Self]) -> int:
         """Have ``callback(result, exception)`` called when any shared attribute changes; gives a number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import select
 import socket
 import ssl
@@ -70,6 +71,8 @@ class Server(NamedTuple):
 
 
 def _context(ca_certs: str | bytes | PathLike[str] | None, *, insecure: bool) -> ssl.SSLContext:
+    if not isinstance(ca_certs, str | bytes | os.PathLike | None):
+        raise TypeError(f"ca_certs must be a path, PEM text or PEM bytes, not {type(ca_certs).__name__}")
     text = ca_certs.decode() if isinstance(ca_certs, bytes) else ca_certs
     try:
         if isinstance(text, str) and "-----BEGIN" in text:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from thingslink._arguments import checked
 from thingslink._native import Callback, ThingsError, _real, _replace_file, _to_json
 
 from . import constructor
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     _Callback: TypeAlias = Callable[[Any], object]
 
 
+@checked
 class TBHTTPDevice:
     """A device of a ThingsBoard server, over HTTP.
 

@@ -169,7 +169,7 @@ class MqttClient(MqttHandle):
         files = (ca_certs, certfile, keyfile, keyfile_password)
         insecure = cert_reqs == 0
         # Made to tell at once of what cannot be used.
-        TlsSettings(*files, insecure)
+        TlsSettings(*files, insecure, ("certfile", "keyfile", "keyfile_password"))
         self._tls, self._tls_insecure = files, insecure
 
     def tls_insecure_set(self, value: bool) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 
 from thingslink import ttn, ttnmqtt
+from thingslink._arguments import checked
 from thingslink._blocking import wait_for
 from thingslink._native import Callback, NotConnectedError, _is_led, _parse_message, _whole
 from thingslink._paho import encoded
@@ -31,6 +32,7 @@ _PORT = 1883
 _DEFAULT = f"{_REGION}.{_DOMAIN}"
 
 
+@checked
 class MQTTClient(ttnmqtt.MQTTClient):
     """Receives an application's uplinks into a buffer or callbacks, and publishes to its devices.
 
@@ -206,15 +208,15 @@ class MQTTClient(ttnmqtt.MQTTClient):
 
     def setConnectBehavior(self, custom_function: Callable[..., object]) -> None:
         """Set ``custom_function(client, userdata, flags, rc)``, in place of the line on the console."""
-        self._behaviors["connect"] = Callback("custom_function", custom_function, "client, userdata, flags, rc")
+        self._behave("connect", "custom_function", custom_function)
 
     def setMessageBehavior(self, custom_function: Callable[..., object]) -> None:
         """Set ``custom_function(client, userdata, message)``, in place of buffer, handler and callbacks."""
-        self._behaviors["message"] = Callback("custom_function", custom_function, "client, userdata, message")
+        self._behave("message", "custom_function", custom_function)
 
     def setPublishBehavior(self, custom_function: Callable[..., object]) -> None:
         """Set ``custom_function(client, userdata, mid)``, in place of the line on the console."""
-        self._behaviors["publish"] = Callback("custom_function", custom_function, "client, userdata, mid")
+        self._behave("publish", "custom_function", custom_function)
 
     def setGlobalBehavior(
         self,
@@ -223,9 +225,14 @@ class MQTTClient(ttnmqtt.MQTTClient):
         custom_publish: Callable[..., object],
     ) -> None:
         """Set all three behaviours."""
-        self.setConnectBehavior(custom_connect)
-        self.setMessageBehavior(custom_message)
-        self.setPublishBehavior(custom_publish)
+        self._behave("connect", "custom_connect", custom_connect)
+        self._behave("message", "custom_message", custom_message)
+        self._behave("publish", "custom_publish", custom_publish)
+
+    def _behave(self, what: str, name: str, function: Callable[..., object]) -> None:
+        """Set a behaviour that the program gives under this name."""
+        last = {"connect": "flags, rc", "message": "message", "publish": "mid"}[what]
+        self._behaviors[what] = Callback(name, function, f"client, userdata, {last}")
 
     def _connected(self, res: bool, client: ttn.MQTTClient) -> None:  # noqa: ARG002
         self.connectFlag = 1 if res else 0

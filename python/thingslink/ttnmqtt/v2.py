@@ -7,6 +7,7 @@ import logging
 import threading
 
 from thingslink import ttn, ttnmqtt
+from thingslink._arguments import checked
 from thingslink._blocking import wait_for
 from thingslink._json import json_default
 from thingslink._native import Callback, LoginRefusedError, ThingsError, _whole
@@ -25,6 +26,7 @@ _log = logging.getLogger("thingslink.ttnmqtt")
 _GOOD, _LOST = 0, 7
 
 
+@checked
 class MQTTClient(ttnmqtt.MQTTClient):
     """Receives an application's uplinks and sends its downlinks.
 

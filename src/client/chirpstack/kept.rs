@@ -63,7 +63,8 @@ impl ChirpStack {
             let until = end.min(Instant::now() + patience);
             let Ok(next) = timeout_at(until, messages.next(LONGEST)).await else { return Ok(items) };
             let Some(message) = next.map_err(explain)? else { return Ok(items) };
-            let item = api::LogItem::decode(message).map_err(|error| unreadable("InternalService", "StreamDeviceEvents", &error))?;
+            let item = api::LogItem::decode(message)
+                .map_err(|error| unreadable("InternalService", "StreamDeviceEvents", &error))?;
             items.push(item);
         }
         Ok(items)

@@ -49,7 +49,7 @@ impl PyAioClient {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyAioClient {
     /// Take the arguments of ``MQTTClient``, each by its name, and who is told what the streams do not tell.
     #[new]
@@ -136,7 +136,7 @@ impl PyAioClient {
         let given = |value| Given(Some(value));
         let mut aliases = Aliases::new("send", None);
         let mut downlink =
-            downlink(py, self.network(), &mut aliases, given(payload), &port, given(confirmation), given(schedule))?;
+            downlink(self.network(), &mut aliases, given(payload), &port, given(confirmation), given(schedule))?;
         downlink.options = Asked { priority, class_b_c, confirmed_retry, correlation_ids }.read(py, self.network())?;
         // Before the downlink, so that nothing that is told of it is missed.
         self.flow.client.follow();

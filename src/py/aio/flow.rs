@@ -409,7 +409,7 @@ impl Closable for Flow {
 #[pyclass(frozen, name = "_Landing", module = "thingslink._native")]
 struct PyLanding(Arc<Flow>);
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyLanding {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         self.0.land(py, TURN)

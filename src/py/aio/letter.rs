@@ -109,7 +109,7 @@ impl Acknowledge for Share {
 #[pyclass(frozen, name = "_Share", module = "thingslink._native")]
 pub(in crate::py) struct PyShare(pub(super) Arc<Share>);
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyShare {
     /// It was handled; ``failed`` if its handler raised an exception, with its traceback. Gives whether it is left with the
     /// server.

@@ -250,7 +250,7 @@ impl PyInlet {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyInlet {
     /// Give the next message, or ``...``, which no message is, if the reader has to wait. The one before is acknowledged.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -31,7 +31,7 @@ pub(super) fn after_fork() {
 }
 
 /// Give what was logged since the last call, the latest 1,000 records; records are kept from the first call on.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_logged")]
 pub(in crate::py) fn logged() -> Vec<Record> {
     KEPT.lock().replace(VecDeque::new()).unwrap_or_default().into()

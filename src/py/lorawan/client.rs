@@ -17,7 +17,7 @@ use super::downlink::PyDownlinkHandle;
 use super::given::PyMqttGiven;
 use super::options::Asked;
 use crate::endpoint::masked;
-use crate::py::arguments::{Aliases, Given, text};
+use crate::py::arguments::{Aliases, Given};
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::number;
@@ -71,7 +71,7 @@ impl PyMqttClient {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyMqttClient {
     #[new]
     #[pyo3(
@@ -153,9 +153,9 @@ impl PyMqttClient {
         let dev_id = aliases.require("dev_id", dev_id, &["devID", "deviceID"])?;
         let served = self.served()?;
         let network = served.client.config().network;
-        let dev_id = network.dev_id(text("dev_id", &dev_id)?).or_raise(py)?;
+        let dev_id = dev_id.judged(network.dev_id(dev_id.text()?))?;
         let port = port.map_or_else(|| Ok::<_, PyErr>(1_i64.into_pyobject(py)?.into_any()), Ok)?;
-        let mut downlink = downlink(py, network, &mut aliases, payload, &port, confirmation, schedule)?;
+        let mut downlink = downlink(network, &mut aliases, payload, &port, confirmation, schedule)?;
         downlink.options = Asked { priority, class_b_c, confirmed_retry, correlation_ids }.read(py, network)?;
         aliases.finish()?;
         served.send(py, &dev_id, downlink)

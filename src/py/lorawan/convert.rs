@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyString};
 use super::message::PyUplinkMessage;
 use crate::dialect::lorawan::{Downlink, Network, Payload, Schedule};
 use crate::ids::DevId;
-use crate::py::arguments::{Aliases, Given, text, wrong_type};
+use crate::py::arguments::{Aliases, Given, Spelled, wrong_type};
 use crate::py::convert::octets;
 use crate::py::error::OrRaise as _;
 use crate::py::json::{Spacing, dumps};
@@ -15,22 +15,23 @@ use crate::py::number::whole;
 
 /// The payload of a downlink: bytes in any form, text in base64 or hex, or fields as a dict or a message. The network drops
 /// anything else without a word.
-pub(super) fn payload(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Payload> {
+pub(super) fn payload(given: &Spelled<'_>) -> PyResult<Payload> {
+    let Spelled { name, value } = given;
     if let Ok(text) = value.cast::<PyString>() {
-        return Payload::from_text(text.to_str()?).or_raise(py);
+        return given.judged(Payload::from_text(text.to_str()?));
     }
     if let Ok(message) = value.cast::<PyUplinkMessage>() {
         return Ok(Payload::Fields(message.get().value().raw().to_owned()));
     }
     if !value.is_instance_of::<PyDict>() {
-        let bytes = octets("payload", value)?.ok_or_else(|| {
+        let bytes = octets(name, value)?.ok_or_else(|| {
             let expected = "bytes, a list of integers from 0 to 255, text in base64 or hex, or a dict of fields";
-            wrong_type("payload", expected, value)
+            wrong_type(name, expected, value)
         })?;
         return Ok(Payload::from_bytes(&bytes));
     }
     // To the letter what the original would have sent.
-    dumps("payload", value, Spacing::Python).map(Payload::Fields)
+    dumps(name, value, Spacing::Python).map(Payload::Fields)
 }
 
 /// An optional device ID of the network.
@@ -50,7 +51,6 @@ pub(in crate::py) fn fport(network: Network, given: &Bound<'_, PyAny>) -> PyResu
 
 /// The arguments of `send` in any of their spellings, as a downlink.
 pub(in crate::py) fn downlink<'py>(
-    py: Python<'py>,
     network: Network,
     aliases: &mut Aliases<'_, 'py>,
     payload_argument: Given<'py>,
@@ -60,15 +60,15 @@ pub(in crate::py) fn downlink<'py>(
 ) -> PyResult<Downlink> {
     let data = aliases.require("payload", payload_argument, &["pay"])?;
     let confirmed = match aliases.find("confirmation", confirmation, &["conf", "confirmed"])? {
-        Some(value) => value.extract::<bool>().map_err(|_| wrong_type("confirmation", "bool", &value))?,
+        Some(confirmed) => confirmed.flag()?,
         None => false,
     };
     let schedule = match aliases.find("schedule", schedule, &["sched"])? {
-        Some(value) if !value.is_none() => text("schedule", &value)?.parse().or_raise(py)?,
+        Some(schedule) if !schedule.value.is_none() => schedule.judged(schedule.text()?.parse())?,
         _ => Schedule::Replace,
     };
     let port = fport(network, port)?;
-    Ok(Downlink { port, confirmed, schedule, payload: payload(py, &data)?, options: None })
+    Ok(Downlink { port, confirmed, schedule, payload: payload(&data)?, options: None })
 }
 
 /// Whether a text may be a part of a topic.

@@ -33,7 +33,7 @@ impl PyDeviceHandle {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDeviceHandle {
     /// Device ID.
     #[getter]
@@ -66,7 +66,7 @@ impl PyDeviceHandle {
         let mut aliases = Aliases::new("send", aliases);
         let network = self.served.client.config().network;
         let port = port.map_or_else(|| Ok::<_, PyErr>(1_i64.into_pyobject(py)?.into_any()), Ok)?;
-        let mut downlink = downlink(py, network, &mut aliases, payload, &port, confirmation, schedule)?;
+        let mut downlink = downlink(network, &mut aliases, payload, &port, confirmation, schedule)?;
         downlink.options = Asked { priority, class_b_c, confirmed_retry, correlation_ids }.read(py, network)?;
         aliases.finish()?;
         self.served.send(py, &self.id, downlink)

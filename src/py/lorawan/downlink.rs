@@ -58,7 +58,7 @@ impl PyDownlinkHandle {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDownlinkHandle {
     /// Message ID.
     #[getter]
@@ -110,7 +110,7 @@ pub(in crate::py) struct PyDownlinkOutcome {
     outcome: Outcome,
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDownlinkOutcome {
     /// The state that it was in, as of `DownlinkHandle`.
     #[getter]

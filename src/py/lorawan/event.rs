@@ -46,7 +46,7 @@ impl PyDeviceEvent {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDeviceEvent {
     /// The body: an ``UplinkMessage``, or ``None`` where the network sends none.
     #[getter]
@@ -100,7 +100,7 @@ impl PyDeviceEvent {
 #[pyclass(frozen, extends = PyDeviceEvent, name = "ActivationEvent", module = "thingslink.ttn")]
 pub(in crate::py) struct PyActivationEvent;
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyActivationEvent {
     /// Application EUI, 16 hex digits.
     #[getter]
@@ -131,7 +131,7 @@ impl PyActivationEvent {
 #[pyclass(frozen, extends = PyDeviceEvent, name = "DownlinkEvent", module = "thingslink.ttn")]
 pub(in crate::py) struct PyDownlinkEvent;
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDownlinkEvent {
     /// The downlink: ``port``, ``payload_raw`` and so on, as far as the network tells.
     #[getter]
@@ -167,7 +167,7 @@ impl PyDownlinkEvent {
 #[pyclass(frozen, extends = PyDeviceEvent, name = "RegistrationEvent", module = "thingslink.ttn")]
 pub(in crate::py) struct PyRegistrationEvent;
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyRegistrationEvent {
     /// Degrees, if changed.
     #[getter]
@@ -247,7 +247,7 @@ impl PyFieldValue {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyFieldValue {
     /// The value; objects are ``UplinkMessage``.
     #[getter]

@@ -9,8 +9,9 @@ use pyo3::types::{PyDict, PyTuple};
 use super::address::Address;
 use super::settings::{Broker, Settings, Sharing};
 use crate::client::lorawan::Config;
+use crate::ids::AppId;
 use crate::py::acknowledging::Acknowledging;
-use crate::py::arguments::{Aliases, Given, text};
+use crate::py::arguments::{Aliases, Given};
 use crate::py::log;
 use crate::py::nats::NatsLogin;
 use crate::py::number;
@@ -36,7 +37,7 @@ impl PyMqttGiven {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyMqttGiven {
     #[new]
     #[pyo3(
@@ -113,12 +114,12 @@ impl PyMqttGiven {
             Some(_) if mqtt_address.is_some() => {
                 return Err(PyTypeError::new_err("MQTTClient() got two values for 'mqtt_address'"));
             }
-            Some(value) => text("mqttAddress", &value)?,
+            Some(address) => address.text()?,
             None => mqtt_address.unwrap_or_default(),
         };
         aliases.finish()?;
         let settings = Settings {
-            app_id: text("app_id", &app_id)?,
+            app_id: app_id.judged(AppId::new(app_id.text()?))?,
             access_key,
             mqtt_address,
             discovery_address,

@@ -185,7 +185,7 @@ fn as_tuple<'py>(other: &Bound<'py, PyAny>) -> Option<PyResult<Bound<'py, PyTupl
     other.cast::<PyTuple>().ok().map(|tuple| Ok(tuple.clone()))
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyUplinkMessage {
     fn __getattribute__<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();

@@ -25,7 +25,7 @@ pub(super) fn from_python(py: Python<'_>, object: &Bound<'_, PyAny>) -> PyResult
 }
 
 /// Read a JSON text as a message callback would get it: objects become messages, anything else the plain value.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_parse_message", signature = (data, network="v2"))]
 pub(in crate::py) fn parse_message<'py>(
     py: Python<'py>,

@@ -6,10 +6,10 @@ use pyo3::types::PyBytes;
 use super::client::PyMqttClient;
 use super::convert;
 use crate::dialect::lorawan::Payload;
-use crate::py::arguments::wrong_type;
+use crate::py::arguments::{Spelled, wrong_type};
 use crate::py::face;
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyMqttClient {
     /// The MQTT address that was given or announced; empty before it is known.
     #[getter(_MQTTClient__mqtt_address)]
@@ -75,8 +75,8 @@ impl PyMqttClient {
 
     /// Give the text that a downlink to the device has as ``payload_raw``; ``None`` where the payload is fields. For the
     /// older packages, which write the rest of a downlink in their own way.
-    fn _payload_raw(&self, py: Python<'_>, dev_id: &str, payload: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
-        Ok(match convert::payload(py, payload)? {
+    fn _payload_raw(&self, dev_id: &str, payload: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+        Ok(match convert::payload(&Spelled { name: "payload", value: payload.clone() })? {
             Payload::Fields(_) => None,
             Payload::Raw(text) => Some(text),
             Payload::Either(text) => {

@@ -29,7 +29,7 @@ impl PyMqttClient {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyMqttClient {
     #[doc = stub!("MQTTClient.set_uplink_callback")]
     #[pyo3(signature = (callback, *, dev_id=None))]

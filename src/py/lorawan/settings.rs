@@ -13,7 +13,7 @@ use crate::endpoint::{Endpoint, Trust};
 use crate::ids::{AccessKey, AppId, is_access_key};
 use crate::nats::{self, Login, Monitor};
 use crate::py::acknowledging::Acknowledging;
-use crate::py::arguments::text;
+use crate::py::arguments::Spelled;
 use crate::py::convert::{self, seconds, trust};
 use crate::py::error::OrRaise as _;
 use crate::py::manage::{Discovery, pem};
@@ -88,8 +88,8 @@ fn group(py: Python<'_>, given: Option<Sharing<'_, '_>>, is_nats: bool) -> PyRes
 /// The arguments of the constructors, as they were given.
 #[expect(clippy::struct_excessive_bools, reason = "each is an argument of its own")]
 pub(in crate::py) struct Settings<'a, 'py> {
-    pub(in crate::py) app_id: String,
-    pub(in crate::py) access_key: Bound<'py, PyAny>,
+    pub(in crate::py) app_id: AppId,
+    pub(in crate::py) access_key: Spelled<'py>,
     pub(in crate::py) mqtt_address: String,
     pub(in crate::py) discovery_address: Option<&'a str>,
     pub(in crate::py) reconnect: bool,
@@ -133,8 +133,8 @@ impl Settings<'_, '_> {
         let certificate = pem("discovery_certificate", self.discovery_certificate.as_ref())?;
         let management_trust = certificate.clone().map(Trust::Pem);
         let discovery = Discovery::new(self.discovery_address, certificate, self.insecure_channel);
-        let mut trust = trust(ca_certs.as_ref())?;
-        let app_id = AppId::new(self.app_id).or_raise(py)?;
+        let mut trust = trust("ca_certs", ca_certs.as_ref())?;
+        let app_id = self.app_id;
         if let Some(cluster) = self.cluster {
             if !mqtt_address.is_empty() {
                 let text =
@@ -148,8 +148,8 @@ impl Settings<'_, '_> {
                 trust = Trust::Pem(pem.clone());
             }
         }
-        let has_key = !self.access_key.is_none();
-        let access_key = if has_key { text("access_key", &self.access_key)? } else { String::new() };
+        let has_key = !self.access_key.value.is_none();
+        let access_key = if has_key { self.access_key.text()? } else { String::new() };
         let access_key = AccessKey::new(access_key);
         let host = Endpoint::parse(&mqtt_address, tls).ok().map(|endpoint| endpoint.host);
         let network = match self.network {
@@ -158,7 +158,7 @@ impl Settings<'_, '_> {
             None => Network::of(&access_key, host.as_deref(), app_id.as_str()),
         };
         if !has_key && network != Network::ChirpStack {
-            text("access_key", &self.access_key)?;
+            self.access_key.text()?;
         }
         let mut config = Config::new(network.app_id(app_id, host.as_deref()).or_raise(py)?, access_key);
         config.network = network;

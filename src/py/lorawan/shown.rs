@@ -59,7 +59,7 @@ fn line(py: Python<'_>, message: &PyUplinkMessage) -> PyResult<String> {
     Ok(text)
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyUplinkMessage {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         line(py, self)

@@ -29,7 +29,7 @@ impl PyApplicationClient {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyApplicationClient {
     #[new]
     #[pyo3(

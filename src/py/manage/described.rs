@@ -17,6 +17,7 @@ use crate::rpc::proto::handler;
 /// are, in snake_case; camelCase is taken as well.
 pub(super) fn read<E: Default>(
     dev_id: &str,
+    argument: &str,
     given: &Bound<'_, PyAny>,
     keys: &[&'static str],
     mut take: impl FnMut(&mut Registration<E>, &'static str, &Bound<'_, PyAny>) -> PyResult<()>,
@@ -28,7 +29,7 @@ pub(super) fn read<E: Default>(
     let rest = if given.cast::<PyMessage>().is_ok() {
         given.clone()
     } else {
-        let items = given.call_method0("items").map_err(|_| wrong_type("device", "a dict or a Device", given))?;
+        let items = given.call_method0("items").map_err(|_| wrong_type(argument, "a dict or a Device", given))?;
         let rest = PyDict::new(py);
         for item in items.try_iter()? {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item?.extract()?;
@@ -50,7 +51,7 @@ pub(super) fn read<E: Default>(
         }
         rest.into_any()
     };
-    registration.named = merge(&mut device, &rest)?;
+    registration.named = merge(&mut device, argument, &rest)?;
     // What is empty is as good as left out, as ever.
     let bytes = |name: &str| byte_length(name).is_some();
     let lorawan = device.get_field_by_name("lorawan_device").map(std::borrow::Cow::into_owned);

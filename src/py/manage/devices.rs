@@ -15,6 +15,7 @@ use super::refused::{DELETE_DEVICE, GET_ADDRESS, GET_DEVICE, GET_PREFIXES, REGIS
 use super::stub::{deadline, message};
 use super::way::Way;
 use crate::dialect::lorawan::Network;
+use crate::error::Result;
 use crate::ids::DevId;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{exact_bytes, frame_bytes};
@@ -29,13 +30,16 @@ const DELETE: Duration = Duration::from_secs(60);
 
 impl Way {
     /// The ID of a device, as its network has it.
-    fn device_id(&self, py: Python<'_>, dev_id: &Bound<'_, PyAny>) -> PyResult<DevId> {
-        let dev_id = text("dev_id", dev_id)?;
+    fn named(&self, dev_id: String) -> Result<DevId> {
         match self.network() {
-            Network::ChirpStack => Network::ChirpStack.dev_id(dev_id).or_raise(py),
+            Network::ChirpStack => Network::ChirpStack.dev_id(dev_id),
             // What V3 has against one it says itself, in its own words.
-            Network::V2 | Network::V3 => DevId::new(dev_id).or_raise(py),
+            Network::V2 | Network::V3 => DevId::new(dev_id),
         }
+    }
+
+    fn device_id(&self, py: Python<'_>, dev_id: &Bound<'_, PyAny>) -> PyResult<DevId> {
+        self.named(text("dev_id", dev_id)?).or_raise(py)
     }
 }
 
@@ -51,7 +55,7 @@ impl Calls {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyApplicationClient {
     #[doc = stub!("ApplicationClient.device")]
     #[pyo3(
@@ -66,7 +70,8 @@ impl PyApplicationClient {
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut aliases = Aliases::new("device", aliases);
-        let dev_id = self.way.device_id(py, &aliases.require("dev_id", dev_id, &["devID"])?)?;
+        let dev_id = aliases.require("dev_id", dev_id, &["devID"])?;
+        let dev_id = dev_id.judged(self.way.named(dev_id.text()?))?;
         aliases.finish()?;
         let timeout = Calls::timeout(py, timeout.as_ref())?;
         let device = match &self.way {
@@ -95,10 +100,12 @@ impl PyApplicationClient {
     #[pyo3(signature = (*, page_size=100, complete=false, timeout=None))]
     fn devices_pages(
         &self,
+        py: Python<'_>,
         #[pyo3(from_py_with = number::page_size)] page_size: u64,
         complete: bool,
         timeout: Option<Bound<'_, PyAny>>,
     ) -> PyResult<PyPages> {
+        Calls::timeout(py, timeout.as_ref())?;
         Ok(PyPages::new(self.way.clone(), page_size, complete, timeout.map(Bound::unbind)))
     }
 
@@ -106,9 +113,11 @@ impl PyApplicationClient {
     #[pyo3(signature = (*, page_size=1000, timeout=None))]
     fn iter_devices(
         &self,
+        py: Python<'_>,
         #[pyo3(from_py_with = number::page_size)] page_size: u64,
         timeout: Option<Bound<'_, PyAny>>,
     ) -> PyResult<PyDevicePages> {
+        Calls::timeout(py, timeout.as_ref())?;
         Ok(PyDevicePages::new(self.way.clone(), page_size, timeout.map(Bound::unbind)))
     }
 
@@ -126,7 +135,7 @@ impl PyApplicationClient {
         let registered = match &self.way {
             Way::V2(calls) => {
                 let mut request = message("handler.Device", &[]);
-                dictionary::merge(&mut request, device)?;
+                dictionary::merge(&mut request, "device", device)?;
                 calls.identify(&mut request, &dev_id);
                 calls.ask(py, REGISTER_DEVICE, "SetDevice", request, timeout)?
             }
@@ -145,7 +154,7 @@ impl PyApplicationClient {
     ) -> PyResult<Bound<'py, PyAny>> {
         let dev_id = self.way.device_id(py, dev_id)?;
         match &self.way {
-            Way::V2(_) => drop(dictionary::merge(&mut message("handler.Device", &[]), device)?),
+            Way::V2(_) => drop(dictionary::merge(&mut message("handler.Device", &[]), "device", device)?),
             Way::V3(calls) => calls.check_device(py, dev_id.as_str(), device)?,
             Way::ChirpStack(calls) => calls.check_device(py, dev_id.as_str(), device)?,
         }
@@ -173,11 +182,11 @@ impl PyApplicationClient {
             }
         };
         // Checked before anything is asked.
-        dictionary::merge(&mut message("handler.Device", &[]), updates)?;
+        dictionary::merge(&mut message("handler.Device", &[]), "updates", updates)?;
         let updates = updates.clone().unbind();
         let read = calls.read_device(py, &dev_id, timeout)?;
         let written = read.then(py, move |py, mut device| {
-            dictionary::merge(&mut device, updates.bind(py))?;
+            dictionary::merge(&mut device, "updates", updates.bind(py))?;
             calls.identify(&mut device, &dev_id);
             calls.ask(py, UPDATE_DEVICE, "SetDevice", device, timeout)
         })?;

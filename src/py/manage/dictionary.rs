@@ -32,12 +32,16 @@ pub(super) fn byte_length(name: &str) -> Option<usize> {
 
 /// Merge what is given, a dictionary or a `Device`, into a device. `attributes` are merged, too. Gives the names of the
 /// fields that are given.
-pub(super) fn merge(device: &mut DynamicMessage, given: &Bound<'_, PyAny>) -> PyResult<BTreeSet<String>> {
+pub(super) fn merge(
+    device: &mut DynamicMessage,
+    argument: &str,
+    given: &Bound<'_, PyAny>,
+) -> PyResult<BTreeSet<String>> {
     if let Ok(message) = given.cast::<PyMessage>() {
         message.get().place().complete(given.py())?;
         let other = message.get().place().copy();
         if other.descriptor().full_name() != "handler.Device" {
-            return Err(wrong_type("device", "a dict or a Device", given));
+            return Err(wrong_type(argument, "a dict or a Device", given));
         }
         check_lengths(&other)?;
         merge_message(device, &encode(&other)).or_raise(given.py())?;
@@ -48,7 +52,7 @@ pub(super) fn merge(device: &mut DynamicMessage, given: &Bound<'_, PyAny>) -> Py
     }
     let mut seen = BTreeSet::new();
     leaving::within(given.py(), || {
-        items("device", given)?.iter().try_for_each(|(key, value)| merge_item(device, key, value, &mut seen))
+        items(argument, given)?.iter().try_for_each(|(key, value)| merge_item(device, key, value, &mut seen))
     })?;
     Ok(seen)
 }

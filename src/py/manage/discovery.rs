@@ -181,7 +181,7 @@ impl PyDiscoveryClient {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDiscoveryClient {
     #[new]
     #[pyo3(
@@ -281,7 +281,8 @@ impl PyDiscoveryClient {
         let mut aliases = Aliases::new("get", aliases);
         let component = aliases.require("id", id, &["ID", "service_id"])?;
         aliases.finish()?;
-        let (service_name, component) = (self::id("service_name", service_name)?, self::id("id", &component)?);
+        let (service_name, component) =
+            (self::id("service_name", service_name)?, self::id(component.name, &component.value)?);
         let fields = [("id", component.as_str()), ("service_name", service_name.as_str())];
         self.one(py, "Get", message("discovery.GetRequest", &fields), timeout.as_ref())
     }

@@ -13,7 +13,7 @@ use super::stub::message;
 use super::way::Way;
 use crate::py::arguments::{Aliases, Given, text, wrong_type};
 use crate::py::convert::{frame_bytes, octets};
-use crate::py::json::{Spacing, dumps};
+use crate::py::json::object;
 use crate::py::number;
 use crate::py::prepared::Prepared;
 use crate::py::proto::PyMessage;
@@ -118,7 +118,7 @@ fn application(app_id: &str, functions: &Bound<'_, PyAny>) -> PyResult<DynamicMe
     Ok(application)
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyApplicationClient {
     #[doc = stub!("ApplicationClient.set_payload_format")]
     #[pyo3(
@@ -134,11 +134,13 @@ impl PyApplicationClient {
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut aliases = Aliases::new("set_payload_format", aliases);
-        let format = text("payload_format", &aliases.require("payload_format", payload_format, &["payloadf"])?)?;
+        let given = aliases.require("payload_format", payload_format, &["payloadf"])?;
         aliases.finish()?;
+        let format = given.text()?;
         if !["custom", "cayennelpp", ""].contains(&format.as_str()) {
             return Err(PyValueError::new_err(format!(
-                "payload_format {format:?} is not valid: expected \"custom\", \"cayennelpp\" or \"\" for none"
+                "{} {format:?} is not valid: expected \"custom\", \"cayennelpp\" or \"\" for none",
+                given.name
             )));
         }
         self.change(py, vec![("payload_format", format)], profile, timeout.as_ref())
@@ -228,10 +230,7 @@ impl PyApplicationClient {
         if let Some(payload) = octets("fields", fields)? {
             request.set_field_by_name("payload", Value::Bytes(payload.into()));
         } else {
-            let text = dumps("fields", fields, Spacing::Compact)?;
-            if !text.starts_with('{') {
-                return Err(wrong_type("fields", "a dict or bytes", fields));
-            }
+            let text = object("fields", fields, "a dict or bytes")?;
             request.set_field_by_name("fields", Value::String(text));
         }
         request.set_field_by_name("port", Value::U32(port));

@@ -49,7 +49,7 @@ impl PyApplicationGiven {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyApplicationGiven {
     #[new]
     #[pyo3(signature = (
@@ -85,12 +85,12 @@ impl PyApplicationGiven {
         let mut aliases = Aliases::new("ApplicationClient", aliases);
         let key = aliases.require("access_key", access_key, &["app_access_key"])?;
         let address = match aliases.find("handler_address", handler_address, &["net_address", "grpc_address"])? {
-            Some(address) if !address.is_none() => text("handler_address", &address)?,
+            Some(address) if !address.value.is_none() => address.text()?,
             _ => String::new(),
         };
         aliases.finish()?;
         let app_id = text("app_id", app_id)?;
-        let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
+        let (key, token) = (secret(key.name, &key.value)?, token.map_or(Ok(None), |token| secret("token", &token))?);
         let key_or_token = token.as_deref().or(key.as_deref());
         let network = network_of(py, network, cluster.as_deref(), &address, key_or_token, &app_id)?;
         let identity = Identity { app_id, key, token };
@@ -214,7 +214,7 @@ impl PyHandlerGiven {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyHandlerGiven {
     #[new]
     #[pyo3(signature = (
@@ -245,9 +245,9 @@ impl PyHandlerGiven {
         aliases.finish()?;
         let app_id = text("app_id", app_id)?;
         AppId::new(app_id.as_str()).or_raise(py)?;
-        let (key, token) = (secret("access_key", &key)?, token.map_or(Ok(None), |token| secret("token", &token))?);
+        let (key, token) = (secret(key.name, &key.value)?, token.map_or(Ok(None), |token| secret("token", &token))?);
         let given = cert_path.filter(|path| !path.cast::<PyString>().is_ok_and(|path| path.is_empty().unwrap_or(true)));
-        let certificate = match trust(given.as_ref())? {
+        let certificate = match trust("cert_path", given.as_ref())? {
             crate::endpoint::Trust::Pem(pem) => Some(pem),
             _ => None,
         };

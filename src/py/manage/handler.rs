@@ -51,7 +51,7 @@ impl PyHandlerClient {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyHandlerClient {
     #[new]
     #[pyo3(

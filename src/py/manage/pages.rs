@@ -38,7 +38,7 @@ impl PyPages {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyPages {
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf
@@ -69,7 +69,7 @@ struct PageState {
     next: usize,
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDevicePages {
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf

@@ -43,7 +43,7 @@ impl PyApplicationClient {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyApplicationClient {
     #[doc = stub!("ApplicationClient.downlinks")]
     #[pyo3(signature = (dev_id, *, timeout=None))]

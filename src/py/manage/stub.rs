@@ -142,7 +142,7 @@ impl PyStub {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyStub {
     fn __getattr__(&self, name: &str) -> PyResult<PyMethod> {
         let method = Method::find(self.service, name)
@@ -162,7 +162,7 @@ pub(in crate::py) struct PyMethod {
     connection: Arc<Connection>,
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyMethod {
     #[pyo3(signature = (request, timeout=None, metadata=None))]
     fn __call__<'py>(

@@ -54,7 +54,7 @@ pub(super) trait Site: Send + Sync + Sized + 'static {
     fn check_id(what: &'static str, dev_id: &str) -> Result<(), Error>;
 
     /// A device as a program describes it, and the attributes that have no value.
-    fn read(dev_id: &str, device: &Bound<'_, PyAny>) -> PyResult<(Described<Self>, Vec<String>)>;
+    fn read(dev_id: &str, argument: &str, given: &Bound<'_, PyAny>) -> PyResult<(Described<Self>, Vec<String>)>;
 
     /// Check what can be checked before anything is sent.
     fn check(&self, registration: &Described<Self>) -> Result<(), Error>;
@@ -229,13 +229,13 @@ impl<S: Site> Tasks<S> {
         device: &Bound<'_, PyAny>,
         timeout: Option<Duration>,
     ) -> PyResult<Prepared<Py<PyAny>>> {
-        let (registration, _) = leaving::within(py, || S::read(dev_id, device))?;
+        let (registration, _) = leaving::within(py, || S::read(dev_id, "device", device))?;
         let write = async move |managed: S::Managed| managed.register_device(&registration).await;
         self.run(py, REGISTER_DEVICE, timeout, write, |py, ()| empty(py))
     }
 
     pub(super) fn check_device(&self, py: Python<'_>, dev_id: &str, device: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (registration, _) = leaving::within(py, || S::read(dev_id, device))?;
+        let (registration, _) = leaving::within(py, || S::read(dev_id, "device", device))?;
         self.site.check(&registration).or_raise(py)
     }
 
@@ -247,7 +247,7 @@ impl<S: Site> Tasks<S> {
         timeout: Option<Duration>,
     ) -> PyResult<Prepared<Py<PyAny>>> {
         S::check_id("dev_id", dev_id).or_raise(py)?;
-        let (updates, forgotten) = leaving::within(py, || S::read(dev_id, updates))?;
+        let (updates, forgotten) = leaving::within(py, || S::read(dev_id, "updates", updates))?;
         let write = async move |managed: S::Managed| managed.update_device(&updates, &forgotten).await;
         self.run(py, UPDATE_DEVICE, timeout, write, S::changed)
     }

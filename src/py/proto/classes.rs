@@ -15,7 +15,7 @@ macro_rules! message_classes {
             #[pyclass(frozen, extends = PyMessage, name = $name, module = "thingslink.ttn")]
             pub(in crate::py) struct $class;
 
-            #[pymethods]
+            #[pymethods(crate = "crate::py::named")]
             impl $class {
                 #[new]
                 #[pyo3(signature = (**fields))]

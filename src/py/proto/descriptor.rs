@@ -21,7 +21,7 @@ impl PyDescription {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDescription {
     /// The same object each time, from the class and from its messages.
     fn __get__(
@@ -46,7 +46,7 @@ impl std::hash::Hash for PyDescriptor {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDescriptor {
     /// Its name, such as ``Device``.
     #[getter]
@@ -90,7 +90,7 @@ impl std::hash::Hash for PyFieldDescriptor {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyFieldDescriptor {
     /// Its name, such as ``dev_id``.
     #[getter]

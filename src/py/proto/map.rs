@@ -53,7 +53,7 @@ impl PyMap {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyMap {
     fn __len__(&self) -> usize {
         self.entries().len()

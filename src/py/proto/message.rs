@@ -139,14 +139,14 @@ fn plain<'py>(py: Python<'py>, message: &DynamicMessage) -> PyResult<Bound<'py, 
 }
 
 /// Give a message back from its type and bytes.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_parse_proto")]
 pub(in crate::py) fn parse_proto<'py>(py: Python<'py>, full_name: &str, data: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let message = decode(&descriptor(full_name), Bytes::copy_from_slice(data)).or_raise(py)?;
     wrap(py, Place::new(message))
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyMessage {
     fn __getattr__<'py>(slf: &Bound<'py, Self>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();

@@ -123,7 +123,7 @@ impl PyRepeated {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyRepeated {
     fn __len__(&self) -> usize {
         match &self.source {
@@ -307,7 +307,7 @@ pub(in crate::py) struct PyElementIterator {
     next: AtomicUsize,
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyElementIterator {
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf

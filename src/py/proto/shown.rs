@@ -106,7 +106,7 @@ fn html(message: &DynamicMessage) -> String {
     pairs(message.descriptor().name(), &rows(message))
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyMessage {
     /// Of what is known by now, without keys: whoever logs or shows a list asks no server.
     fn __repr__(&self) -> String {
@@ -120,7 +120,7 @@ impl PyMessage {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyRepeated {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         Ok(self.list(py)?.repr()?.to_string())

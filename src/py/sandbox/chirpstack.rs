@@ -20,7 +20,7 @@ impl PySandbox {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PySandbox {
     #[doc = stub!("_Sandbox.management_address")]
     #[getter]
@@ -136,10 +136,10 @@ impl PySandbox {
         app_id: &str,
         dev_id: &str,
         name: &str,
-        kind: &str,
-        object: &Bound<'_, PyAny>,
+        event_type: &str,
+        fields: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let object = dumps("object", object, Spacing::Compact)?;
-        self.chirpstack("integration events")?.integrate(app_id, dev_id, name, kind, &object).or_raise(py)
+        let fields = dumps("fields", fields, Spacing::Compact)?;
+        self.chirpstack("integration events")?.integrate(app_id, dev_id, name, event_type, &fields).or_raise(py)
     }
 }

@@ -6,7 +6,7 @@ use super::PySandbox;
 use crate::py::convert::seconds;
 use crate::py::number;
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PySandbox {
     /// Cut the connections of one client, or of all; gives how many there were.
     #[pyo3(signature = (client_id=None))]

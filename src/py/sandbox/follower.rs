@@ -51,7 +51,7 @@ impl PyFollower {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyFollower {
     /// Wait for the next entry; ``None`` if there is none within ``timeout`` seconds.
     #[pyo3(signature = (timeout=None))]

@@ -23,10 +23,10 @@ pub(super) use self::stream::PyStream;
 pub(super) use self::thingsboard::PyThingsBoard;
 use crate::error::Error;
 use crate::ids::AccessKey;
-use crate::py::arguments::wrong_type;
-use crate::py::convert::frame_bytes;
+use crate::py::arguments::texts;
+use crate::py::convert::{Octets, frame_bytes};
 use crate::py::error::OrRaise as _;
-use crate::py::json::{Spacing, dumps};
+use crate::py::json::object;
 use crate::py::leaving;
 use crate::py::log;
 use crate::py::number;
@@ -105,7 +105,7 @@ fn not_there(what: &str, sandbox: &NetworkSandbox) -> PyErr {
     PyAttributeError::new_err(format!("a sandbox with network={network:?} has no {what}"))
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PySandbox {
     #[new]
     #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, network="v2", tenant=None, management_port=0, http_port=0, storage=None, max_connections=10_000, protobuf=false, event_qos=0, client_certificates=false))]
@@ -262,7 +262,14 @@ impl PySandbox {
         Ok(self.sandbox()?.backlog(client_id))
     }
 
-    fn _add_application(&self, py: Python<'_>, app_id: &str, access_key: String, rights: Vec<String>) -> PyResult<()> {
+    fn _add_application(
+        &self,
+        py: Python<'_>,
+        app_id: &str,
+        access_key: String,
+        rights: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let rights = texts("rights", rights)?;
         let key = AccessKey::new(access_key);
         match self.sandbox()? {
             NetworkSandbox::V2(sandbox) => {
@@ -335,12 +342,7 @@ impl PySandbox {
         confirmed: bool,
         is_retry: bool,
     ) -> PyResult<u32> {
-        let fields = fields
-            .map(|fields| {
-                let text = dumps("fields", &fields, Spacing::Compact)?;
-                if text.starts_with('{') { Ok(text) } else { Err(wrong_type("fields", "a dict", &fields)) }
-            })
-            .transpose()?;
+        let fields = fields.map(|fields| object("fields", &fields, "a dict")).transpose()?;
         let frame = UplinkFrame {
             payload: payload.map(|payload| frame_bytes("payload", &payload)).transpose()?,
             fields,
@@ -359,8 +361,8 @@ impl PySandbox {
 
     /// Publish bytes as they are, as if the network did: for tests of what a network should not send.
     #[pyo3(signature = (topic, payload, *, retain=false))]
-    fn publish_raw(&self, topic: &str, payload: Vec<u8>, retain: bool) -> PyResult<()> {
-        self.sandbox()?.publish_raw(topic, payload.into(), retain);
+    fn publish_raw(&self, topic: &str, payload: Octets, retain: bool) -> PyResult<()> {
+        self.sandbox()?.publish_raw(topic, payload.0.into(), retain);
         Ok(())
     }
 

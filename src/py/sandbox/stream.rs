@@ -29,7 +29,7 @@ impl PyStream {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyStream {
     #[doc = stub!("Stream.wait")]
     fn wait(&self, py: Python<'_>) -> PyResult<u64> {

@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 use super::PyFollower;
 use super::follower::to_dicts;
 use crate::dialect::thingsboard::{LimitTexts, Package};
-use crate::py::convert::seconds;
+use crate::py::arguments::texts;
+use crate::py::convert::{Octets, seconds};
 use crate::py::error::OrRaise as _;
 use crate::py::log;
 use crate::py::number;
@@ -66,7 +67,7 @@ fn scope(name: &str) -> PyResult<Scope> {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyThingsBoard {
     #[new]
     #[pyo3(signature = (host="127.0.0.1", port=0, tls_port=None, max_connections=10_000))]
@@ -142,10 +143,10 @@ impl PyThingsBoard {
         client_id: Option<String>,
         username: Option<String>,
         password: Option<String>,
-        certificate: Option<Vec<u8>>,
+        certificate: Option<Octets>,
     ) -> PyResult<()> {
         let credentials = if let Some(pem) = certificate {
-            let first = CertificateDer::from_pem_slice(&pem)
+            let first = CertificateDer::from_pem_slice(&pem.0)
                 .map_err(|_| PyValueError::new_err("certificate is not valid: expected a PEM certificate"))?;
             Credentials::Certificate(first.to_vec())
         } else if let Some(token) = token {
@@ -191,8 +192,8 @@ impl PyThingsBoard {
         self.server()?.set_attributes(device, self::scope(scope)?, object("values", values)?).or_raise(py)
     }
 
-    fn _delete_shared(&self, py: Python<'_>, device: &str, keys: Vec<String>) -> PyResult<()> {
-        self.server()?.delete_shared(device, &keys).or_raise(py)
+    fn _delete_shared(&self, py: Python<'_>, device: &str, keys: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.server()?.delete_shared(device, &texts("keys", keys)?).or_raise(py)
     }
 
     fn _call(
@@ -214,17 +215,10 @@ impl PyThingsBoard {
         Ok(())
     }
 
-    fn _offer_package(
-        &self,
-        py: Python<'_>,
-        device: &str,
-        kind: &str,
-        attributes: &str,
-        data: Vec<u8>,
-    ) -> PyResult<()> {
+    fn _offer_package(&self, py: Python<'_>, device: &str, kind: &str, attributes: &str, data: Octets) -> PyResult<()> {
         let package = Package::ALL.into_iter().find(|package| package.prefix() == kind);
         let package = package.ok_or_else(|| PyValueError::new_err(format!("there are no packages {kind:?}")))?;
-        self.server()?.offer_package(device, package, object("attributes", attributes)?, data).or_raise(py)
+        self.server()?.offer_package(device, package, object("attributes", attributes)?, data.0).or_raise(py)
     }
 
     /// Let devices be provisioned with this key and secret; without them no longer.
@@ -280,8 +274,8 @@ impl PyThingsBoard {
     }
 
     /// Send bytes to a device as they are, for tests of what no server should send; gives the sessions reached.
-    fn push_raw(&self, device: &str, topic: &str, payload: Vec<u8>) -> PyResult<usize> {
-        Ok(self.server()?.push_raw(device, topic, payload))
+    fn push_raw(&self, device: &str, topic: &str, payload: Octets) -> PyResult<usize> {
+        Ok(self.server()?.push_raw(device, topic, payload.0))
     }
 
     /// Cut all connections; gives how many there were.

@@ -18,7 +18,7 @@ impl PySandbox {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PySandbox {
     #[doc = stub!("_Sandbox.http_address")]
     #[getter]

@@ -29,19 +29,19 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    /// A callable that takes one of these forms; it is given the first one that it takes.
-    pub(super) fn new(callable: &Bound<'_, PyAny>, forms: &[Form<'_>]) -> PyResult<Self> {
-        let (callable, form) = Callable::new("callback", callable, forms)?;
+    /// What a program gives as `name`, a callable that takes one of these forms; it is given the first one that it takes.
+    pub(super) fn new(name: &str, callable: &Bound<'_, PyAny>, forms: &[Form<'_>]) -> PyResult<Self> {
+        let (callable, form) = Callable::new(name, callable, forms)?;
         let count = forms.get(form).map_or(0, |form| by_position(form).count());
         Ok(Self { callable, userdata: None, count })
     }
 
     /// A callback for attributes that were asked for, or a tuple of one and what it wants back as its last argument.
     pub(super) fn of_answer(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let Ok(pair) = value.cast::<PyTuple>() else { return Self::new(value, &ATTRIBUTES) };
+        let Ok(pair) = value.cast::<PyTuple>() else { return Self::new("callback", value, &ATTRIBUTES) };
         let (callable, userdata): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
             pair.extract().map_err(|_| wrong_type("callback", "callable, or a tuple (callable, userdata)", value))?;
-        let made = Self::new(&callable, &["result, exception, userdata"])?;
+        let made = Self::new("callback", &callable, &["result, exception, userdata"])?;
         Ok(Self { userdata: Some(userdata.unbind()), count: made.count - 1, ..made })
     }
 
@@ -62,7 +62,7 @@ impl Callback {
 }
 
 /// Whether a callable has a parameter of that name.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_has_parameter")]
 pub(in crate::py) fn has_parameter(callable: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
     Ok(Signature::of(callable)?.is_some_and(|signature| signature.names(name)))

@@ -4,18 +4,19 @@ use std::io::Cursor;
 
 use pyo3::prelude::*;
 
+use crate::py::convert::Octets;
 use crate::py::leaving;
 
 /// MurmurHash3, 32 bits, seed 0.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_murmur3_32")]
-pub(in crate::py) fn murmur3_32(py: Python<'_>, data: Vec<u8>) -> PyResult<u32> {
-    leaving::detach(py, || Ok(murmur3::murmur3_32(&mut Cursor::new(data), 0)?))
+pub(in crate::py) fn murmur3_32(py: Python<'_>, data: Octets) -> PyResult<u32> {
+    leaving::detach(py, || Ok(murmur3::murmur3_32(&mut Cursor::new(data.0), 0)?))
 }
 
 /// MurmurHash3, 128 bits for 64-bit machines, seed 0.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_murmur3_128")]
-pub(in crate::py) fn murmur3_128(py: Python<'_>, data: Vec<u8>) -> PyResult<u128> {
-    leaving::detach(py, || Ok(murmur3::murmur3_x64_128(&mut Cursor::new(data), 0)?))
+pub(in crate::py) fn murmur3_128(py: Python<'_>, data: Octets) -> PyResult<u128> {
+    leaving::detach(py, || Ok(murmur3::murmur3_x64_128(&mut Cursor::new(data.0), 0)?))
 }

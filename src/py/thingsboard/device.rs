@@ -23,7 +23,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 pub(super) use calls::call_number;
 
-use super::connection::{PyPrepared, PyProxy, PyTlsSettings, PyWill, backoff};
+use super::connection::{DELAYS, PyPrepared, PyProxy, PyTlsSettings, PyWill, backoff};
 use super::deliver::Shared;
 use super::exceptions::qos_error;
 use super::json::{named, to_json};
@@ -164,7 +164,7 @@ impl PyDeviceClient {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDeviceClient {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
@@ -207,7 +207,7 @@ impl PyDeviceClient {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, never negative")]
             set_in_flight(&shared, in_flight as usize);
         }
-        shared.client.pace().set(backoff(None, None)?);
+        shared.client.pace().set(DELAYS);
         *self.made.lock() = Some(Made { shared: Reach::new(shared), host: host.into(), port });
         Ok(())
     }
@@ -304,7 +304,19 @@ impl PyDeviceClient {
         min_delay: Option<Bound<'_, PyAny>>,
         max_delay: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let delays = backoff(min_delay.as_ref(), max_delay.as_ref())?;
+        let delays = backoff(("min_delay", min_delay.as_ref()), ("max_delay", max_delay.as_ref()))?;
+        self.shared()?.client.pace().set(delays);
+        Ok(())
+    }
+
+    /// The same under the names that ``connect`` has for them.
+    fn _native_pace(
+        &self,
+        min_reconnect_delay: Option<Bound<'_, PyAny>>,
+        timeout: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let min = ("min_reconnect_delay", min_reconnect_delay.as_ref());
+        let delays = backoff(min, ("timeout", timeout.as_ref()))?;
         self.shared()?.client.pace().set(delays);
         Ok(())
     }

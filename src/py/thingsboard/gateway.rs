@@ -15,7 +15,7 @@ use super::registry::GatewaySubscription;
 use super::requests::Asking;
 use crate::client::thingsboard::{Request, Traffic, announcement};
 use crate::dialect::thingsboard::names;
-use crate::py::arguments::{text, texts};
+use crate::py::arguments::{text, texts, wrong_type};
 use crate::py::number;
 use crate::session::QoS;
 
@@ -81,7 +81,7 @@ fn request(
     shared.ask(py, Request::Attributes(number), callback, asking)
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyGatewayClient {
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
@@ -176,7 +176,7 @@ impl PyGatewayClient {
         let py = slf.py();
         let device = device_name("device", device)?.to_owned();
         let attribute = text("attribute", attribute)?;
-        let callback = Callback::new(callback, &callback::OF_DEVICES)?;
+        let callback = Callback::new("callback", callback, &callback::OF_DEVICES)?;
         let shared = base(slf).get().shared()?;
         if device != "*" && !shared.client.knows(&device) {
             logger::log(py, "error", &format!("Device {device} is not connected"));
@@ -221,7 +221,7 @@ impl PyGatewayClient {
         slf: &Bound<'_, Self>,
         handler: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let made = handler.map(|handler| Callback::new(&handler, &callback::CALL_OF_DEVICE)).transpose()?;
+        let made = handler.map(|handler| Callback::new("handler", &handler, &callback::CALL_OF_DEVICE)).transpose()?;
         let old = std::mem::replace(&mut base(slf).get().shared()?.registry.lock().gateway_rpc, made);
         drop(old);
         Ok(())
@@ -273,6 +273,7 @@ impl PyGatewayClient {
         claiming_request: Option<Bound<'_, PyAny>>,
     ) -> PyResult<PyPublishInfo> {
         let body = if let Some(request) = claiming_request {
+            request.cast::<PyDict>().map_err(|_| wrong_type("claiming_request", "dict", &request))?;
             PyDeviceClient::body("the claim", &request)?
         } else {
             let (Some(device_name), Some(secret_key), Some(duration)) = (device_name, secret_key, duration) else {
@@ -281,8 +282,8 @@ impl PyGatewayClient {
             };
             let name = self::device_name("device_name", &device_name)?;
             let (message, claim) = (PyDict::new(slf.py()), PyDict::new(slf.py()));
-            claim.set_item("secretKey", secret_key)?;
-            claim.set_item("durationMs", duration)?;
+            claim.set_item("secretKey", text("secret_key", &secret_key)?)?;
+            claim.set_item("durationMs", number::within::<u64>("duration", &duration, 0..=u64::MAX.into())?)?;
             message.set_item(name, claim)?;
             PyDeviceClient::body("the claim", message.as_any())?
         };

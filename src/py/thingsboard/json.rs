@@ -166,7 +166,7 @@ fn integer(value: &Bound<'_, PyAny>, out: &mut String) -> PyResult<usize> {
 }
 
 /// A value as JSON: what telemetry over HTTP is written with.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_to_json")]
 pub(in crate::py) fn to_json_bytes<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     Ok(PyBytes::new(value.py(), to_json(value)?.as_bytes()))

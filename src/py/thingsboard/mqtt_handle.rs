@@ -12,7 +12,7 @@ use super::publish_info::{PATIENCE, PyPublishInfo};
 use super::reach::Reach;
 use crate::client::thingsboard::Traffic;
 use crate::dialect::thingsboard::count_points;
-use crate::py::convert::{self, seconds};
+use crate::py::convert::{self, Octets, seconds};
 use crate::py::number;
 use crate::session::OutboxLimits;
 
@@ -26,7 +26,7 @@ pub(in crate::py) struct PyMqttHandle {
     shared: Reach,
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyMqttHandle {
     #[new]
     fn new(client: &Bound<'_, PyDeviceClient>) -> PyResult<Self> {
@@ -67,10 +67,11 @@ impl PyMqttHandle {
         &self,
         py: Python<'_>,
         topic: &str,
-        payload: Vec<u8>,
+        payload: Octets,
         #[pyo3(from_py_with = number::qos)] qos: i64,
     ) -> PyResult<PyPublishInfo> {
         topic_of(topic)?;
+        let Octets(payload) = payload;
         let points = count_points(topic, &payload);
         let parts = vec![(Bytes::from(payload), points)];
         self.shared.publish(py, topic, convert::qos(qos)?, Traffic::of(topic), parts, Some(PATIENCE))

@@ -35,7 +35,7 @@ fn exchange(
 }
 
 /// Send a provisioning request and give the answer's bytes.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_provision")]
 pub(in crate::py) fn request_credentials(
     py: Python<'_>,
@@ -49,7 +49,7 @@ pub(in crate::py) fn request_credentials(
 }
 
 /// The same as a future of asyncio.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_provision_async")]
 pub(in crate::py) fn await_credentials<'py>(
     py: Python<'py>,

@@ -56,7 +56,7 @@ pub(in crate::py) struct PyMessageInfo {
     ticket: Arc<Ticket>,
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyMessageInfo {
     /// Message ID, 1 to 65535.
     #[getter]
@@ -176,7 +176,7 @@ fn code_of(info: &Bound<'_, PyAny>) -> PyResult<i64> {
 #[pyclass(frozen, name = "ResultCode", module = "thingslink.tb_device_mqtt")]
 pub(in crate::py) struct PyResultCode(i64);
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyResultCode {
     fn __call__(&self) -> i64 {
         self.0
@@ -212,7 +212,7 @@ impl PyResultCode {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyPublishInfo {
     #[classattr]
     const TB_ERR_AGAIN: i8 = -1;

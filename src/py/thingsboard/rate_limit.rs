@@ -23,7 +23,7 @@ pub(super) fn percentage() -> u64 {
 }
 
 /// Say what part of every limit is used where nothing else is said, in percent.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_set_rate_limit_percentage")]
 pub(in crate::py) fn set_percentage(#[pyo3(from_py_with = number::most_used)] percentage: u64) {
     PERCENTAGE.store(percentage, Ordering::Relaxed);
@@ -56,7 +56,7 @@ pub(in crate::py) struct PyTokenBucket {
     bucket: Mutex<TokenBucket>,
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyTokenBucket {
     #[new]
     fn new(
@@ -183,7 +183,7 @@ fn from_dict(dict: &Bound<'_, PyDict>) -> PyResult<RateLimit> {
     Ok(limit)
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyRateLimit {
     #[new]
     #[pyo3(signature = (rate_limit, name=None, percentage=None), text_signature = "(rate_limit, name=None, percentage=80)")]

@@ -252,7 +252,7 @@ pub(super) fn attributes(value: &Bound<'_, PyAny>, device: Option<&str>, bounds:
 }
 
 /// Cut telemetry entries by the rules that sending follows: Python values in, Python values out.
-#[pyfunction]
+#[pyfunction(crate = "crate::py::named")]
 #[pyo3(name = "_split_entries")]
 pub(in crate::py) fn split_entries<'py>(
     items: &Bound<'py, PyList>,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import inspect
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import thingslink
+from declared import arguments
 from thingslink import aio, ttn, ttnmqtt
 from thingslink._native import _Columns
 from thingslink.bridge import Bridge
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
     Call = Callable[..., object]
 
-PACKAGE = Path(thingslink.__file__).parent
 HUGE = 2**70
 #: Where numbers are read as something else: Python's own lists and texts, protobuf's messages, paho's part that ignores
 #: them, and what only the library itself calls or makes.
@@ -67,7 +65,8 @@ def stack(**given: Any) -> ttn.ApplicationClient:
 def calls() -> Iterator[dict[str, tuple[Call, dict[str, Any]]]]:
     """Give what is called by its name in the sources, with the arguments that must be there."""
     client = ttn.MQTTClient("app", "key", "127.0.0.1:1")
-    device, gateway = TBDeviceMqttClient("127.0.0.1", 1, "T"), TBGatewayMqttClient("127.0.0.1", 1, "T")
+    board_login = ("127.0.0.1", 1, "T")
+    device, gateway = TBDeviceMqttClient(*board_login), TBGatewayMqttClient(*board_login)
     http = TBHTTPDevice("http://127.0.0.1:1", "T")
     application = ttn.ApplicationClient("app", "key", "127.0.0.1:1", insecure_channel=True)
     later = aio.ApplicationClient("app", "key", "127.0.0.1:1", insecure_channel=True)
@@ -101,6 +100,22 @@ def calls() -> Iterator[dict[str, tuple[Call, dict[str, Any]]]]:
                 {"payload": b"\1"},
             ),
             "aio.Stream.batches": (awaited(lambda **given: aio.MQTTClient(**login).uplinks().batches(**given)), {}),
+            "aio.TBDeviceMqttClient.connect": (
+                awaited(lambda **given: aio.TBDeviceMqttClient(*board_login).connect(**given)),
+                {},
+            ),
+            "aio.TBDeviceMqttClient.claim": (
+                awaited(lambda **given: aio.TBDeviceMqttClient(*board_login).claim(**given)),
+                {"secret_key": "s"},
+            ),
+            "aio.TBDeviceMqttClient.max_inflight_messages_set": (
+                lambda **given: aio.TBDeviceMqttClient(*board_login).max_inflight_messages_set(**given),
+                {},
+            ),
+            "aio.TBDeviceMqttClient.max_queued_messages_set": (
+                lambda **given: aio.TBDeviceMqttClient(*board_login).max_queued_messages_set(**given),
+                {},
+            ),
             "Bridge": (Bridge, login),
             "DiscoveryClient": (ttn.DiscoveryClient, {}),
             "DiscoveryClient.get_all": (ttn.DiscoveryClient("127.0.0.1:1").get_all, {"service_name": "handler"}),
@@ -174,40 +189,14 @@ def calls() -> Iterator[dict[str, tuple[Call, dict[str, Any]]]]:
         second.close()
 
 
-def arguments(prefix: str, body: list[ast.stmt], inside: str = "") -> Iterator[tuple[str, str, str]]:
-    for node in body:
-        if isinstance(node, ast.ClassDef):
-            if node.name not in ELSEWHERE:
-                yield from arguments(prefix, node.body, node.name)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            made = node.name in {"__init__", "__new__"}
-            name = inside if made else f"{inside}.{node.name}".lstrip(".")
-            if name in ELSEWHERE or (node.name.startswith("_") and not made):
-                continue
-            if any(getattr(decorator, "attr", "") == "setter" for decorator in node.decorator_list):
-                continue
-            for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
-                kind = ast.unparse(one.annotation) if one.annotation else ""
-                if re.search(r"\b(int|float)\b", kind) and not WIDER.search(kind):
-                    yield prefix + name, one.arg, "float" if "float" in kind else "int"
-
-
 def numbers() -> list[tuple[str, str, str]]:
     """Every argument of what is public that the sources declare as a number."""
-    found = {}
-    for folder, pattern, prefix in (
-        ("_native", "*.pyi", ""),
-        (".", "sandbox*.py", ""),
-        ("thingsboard", "*.py", ""),
-        ("aio", "*.py", "aio."),
-        ("frame", "__init__.py", "frame."),
-        ("ttnmqtt", "v?.py", "ttnmqtt."),
-    ):
-        for path in sorted((PACKAGE / folder).glob(pattern)):
-            before = f"{prefix}{path.stem}." if prefix == "ttnmqtt." else prefix
-            for name, argument, kind in arguments(before, ast.parse(path.read_text()).body):
-                found[name, argument] = kind
-    return [(*key, kind) for key, kind in found.items()]
+    return [
+        (one.of, one.name, "float" if "float" in one.kind else "int")
+        for one in arguments()
+        if re.search(r"\b(int|float)\b", one.kind) and not WIDER.search(one.kind)
+        if not ELSEWHERE & {one.owner, one.function}
+    ]
 
 
 @pytest.mark.parametrize(("name", "argument", "kind"), numbers(), ids=lambda value: value)

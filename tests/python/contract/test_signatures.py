@@ -86,6 +86,8 @@ def test_the_constructor_takes_every_spelling_and_does_nothing(args: Any, kwargs
         (("app", "a"), {"app_access_key": "b"}, TypeError, "two values for 'access_key'"),
         (("app", "a"), {"nonsense": 1}, TypeError, "unexpected keyword argument 'nonsense'"),
         ((7, "a"), {}, TypeError, "app_id must be str, not int"),
+        (("app",), {"appAccessKey": 7}, TypeError, "appAccessKey must be str, not int"),
+        ((), {"appID": "a/b", "access_key": "a"}, ValueError, 'appID "a/b" is not valid'),
         (("a/b", "a"), {}, ValueError, "a/b"),
         (("app", "a"), {"keep_alive": -1}, ValueError, "keep_alive -1"),
         (("app", "a"), {"keep_alive": 70000}, ValueError, "70000"),
@@ -168,7 +170,7 @@ def test_send_takes_every_spelling(
         (("node-1", "AQ=="), {"port": "1"}, TypeError, "port must be int, not str"),
         (("node-1", "AQ=="), {"port": True}, TypeError, "port must be int, not bool"),
         (("node-1", "AQ=="), {"sched": "later"}, ValueError, "later"),
-        (("node-1", "AQ=="), {"conf": "yes"}, TypeError, "confirmation must be bool, not str"),
+        (("node-1", "AQ=="), {"conf": "yes"}, TypeError, "conf must be bool, not str"),
     ],
 )
 def test_what_cannot_be_sent_is_named_before_anything_goes_out(

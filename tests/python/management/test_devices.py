@@ -109,10 +109,11 @@ def test_the_original_s_sample_is_registered_and_places_are_not_checked(applicat
 def test_a_bad_device_is_told_before_any_call(device: Any, error: type[Exception], words: str) -> None:
     # Nobody serves this address: whatever asked it would fail differently.
     client = ApplicationClient("demo-app", "key", "127.0.0.1:1", insecure_channel=True)
-    for call in (client.register_device, client.update_device):
+    for call, argument in ((client.register_device, "device"), (client.update_device, "updates")):
         with pytest.raises(error) as caught:
             call("node-1", device)
-        assert words in str(caught.value) and "5ec7e7" not in str(caught.value)
+        told = words.replace("device must", f"{argument} must")
+        assert told in str(caught.value) and "5ec7e7" not in str(caught.value)
 
 
 @pytest.mark.parametrize("dev_id", ["", "Node-1", "a", "node/1", "node 1"])

@@ -161,8 +161,15 @@ def test_delays_between_attempts_can_be_set_on_the_way(server: ThingsBoard, conn
     server.cut()
     assert calls.next()[3] == 0
     client.disconnect()
-    with pytest.raises(ValueError, match="min_reconnect_delay"):
-        client.reconnect_delay_set(-1)
+    for wrong in (-1, "x"):
+        with pytest.raises((ValueError, TypeError), match=r"^min_delay "):
+            client.reconnect_delay_set(min_delay=wrong)  # type: ignore[arg-type]
+        with pytest.raises((ValueError, TypeError), match=r"^max_delay "):
+            client.reconnect_delay_set(max_delay=wrong)  # type: ignore[arg-type]
+        with pytest.raises((ValueError, TypeError), match=r"^min_reconnect_delay "):
+            client.connect(min_reconnect_delay=wrong)  # type: ignore[arg-type]
+        with pytest.raises((ValueError, TypeError), match=r"^timeout "):
+            client.connect(timeout=wrong)  # type: ignore[arg-type]
 
 
 def test_a_context_manager(server: ThingsBoard) -> None:

@@ -7,6 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingslink import _live, _native
+from thingslink._arguments import checked
 from thingslink._native import (
     Callback,
     ConnectionLostError,
@@ -75,6 +76,7 @@ class Hearing(_device.TBDeviceMqttClient):
         self._heard("_take_dropped", content)
 
 
+@checked
 class TBDeviceMqttClient(PackageClient, Entering):
     """A device of a ThingsBoard server, over MQTT, for asyncio.
 
@@ -161,6 +163,7 @@ class TBDeviceMqttClient(PackageClient, Entering):
             ValueError: An argument that cannot be used.
             RuntimeError: The client is connected on another event loop.
         """
+        login_timeout = _native._real("login_timeout", login_timeout)
         files = (ca_certs, cert_file, key_file, key_password, insecure) if tls else None
         how = self._core._prepare_connection(keepalive, files, port, (min_reconnect_delay, timeout))
         loop = self._belong()
@@ -335,8 +338,8 @@ class TBDeviceMqttClient(PackageClient, Entering):
         """
 
         def take(handler: F) -> F:
-            checked = Callback("handler", handler, "method, params" if method == ALL else "params")
-            self._handlers[method] = checked.function
+            told = Callback("handler", handler, "method, params" if method == ALL else "params")
+            self._handlers[method] = told.function
             self._core.set_server_side_rpc_request_handler(self._hear_call)
             return handler
 

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thingslink import _native
+from thingslink._arguments import checked
 from thingslink._native import Callback
 from thingslink.aio._binding import awaited, taking
 from thingslink.aio.thingsboard._answering import ALL
@@ -32,6 +33,7 @@ class _HearingGateway(Hearing, _gateway.TBGatewayMqttClient):
     """The same of a gateway."""
 
 
+@checked
 class TBGatewayMqttClient(TBDeviceMqttClient):
     """A gateway of a ThingsBoard server, with devices behind it, over MQTT, for asyncio.
 

@@ -69,8 +69,8 @@ impl Site for Api {
         check_id(what, dev_id)
     }
 
-    fn read(dev_id: &str, device: &Bound<'_, PyAny>) -> PyResult<(Described<Self>, Vec<String>)> {
-        dictionary::read(dev_id, device)
+    fn read(dev_id: &str, argument: &str, given: &Bound<'_, PyAny>) -> PyResult<(Described<Self>, Vec<String>)> {
+        dictionary::read(dev_id, argument, given)
     }
 
     fn check(&self, registration: &Described<Self>) -> Result<(), Error> {

@@ -12,8 +12,8 @@ use crate::py::convert::exact_bytes;
 const KEYS: [&str; 6] = ["name", "profile", "device_profile_id", "is_disabled", "variables", "nwk_key"];
 
 /// Read a dictionary or a `Device`; gives the attributes without a value, too.
-pub(super) fn read(dev_id: &str, given: &Bound<'_, PyAny>) -> PyResult<(Registration, Vec<String>)> {
-    described::read(dev_id, given, &KEYS, take)
+pub(super) fn read(dev_id: &str, argument: &str, given: &Bound<'_, PyAny>) -> PyResult<(Registration, Vec<String>)> {
+    described::read(dev_id, argument, given, &KEYS, take)
 }
 
 fn take(registration: &mut Registration, name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<()> {

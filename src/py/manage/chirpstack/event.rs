@@ -65,7 +65,7 @@ fn read(py: Python<'_>, topic: &str, body: &str) -> PyResult<Py<PyAny>> {
     document_to_py(py, network, &about, &document, Acknowledgement::default()).map(Bound::unbind)
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDeviceEvents {
     fn __iter__(slf: Py<Self>) -> Py<Self> {
         slf

@@ -30,7 +30,7 @@ impl PyChirpStackDevice {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyChirpStackDevice {
     /// The device itself.
     #[getter]
@@ -66,7 +66,7 @@ pub(in crate::py) struct PyChirpStackApplication {
     pub(super) application: Application,
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyChirpStackApplication {
     /// The application itself.
     #[getter]

@@ -13,7 +13,6 @@ use crate::endpoint::Trust;
 use crate::ids::AppId;
 use crate::py::error::OrRaise as _;
 use crate::py::lorawan::{api_endpoint, tenant};
-use crate::rpc::Server;
 use crate::sync::Mutex;
 
 /// What only clients of ChirpStack are told, and where the API is.
@@ -69,7 +68,9 @@ impl Calls {
         let endpoint = api_endpoint(py, at.argument, &at.address, at.insecure)?;
         let address = endpoint.to_string();
         let trust = at.certificate.map_or(Trust::System, Trust::Pem);
-        let connection = Connection::to(py, vec![endpoint], &trust, at.trusting_by, at.largest, |server| server.probed_rarely().or_by_web())?;
+        let connection = Connection::to(py, vec![endpoint], &trust, at.trusting_by, at.largest, |server| {
+            server.probed_rarely().or_by_web()
+        })?;
         let site = Api { connection, tenant_id, profile: at.profile, found: Found::default() };
         Ok(Self { identity: Mutex::new(identity), address, site })
     }

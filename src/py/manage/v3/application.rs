@@ -15,7 +15,7 @@ pub(in crate::py) struct PyStackApplication {
     pub(super) application: Application,
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyStackApplication {
     /// The Identity Server's.
     #[getter]

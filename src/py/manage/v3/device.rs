@@ -24,7 +24,7 @@ impl PyStackDevice {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyStackDevice {
     /// The Identity Server's.
     #[getter]

@@ -22,7 +22,7 @@ fn joined(name: &str, keys: Option<Bound<'_, PyAny>>) -> PyResult<Option<String>
     Ok(if keys.is_empty() { None } else { Some(keys.join(",")) })
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDeviceClient {
     #[doc = stub!("DeviceClient.request_attributes")]
     #[pyo3(signature = (client_keys=None, shared_keys=None, callback=None))]
@@ -64,7 +64,7 @@ impl PyDeviceClient {
             ));
         }
         let shared = self.shared()?;
-        let made = Callback::new(callback, &callback::ATTRIBUTES)?;
+        let made = Callback::new("callback", callback, &callback::ATTRIBUTES)?;
         // Compared outside the lock, since that runs Python code.
         let same: Vec<_> = {
             let registry = shared.registry.lock();

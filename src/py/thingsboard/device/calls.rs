@@ -25,11 +25,11 @@ pub(in crate::py::thingsboard) fn call_number(req_id: &Bound<'_, PyAny>) -> PyRe
     })
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDeviceClient {
     /// Set what answers calls of the server: ``handler([client,] request_id, body)``.
     fn set_server_side_rpc_request_handler(&self, handler: Option<Bound<'_, PyAny>>) -> PyResult<()> {
-        let made = handler.map(|handler| Callback::new(&handler, &callback::CALL)).transpose()?;
+        let made = handler.map(|handler| Callback::new("handler", &handler, &callback::CALL)).transpose()?;
         let old = std::mem::replace(&mut self.shared()?.registry.lock().rpc, made);
         drop(old);
         Ok(())
@@ -78,7 +78,7 @@ impl PyDeviceClient {
         message.set_item("params", params)?;
         let body = Self::body("the call", message.as_any())?;
         let patience = Self::patience(timeout)?;
-        let callback = callback.map(|callback| Callback::new(&callback, &callback::REPLY)).transpose()?;
+        let callback = callback.map(|callback| Callback::new("callback", &callback, &callback::REPLY)).transpose()?;
         let number = shared.client.next_call(|number| shared.registry.lock().calls.contains_key(&number));
         let topic = format!("{}{number}", names::RPC_REQUEST);
         let asking = Asking { topic: &topic, qos, traffic: Traffic::Messages, body, patience, timeout: patience };

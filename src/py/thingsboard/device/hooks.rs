@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use super::PyDeviceClient;
 use crate::py::convert::seconds;
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDeviceClient {
     /// To be called before the Python half calls a callback of the program: from then on all of them come on this thread.
     fn _native_claim_thread(&self) -> PyResult<()> {

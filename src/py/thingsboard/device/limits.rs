@@ -11,7 +11,7 @@ use crate::py::number;
 use crate::py::thingsboard::json::to_json;
 use crate::py::thingsboard::rate_limit::PyRateLimit;
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDeviceClient {
     /// The size of messages in bytes, above which telemetry and attributes are split.
     #[getter]

@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 use super::PyDeviceClient;
 use crate::py::thingsboard::callback::Callback;
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDeviceClient {
     /// The attribute requests that wait for their answers, and what each will be answered to.
     #[getter]

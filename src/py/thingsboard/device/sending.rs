@@ -30,7 +30,7 @@ fn without_older<'py>(
     Ok(timeout.filter(|timeout| !timeout.is_instance_of::<PyBool>()))
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyDeviceClient {
     #[doc = stub!("DeviceClient.send_telemetry")]
     #[pyo3(

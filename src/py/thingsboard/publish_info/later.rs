@@ -107,7 +107,7 @@ impl PyPublishInfo {
     }
 }
 
-#[pymethods]
+#[pymethods(crate = "crate::py::named")]
 impl PyPublishInfo {
     /// ``await`` gives what ``get`` does, and holds no thread up meanwhile.
     fn __await__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
