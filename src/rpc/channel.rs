@@ -17,7 +17,7 @@ use super::door::door;
 use super::method::Method;
 use super::pace::{Paces, Pass, Told};
 use super::stack;
-use super::status::{CONNECTION_LOST, Failure, Fate, deadline, is_unknown_method, to_failure};
+use super::status::{CONNECTION_LOST, Failure, Fate, GIVEN_UP, deadline, is_unknown_method, to_failure};
 use super::way::{Aside, Way};
 use super::web::{Door, Web};
 use super::witness::{HTTP1, Witness};
@@ -244,6 +244,10 @@ impl Channel {
         let details = match (code, &options.authority) {
             (RpcCode::Unavailable, _) if details.starts_with(CONNECTION_LOST) => {
                 self.witness.stranger(method.ports()).unwrap_or(details)
+            }
+            (RpcCode::DeadlineExceeded, _) if details == GIVEN_UP => {
+                let stranger = self.witness.stranger_at_last(method.ports());
+                stranger.map_or(details, |stranger| format!("{GIVEN_UP}: {stranger}"))
             }
             (RpcCode::Unimplemented, _) if is_unknown_method(&details) => {
                 let server = self.witness.address();

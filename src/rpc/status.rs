@@ -15,6 +15,9 @@ use crate::error::{Error, Reported, RpcCode};
 /// What begins the details of calls whose connection failed.
 pub(super) const CONNECTION_LOST: &str = "connection lost";
 
+/// The details of calls that were given up.
+pub(super) const GIVEN_UP: &str = "Deadline Exceeded";
+
 /// Whether these details of UNIMPLEMENTED are those of a server that does not have the method, in the words of gRPC for
 /// Rust, Go and Python.
 pub(super) fn is_unknown_method(details: &str) -> bool {
@@ -109,5 +112,5 @@ fn report(details: v3::ErrorDetails) -> Reported {
 
 /// The error for a call that took too long.
 pub(super) fn deadline() -> Error {
-    Error::rpc(RpcCode::DeadlineExceeded, "Deadline Exceeded")
+    Error::rpc(RpcCode::DeadlineExceeded, GIVEN_UP)
 }

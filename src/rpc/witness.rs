@@ -16,54 +16,65 @@ pub(super) const HTTP1: &[u8] = b"http/1.1";
 /// Bytes that are looked at.
 const FIRST: usize = 16;
 
-/// What was seen of the connection that was opened last.
+/// What was seen of the connections to a server.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Witness(Arc<Mutex<Seen>>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    server: Option<Endpoint>,
-    first: Vec<u8>,
-    ended: bool,
+    /// The server that was reached last.
+    reached: Option<Endpoint>,
     /// During the handshake of TLS it has chosen HTTP/1.1.
     chose_http1: bool,
+    /// What was heard last; while the next connection is as yet silent, that is of the one before.
+    heard: Option<Heard>,
+}
+
+#[derive(Clone, Debug)]
+struct Heard {
+    server: Endpoint,
+    first: Vec<u8>,
+    ended: bool,
 }
 
 impl Witness {
     /// Look at a connection.
     pub(super) fn watch(&self, endpoint: &Endpoint, stream: Stream) -> Watched {
-        let chose_http1 = stream.protocol() == Some(HTTP1);
-        *self.0.lock() = Seen { server: Some(endpoint.clone()), chose_http1, ..Seen::default() };
-        Watched { stream, witness: self.clone(), settled: false }
+        let mut seen = self.0.lock();
+        (seen.reached, seen.chose_http1) = (Some(endpoint.clone()), stream.protocol() == Some(HTTP1));
+        drop(seen);
+        let heard = Heard { server: endpoint.clone(), first: Vec::new(), ended: false };
+        Watched { stream, witness: self.clone(), heard, settled: false }
     }
 
     /// Whether the server that was reached last does not speak HTTP/2: what was sent there nobody has read. Who does begins with
     /// its settings (RFC 9113, 3.4).
     pub(super) fn lacks_http2(&self) -> bool {
         let seen = self.0.lock();
-        let speaks = match Tongue::of(&seen.first) {
+        let heard = seen.heard.as_ref().filter(|heard| seen.reached.as_ref() == Some(&heard.server));
+        let speaks = heard.is_none_or(|heard| match Tongue::of_all(&heard.first) {
             Some(tongue) => tongue == Tongue::Grpc,
-            None => !seen.ended,
-        };
-        seen.server.is_some() && (seen.chose_http1 || !speaks)
+            None => !heard.ended,
+        });
+        seen.reached.is_some() && (seen.chose_http1 || !speaks)
     }
 
     /// The server that was reached last; empty if none was.
     pub(super) fn address(&self) -> String {
-        self.0.lock().server.as_ref().map(ToString::to_string).unwrap_or_default()
+        self.0.lock().reached.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Who is there in a gRPC server's place, and what to do: `ports` says where such servers are.
+    /// Where a connection was given up: who is there in a gRPC server's place, and what to do: `ports` says where such servers are.
     pub(super) fn stranger(&self, ports: &str) -> Option<String> {
-        let seen = self.0.lock();
-        let server = seen.server.as_ref()?;
-        match Tongue::of(&seen.first) {
+        let heard = self.0.lock().heard.clone()?;
+        let Heard { server, first, ended } = &heard;
+        match Tongue::of_all(first) {
             Some(Tongue::Grpc) => None,
             Some(Tongue::Tls) => {
                 Some(format!("{server} speaks TLS at this port: leave out insecure_channel, and give its certificate"))
             }
             Some(tongue) => Some(format!("{server} speaks {tongue} at this port, and not gRPC: {ports}")),
-            None if seen.ended => {
+            None if *ended => {
                 let how = if server.tls { "with TLS" } else { "without TLS, as insecure_channel=True asks for" };
                 Some(format!("{server} hangs up without a word: does it speak gRPC {how}? {ports}"))
             }
@@ -71,13 +82,17 @@ impl Witness {
         }
     }
 
-    /// Take in what was read; gives whether enough is known.
-    fn take(&self, bytes: &[u8], ended: bool) -> bool {
-        let mut seen = self.0.lock();
-        let room = FIRST.saturating_sub(seen.first.len());
-        seen.first.extend(bytes.iter().take(room));
-        seen.ended = ended;
-        ended || seen.first.len() >= FIRST
+    /// The same where nothing more was heard in the time that there was.
+    pub(super) fn stranger_at_last(&self, ports: &str) -> Option<String> {
+        let (reached, heard) = {
+            let seen = self.0.lock();
+            (seen.reached.clone()?, seen.heard.clone())
+        };
+        match heard.map(|heard| Tongue::of_all(&heard.first)) {
+            Some(Some(Tongue::Grpc)) => None,
+            Some(Some(tongue)) => Some(format!("{reached} speaks {tongue} at this port, and not gRPC: {ports}")),
+            _ => Some(format!("{reached} has not said a word: does it speak gRPC? {ports}")),
+        }
     }
 }
 
@@ -86,6 +101,8 @@ impl Witness {
 pub(super) struct Watched {
     stream: Stream,
     witness: Witness,
+    heard: Heard,
+    /// Enough is known.
     settled: bool,
 }
 
@@ -102,7 +119,16 @@ impl Watched {
         }
         let mut space = [0; FIRST];
         let count = self.stream.last_words(&mut space);
-        self.settled = self.witness.take(&space[..count], true);
+        self.take(&space[..count], true);
+    }
+
+    /// Take in what was read.
+    fn take(&mut self, bytes: &[u8], ended: bool) {
+        let room = FIRST.saturating_sub(self.heard.first.len());
+        self.heard.first.extend(bytes.iter().take(room));
+        self.heard.ended = ended;
+        self.settled = ended || self.heard.first.len() >= FIRST;
+        self.witness.0.lock().heard = Some(self.heard.clone());
     }
 }
 
@@ -113,7 +139,7 @@ impl AsyncRead for Watched {
         let outcome = ready!(Pin::new(&mut this.stream).poll_read(cx, buf));
         if !this.settled && (asked || outcome.is_err()) {
             let new = &buf.filled()[before..];
-            this.settled = this.witness.take(new, new.is_empty());
+            this.take(new, new.is_empty());
         }
         Poll::Ready(outcome)
     }

@@ -98,6 +98,9 @@ async fn log_in(options: &Options, attempt: Attempt, mut stream: Stream) -> Resu
             }
             Err(Unreadable::Incomplete(_)) => {
                 if stream.read_buf(&mut rest).await.map_err(lost)? == 0 {
+                    if let Some(reason) = Tongue::of_all(&rest).and_then(stranger) {
+                        return Err(Error::Protocol { address: endpoint.to_string(), reason });
+                    }
                     let reason = format!("{UNANSWERED}: {}", is_it(endpoint));
                     return Err(Error::Lost { address: endpoint.to_string(), reason });
                 }

@@ -39,6 +39,11 @@ class Servers:
             "ssh": stack.enter_context(speaking(b"SSH-2.0-OpenSSH_9.2\r\n")),
             "mail": stack.enter_context(speaking(b"220 mail.example ESMTP\r\n")),
             "database": stack.enter_context(speaking(b"J\0\0\0\x0a8.0.33\0")),
+            "queue": stack.enter_context(answering(b"AMQP\0\0\x09\x01")),
+            "store": stack.enter_context(answering(b"-ERR unknown command 'PRI'\r\n", hangs_up=False)),
+            "cache": stack.enter_context(answering(b"ERROR\r\n", hangs_up=False)),
+            "word": stack.enter_context(answering(b"?\r\n")),
+            "silent": stack.enter_context(answering(b"", hangs_up=False)),
             "mute": stack.enter_context(speaking(b"")),
             "thingsboard": thingsboard(stack),
             "v3": stack.enter_context(Sandbox("demo-app", network="v3")).mqtt_address,
@@ -96,6 +101,35 @@ def speaking(words: bytes) -> Iterator[str]:
     thread.join()
 
 
+@contextlib.contextmanager
+def answering(words: bytes, *, hangs_up: bool = True) -> Iterator[str]:
+    """Say these words when something has come, and hang up or not."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    kept: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            kept.append(connection)
+            with contextlib.suppress(OSError):
+                connection.recv(4096)
+                connection.sendall(words)
+                if hangs_up:
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield "127.0.0.1:%d" % listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+    for connection in kept:
+        connection.close()
+
+
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
     with contextlib.ExitStack() as stack:
@@ -121,7 +155,11 @@ NO_TLS = ["does not speak TLS at this port", "connect without TLS"]
         ("mqtt", "plain handler", ["HTTP/2", "gRPC", "1883"]),
         ("mqtt", "web", ["HTTP", "web server", "1883"]),
         ("mqtt", "ssh", ["SSH", "1883"]),
-        ("mqtt", "database", ["MQTT server's port", "without TLS?"]),
+        ("mqtt", "database", ["as MySQL does", "1883"]),
+        ("mqtt", "mail", ["as a mail or FTP server does", "1883"]),
+        ("mqtt", "queue", ["AMQP, as RabbitMQ does", "1883"]),
+        ("mqtt", "store", ["as Redis does", "1883"]),
+        ("mqtt", "word", ["MQTT server's port", "without TLS?"]),
         ("mqtt", "thingsboard", ["not authorised", "ThingsBoard"]),
         ("mqtt", "v3", ["not authorised", "The Things Stack V3", "NNSXS."]),
         ("mqtt", "mute", ["MQTT server's port", "without TLS?"]),
@@ -148,7 +186,12 @@ def test_a_wrong_port_is_told_to_an_mqtt_client(servers: Servers, scheme: str, s
         (True, "mqtts", TLS_PORT),
         (True, "web", ["HTTP", "web server", "1904"]),
         (True, "ssh", ["SSH", "1904"]),
-        (True, "mail", ["another protocol", "1904"]),
+        (True, "mail", ["as a mail or FTP server does", "1904"]),
+        (True, "database", ["as MySQL does", "1904"]),
+        (True, "queue", ["AMQP, as RabbitMQ does", "1904"]),
+        (True, "store", ["as Redis does", "1904"]),
+        (True, "cache", ["another protocol", "1904"]),
+        (True, "word", ["another protocol", "1904"]),
         (True, "mute", ["hangs up without a word", "1904"]),
         (True, "plain discovery", ["does not have handler.ApplicationManager", "1904"]),
         (False, "discovery", ["does not have handler.ApplicationManager", "1904"]),
@@ -168,6 +211,12 @@ def test_a_wrong_port_is_told_to_an_application_client(
         text = said(client.get)
     assert all(word in text for word in words), text
     assert "InvalidContentType" not in text
+
+
+def test_a_server_that_says_nothing_is_told_when_the_time_is_over(servers: Servers) -> None:
+    with ApplicationClient("demo-app", servers.key, servers.addresses["silent"], insecure_channel=True) as client:
+        text = said(lambda: client.get(timeout=0.3))
+    assert text.startswith("Deadline Exceeded: ") and "has not said a word" in text and "1904" in text
 
 
 def test_a_wrong_port_is_told_to_a_discovery_client(servers: Servers) -> None:
