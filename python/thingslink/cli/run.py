@@ -10,7 +10,7 @@ import runpy
 import sys
 import threading
 import zipfile
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import BuiltinImporter, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from thingslink.sandbox import Sandbox
 
+#: In place of a script, what comes in.
+_STDIN = "-"
 #: Option -> the variable that counts where it is not given, before the profile.
 _VARIABLES = {
     "discovery": "THINGSLINK_DISCOVERY",
@@ -59,7 +61,7 @@ def add_to(commands: Any) -> None:
     command.add_argument(
         "-m", dest="module", nargs=argparse.REMAINDER, metavar="MODULE ...", help="run a module in place of a script"
     )
-    command.add_argument("script", nargs="?", help="the script's path")
+    command.add_argument("script", nargs="?", help="the script's path, - for standard input")
     command.add_argument("arguments", nargs=argparse.REMAINDER, help="what the script finds in sys.argv")
     command.set_defaults(main=main)
 
@@ -68,8 +70,9 @@ def main(options: argparse.Namespace) -> int:
     """Run the script as `__main__`; its own exit code and exceptions come through."""
     module, script = options.module, options.script
     if not module and not script:
-        return Failure("which script?", code=USAGE, hint="give its path, or a module after -m").tell()
-    if not module and not Path(script).is_file() and not (Path(script) / "__main__.py").is_file():
+        hint = "give its path, - for standard input, or a module after -m"
+        return Failure("which script?", code=USAGE, hint=hint).tell()
+    if not module and not _is_there(script):
         return Failure(f"no script at {script!r}", code=USAGE, hint=f"it was looked for in {Path.cwd()}").tell()
     try:
         _prepare(options)
@@ -81,6 +84,8 @@ def main(options: argparse.Namespace) -> int:
     try:
         if module:
             runpy.run_module(module[0], run_name="__main__", alter_sys=True)
+        elif script == _STDIN:
+            _run_what_comes_in()
         else:
             _run(script)
     except SystemExit:
@@ -139,24 +144,54 @@ def _let_send(sandbox: Sandbox, devices: int, rate: float) -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
+def _is_there(script: str) -> bool:
+    """Whether there is something to run: a file, a pipe such as /dev/stdin, a folder, or standard input."""
+    path = Path(script)
+    return script == _STDIN or ((path / "__main__.py").is_file() if path.is_dir() else path.exists())
+
+
 def _run(script: str) -> None:
     """Run a script as Python itself does: in a module `__main__` that stays until the end."""
-    if Path(script).is_dir() or zipfile.is_zipfile(script):
+    # A look into a pipe would take from it.
+    if Path(script).is_dir() or (Path(script).is_file() and zipfile.is_zipfile(script)):
         # Their own place on the search path takes ours.
         del sys.path[0]
         runpy.run_path(script, run_name="__main__")
         return
     path = os.path.abspath(script)  # noqa: PTH100 - links are not followed for __file__, as Python does not
     if not getattr(sys.flags, "safe_path", False):
-        sys.path[0] = os.path.dirname(os.path.realpath(script))  # noqa: PTH120 - text, as Python puts it there
-    module = ModuleType("__main__")
-    vars(module).update(
-        __file__=path, __cached__=None, __builtins__=builtins, __loader__=SourceFileLoader("__main__", path)
-    )
-    sys.modules["__main__"] = module
+        sys.path[0] = _folder_of(script)
     with io.open_code(path) as file:
-        code = compile(file.read(), path, "exec", dont_inherit=True)
+        _execute(file.read(), path, SourceFileLoader("__main__", path))
+
+
+def _run_what_comes_in() -> None:
+    """Run what is on standard input, as ``python -`` does."""
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path[0] = ""
+    # Closed, there is nothing to run.
+    source = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    _execute(source, "<stdin>", BuiltinImporter)
+
+
+def _execute(source: bytes, path: str, loader: object) -> None:
+    module = ModuleType("__main__")
+    vars(module).update(__file__=path, __cached__=None, __builtins__=builtins, __loader__=loader)
+    sys.modules["__main__"] = module
+    code = compile(source, path, "exec", dont_inherit=True)
     exec(code, vars(module))  # noqa: S102 - what the user asks for
+
+
+# Texts and no `Path`, as Python puts them there.
+def _folder_of(script: str) -> str:
+    """Give the folder that Python looks for a script's modules in: beside the file that links lead to."""
+    try:
+        script = os.path.realpath(script, strict=True)
+    except OSError:
+        # A pipe has no place of its own: that of what names it counts.
+        link = os.readlink(script) if os.path.islink(script) else ""  # noqa: PTH114, PTH115
+        script = link if os.path.isabs(link) else script  # noqa: PTH117
+    return os.path.dirname(script)  # noqa: PTH120
 
 
 #: Files of what stands between the interpreter and the script: the command line, and what runs modules.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -291,6 +292,39 @@ def test_a_script_ends_as_it_does_under_python_itself(end: str, tmp_path: Path) 
     assert (ours.returncode, ours.stdout, ours.stderr) == (plain.returncode, plain.stdout, plain.stderr)
     if end in {"interrupt", "terminated"}:
         assert ours.returncode == -(signal.SIGINT if end == "interrupt" else signal.SIGTERM)
+
+
+@pytest.mark.parametrize("way", ["-", "/dev/stdin", "redirected", "fifo"])
+@pytest.mark.parametrize("code", [*(ENDS[end] for end in ("exit", "error", "syntax", "at exit")), ABOUT_ITSELF])
+def test_what_comes_in_runs_as_it_does_under_python_itself(way: str, code: str, tmp_path: Path) -> None:
+    script = file(tmp_path, code + "\nimport ttn_or_not")
+    (tmp_path / "ttn_or_not.py").touch()
+
+    def outcome(*command: str) -> tuple[int, str, str]:
+        given: dict[str, Any] = {
+            "capture_output": True,
+            "text": True,
+            "timeout": 2 * PATIENCE,
+            "check": False,
+            "cwd": tmp_path,
+        }
+        if way == "fifo":
+            start = f"{shlex.join(command)} <(cat {shlex.quote(str(script))}) --flag"
+            ended = subprocess.run(["bash", "-c", start], **given)
+        elif way == "redirected":
+            with script.open() as source:
+                ended = subprocess.run([*command, "/dev/stdin", "--flag"], stdin=source, **given)
+        else:
+            ended = subprocess.run([*command, way, "--flag"], input=script.read_text(), **given)
+        return ended.returncode, ended.stdout, ended.stderr
+
+    plain, ours = outcome(sys.executable), outcome(sys.executable, "-m", "thingslink", "run")
+    assert ours == plain
+
+
+def test_a_here_document_runs_over_this_library() -> None:
+    command = f"{shlex.quote(sys.executable)} -m thingslink run - <<'END'\nimport ttn\nprint(ttn.__name__)\nEND\n"
+    assert finish(["bash", "-c", command]).stdout == "thingslink.ttn\n"
 
 
 def test_a_module_runs_as_well(tmp_path: Path) -> None:
