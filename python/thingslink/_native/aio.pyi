@@ -59,7 +59,7 @@ class _AioClient:
 
         One that goes in front of V3's queue is done when the network has taken it.
         """
-    def downlink(self, mid: int) -> DownlinkHandle:
+    def downlink(self, mid: int, dev_id: str) -> DownlinkHandle:
         """Give a downlink's handle."""
     def room(self) -> asyncio.Future[None]:
         """Wait until something has left the full queue of downlinks, at most 30 s."""

@@ -391,7 +391,7 @@ class MQTTClient(Entering):
             sent = self._client.send(*given)
         except QueueFullError:
             sent = await self._send_later(*given)
-        return Downlink(dev_id, self._client.downlink(await sent))
+        return Downlink(dev_id, self._client.downlink(await sent, dev_id))
 
     async def _send_later(self, *arguments: Any) -> asyncio.Future[int]:
         while True:

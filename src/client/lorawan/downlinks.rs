@@ -91,12 +91,13 @@ impl Downlinks {
         }
     }
 
-    /// The same, and keep what was told with it, for those who ask from then on: why, where there is a reason, and the
-    /// correlation IDs that the network has repeated.
+    /// The same, and keep what was told with it, for those who ask from then on: of which device, why, where there is a
+    /// reason, and the correlation IDs that the network has repeated.
     pub(super) fn tell<I: AsRef<str>>(
         &self,
         at: Downlinked,
         next: State,
+        dev_id: Option<&str>,
         error: Option<&str>,
         correlation_ids: impl IntoIterator<Item = I>,
     ) -> Change {
@@ -109,14 +110,14 @@ impl Downlinks {
         }
         let change = self.advance(at, next);
         if change != Change::None {
-            told.insert(at.serial, Told::new(error, correlation_ids));
+            told.insert(at.serial, Told::new(dev_id, error, correlation_ids));
         }
         change
     }
 
     /// The same without any.
-    pub(super) fn fail(&self, at: Downlinked, next: State, error: &str) -> Change {
-        self.tell(at, next, Some(error), [""; 0])
+    pub(super) fn fail(&self, at: Downlinked, next: State, dev_id: Option<&str>, error: &str) -> Change {
+        self.tell(at, next, dev_id, Some(error), [""; 0])
     }
 
     /// The downlink with this token.
@@ -222,10 +223,11 @@ mod tests {
         for state in [State::Sent, State::Nacked, State::Sent, State::Nacked] {
             assert_eq!(downlinks.advance(at, state), Change::Moved);
         }
-        assert_eq!(downlinks.fail(at, State::Failed, "why"), Change::Moved);
+        assert_eq!(downlinks.fail(at, State::Failed, Some("node-1"), "why"), Change::Moved);
         assert_eq!(downlinks.advance(at, State::Nacked), Change::None, "one more comes after the end");
-        assert_eq!(downlinks.fail(at, State::Failed, "other"), Change::None);
+        assert_eq!(downlinks.fail(at, State::Failed, None, "other"), Change::None);
         assert_eq!((downlinks.state(at), error(&downlinks, at).as_deref()), (Some(State::Failed), Some("why")));
+        assert_eq!(downlinks.outcome(at).and_then(|outcome| outcome.dev_id).as_deref(), Some("node-1"));
         assert!(downlinks.has_passed(at, State::Nacked) && !downlinks.has_passed(at, State::Acked));
     }
 
@@ -234,7 +236,7 @@ mod tests {
         let downlinks = Downlinks::default();
         let at = downlinks.remember(7, Mark::token(1));
         downlinks.advance(at, State::Written);
-        assert_eq!(downlinks.fail(at, State::Unconfirmed, "silence"), Change::Moved);
+        assert_eq!(downlinks.fail(at, State::Unconfirmed, None, "silence"), Change::Moved);
         assert_eq!(downlinks.advance(at, State::Queued), Change::Queued);
         assert_eq!(error(&downlinks, at), None);
         let other = downlinks.remember(8, Mark::token(2));
@@ -248,13 +250,13 @@ mod tests {
         downlinks.advance(at, State::Written);
         let outcome = downlinks.outcome(at).unwrap();
         assert_eq!((outcome.state, outcome.heard, outcome.correlation_ids.len()), (State::Written, None, 0));
-        downlinks.tell(at, State::Queued, None, ["as:up:1", "my-id"]);
+        downlinks.tell(at, State::Queued, None, None, ["as:up:1", "my-id"]);
         let queued = downlinks.outcome(at).unwrap();
         assert_eq!((queued.state, queued.correlation_ids), (State::Queued, vec!["as:up:1".into(), "my-id".into()]));
-        assert_eq!(downlinks.tell(at, State::Queued, None, ["another"]), Change::None, "it is told of twice");
+        assert_eq!(downlinks.tell(at, State::Queued, None, None, ["another"]), Change::None, "it is told of twice");
         assert_eq!(downlinks.outcome(at).unwrap().heard, queued.heard);
         let (long, ids) = ("ä".repeat(4000), vec!["i".repeat(100); 1000]);
-        downlinks.tell(at, State::Failed, Some(&long), &ids);
+        downlinks.tell(at, State::Failed, None, Some(&long), &ids);
         let failed = downlinks.outcome(at).unwrap();
         assert_eq!((failed.error.unwrap().len(), failed.correlation_ids.len()), (4096, 20));
         assert!(failed.heard >= queued.heard);
@@ -264,7 +266,7 @@ mod tests {
     fn the_latest_are_remembered_and_no_more() {
         let downlinks = Downlinks::default();
         let first = downlinks.remember(1, Mark::token(1));
-        downlinks.fail(first, State::Failed, "why");
+        downlinks.fail(first, State::Failed, None, "why");
         let mut mid = 1;
         for token in 2..=u64::from(REMEMBERED) {
             mid += 1;
@@ -281,7 +283,7 @@ mod tests {
         }
         assert!(downlinks.find(1).is_some_and(|at| at != first) && downlinks.state(first).is_none());
         let failed = downlinks.find(1).unwrap();
-        downlinks.fail(failed, State::Failed, "other");
+        downlinks.fail(failed, State::Failed, None, "other");
         assert_eq!(downlinks.told.lock().len(), 1);
     }
 

@@ -172,10 +172,10 @@ impl Client {
         let following = &application.following;
         let at = self.outbox().number(|mid| following.note(mid, Mark::token(token), None));
         following.downlinks.advance(at, State::Written);
-        following.downlinks.tell(at, State::Queued, None, [""; 0]);
+        following.downlinks.tell(at, State::Queued, Some(dev_id.as_str()), None, [""; 0]);
         for (step, reason) in application.enqueuing.events_of(token) {
             let error = (step == Step::Failed).then_some(reason.as_str());
-            following.downlinks.tell(at, step.into(), error, [""; 0]);
+            following.downlinks.tell(at, step.into(), Some(dev_id.as_str()), error, [""; 0]);
         }
         drop(listening);
         self.inner.tell(Delivery::Sent(at.mid));

@@ -131,7 +131,7 @@ impl Application {
         let Some(at) = following.downlinks.find(mid) else { return true };
         following.downlinks.advance(at, State::Written);
         if self.config.network == Network::ChirpStack {
-            following.downlinks.fail(at, State::Unconfirmed, chirpstack::UNCONFIRMED);
+            following.downlinks.fail(at, State::Unconfirmed, None, chirpstack::UNCONFIRMED);
             return true;
         }
         if self.config.network == Network::V2 || self.config.group.is_some() {
@@ -153,11 +153,12 @@ impl Application {
 
     /// The server refused a message, or hung up over it.
     pub(super) fn rejected(&self, mid: u16, reason: u8) {
-        self.following.silent.lock().unwritten.remove(&mid);
+        let unwritten = self.following.silent.lock().unwritten.remove(&mid);
         if let Some(at) = self.following.downlinks.find(mid) {
             let text =
                 format!("the server refused the message (reason code {reason}), or hung up over it again and again");
-            self.following.downlinks.fail(at, State::Failed, &text);
+            let dev_id = unwritten.as_ref().map(|(_, dev_id)| dev_id.as_str());
+            self.following.downlinks.fail(at, State::Failed, dev_id, &text);
         }
     }
 
@@ -175,7 +176,7 @@ impl Application {
             match network {
                 Network::V2 => {
                     if let Some(at) = downlinks.of_device(dev_id, network.port_of_event(event), step) {
-                        self.stepped(at, step, &reason, event);
+                        self.stepped(at, dev_id, step, &reason, event);
                     }
                 }
                 Network::V3 | Network::ChirpStack => {
@@ -185,7 +186,7 @@ impl Application {
                             self.enqueuing.note(token, step, &reason);
                             continue;
                         };
-                        match (self.stepped(at, step, &reason, event), step) {
+                        match (self.stepped(at, dev_id, step, &reason, event), step) {
                             // Of ChirpStack it was told when it was written, or the API had answered.
                             (Change::Queued, _) if network == Network::V3 => tell(Delivery::Sent(at.mid)),
                             (Change::Moved, Step::Failed) => {
@@ -201,9 +202,10 @@ impl Application {
         self.following.wanted.lock().filters.iter().any(|filter| covers(filter, &message.topic))
     }
 
-    fn stepped(&self, at: Downlinked, step: Step, reason: &str, event: Value<'_>) -> Change {
+    fn stepped(&self, at: Downlinked, dev_id: &str, step: Step, reason: &str, event: Value<'_>) -> Change {
         let error = (step == Step::Failed).then_some(reason);
-        self.following.downlinks.tell(at, step.into(), error, self.config.network.correlation_ids(event))
+        let ids = self.config.network.correlation_ids(event);
+        self.following.downlinks.tell(at, step.into(), Some(dev_id), error, ids)
     }
 }
 
@@ -267,7 +269,8 @@ async fn give_up(line: Weak<Inner<Application>>, due: Vec<Written>) {
         let patience = application.config.queue_timeout.as_secs_f64();
         let known = known.as_deref().unwrap_or(SILENCE);
         let reason = format!("the network has not said within {patience} s that it is queued: {known}");
-        if application.following.downlinks.fail(at, State::Unconfirmed, &reason) != Change::None {
+        let downlinks = &application.following.downlinks;
+        if downlinks.fail(at, State::Unconfirmed, Some(dev_id.as_str()), &reason) != Change::None {
             tracing::warn!(mid = at.mid, dev_id = dev_id.as_str(), "downlink unconfirmed: {reason}");
             if inner.is_open() {
                 inner.tell(Delivery::Problem(failure(at, dev_id.as_str(), State::Unconfirmed, reason)));

@@ -41,7 +41,7 @@ impl Client {
     pub async fn reached(&self, at: Downlinked, state: State, within: Duration) -> Result<Outcome> {
         let downlinks = &self.inner.platform.following.downlinks;
         let ended = |now: State, reason: String| {
-            let (mid, dev_id) = (at.mid, None);
+            let (mid, dev_id) = (at.mid, downlinks.outcome(at).and_then(|outcome| outcome.dev_id));
             Err(Error::Downlink { mid, dev_id, state: now.name(), reason })
         };
         let look = || match downlinks.state(at) {

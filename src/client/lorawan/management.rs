@@ -103,12 +103,12 @@ impl Client {
         // Before the request: the network may tell of it before the answer is there.
         let at = self.outbox().number(|mid| following.note(mid, Mark::token(token), None));
         if let Err(error) = stack.queue(dev_id.as_str(), queue.clone(), true).await {
-            following.downlinks.fail(at, State::Failed, &error.to_string());
+            following.downlinks.fail(at, State::Failed, Some(dev_id.as_str()), &error.to_string());
             return Err(error);
         }
         following.downlinks.advance(at, State::Written);
         let ids = queue.first().map_or(&[][..], |own| &own.correlation_ids);
-        if following.downlinks.tell(at, State::Queued, None, ids) == Change::Queued {
+        if following.downlinks.tell(at, State::Queued, Some(dev_id.as_str()), None, ids) == Change::Queued {
             self.inner.tell(Delivery::Sent(at.mid));
         }
         self.look_again(&stack, dev_id, at, &queue).await;

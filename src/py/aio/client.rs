@@ -150,8 +150,13 @@ impl PyAioClient {
     }
 
     /// Give a downlink's handle.
-    fn downlink(&self, py: Python<'_>, #[pyo3(from_py_with = number::mid)] mid: u16) -> PyResult<PyDownlinkHandle> {
-        PyDownlinkHandle::new(py, self.flow.clone(), mid)
+    fn downlink(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = number::mid)] mid: u16,
+        dev_id: String,
+    ) -> PyResult<PyDownlinkHandle> {
+        Ok(PyDownlinkHandle::new(py, self.flow.clone(), mid)?.to(dev_id))
     }
 
     /// Wait until something has left the full queue of downlinks, at most 30 s.

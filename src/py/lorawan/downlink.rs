@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 
 use crate::client::lorawan::{Client, Downlinked, Outcome, State};
+use crate::error::Error;
 use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::prepared::Prepared;
@@ -29,12 +30,19 @@ pub(in crate::py) trait Sender: Send + Sync {
 pub(in crate::py) struct PyDownlinkHandle {
     sender: Arc<dyn Sender>,
     at: Downlinked,
+    /// Its device, if whoever asks knows.
+    dev_id: Option<String>,
 }
 
 impl PyDownlinkHandle {
     pub(in crate::py) fn new(py: Python<'_>, sender: Arc<dyn Sender>, mid: u16) -> PyResult<Self> {
         let at = sender.client().downlink(mid).or_raise(py)?;
-        Ok(Self { sender, at })
+        Ok(Self { sender, at, dev_id: None })
+    }
+
+    /// The same of a downlink to this device.
+    pub(in crate::py) fn to(self, dev_id: String) -> Self {
+        Self { dev_id: Some(dev_id), ..self }
     }
 
     fn waiting(
@@ -51,8 +59,14 @@ impl PyDownlinkHandle {
         let process = self.sender.process(py)?.clone();
         let (client, at) = (self.sender.client().clone(), self.at);
         let reached = async move { client.reached(at, wanted, within).await };
-        let mid = self.at.mid;
+        let (mid, known) = (self.at.mid, self.dev_id.clone());
         Ok(Prepared::new(process, reached, move |py, outcome| {
+            let outcome = outcome.map_err(|error| match error {
+                Error::Downlink { mid, dev_id, state, reason } => {
+                    Error::Downlink { mid, dev_id: dev_id.or(known), state, reason }
+                }
+                error => error,
+            });
             outcome.map(|outcome| PyDownlinkOutcome { mid, outcome }).or_raise(py)
         }))
     }

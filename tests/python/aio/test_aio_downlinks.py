@@ -31,8 +31,9 @@ def test_a_wait_ends_with_its_client_and_may_be_cancelled() -> None:
                     await asyncio.wait_for(downlink.wait("acked", PATIENCE), 0.01)
                 waiting = asyncio.ensure_future(downlink.wait("acked", PATIENCE))
                 await asyncio.sleep(0)
-            with pytest.raises(DownlinkError, match="closed"):
+            with pytest.raises(DownlinkError, match="closed") as caught:
                 await waiting
+            assert caught.value.dev_id == "soil-07"
 
     run(program())
 

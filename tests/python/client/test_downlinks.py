@@ -280,6 +280,7 @@ def test_a_closed_client_ends_waits(network: Sandbox, mqtt_client: Maker) -> Non
     client.close()
     thread.join(PATIENCE)
     assert "closed before it was acked" in str(outcome[0])
+    assert getattr(outcome[0], "dev_id", None) == "dev-1"
     assert handle.state == "queued" == handle.wait("written", PATIENCE)
     with pytest.raises(DownlinkError, match="closed"):
         handle.wait("sent", PATIENCE)

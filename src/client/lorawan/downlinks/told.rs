@@ -14,13 +14,19 @@ const MOST_IDS: usize = 2048;
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     heard: SystemTime,
+    /// Of whom, where that was told as well.
+    dev_id: Option<Box<str>>,
     error: Option<Box<str>>,
     correlation_ids: Box<[Box<str>]>,
 }
 
 impl Told {
     /// Told just now. What is beyond its bound of the error's end and of the last IDs is not kept.
-    pub(super) fn new<I: AsRef<str>>(error: Option<&str>, correlation_ids: impl IntoIterator<Item = I>) -> Self {
+    pub(super) fn new<I: AsRef<str>>(
+        dev_id: Option<&str>,
+        error: Option<&str>,
+        correlation_ids: impl IntoIterator<Item = I>,
+    ) -> Self {
         let mut left = MOST_IDS;
         let fits = |id: &I| {
             let length = id.as_ref().len();
@@ -34,7 +40,7 @@ impl Told {
             let end = (0..=MOST_ERROR).rev().find(|end| error.is_char_boundary(*end));
             error[..end.unwrap_or(0)].into()
         });
-        Self { heard: SystemTime::now(), error, correlation_ids }
+        Self { heard: SystemTime::now(), dev_id: dev_id.map(Into::into), error, correlation_ids }
     }
 
     pub(super) fn error(&self) -> Option<&str> {
@@ -52,6 +58,8 @@ pub struct Outcome {
     pub state: State,
     /// Why it has failed, or what may be behind the network's silence.
     pub error: Option<String>,
+    /// Its device, as the network has told it.
+    pub dev_id: Option<String>,
     /// When that became known; `None` of what the network has not said a word of.
     pub heard: Option<SystemTime>,
     /// What the network has repeated last.
@@ -63,6 +71,7 @@ impl Outcome {
         Self {
             state,
             error: told.filter(|_| state.has_error()).and_then(Told::error).map(str::to_owned),
+            dev_id: told.and_then(|told| told.dev_id.as_deref()).map(str::to_owned),
             heard: told.map(|told| told.heard),
             correlation_ids: told
                 .map_or_else(Vec::new, |told| told.correlation_ids.iter().map(ToString::to_string).collect()),
