@@ -7,9 +7,9 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-from thingslink import ApplicationError, RpcError
+from thingslink import ApplicationError, DownlinkError, RpcError
 from thingslink.cli import connection, progress
-from thingslink.cli.failure import USAGE, Failure
+from thingslink.cli.failure import NOT_FOUND, REFUSED, UNREACHED, USAGE, Failure, code_of
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +34,7 @@ def add_to(commands: Any) -> None:
         choices=tuple(_STATES),
         help="what to wait for: that the downlink is written (default on V2), in the device's queue (default on V3), "
         "sent by a gateway, or acknowledged by the device, as the network tells it; exit code 1 if it failed, 3 if "
-        "nothing was told in time",
+        "nothing was told in time (5 if there is no such device, 4 if the key may not send)",
     )
     send_.add_argument("--timeout", type=float, default=30, metavar="SECONDS", help="for waiting (default 30)")
     send_.add_argument("--no-check", action="store_true", help="do not ask first whether there is such a device")
@@ -88,6 +88,10 @@ def send(options: argparse.Namespace) -> int:
         mid = client.send(options.dev_id, payload, options.port, options.confirmed, options.schedule)
         with progress.progress(f"waiting until it is {wait}"):
             client.downlink(mid).wait(state, options.timeout)
+    except DownlinkError as error:
+        if error.state != "unconfirmed":
+            raise
+        raise _unconfirmed(error, options) from error
     finally:
         client.close()
     print(f"{wait}: the downlink to {options.dev_id}", file=sys.stderr)
@@ -106,6 +110,23 @@ def _look_up(options: argparse.Namespace) -> None:
         if code.name in {"NOT_FOUND", "INVALID_ARGUMENT"}:
             raise
         print(f"the device was not looked up: {code.value[1]}", file=sys.stderr)
+
+
+def _unconfirmed(error: DownlinkError, options: argparse.Namespace) -> Failure:
+    """Tell of a downlink of which the network says nothing: whoever may ask is told whether there is such a device."""
+    hints = {
+        NOT_FOUND: "`thingslink devices list` shows what there is",
+        REFUSED: "is that key for this application? `thingslink profiles show` tells where both are from",
+        UNREACHED: "is there such a device? `thingslink devices list` shows what there is",
+    }
+    code = UNREACHED
+    try:
+        with connection.application(options) as client:
+            client.device(options.dev_id, timeout=10)
+    except (ApplicationError, RpcError) as reason:
+        code = code_of(reason)
+    code = code if code in hints else UNREACHED
+    return Failure(str(error), code=code, hint=hints[code])
 
 
 def simulate(options: argparse.Namespace) -> int:

@@ -78,11 +78,17 @@ def explain(error: Exception, options: argparse.Namespace) -> Failure:
     return Failure(words, code=code, hint=_hint(error, code, words, options))
 
 
+def code_of(error: ApplicationError | RpcError) -> int:
+    """Give the exit code for what a server answers."""
+    code = error.code if isinstance(error, ApplicationError) else error.code()
+    return _CODES.get(code.name, FAILED)
+
+
 def _told(error: Exception) -> tuple[int, str]:
     if isinstance(error, (ApplicationError, RpcError)):
         code = error.code if isinstance(error, ApplicationError) else error.code()
         details = error.details if isinstance(error, ApplicationError) else error.details()
-        return _CODES.get(code.name, FAILED), f"{code.value[1]}: {details}"
+        return code_of(error), f"{code.value[1]}: {details}"
     if isinstance(error, LoginRefusedError):
         return REFUSED, str(error)
     if isinstance(error, (ThingsTimeoutError, ConnectionError, TimeoutError, socket.gaierror)):

@@ -77,7 +77,8 @@ def test_a_downlink_that_nobody_queues_is_not_sent(run: Run, stack_sandbox: Sand
     mqtt = {"THINGSLINK_MQTT": stack_sandbox.mqtt_address}
     assert run("send", "nobody", "01", **mqtt).returncode == 5
     outcome = run("send", "nobody", "01", "--no-check", **mqtt)
-    assert outcome.returncode != 0 and 'there is no device "nobody"' in outcome.stderr
+    assert outcome.returncode == 5 and "devices list" in outcome.stderr
+    assert 'there is no device "nobody"' in outcome.stderr
     assert "the downlink to" not in outcome.stderr and "Traceback" not in outcome.stderr
 
 
