@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, TypeAlias, TypeVar
 
-    C = TypeVar("C", bound=type)
+    _C = TypeVar("_C", bound=type)
     #: Place in a call, name, what fits, what is expected.
     _Look: TypeAlias = tuple[int, str, Callable[[Any], bool], str]
 
@@ -34,7 +34,7 @@ _KINDS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 _COROUTINE = 0x80
 
 
-def checked(cls: C) -> C:
+def checked(cls: _C) -> _C:
     """Have the arguments of a class's public functions looked at before a call, by their declared types."""
     for name, member in [*vars(cls).items()]:
         function = member.__func__ if isinstance(member, staticmethod | classmethod) else member

@@ -1,5 +1,8 @@
 //! Simulated devices: how they come and go, join and send.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -9,8 +12,10 @@ use tonic::Status;
 
 use super::network::Network;
 use super::wire::{Activation, Location, Metadata, Registration, Uplink, UplinkError, to_json};
+use crate::dialect::mqtt::{LONGEST_TEXT, is_too_deep};
 use crate::error::{Error, Result};
 use crate::rpc::proto::handler;
+use crate::sandbox::broker::QoS;
 use crate::sandbox::frame::UplinkFrame;
 use crate::sandbox::stream::Field;
 use crate::sandbox::v2::grpc::from_wire;
@@ -203,8 +208,31 @@ impl Network {
             metadata,
             attributes,
         };
-        self.emit(&format!("{app_id}/devices/{dev_id}/up"), to_json(&uplink));
+        let topic = format!("{app_id}/devices/{dev_id}/up");
+        self.emit(&topic, to_json(&uplink));
+        if let Some(fields) = fields {
+            self.publish_fields(topic, fields);
+        }
         Ok(())
+    }
+
+    /// Publish each field of an uplink under a topic of its own, and those within it (V2 1.5). The journal has the uplink, which
+    /// says as much.
+    fn publish_fields(&self, topic: String, fields: &RawValue) {
+        let mut open = vec![(topic, fields)];
+        while let Some((above, value)) = open.pop() {
+            // What is no object has no fields.
+            let Ok(fields) = serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(value.get()) else { continue };
+            for (name, value) in fields {
+                let topic = format!("{above}/{name}");
+                if name.contains(['*', '+', '#', '\0']) || is_too_deep(&topic) || topic.len() > LONGEST_TEXT {
+                    continue;
+                }
+                let body = Bytes::copy_from_slice(value.get().as_bytes());
+                self.router.publish(&topic, body, QoS::AtLeastOnce, false, self.faults.message_delay());
+                open.push((topic, value));
+            }
+        }
     }
 }
 

@@ -38,10 +38,6 @@ def test_raw_uplinks_and_single_fields(network: Any) -> None:
             fields, deep = client.uplink_fields("temperature"), of_device.uplink_fields("deep/a")
             async with client:
                 await device.uplink(b"\x01\x67", fields={"temperature": 23.5, "deep": {"a": [1, None]}}, port=3)
-                if network == "v2":
-                    # On V3 the client takes them out of the uplink.
-                    sandbox.publish_raw("demo-app/devices/soil-07/up/temperature", b"23.5")
-                    sandbox.publish_raw("demo-app/devices/soil-07/up/deep/a", b"[1, null]")
                 msg = await soon(uplinks.__anext__())
                 came = await soon(raw.__anext__())
                 assert came.topic.endswith("devices/soil-07/up") and b"soil-07" in came.payload

@@ -133,10 +133,7 @@ def test_single_fields_can_be_listened_to(sandbox: Sandbox, client_for: Maker, r
     client.set_uplink_field_callback(recorder.on("level"), "tank/level")
     client.set_uplink_field_callback(recorder.on("tank"), "tank", dev_id="node-1")
     client.connect()
-    base = f"{sandbox.app_id}/devices/node-1/up"
-    sandbox.publish_raw(f"{base}/pump", b"true")
-    sandbox.publish_raw(f"{base}/tank", b'{"level":0.42}')
-    sandbox.publish_raw(f"{base}/tank/level", b"0.42")
+    sandbox.device("node-1").uplink(b"\1", fields={"pump": True, "tank": {"level": 0.42}})
     level, tank = recorder.expect_each("level", "tank")
     assert (level.value, level.field, level.dev_id, level.app_id) == (0.42, "tank/level", "node-1", sandbox.app_id)
     assert tank.value.level == 0.42 and recorder.drain() == []
