@@ -163,7 +163,7 @@ impl PyUplinkMessage {
         PyTuple::new(py, self.each(py)?.into_iter().map(|(_, value)| value))
     }
 
-    fn names<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    pub(super) fn names<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         fields(self.value()).into_iter().map(|(name, _)| string(py, name)).collect()
     }
 
@@ -302,9 +302,9 @@ impl PyUplinkMessage {
         Self { network: self.network, part: self.part, ..Self::new(self.document.clone(), self.index) }
     }
 
-    #[getter]
-    fn _fields<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.names(py)?)
+    #[classattr]
+    fn _fields(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        super::names::property(py)
     }
 
     #[getter]

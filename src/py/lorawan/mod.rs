@@ -15,6 +15,7 @@ mod handlers;
 mod made;
 mod management;
 mod message;
+mod names;
 mod options;
 mod parse;
 mod private;

@@ -153,3 +153,13 @@ def test_an_empty_table_has_its_columns() -> None:
     batch = pa.RecordBatchReader.from_stream(Batch()).read_all()
     for table in (pa.table(Recorder()), pa.table(Recorder(per="gateway")), batch):
         assert table.num_rows == 0 and table.column_names[:3] == ["time", "app_id", "dev_id"]
+
+
+def test_polars_keeps_messages_as_objects_and_makes_a_table_of_their_dictionaries() -> None:
+    pl = pytest.importorskip("polars", reason="polars is not installed")
+    message = _parse_message(b'{"dev_id":"node-1","port":1,"payload_fields":{"t":1.5}}', "v2")
+    assert isinstance(type(message)._fields, property) and message._fields == ("dev_id", "port", "payload_fields")
+    column = pl.DataFrame({"message": [message]})["message"]
+    assert column.dtype == pl.Object and column[0] is message
+    table = pl.DataFrame([message.to_dict()])
+    assert table.columns == list(message._fields) and table["payload_fields"].struct.field("t")[0] == 1.5
