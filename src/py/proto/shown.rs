@@ -92,7 +92,9 @@ fn hide(message: &mut DynamicMessage) {
             Value::Message(part) => hide(part),
             Value::List(elements) => elements.iter_mut().filter_map(Value::as_message_mut).for_each(hide),
             Value::Map(entries) if secret => {
-                entries.values_mut().for_each(|value| *value = Value::String(HIDDEN.to_owned()));
+                for value in entries.values_mut() {
+                    *value = Value::String(HIDDEN.to_owned());
+                }
             }
             Value::Map(entries) => entries.values_mut().filter_map(Value::as_message_mut).for_each(hide),
             Value::String(text) if secret => HIDDEN.clone_into(text),
