@@ -4,9 +4,10 @@
 //! and lists are that it works on, and each of those is one piece of memory.
 
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use super::courtesy::Thread;
 use rquickjs::allocator::{Allocator, RustAllocator};
 
 /// Enough for any table that a payload function has.
@@ -21,6 +22,7 @@ const SMALL: usize = 4 << 10;
 pub(super) struct Stage {
     compiles: AtomicBool,
     is_over: AtomicBool,
+    thread: OnceLock<Thread>,
 }
 
 impl Stage {
@@ -33,6 +35,16 @@ impl Stage {
     /// The engine runs what is the script's.
     pub(super) fn run(&self) {
         self.compiles.store(false, Ordering::Relaxed);
+    }
+
+    /// It is at work on this thread.
+    pub(super) fn begin(&self, thread: Thread) {
+        let _first = self.thread.set(thread);
+    }
+
+    /// The thread that it is at work on.
+    pub(super) fn thread(&self) -> Option<Thread> {
+        self.thread.get().copied()
     }
 
     /// The time of the script is over.

@@ -2,6 +2,7 @@
 //!
 //! Why this engine, and how it is kept in bounds: `docs/dev/payload-functions.md`.
 
+mod courtesy;
 mod language;
 mod memory;
 mod spent;
@@ -92,11 +93,15 @@ fn attempt(
     let (code, expression) = (code.to_owned(), expression.to_owned());
     let (tell, told) = mpsc::sync_channel(1);
     if !begin(at_work, Instant::now() + limit + GRACE) {
-        return (Err(format!("Interrupted: {MOST} scripts run, which do not end within their time")), None);
+        let text = format!(
+            "Interrupted: {MOST} scripts are at work, which is as many as may be: some do not end in their time"
+        );
+        return (Err(text), None);
     }
     let (place, stage) = (Place(at_work), Arc::new(Stage::default()));
     let shared = stage.clone();
     let work = move || {
+        shared.begin(courtesy::this());
         // Nobody may wait for it any more.
         let _late = tell.send((within_bounds(&code, &expression, &shared, limit), spent()));
         drop(place);
@@ -107,7 +112,12 @@ fn attempt(
     }
     let in_time = told.recv_timeout(limit);
     stage.end();
-    in_time.or_else(|_| told.recv_timeout(GRACE)).unwrap_or_else(|_| (Err(TOO_LONG.to_owned()), None))
+    in_time.or_else(|_| told.recv_timeout(GRACE)).unwrap_or_else(|_| {
+        if let Some(thread) = stage.thread() {
+            courtesy::step_back(thread);
+        }
+        (Err(TOO_LONG.to_owned()), None)
+    })
 }
 
 /// Count one more engine at work, when there may be one; tells whether there was until then.

@@ -150,6 +150,24 @@ fn no_operator_goes_on_after_the_limit() {
     }
 }
 
+/// Texts that were put together are trees of their parts, which are compared without being copied.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_script_that_cannot_be_ended_comes_last() {
+    let engines = Engines::new();
+    let code = "(function () { var t = '1'.repeat(100000); for (var at = 0; at < 10; at++) { t = t + t; }
+        var a = t + 1, b = t + 1; while (true) { if (a < b) { t = 1; } } })()";
+    assert_eq!(engines.run("", code, LIMIT), Err(TOO_LONG.to_owned()));
+    let comes_last = |task: std::io::Result<std::fs::DirEntry>| {
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+        // The name stands in parentheses; the 19th field is how nice a thread is.
+        let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
+        stat.contains("(thingslink-scri") && after.split_whitespace().nth(16) == Some("19")
+    };
+    let is_over = engines.0.load(Ordering::Acquire) == 0;
+    assert!(std::fs::read_dir("/proc/self/task").unwrap().any(comes_last) || is_over);
+}
+
 #[test]
 fn a_script_itself_ends_as_its_functions_do() {
     let engines = Engines::new();
