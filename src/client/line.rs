@@ -436,6 +436,7 @@ impl<P: Platform> Inner<P> {
     /// kept for it.
     pub(super) fn over(&self) {
         self.let_go();
+        self.platform.over();
         self.open.send_replace(false);
         self.mailbox.poke();
     }

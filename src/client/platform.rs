@@ -44,6 +44,9 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
     /// A session begins that follows no other one.
     fn begin(&self, _outbox: &Outbox) {}
 
+    /// There is no session any more.
+    fn over(&self) {}
+
     /// Whether messages may have to wait for older ones.
     fn holds(&self) -> bool {
         false

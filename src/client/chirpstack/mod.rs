@@ -87,6 +87,12 @@ impl ChirpStack {
         Self { channel, key, timeout }
     }
 
+    /// The same, whose answers may take so long.
+    #[must_use]
+    pub fn within(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
     fn method(&self, service: &str, name: &str) -> Result<(Method, CallOptions)> {
         let full = format!("api.{service}");
         let method = Method::find(&full, name)

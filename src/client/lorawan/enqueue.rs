@@ -27,6 +27,7 @@ const EARLY: usize = 1000;
 /// What is known of downlinks on their way to the API.
 #[derive(Debug, Default)]
 pub(super) struct Enqueuing {
+    way: Mutex<Option<ChirpStack>>,
     /// Done when the one before is.
     last: Mutex<Option<oneshot::Receiver<()>>>,
     early: Mutex<Early>,
@@ -88,15 +89,19 @@ impl Drop for Listening<'_> {
 }
 
 impl Application {
-    /// The way to the server's API, where it is known.
+    /// The way to the server's API, where it is known: one for all calls, until the client is closed.
     pub(super) fn api(&self) -> Result<Option<ChirpStack>> {
-        self.api_within(PATIENCE)
+        let Some(Api { endpoint, trust, .. }) = &self.config.api else { return Ok(None) };
+        let mut way = self.enqueuing.way.lock();
+        if way.is_none() {
+            *way = Some(ChirpStack::new(endpoint, trust, self.config.access_key.clone(), PATIENCE)?);
+        }
+        Ok(way.clone())
     }
 
-    /// The same, whose answers may take so long.
-    pub(super) fn api_within(&self, patience: Duration) -> Result<Option<ChirpStack>> {
-        let Some(Api { endpoint, trust, .. }) = &self.config.api else { return Ok(None) };
-        ChirpStack::new(endpoint, trust, self.config.access_key.clone(), patience).map(Some)
+    /// Let go of the way to the API.
+    pub(super) fn leave_api(&self) {
+        self.enqueuing.way.lock().take();
     }
 
     /// Where a device is: by what has been heard, else by the API.
@@ -190,6 +195,8 @@ impl Client {
     pub(super) async fn ask_for_application(&self) -> Result<()> {
         let application = &self.inner.platform;
         let config = self.config();
+        // One of another process, before a fork, leads nowhere.
+        application.leave_api();
         let (Some(server), Some(Api { tenant_id, .. })) = (application.api()?, &config.api) else { return Ok(()) };
         let given = config.app_id.as_str();
         let asked = match (uuid(given), tenant_id) {

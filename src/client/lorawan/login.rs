@@ -18,7 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Error, Result, RpcCode};
 use crate::ids::AccessKey;
 use crate::net;
-use crate::session::{Options, Ready, Version, is_unanswered};
+use crate::session::{Event, Options, Ready, Version, is_unanswered};
 
 /// Bound on what management is asked during a login.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -155,6 +155,31 @@ impl Client {
                 return Err(Error::Lost { address: endpoint.to_string(), reason: "closed while connecting".into() });
             }
         }
+    }
+}
+
+impl Application {
+    /// How a connection ended, or began.
+    pub(super) fn note_end(&self, event: &Event) {
+        match event {
+            _ if self.config.network != Network::V3 => {}
+            Event::LoginRefused { code } => self.rest_long(&format!("the login was refused (code {code})")),
+            Event::AttemptFailed { error } if is_unanswered(error) => self.rest_long(&error.to_string()),
+            Event::Connected { .. } | Event::AttemptFailed { .. } | Event::Lost { .. } => {
+                *self.rest.lock() = Duration::ZERO;
+            }
+            _ => {}
+        }
+    }
+
+    /// The stack's rate limit counts each login, and a key that it refused it will refuse a second later, too: wait about as
+    /// long as delays ever get.
+    fn rest_long(&self, why: &str) {
+        let rest = self.config.backoff.max.mul_f64(0.5 + 0.5 * fastrand::f64());
+        tracing::warn!(
+            "{why}: The Things Stack may be limiting logins, or its Identity Server be away; trying again in {rest:?}"
+        );
+        *self.rest.lock() = rest;
     }
 }
 

@@ -44,9 +44,7 @@ use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
 use crate::ids::{AccessKey, AppId, DevId};
 use crate::net::Identity;
-use crate::session::{
-    Event, MailboxLimits, Message, Outbox, OutboxLimits, Overflow, QoS, Subscriptions, is_unanswered,
-};
+use crate::session::{Event, MailboxLimits, Message, Outbox, OutboxLimits, Overflow, QoS, Subscriptions};
 use crate::sync::Mutex;
 
 /// Everything that a client is told when it is made.
@@ -171,12 +169,11 @@ impl Platform for Application {
             Event::Message(message) => return self.is_new(message) && self.heard(message, tell),
             Event::Sent { mid } => return self.written(*mid),
             Event::Rejected { mid, reason, .. } => self.rejected(*mid, *reason),
-            event => {
+            Event::Connected { .. } => {
                 self.note_end(event);
-                if matches!(event, Event::Connected { .. }) {
-                    self.catch_up();
-                }
+                self.catch_up();
             }
+            event => self.note_end(event),
         }
         true
     }
@@ -186,6 +183,10 @@ impl Platform for Application {
             Network::V2 | Network::V3 => Some(Incoming::from(message)),
             Network::ChirpStack => self.read(message),
         }
+    }
+
+    fn over(&self) {
+        self.leave_api();
     }
 
     fn holds(&self) -> bool {
@@ -202,31 +203,6 @@ impl Platform for Application {
 
     fn max_incoming_bytes(&self) -> usize {
         self.config.max_incoming_bytes
-    }
-}
-
-impl Application {
-    /// How a connection ended, or began.
-    fn note_end(&self, event: &Event) {
-        match event {
-            _ if self.config.network != Network::V3 => {}
-            Event::LoginRefused { code } => self.rest_long(&format!("the login was refused (code {code})")),
-            Event::AttemptFailed { error } if is_unanswered(error) => self.rest_long(&error.to_string()),
-            Event::Connected { .. } | Event::AttemptFailed { .. } | Event::Lost { .. } => {
-                *self.rest.lock() = Duration::ZERO;
-            }
-            _ => {}
-        }
-    }
-
-    /// The stack's rate limit counts each login, and a key that it refused it will refuse a second later, too: wait about as
-    /// long as delays ever get.
-    fn rest_long(&self, why: &str) {
-        let rest = self.config.backoff.max.mul_f64(0.5 + 0.5 * fastrand::f64());
-        tracing::warn!(
-            "{why}: The Things Stack may be limiting logins, or its Identity Server be away; trying again in {rest:?}"
-        );
-        *self.rest.lock() = rest;
     }
 }
 

@@ -60,6 +60,8 @@ def test_every_call_goes_by_web(server: Sandbox, proxy: Http1Proxy, tmp_path: Pa
         assert handle.wait("sent", PATIENCE) == "sent"
         assert [one.payload for one in device.received] == [b"\2"]
     assert {kind for _, kind, _ in proxy.requests} == {"application/grpc-web+proto"}
+    # One that was turned away, and one for all calls, or two: a refusal without a body may end it.
+    assert len(proxy.requests) > 4 and len(proxy.connections) <= 3
     assert {host for _, _, host in proxy.requests} == {proxy.address.partition("://")[2]}
 
 
@@ -78,6 +80,17 @@ def test_streams_come_by_web(server: Sandbox, proxy: Http1Proxy, tmp_path: Path,
         assert [recorder.expect("uplink").counter for _ in range(3)] == [1, 2, 3]
         assert client.stats()["backfilled"] == 3
     assert "/api.InternalService/StreamDeviceEvents" in {path for path, _, _ in proxy.requests}
+
+
+def test_a_proxy_that_is_gone_is_not_called_by_another_name(server: Sandbox, proxy: Http1Proxy, tmp_path: Path) -> None:
+    device = server.device("node-1")
+    with client_of(server, proxy, tmp_path) as client:
+        client.send(device.dev_eui, b"\1", schedule="last")
+        proxy.stop()
+        with pytest.raises(RpcError) as refused:
+            client.send(device.dev_eui, b"\1", schedule="last")
+    assert refused.value.code() is StatusCode.UNAVAILABLE
+    assert "not gRPC" not in str(refused.value) and "hangs up" not in str(refused.value)
 
 
 def test_who_speaks_http2_is_called_by_grpc(server: Sandbox, caplog: pytest.LogCaptureFixture) -> None:

@@ -69,6 +69,7 @@ SPELLINGS = {
     "ID": "id",
     "service_id": "id",
     "payloadf": "payload_format",
+    "grpc_address": "handler_address",
     "app_access_key": "access_key",
     "appAccessKey": "access_key",
     "appID": "app_id",

@@ -37,11 +37,14 @@ class Api(PeerServer):
         self.runtime = 2
         self.applications = {APPLICATION: NAME}
         self.tags = {DEVICE: "soil_03", OTHER: ""}
+        #: Where calls came from.
+        self.peers: set[str] = set()
         self.enqueued = threading.Event()
         super().__init__()
 
     def answer(self, path: str, request: bytes, context: grpc.ServicerContext) -> bytes:
         super().answer(path, request, context)
+        self.peers.add(context.peer())
         metadata = dict(context.invocation_metadata())
         if metadata.get("authorization") != f"Bearer {token()}":
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "InvalidToken")
@@ -190,3 +193,4 @@ def test_a_burst_keeps_its_order(mosquitto: Mosquitto, api: Api) -> None:
 
     asyncio.run(program())
     assert [item.queue_item.f_port for item in api.items] == list(range(1, 41))
+    assert len(api.peers) == 1, "over one connection"

@@ -109,7 +109,9 @@ fn question(line: &Weak<Inner<Application>>) -> Result<Option<Question>> {
     let Some(inner) = line.upgrade().filter(|inner| inner.goes_on()) else { return Ok(None) };
     let application = &inner.platform;
     let after = application.backfill.as_ref().and_then(|backfill| backfill.state.lock().memory.after());
-    let (Some(after), Some(server)) = (after, application.api_within(PATIENCE)?) else { return Ok(None) };
+    let (Some(after), Some(server)) = (after, application.api()?.map(|server| server.within(PATIENCE))) else {
+        return Ok(None);
+    };
     let uuid = application.directory.application().ok_or_else(|| {
         let expected = "an application whose UUID is known: give tenant_id";
         Error::invalid("app_id", application.config.app_id.as_str(), expected)
