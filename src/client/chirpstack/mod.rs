@@ -27,6 +27,7 @@ pub use self::events::Events;
 pub use self::kept::KEPT;
 pub use self::managing::{Extra, Registration, check, check_id};
 use self::meaning::explain;
+pub(in crate::client) use self::queue::no_codec;
 pub use self::whole::Whole;
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result, RpcCode};

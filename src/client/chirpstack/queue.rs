@@ -74,7 +74,7 @@ impl Tenancy {
 }
 
 /// Fields that nothing would encode.
-fn no_codec() -> Error {
+pub(in crate::client) fn no_codec() -> Error {
     let expected = "bytes: the profile of this device has no codec, and ChirpStack would send fields as nothing";
     Error::invalid("payload", "{...}", expected)
 }

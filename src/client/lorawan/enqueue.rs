@@ -11,7 +11,7 @@ use super::directory::Place;
 use super::downlinks::{Mark, State};
 use super::{Application, Client};
 use crate::client::Delivery;
-use crate::client::chirpstack::ChirpStack;
+use crate::client::chirpstack::{ChirpStack, no_codec};
 use crate::dialect::lorawan::{Downlink, Network, Payload, Schedule, Step, base64, item_token, uuid};
 use crate::error::{Error, Result};
 use crate::ids::DevId;
@@ -163,9 +163,7 @@ impl Client {
         let place = application.look_for(&server, dev_id).await?;
         let item = item(&place.dev_eui, downlink)?;
         if item.object.is_some() && !server.has_codec(&place.dev_eui).await? {
-            let expected =
-                "bytes: the profile of this device has no codec, and ChirpStack would send fields as nothing";
-            return Err(Error::invalid("payload", "{...}", expected));
+            return Err(no_codec());
         }
         self.follow();
         let listening = application.enqueuing.listen();
