@@ -28,6 +28,8 @@ class Front(grpc.GenericRpcHandler):
         self.refusals: dict[str, deque[tuple[str, str]]] = defaultdict(deque)
         #: Methods whose answers have a field more in what they are about.
         self.later: set[str] = set()
+        #: What becomes of requests of a method before they are passed on.
+        self.rewritten: dict[str, Callable[[bytes], bytes]] = {}
         #: What is done before a call is passed on.
         self.before: dict[str, Callable[[], object]] = {}
         self._lock = threading.Lock()
@@ -51,6 +53,7 @@ class Front(grpc.GenericRpcHandler):
                 context.abort(getattr(grpc.StatusCode, refusal[0]), refusal[1])
             try:
                 call: Any = self._behind.unary_unary(path, request_serializer=None, response_deserializer=None)
+                request = self.rewritten.get(name, bytes)(request)
                 reply: bytes = call(request, timeout=PATIENCE, metadata=metadata)
             except grpc.RpcError as error:
                 context.abort(error.code(), error.details())

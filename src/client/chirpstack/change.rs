@@ -7,7 +7,7 @@ use super::register::{check_attributes, check_name, place, set_down_counter, set
 use super::whole::Whole;
 use super::{Named, Tenancy};
 use crate::client::managed::after;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, RpcCode};
 use crate::rpc::proto::chirpstack::api;
 use crate::rpc::proto::lorawan;
 
@@ -138,7 +138,12 @@ impl Tenancy {
     /// What the server says; [`Error::Malformed`] for an address of another length.
     pub(super) async fn dev_addr(&self) -> Result<Vec<u8>> {
         let Named { tenant_id, .. } = self.home().await?;
-        self.random_address(&api::GetRandomDevAddrRequest { dev_eui: String::new(), tenant_id }).await
+        let asked = self.random_address(&api::GetRandomDevAddrRequest { dev_eui: String::new(), tenant_id }).await;
+        let Err(Error::Rpc { code: RpcCode::Internal | RpcCode::Unauthenticated, .. }) = &asked else { return asked };
+        // Older servers give one to a device alone.
+        let Some(device) = self.devices(Some(1), 0).await?.0.pop() else { return asked };
+        let dev_eui = device.dev_eui().to_owned();
+        self.random_address(&api::GetRandomDevAddrRequest { dev_eui, tenant_id: String::new() }).await
     }
 
     async fn random_address(&self, request: &api::GetRandomDevAddrRequest) -> Result<Vec<u8>> {

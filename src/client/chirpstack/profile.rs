@@ -1,11 +1,13 @@
 //! Device profiles (CS 4.4): which one is meant, and the codec that it has.
 
+use std::collections::BTreeMap;
+
 use super::find::one;
 use super::whole::Whole;
 use super::{ChirpStack, Named, Tenancy};
-use crate::client::managed::{Functions, of_all};
+use crate::client::managed::{Functions, code_of, of_all};
 use crate::dialect::lorawan::uuid;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, RpcCode};
 use crate::rpc::proto::chirpstack::api::{self, CodecRuntime};
 
 /// A device profile.
@@ -49,9 +51,18 @@ impl ChirpStack {
 
     async fn named_profiles(&self, application_id: &str) -> Result<Vec<api::ApplicationDeviceProfileListItem>> {
         let request = api::ListApplicationDeviceProfilesRequest { application_id: application_id.to_owned() };
-        let answer: api::ListApplicationDeviceProfilesResponse =
-            self.call("ApplicationService", "ListDeviceProfiles", &request).await?;
-        Ok(answer.result)
+        let asked = self.call("ApplicationService", "ListDeviceProfiles", &request).await;
+        match asked.map(|answer: api::ListApplicationDeviceProfilesResponse| answer.result) {
+            // Older servers do not tell; their devices do.
+            Err(error) if code_of(&error) == Some(RpcCode::Unimplemented) => {}
+            outcome => return outcome,
+        }
+        let application_id = application_id.to_owned();
+        let request = api::ListDevicesRequest { application_id, ..api::ListDevicesRequest::default() };
+        let devices = self.all_of(&request).await?;
+        let named: BTreeMap<_, _> =
+            devices.into_iter().map(|device| (device.device_profile_id, device.device_profile_name)).collect();
+        Ok(named.into_iter().map(|(id, name)| api::ApplicationDeviceProfileListItem { id, name }).collect())
     }
 }
 

@@ -34,12 +34,22 @@ impl Tenancy {
     /// What the server says.
     pub async fn downlinks(&self, dev_id: &str) -> Result<Vec<Bytes>> {
         let (_, record) = self.record(dev_id).await?;
-        let request = api::GetDeviceQueueItemsRequest { dev_eui: record.whole.read.dev_eui, count_only: false };
+        Ok(self.items(&record.whole.read.dev_eui).await?.into_iter().map(|(bytes, _)| bytes).collect())
+    }
+
+    /// What waits for a device, encoded and read.
+    async fn items(&self, dev_eui: &str) -> Result<Vec<(Bytes, api::DeviceQueueItem)>> {
+        let request = api::GetDeviceQueueItemsRequest { dev_eui: dev_eui.to_owned(), count_only: false };
         let reply = self.server.reply("DeviceService", "GetQueue", request.encode_to_vec().into()).await?;
         let failed = |error: prost::DecodeError| unreadable("DeviceService", "GetQueue", &error);
         let items = Items::decode(reply).map_err(failed)?.result;
-        items.iter().try_for_each(|item| api::DeviceQueueItem::decode(item.clone()).map(drop)).map_err(failed)?;
-        Ok(items)
+        items.into_iter().map(|item| Ok((item.clone(), api::DeviceQueueItem::decode(item).map_err(failed)?))).collect()
+    }
+
+    /// The IDs of what waits for a device and was not sent yet.
+    async fn waiting(&self, dev_eui: &str) -> Result<Vec<String>> {
+        let items = self.items(dev_eui).await?.into_iter().filter(|(_, item)| !item.is_pending);
+        Ok(items.map(|(_, item)| item.id).collect())
     }
 
     /// Append downlinks to the queue, or have them replace it; what was sent and waits for its acknowledgement stays. One goes
@@ -55,15 +65,27 @@ impl Tenancy {
         {
             return Err(no_codec());
         }
+        let flush = api::FlushDeviceQueueRequest { dev_eui: device.dev_eui.clone() };
+        let flushed = async || {
+            let outcome = self.server.tell("DeviceService", "FlushQueue", &flush).await;
+            self.written(&home, outcome).await
+        };
         if items.is_empty() && replace {
-            let request = api::FlushDeviceQueueRequest { dev_eui: device.dev_eui };
-            let outcome = self.server.tell("DeviceService", "FlushQueue", &request).await;
-            return self.written(&home, outcome).await.map(|()| Vec::new());
+            return flushed().await.map(|()| Vec::new());
         }
         let (mut ids, all) = (Vec::new(), items.len());
         for item in items {
             let item = api::DeviceQueueItem { dev_eui: device.dev_eui.clone(), ..item };
-            let outcome = self.server.enqueue(item, replace && ids.is_empty()).await;
+            let waiting = if replace && ids.is_empty() { self.waiting(&device.dev_eui).await? } else { Vec::new() };
+            let mut outcome = self.server.enqueue(item.clone(), replace && ids.is_empty()).await;
+            // Servers before 4.15 do not know that the queue is to be emptied.
+            if outcome.is_ok()
+                && !waiting.is_empty()
+                && self.waiting(&device.dev_eui).await?.iter().any(|id| waiting.contains(id))
+            {
+                flushed().await?;
+                outcome = self.server.enqueue(item, false).await;
+            }
             ids.push(self.written(&home, outcome).await.map_err(|error| match ids.len() {
                 0 => error,
                 queued => extended(error, &format!("{queued} of {all} downlinks were queued by then, and stay")),

@@ -430,6 +430,28 @@ def test_a_list_that_breaks_off_says_how_far_it_came(front: Front, client: Any) 
     assert len(client.downlinks("abp1")) == 1
 
 
+def test_a_server_before_4_15_replaces_a_queue_as_well(front: Front, client: Any) -> None:
+    client.register_device("abp1", ABP)
+    client.push_downlink("abp1", b"\x01")
+    # It does not know the field (2, at the end) that has the queue emptied.
+    front.rewritten[f"{DEV}/Enqueue"] = lambda request: request.removesuffix(b"\x10\x01")
+    ids = client.replace_downlinks("abp1", [{"payload": b"\x02"}, {"payload": b"\x03"}])
+    waiting = client.downlinks("abp1")
+    assert [(item.id, item.data) for item in waiting] == [(ids[0], b"\x02"), (ids[1], b"\x03")]
+
+
+def test_older_servers_are_asked_in_other_words(front: Front, client: Any) -> None:
+    client.register_device("abp1", ABP)
+    for _ in range(2):
+        front.refuse("ApplicationService/ListDeviceProfiles", "UNIMPLEMENTED")
+    assert [profile.name for profile in client.get().chirpstack.profiles] == ["personalized"]
+    client.register_device("abp2", {**ABP, "dev_eui": "70B3D57ED0000003"})
+    for code, details in (("INTERNAL", "Invalid string length"), ("UNAUTHENTICATED", "")):
+        front.refuse(f"{DEV}/GetRandomDevAddr", code, details)
+        assert len(client.dev_addr()) == 4
+        assert b"70b3d57ed0000002" in front.told(f"{DEV}/GetRandomDevAddr")
+
+
 def test_events_of_a_device(sandbox: Sandbox) -> None:
     device = sandbox.device("soil-03")
     for number in range(3):
