@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 _TEXTS = (
     "app_id", "network", "discovery", "handler", "cluster", "frequency_plan_id", "tenant_id", "device_profile", "mqtt",
-    "nats", "nats_user", "format",
+    "mqtt_username", "nats", "nats_user", "format",
 )  # fmt: skip
 #: Paths, which are meant from the file's folder.
 _FILES = (
-    "access_key_file", "ca_file", "nats_password_file", "nats_token_file", "nats_nkey_file", "nats_creds",
-    "nats_ca_file",
+    "access_key_file", "ca_file", "mqtt_password_file", "client_cert", "client_key", "nats_password_file",
+    "nats_token_file", "nats_nkey_file", "nats_creds", "nats_ca_file",
 )  # fmt: skip
 _FLAGS = ("insecure", "keyring")
 #: What a profile may have, as options are called.
@@ -40,6 +40,7 @@ SETTINGS = tuple(name.replace("_", "-") for name in (*_TEXTS, *_FILES, *_FLAGS))
 #: What belongs into a file of its own, and what names that file.
 _SECRETS = {
     "access-key": "access-key-file, or keyring = true",
+    "mqtt-password": "mqtt-password-file",
     "nats-password": "nats-password-file",
     "nats-token": "nats-token-file",
     "nats-nkey": "nats-nkey-file",

@@ -93,6 +93,25 @@ def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:
     )
     if mqtt:
         group.add_argument("--mqtt", metavar="ADDRESS", help="MQTT server, in place of discovery (or THINGSLINK_MQTT)")
+        group.add_argument(
+            "--mqtt-username",
+            metavar="NAME",
+            help="of ChirpStack: user of the broker, which knows no access key (or THINGSLINK_MQTT_USERNAME)",
+        )
+        group.add_argument(
+            "--mqtt-password-file",
+            metavar="FILE",
+            help="file with the user's password (or THINGSLINK_MQTT_PASSWORD_FILE, or the password itself in "
+            "THINGSLINK_MQTT_PASSWORD)",
+        )
+        group.add_argument(
+            "--client-cert",
+            metavar="FILE",
+            help="of ChirpStack: certificate to show to the broker, PEM (or THINGSLINK_CLIENT_CERT)",
+        )
+        group.add_argument(
+            "--client-key", metavar="FILE", help="the certificate's private key, PEM (or THINGSLINK_CLIENT_KEY)"
+        )
 
 
 def found(options: argparse.Namespace, name: str) -> tuple[str | None, str | None]:
@@ -226,6 +245,11 @@ def is_chirpstack(options: argparse.Namespace, key: str) -> bool:
     return is_of_it or re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", app_id(options).lower()) is not None
 
 
+def mqtt_key(options: argparse.Namespace) -> str:
+    """Give the access key for MQTT; of ChirpStack it may be empty, since its broker knows none."""
+    return "" if key_place(options) is None and is_chirpstack(options, "") else access_key(options)
+
+
 def is_v3(options: argparse.Namespace, key: str) -> bool:
     """Tell whether MQTT is that of The Things Stack V3."""
     said = network(options)
@@ -234,8 +258,33 @@ def is_v3(options: argparse.Namespace, key: str) -> bool:
     return key.startswith("NNSXS.") or bool(setting(options, "cluster") and not setting(options, "mqtt"))
 
 
+def secret(options: argparse.Namespace, name: str, what: str) -> str | None:
+    """Give what a variable has, or a file that an option, another variable or the profile names."""
+    told = os.environ.get(f"THINGSLINK_{name.upper()}")
+    file, place = found(options, f"{name}_file")
+    # A variable goes before a profile.
+    if file is None or (told and is_of_profile(place)):
+        return told or None
+    return keys.read(file, what)
+
+
+def _broker(options: argparse.Namespace) -> dict[str, Any]:
+    """Give as whom to come to a broker of one's own."""
+    certificate, private = setting(options, "client_cert"), setting(options, "client_key")
+    if private:
+        keys.warn_of(private, "private key")
+    given = {
+        "mqtt_username": setting(options, "mqtt_username"),
+        "mqtt_password": secret(options, "mqtt_password", "password"),
+        "client_cert": Path(certificate) if certificate else None,
+        "client_key": Path(private) if private else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def mqtt(options: argparse.Namespace, key: str, **settings: Any) -> MQTTClient:
     """Give an MQTT client of the application, not connected yet."""
+    settings |= _broker(options)
     ca_file = setting(options, "ca_file")
     if ca_file:
         settings["ca_certs"] = Path(ca_file)
@@ -252,7 +301,7 @@ def mqtt(options: argparse.Namespace, key: str, **settings: Any) -> MQTTClient:
         settings["insecure_channel"] = flag(options, "insecure")
     settings["network"] = network(options)
     if address:
-        return MQTTClient(app_id(options), key, address, **settings)
+        return MQTTClient(app_id(options), key or None, address, **settings)
     cluster = setting(options, "cluster")
     if cluster:
         return MQTTClient(app_id(options), key, cluster=cluster, **settings)

@@ -74,7 +74,7 @@ def send(options: argparse.Namespace) -> int:
         raise ValueError("--wait acked goes together with --confirmed: the device acknowledges nothing else")
     # What the log would say is told as the error that it leads to.
     logging.getLogger("thingslink").addHandler(logging.NullHandler())
-    key = connection.access_key(options)
+    key = connection.mqtt_key(options)
     on_v3 = connection.is_v3(options, key)
     # A server of V3 acknowledges what it then drops, and ChirpStack's API tells at once.
     is_told = on_v3 or (connection.is_chirpstack(options, key) and connection.setting(options, "handler"))
@@ -83,7 +83,9 @@ def send(options: argparse.Namespace) -> int:
     client = connection.mqtt(options, key, qos=0 if on_v3 else 1, follow_downlinks=state != "written")
     try:
         with progress.progress("connecting"):
-            _look_up(options)
+            # Of ChirpStack the broker may be all that is known.
+            if is_told or not connection.is_chirpstack(options, key):
+                _look_up(options)
             client.connect()
         mid = client.send(options.dev_id, payload, options.port, options.confirmed, options.schedule)
         with progress.progress(f"waiting until it is {wait}"):

@@ -45,7 +45,7 @@ def seconds(text: str) -> float:
 
 def main(options: argparse.Namespace) -> int:
     """Try it; what does not work is raised."""
-    form, key = output.chosen(options), connection.access_key(options)
+    form, key = output.chosen(options), connection.mqtt_key(options)
     rows = [_tried("mqtt", lambda: _log_in(options, key))]
     try:
         if options.management:

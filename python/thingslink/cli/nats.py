@@ -5,7 +5,6 @@ Secrets have no options, since command lines are seen by others.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,15 +49,6 @@ def address(options: argparse.Namespace) -> str:
     return given
 
 
-def _secret(options: argparse.Namespace, name: str, what: str) -> str | None:
-    told = os.environ.get(f"THINGSLINK_NATS_{name.upper()}")
-    file, place = connection.found(options, f"nats_{name}_file")
-    # A variable goes before a profile.
-    if file is None or (told and connection.is_of_profile(place)):
-        return told or None
-    return keys.read(file, what)
-
-
 def _credentials(options: argparse.Namespace) -> str | None:
     file = connection.setting(options, "nats_creds")
     if file:
@@ -71,9 +61,9 @@ def login(options: argparse.Namespace) -> dict[str, Any]:
     ca_file = connection.setting(options, "nats_ca_file")
     given = {
         "nats_user": connection.setting(options, "nats_user"),
-        "nats_password": _secret(options, "password", "password"),
-        "nats_token": _secret(options, "token", "token"),
-        "nats_nkey": _secret(options, "nkey", "seed"),
+        "nats_password": connection.secret(options, "nats_password", "password"),
+        "nats_token": connection.secret(options, "nats_token", "token"),
+        "nats_nkey": connection.secret(options, "nats_nkey", "seed"),
         "nats_credentials": _credentials(options),
         "nats_ca_certs": Path(ca_file) if ca_file else None,
     }

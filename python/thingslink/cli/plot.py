@@ -51,7 +51,7 @@ def add_to(commands: Any) -> None:
 
 
 def _listen(options: argparse.Namespace, recorder: Recorder) -> None:
-    client = connection.mqtt(options, connection.access_key(options))
+    client = connection.mqtt(options, connection.mqtt_key(options))
     client.record(recorder)
     client.connect()
     print(f"listening for {options.span} s; Ctrl-C draws what has come", file=sys.stderr, flush=True)

@@ -86,7 +86,7 @@ class _Recording:
 def main(options: argparse.Namespace) -> int:
     """Record until Ctrl-C or SIGTERM."""
     files = Files(options.out, rotates=options.rotate is not None, per=options.per)
-    client = connection.mqtt(options, connection.access_key(options))
+    client = connection.mqtt(options, connection.mqtt_key(options))
     recording = _Recording(files, options.count)
     for dev_id in options.device or [None]:
         client.set_uplink_callback(recording.take, dev_id=dev_id)

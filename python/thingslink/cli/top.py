@@ -144,7 +144,7 @@ def add_to(commands: Any) -> None:
 def main(options: argparse.Namespace) -> int:
     """Watch until Ctrl-C, or write one table."""
     form = output.chosen(options)
-    client = connection.mqtt(options, connection.access_key(options))
+    client = connection.mqtt(options, connection.mqtt_key(options))
     devices = Devices()
     client.set_uplink_callback(devices.take)
     never = threading.Event()

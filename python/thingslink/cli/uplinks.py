@@ -59,7 +59,7 @@ def main(options: argparse.Namespace) -> int:
         waiting.put(msg)
 
     form = output.chosen(options)
-    client = connection.mqtt(options, connection.access_key(options))
+    client = connection.mqtt(options, connection.mqtt_key(options))
     for dev_id in options.device or [None]:
         client.set_uplink_callback(take, dev_id=dev_id)
     with progress.progress("connecting"):

@@ -132,3 +132,23 @@ def test_the_network_is_told_by_key_application_and_word(run: Run, plant: Sandbo
     assert outcome.returncode == 2 and "the broker that ChirpStack publishes to" in outcome.stderr
     outcome = run("bridge", "--network", "chirpstack", "--nats", "nats://127.0.0.1:1")
     assert outcome.returncode == 2 and "no bridge carries messages of ChirpStack" in outcome.stderr
+
+
+def test_the_broker_alone_will_do_and_has_users_of_its_own(plant: Sandbox, run: Run, tmp_path: Path) -> None:
+    plant.add_mqtt_user("reader", "s3cret")
+    device = plant.device("soil-03")
+    alone = {"THINGSLINK_APP_ID": plant.application_id, "THINGSLINK_ACCESS_KEY": "", "THINGSLINK_HANDLER": ""}
+    alone["THINGSLINK_TENANT_ID"] = ""
+    refused = run("health", **alone)
+    assert refused.returncode == 4 and "s3cret" not in refused.stderr
+    outcome = run("health", "--mqtt-username", "reader", **alone, THINGSLINK_MQTT_PASSWORD="s3cret")
+    assert outcome.returncode == 0 and "logged in as" in outcome.stdout, outcome.stderr
+    password = tmp_path / "password"
+    password.write_text("s3cret\n")
+    password.chmod(0o600)
+    user = ("--mqtt-username", "reader", "--mqtt-password-file", str(password))
+    sent = run("send", device.dev_eui, "02", *user, **alone)
+    assert (sent.returncode, sent.stderr) == (0, f"written: the downlink to {device.dev_eui}\n")
+    plant.wait_for(lambda: device.downlinks)
+    wrong = run("uplinks", "--network", "v2", *user, THINGSLINK_APP_ID="demo-app", THINGSLINK_ACCESS_KEY="key")
+    assert wrong.returncode == 2 and "mqtt_username" in wrong.stderr
