@@ -63,7 +63,9 @@ fn runtime(profile: &DeviceProfile) -> CodecRuntime {
 
 fn run(profile: &DeviceProfile, function: &str, input: &serde_json::Value) -> Result<serde_json::Value, String> {
     let function = function.replace("PLAIN", PLAIN);
-    let ran = script::run(&profile.payload_codec_script, &format!("({function})({input})"));
+    // The server reads it as a module, whose code is strict.
+    let code = format!("'use strict';{}", profile.payload_codec_script);
+    let ran = script::run(&code, &format!("({function})({input})"));
     ran.map(|(result, _)| result).map_err(|thrown| {
         if thrown.starts_with(INTERRUPTED) {
             return "JS error: Error: interrupted".to_owned();
@@ -214,6 +216,7 @@ mod tests {
             ("throw new Error('bad port')", "JS error: Error: bad port"),
             ("return {errors: ['first', 'second']}", "decodeUplink returned errors: first, second"),
             ("while (true) {}", "JS error: Error: interrupted"),
+            ("level = input.bytes[0]; return {data: {level: level}}", "JS error: Error: level is not defined"),
             ("return {data: [1, 2]}", "decodeUplink did not return 'data'"),
             ("return {data: 5}", "decodeUplink did not return 'data'"),
             ("return {}", "decodeUplink did not return 'data'"),
