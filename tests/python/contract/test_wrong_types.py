@@ -35,7 +35,8 @@ ELSEWHERE = frozenset(
     HttpConnection Server check content Publisher Subscription TBHTTPAPIException ReasonCode NetworkThread size_of
     MqttClient.publish MqttClient.will_set MqttClient.enable_logger MqttClient.tls_insecure_set _Client
     awaited like taking Device Downlink Following Known News Post Runner Stream Batches Batch Updates Devices
-    DeviceIterator PageIterator Follower Answering fields changed text flag number port version limits uplink_of_line
+    DeviceIterator EventIterator PageIterator Follower Answering fields changed text flag number port version limits
+    uplink_of_line
     SandboxDevice MqttClient DownlinkOutcome _ApplicationGiven _HandlerGiven DeviceClient.add_attrs_request_timeout
     TBDeviceMqttClient.on_service_configuration Answering.answer checksum verify_checksum callback_threads recorder_of
     PackageClient.update_firmware_info PackageClient.update_software_info record
@@ -49,14 +50,14 @@ OTHERWISE = re.compile(
     r"\.remove_\w+-callback$|quality_of_service$|subscription_id$|-(class_b_c|confirmed_retry|correlation_ids|priority)$"
     r"|TBDeviceMqttClient\.connect-(tls|insecure|key_password|login_timeout)$|-protocol$|tls_set-(cert_reqs|ciphers|keyfile)$"
     r"|proxy_set-(proxy_rdns|proxy_password)$|send_rpc-rpc_id$|-(event|ack_wait|client_cert|client_key)$"
-    r"|^aio\..*-schedule$|aio.*devices(_pages)?-timeout$|aio.*request_\w*attributes-|aio\.HandlerClient|tls_set-keyfile"
+    r"|^aio\..*-schedule$|aio.*(devices(_pages)?|events)-timeout$|aio.*request_\w*attributes-|aio\.HandlerClient|tls_set-keyfile"
     r"|^ApplicationClient-(discovery_certificate|timeout)$|connect-key_file$|get_by_app_eui-timeout$|gw_claim-device_name$|plot-ax$"
 )
 #: What is no wrong type: anything at all, and what the original took as it came.
 ANYTHING = re.compile(r"^(Any|object|_Element|-)$|Any \| ")
 #: Where `None` stands for the default, whatever is declared.
 DEFAULT = re.compile(
-    r"^TB(Device|Gateway)MqttClient-|discovery_address$|send-(port|schedule)$|_Keys|claim-duration$|request_service_configuration-"
+    r"^TB(Device|Gateway)MqttClient-|discovery_address$|(send|push_downlink)-(port|schedule)$|_Keys|claim-duration$|request_service_configuration-"
 )
 #: Spellings of another argument, which is not given beside them.
 SPELLINGS = {
@@ -177,6 +178,7 @@ def owners() -> Iterator[dict[str, Any]]:
         stack.device("meter")
         sent = client.send("meter", b"\1")
         application = ttn.ApplicationClient("demo-app", "key", "127.0.0.1:1", insecure_channel=True)
+        on_v3 = ttn.ApplicationClient("demo-app", "NNSXS.A.B", "127.0.0.1:1", insecure_channel=True)
         second = ttnmqtt.MQTTClient("demo-app", sandbox.access_key, sandbox.mqtt_address)
         last.callback(second.close)
         gateway = TBGatewayMqttClient(*board_login)
@@ -191,6 +193,7 @@ def owners() -> Iterator[dict[str, Any]]:
                 "demo-app", sandbox.access_key, sandbox.discovery_address, sandbox.ca_certs
             ),
             "ApplicationClient": application,
+            "ApplicationClient of v3": on_v3,
             "_Sandbox": sandbox,
             "_Sandbox of v3": stack,
             "_Sandbox of chirpstack": chirpstack,
@@ -248,8 +251,12 @@ CLASSES: dict[str, Any] = {
     "ttnmqtt.v2.MQTTClient": v2.MQTTClient,
     "provision": TBDeviceMqttClient.provision,
 }
-#: Methods that only a sandbox of another network than V2 has.
+#: Methods that V2 does not have, nor its sandbox.
 OF_NETWORK = {
+    "ApplicationClient.downlinks": "v3",
+    "ApplicationClient.push_downlink": "v3",
+    "ApplicationClient.replace_downlinks": "v3",
+    "ApplicationClient.clear_downlinks": "v3",
     "_Sandbox.api_key": "chirpstack",
     "_Sandbox.add_mqtt_user": "chirpstack",
     "_Sandbox.refuse_downlinks": "chirpstack",
