@@ -66,6 +66,7 @@ impl Aside {
             Ok(answer) if is_web(answer.headers()) => {
                 tracing::info!("{} is called by gRPC-web: HTTP/2 does not get through", self.witness.address());
                 self.taken.store(ASIDE, Ordering::Release);
+                self.witness.rest();
                 Ok(answer)
             }
             aside => {

@@ -130,11 +130,13 @@ struct Deframed<B> {
     /// What has come and was not looked at.
     left: Bytes,
     frames: Frames,
+    /// Its last frame.
+    last: Option<Frame<Bytes>>,
 }
 
 impl<B> Deframed<B> {
     fn new(body: B) -> Self {
-        Self { body, left: Bytes::new(), frames: Frames::default() }
+        Self { body, left: Bytes::new(), frames: Frames::default(), last: None }
     }
 }
 
@@ -145,11 +147,16 @@ impl hyper::body::Body for Deframed<Incoming> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
         let this = &mut *self;
         loop {
-            if let Some(frame) = this.frames.take(&mut this.left).transpose() {
-                return Poll::Ready(Some(frame.map_err(Into::into)));
+            match this.frames.take(&mut this.left) {
+                // What was read to its end leaves a connection that can be used again.
+                Ok(Some(frame)) if frame.is_trailers() => this.last = Some(frame),
+                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Some(Err(error.into()))),
             }
             match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
                 Some(Ok(frame)) => this.left = frame.into_data().unwrap_or_default(),
+                _ if this.last.is_some() => return Poll::Ready(this.last.take().map(Ok)),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 None if this.frames.is_over() => return Poll::Ready(None),
                 None => return Poll::Ready(Some(Err(bad("the connection ended in the middle of an answer").into()))),

@@ -28,6 +28,8 @@ struct Seen {
     chose_http1: bool,
     /// What was heard last; while the next connection is as yet silent, that is of the one before.
     heard: Option<Heard>,
+    /// It has been found out otherwise who it is.
+    is_known: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +61,11 @@ impl Witness {
         seen.reached.is_some() && (seen.chose_http1 || !speaks)
     }
 
+    /// Nothing is to be found out any more of who is called.
+    pub(super) fn rest(&self) {
+        self.0.lock().is_known = true;
+    }
+
     /// The server that was reached last; empty if none was.
     pub(super) fn address(&self) -> String {
         self.0.lock().reached.as_ref().map(ToString::to_string).unwrap_or_default()
@@ -66,7 +73,10 @@ impl Witness {
 
     /// Where a connection was given up: who is there in a gRPC server's place, and what to do: `ports` says where such servers are.
     pub(super) fn stranger(&self, ports: &str) -> Option<String> {
-        let heard = self.0.lock().heard.clone()?;
+        let heard = {
+            let seen = self.0.lock();
+            seen.heard.clone().filter(|_| !seen.is_known)?
+        };
         let Heard { server, first, ended } = &heard;
         match Tongue::of_all(first) {
             Some(Tongue::Grpc) => None,
@@ -86,7 +96,7 @@ impl Witness {
     pub(super) fn stranger_at_last(&self, ports: &str) -> Option<String> {
         let (reached, heard) = {
             let seen = self.0.lock();
-            (seen.reached.clone()?, seen.heard.clone())
+            (seen.reached.clone().filter(|_| !seen.is_known)?, seen.heard.clone())
         };
         match heard.map(|heard| Tongue::of_all(&heard.first)) {
             Some(Some(Tongue::Grpc)) => None,

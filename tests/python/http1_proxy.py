@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import socket
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,7 +29,7 @@ class _Passing(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.server.proxy.connections += 1
+        self.server.proxy.connections.append(self.connection)
 
     def do_POST(self) -> None:
         proxy = self.server.proxy
@@ -76,7 +78,8 @@ class Http1Proxy:
         self.backend, self.piece = backend, piece
         #: Path, content type and host of each request.
         self.requests: list[tuple[str, str, str]] = []
-        self.connections = 0
+        #: Those that were made, the first one first.
+        self.connections: list[socket.socket] = []
         self._server = _Server(("127.0.0.1", 0), _Passing)
         self._server.proxy = self
         self.address = f"http://127.0.0.1:{self._server.server_port}"
@@ -91,6 +94,10 @@ class Http1Proxy:
         self._thread.start()
 
     def stop(self) -> None:
+        """End, and cut every connection."""
         self._server.shutdown()
         self._thread.join(PATIENCE)
         self._server.server_close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
+import queue
 import threading
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -333,6 +336,36 @@ def test_the_server_reads_ten_at_a_time(
         assert [value.counter for kind, value in came if kind == "uplink"] == [32, 33, 34, 35, 36, 37]
         assert client.stats()["backfilled"] == 11
         assert over.wait(PATIENCE)
+
+
+def test_a_stream_without_end_is_left(
+    server: Sandbox, kept: StoragePeer, recorder: Recorder, generated: Generated
+) -> None:
+    importlib.import_module("chirpstack.internal_pb2")
+    log_item = generated.message("api.LogItem")
+    left, times = threading.Event(), queue.SimpleQueue[str]()
+
+    def endless(_messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        context.add_callback(left.set)
+        now = times.get(timeout=PATIENCE)
+        for number in itertools.count():
+            body = {"deduplicationId": str(number), "time": now, "fCnt": number}
+            yield log_item(description="up", body=json.dumps(body)).SerializeToString()
+
+    device = server.device("node-1")
+    kept.scripts = [endless]
+    with recorder.watch(client_of(server, kept.address)) as client:
+        device.uplink()
+        counters(recorder, 1)
+        leave(server, recorder)
+        device.uplink()
+        times.put(datetime.now(timezone.utc).isoformat())
+        come_back(server, recorder)
+        device.uplink()
+        assert [recorder.expect("uplink").counter for _ in range(1000)] == list(range(1000))
+        assert left.wait(PATIENCE)
+        assert counters(recorder, 1) == [("node-1", 2)]
+        assert client.stats()["backfilled"] == 1000
 
 
 @pytest.mark.parametrize(
