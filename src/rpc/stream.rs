@@ -17,21 +17,27 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// The messages of one call, encoded. Whoever lets go of them ends the call.
 #[derive(Debug)]
-pub struct Messages<'a> {
-    channel: &'a Channel,
-    method: &'a Method,
-    options: &'a CallOptions,
+pub struct Messages {
+    channel: Channel,
+    method: Method,
+    options: CallOptions,
     coming: Streaming<Bytes>,
 }
 
-impl Messages<'_> {
+impl Messages {
+    /// How long the call waits for each one.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.options.timeout.unwrap_or(SILENCE)
+    }
+
     /// The next one; `None` at the end. One that does not come within `patience` may be waited for again.
     ///
     /// # Errors
     /// As [`Channel::call`], and [`Error::Rpc`] for a time that is over.
     pub async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>> {
         let next = timeout(patience, self.coming.message()).await.map_err(|_| deadline())?;
-        next.map_err(|status| self.channel.explain(self.method, self.options, to_failure(&status).error))
+        next.map_err(|status| self.channel.explain(&self.method, &self.options, to_failure(&status).error))
     }
 }
 
@@ -40,12 +46,7 @@ impl Channel {
     ///
     /// # Errors
     /// As [`Channel::call`].
-    pub async fn open<'a>(
-        &'a self,
-        method: &'a Method,
-        message: Bytes,
-        options: &'a CallOptions,
-    ) -> Result<Messages<'a>> {
+    pub async fn open(&self, method: &Method, message: Bytes, options: &CallOptions) -> Result<Messages> {
         let (request, path) = Self::request(method, message, options)?;
         let begin = async {
             let mut client = self.ready().await?;
@@ -53,7 +54,7 @@ impl Channel {
         };
         let answered = timeout(options.timeout.unwrap_or(SILENCE), begin).await.map_err(|_| deadline())?;
         let coming = answered.map_err(|failure| self.explain(method, options, failure.error))?.into_inner();
-        Ok(Messages { channel: self, method, options, coming })
+        Ok(Messages { channel: self.clone(), method: method.clone(), options: options.clone(), coming })
     }
 
     /// Call a method that gives many messages: `each` gets them, encoded, in their order. The time of the options bounds the
@@ -68,9 +69,8 @@ impl Channel {
         options: &CallOptions,
         mut each: impl FnMut(Bytes) + Send,
     ) -> Result<()> {
-        let patience = options.timeout.unwrap_or(SILENCE);
         let mut messages = self.open(method, message, options).await?;
-        while let Some(message) = messages.next(patience).await? {
+        while let Some(message) = messages.next(messages.patience()).await? {
             each(message);
         }
         Ok(())

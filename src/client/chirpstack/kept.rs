@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prost::Message as _;
 use tokio::time::{Instant, timeout_at};
 
-use super::{ChirpStack, explain, unreadable};
+use super::{ChirpStack, explain};
 use crate::error::Result;
 use crate::rpc::proto::chirpstack::api;
 
@@ -51,11 +50,7 @@ impl ChirpStack {
     /// # Errors
     /// What the server says.
     pub async fn kept_events(&self, dev_eui: &str) -> Result<Vec<api::LogItem>> {
-        // In upper case it would be that of a device, and nothing would come.
-        let request = api::StreamDeviceEventsRequest { dev_eui: dev_eui.to_ascii_lowercase() };
-        let (method, options) = self.method("InternalService", "StreamDeviceEvents")?;
-        let opened = self.channel.open(&method, request.encode_to_vec().into(), &options).await;
-        let mut messages = opened.map_err(explain)?;
+        let mut messages = self.events(dev_eui).await?;
         let end = Instant::now() + LONGEST;
         let mut items = Vec::new();
         while items.len() < MOST {
@@ -63,9 +58,7 @@ impl ChirpStack {
             let until = end.min(Instant::now() + patience);
             let Ok(next) = timeout_at(until, messages.next(LONGEST)).await else { return Ok(items) };
             let Some(message) = next.map_err(explain)? else { return Ok(items) };
-            let item = api::LogItem::decode(message)
-                .map_err(|error| unreadable("InternalService", "StreamDeviceEvents", &error))?;
-            items.push(item);
+            items.push(Self::event(message)?);
         }
         Ok(items)
     }
