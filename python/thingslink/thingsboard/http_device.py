@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     _Callback: TypeAlias = Callable[[Any], object]
+    #: Numbers count by their truth, as ever.
+    _Truth: TypeAlias = bool | int
 
 
 @checked
@@ -173,7 +175,7 @@ class TBHTTPDevice:
         self._publisher.stop(0)
 
     def send_telemetry(
-        self, telemetry: Mapping[str, Any], timestamp: datetime | float | None = None, queued: bool = True
+        self, telemetry: Mapping[str, Any], timestamp: datetime | float | None = None, queued: _Truth = True
     ) -> None:
         """Send values.
 

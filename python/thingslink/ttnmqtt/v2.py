@@ -15,9 +15,12 @@ from thingslink._native import Callback, LoginRefusedError, ThingsError, _whole
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, TypeAlias
 
     from thingslink.ttn import UplinkMessage
+
+    #: Numbers count by their truth, as ever.
+    _Truth: TypeAlias = bool | int
 
 __all__ = ["MQTTClient"]
 
@@ -115,7 +118,7 @@ class MQTTClient(ttnmqtt.MQTTClient):
         devID: str,
         pay: Any = None,
         port: int = 1,
-        conf: bool = False,
+        conf: _Truth = False,
         sched: str = "replace",
         **aliases: Any,
     ) -> None:

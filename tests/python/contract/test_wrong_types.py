@@ -51,6 +51,7 @@ OTHERWISE = re.compile(
     r"|TBDeviceMqttClient\.connect-(tls|insecure|key_password|login_timeout)$|-protocol$|tls_set-(cert_reqs|ciphers|keyfile)$"
     r"|proxy_set-(proxy_rdns|proxy_password)$|send_rpc-rpc_id$|-(event|ack_wait|client_cert|client_key)$"
     r"|^aio\..*-schedule$|aio.*(devices(_pages)?|events)-timeout$|aio.*request_\w*attributes-|aio\.HandlerClient|tls_set-keyfile"
+    r"|v2\.MQTTClient\.send-conf$|TBHTTPDevice\.send_telemetry-queued$"
     r"|^ApplicationClient-(discovery_certificate|timeout)$|connect-key_file$|get_by_app_eui-timeout$|gw_claim-device_name$|plot-ax$"
 )
 #: What is no wrong type: anything at all, and what the original took as it came.

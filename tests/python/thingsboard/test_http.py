@@ -124,7 +124,7 @@ def test_requests_go_over_one_connection(client: TBHTTPDevice, web: Server) -> N
     web.answers[PREFIX + "rpc"] = (200, b'{"time": 5}')
     web.answers[PREFIX + "attributes?"] = (200, b'{"client": {"a": 1}}')
     client.send_telemetry({"t": decimal.Decimal("1.20")}, moment, queued=False)
-    client.send_telemetry({"t": 1}, 17, queued=False)
+    client.send_telemetry({"t": 1}, 17, queued=0)
     client.send_attributes({"model": "X"})
     assert client.send_rpc("getTime") == {"time": 5}
     assert client.send_rpc("done", {"a": 1}, 7) == {"time": 5}
