@@ -22,7 +22,6 @@ def post_fork(number):
     client = handler.data()
     client.set_uplink_callback(lambda msg, client: say(f"worker {number} got {msg.dev_id}"))
     client.connect()
-    say(f"worker {number} is ready")
     return client
 
 
@@ -30,6 +29,8 @@ def work(number):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     client = post_fork(number)
     try:
+        # From here on it can be told to end.
+        say(f"worker {number} is ready")
         while True:
             time.sleep(0.1)
     finally:

@@ -424,10 +424,11 @@ def test_without_a_certificate_there_is_no_login(guarded: Guarded) -> None:
 
 def test_asyncio_has_all_of_it(mosquitto: Mosquitto, peer: Peer) -> None:
     async def program() -> None:
-        async with aio.MQTTClient(APPLICATION, None, mosquitto.address, **options(mosquitto)) as client:
-            assert client.network == "chirpstack"
-            uplinks = client.uplinks(dev_id="soil_03")
-            activations = client.activations()
+        client = aio.MQTTClient(APPLICATION, None, mosquitto.address, **options(mosquitto))
+        assert client.network == "chirpstack"
+        # What is opened before is subscribed to when the client is connected.
+        uplinks, activations = client.uplinks(dev_id="soil_03"), client.activations()
+        async with client:
             await asyncio.to_thread(peer.uplink)
             msg = await anext(uplinks)
             assert msg.dev_id == "soil_03" and msg.chirpstack is not None and msg.chirpstack.fPort == 2
