@@ -156,7 +156,12 @@ impl Server {
 
     /// Write what waits and part, at most `within`.
     pub async fn close(&self, within: Duration) {
-        if tokio::time::timeout(within, self.client.drain()).await.is_err() {
+        let parting = async {
+            // By itself the other one only begins with it.
+            let written = self.client.flush().await;
+            (written.is_ok() && self.client.drain().await.is_ok()).then_some(())
+        };
+        if !matches!(tokio::time::timeout(within, parting).await, Ok(Some(()))) {
             tracing::warn!(address = %self.address, "NATS does not take the last messages");
         }
     }

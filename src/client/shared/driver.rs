@@ -17,6 +17,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::done::Done;
 use super::hands::{Hands, Held};
+use super::inbox::Inbox;
 use super::lanes::Lanes;
 use super::leases::{Leases, Round};
 use super::supply::{Pulls, Supply};
@@ -38,8 +39,7 @@ pub(super) struct Driver {
     options: Options,
     server: Server,
     stream: async_nats::jetstream::stream::Stream,
-    inbox: String,
-    subscriber: Subscriber,
+    inbox: Inbox,
     leases: Option<Arc<Leases>>,
     ends: Ends,
     orders: mpsc::UnboundedReceiver<Instant>,
@@ -70,7 +70,7 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(joined: Joined, ends: Ends, orders: mpsc::UnboundedReceiver<Instant>) -> Self {
-        let Joined { options, server, stream, inbox, subscriber, leases } = joined;
+        let Joined { options, server, stream, inbox, leases } = joined;
         let now = Instant::now();
         let supply = if leases.is_some() { Supply::Lanes(Lanes::default()) } else { Supply::Common(Pulls::default()) };
         Self {
@@ -96,7 +96,6 @@ impl Driver {
             server,
             stream,
             inbox,
-            subscriber,
             leases,
             ends,
             orders,
@@ -131,7 +130,7 @@ impl Driver {
         let ends = self.ends.clone();
         tokio::select! {
             order = self.orders.recv() => return Step::Close(order),
-            message = self.subscriber.next() => match message {
+            message = self.inbox.next() => match message {
                 Some(message) => self.take_in(message).await,
                 // async-nats has given the connection up, which it does not by itself.
                 None => return self.lost_for_good(),
@@ -215,6 +214,9 @@ impl Driver {
             Supply::Common(pulls) => pulls.forget(),
             Supply::Lanes(lanes) => lanes.forget(),
         }
+        if let Err(error) = self.inbox.open_again().await {
+            tracing::warn!(%error, "cannot subscribe at NATS");
+        }
         // One that is under way waits for answers that went with the old connection.
         self.rounds = JoinSet::new();
         self.next_round = Instant::now();
@@ -279,8 +281,14 @@ impl Driver {
         }
         self.settle().await;
         let within = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(200));
-        for held in self.hands.take_all() {
-            self.say((held.reply, None, Bytes::from_static(b"-NAK"))).await;
+        // What comes now would wait for `ack_wait` with others.
+        let late = if self.is_online() {
+            self.inbox.end(self.supply.outstanding(), Instant::now() + within).await
+        } else {
+            Vec::new()
+        };
+        for reply in self.hands.take_all().into_iter().map(|held| held.reply).chain(late) {
+            self.say((reply, None, Bytes::from_static(b"-NAK"))).await;
         }
         if let (Some(leases), Supply::Lanes(lanes)) = (&self.leases, &mut self.supply) {
             self.rounds.abort_all();

@@ -140,6 +140,11 @@ impl Lanes {
         .collect()
     }
 
+    /// Lanes of which a message may come.
+    pub(super) fn asked(&self) -> usize {
+        self.lanes.values().filter(|lane| matches!(lane.state, State::Asked(_))).count()
+    }
+
     /// A message of a lane came, with so many after it.
     pub(super) fn came(&mut self, number: u16, pending: u64) {
         if let Some(lane) = self.lanes.get_mut(&number) {

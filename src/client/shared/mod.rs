@@ -3,6 +3,7 @@
 //!
 //! - [`Joined`]: connected, the consumers made; [`Worker`]: the handle of a member that works
 //! - `driver`: the one task that pulls, acknowledges and sends
+//! - `inbox`: where messages come to
 //! - `hands`: what was pulled and is not settled; `done`: what was settled lately; `window`: how much that may be
 //! - `supply`: what is asked of the server, of one consumer or of lanes; `lanes`, `leases`: whose they are
 //! - `dead`: messages that failed again and again; `send`: downlinks
@@ -17,6 +18,7 @@ mod dead;
 mod done;
 mod driver;
 mod hands;
+mod inbox;
 mod lanes;
 mod leases;
 mod send;
@@ -26,13 +28,13 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::Subscriber;
 use async_nats::jetstream::stream::Stream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::driver::Driver;
+use self::inbox::Inbox;
 use self::leases::Leases;
 use super::stats::Tally;
 use crate::dialect::lorawan::Network;
@@ -84,9 +86,7 @@ pub(super) struct Joined {
     options: Options,
     server: Server,
     stream: Stream,
-    /// What the server delivers to.
-    inbox: String,
-    subscriber: Subscriber,
+    inbox: Inbox,
     leases: Option<Arc<Leases>>,
 }
 
@@ -111,10 +111,9 @@ impl Joined {
         drop(tokio::spawn(async move { nats::look(&looker, &info, monitor).await }));
         let leases = consumer::prepare(&server, &stream, &options).await?;
         options.replicas = stream.cached_info().config.num_replicas;
-        let inbox = server.client().new_inbox();
-        let told = server.client().subscribe(format!("{inbox}.*")).await;
-        let subscriber = told.map_err(|error| nats::refused(stream::name(&options.app), &error))?;
-        Ok(Self { options, server, stream, inbox, subscriber, leases })
+        let opened = Inbox::open(server.client()).await;
+        let inbox = opened.map_err(|error| nats::refused(stream::name(&options.app), &error))?;
+        Ok(Self { options, server, stream, inbox, leases })
     }
 
     /// Begin to work.

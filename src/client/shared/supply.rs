@@ -22,6 +22,16 @@ pub(super) enum Supply {
     Lanes(Lanes),
 }
 
+impl Supply {
+    /// How many messages may come that were asked for.
+    pub(super) fn outstanding(&self) -> usize {
+        match self {
+            Self::Common(pulls) => pulls.outstanding,
+            Self::Lanes(lanes) => lanes.asked(),
+        }
+    }
+}
+
 /// Messages of one consumer that were asked for and have not come.
 #[derive(Debug)]
 pub(super) struct Pulls {

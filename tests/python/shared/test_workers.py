@@ -96,6 +96,42 @@ def test_what_came_before_the_first_worker_is_its_work_too(nats_server: NatsServ
         assert came.get(timeout=PATIENCE) == 8
 
 
+def test_what_is_on_its_way_to_a_worker_that_parts_goes_to_the_next_at_once(
+    nats_server: NatsServer, peer: NatsPeer
+) -> None:
+    total, workers, seen = 4000, 20, set[int]()
+    done, over = threading.Event(), threading.Event()
+
+    def publish() -> None:
+        with NatsPeer(nats_server.port) as other:
+            for counter in range(total):
+                if not over.is_set():
+                    other.uplinks([(f"dev-{counter % 20}", counter)])
+
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    for number in range(workers):
+        some, wanted = threading.Event(), total * (number + 1) // (workers * 2)
+
+        def on_uplink(msg: thingslink.UplinkMessage, *, some: threading.Event = some, wanted: int = wanted) -> None:
+            seen.add(msg.counter)
+            if len(seen) > wanted:
+                some.set()
+            if len(seen) == total:
+                done.set()
+
+        # What nobody acknowledges would come too late.
+        client = worker(nats_server, ack_wait=120)
+        client.set_uplink_callback(on_uplink)
+        with client:
+            assert some.wait(PATIENCE)
+            if number == workers - 1:
+                arrived = done.wait(PATIENCE)
+    over.set()
+    publishing.join(PATIENCE)
+    assert arrived and is_settled(peer), f"{len(seen)} of {total}"
+
+
 @pytest.mark.thingslink_allow_callback_exceptions(raises=ValueError)
 def test_a_callback_that_raises_gets_the_message_again(nats_server: NatsServer, peer: NatsPeer) -> None:
     times: queue.Queue[float] = queue.Queue()

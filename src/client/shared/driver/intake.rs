@@ -1,7 +1,6 @@
 //! What comes: messages are asked for and handed over.
 
 use async_nats::{Message, StatusCode, Subject};
-use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::Driver;
 use crate::client::shared::consumer::{self, pull};
@@ -33,17 +32,13 @@ impl Driver {
             }
         };
         for (lane, count) in asked {
-            self.say((self.next_subject(lane), Some(self.reply(lane)), pull(count))).await;
+            self.say((self.next_subject(lane), Some(self.inbox.reply(lane)), pull(count))).await;
         }
     }
 
     fn next_subject(&self, lane: Option<u16>) -> Subject {
         let (stream, consumer) = (stream::name(&self.options.app), consumer::name(&self.options.group, lane));
         format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}").into()
-    }
-
-    pub(super) fn reply(&self, lane: Option<u16>) -> String {
-        lane.map_or_else(|| format!("{}.all", self.inbox), |lane| format!("{}.{lane}", self.inbox))
     }
 
     /// A message came, and others may have come with it.
@@ -53,7 +48,7 @@ impl Driver {
         self.listens();
         while let Some(message) = next {
             self.came(message, &mut batch).await;
-            next = if batch.len() < BATCH { self.subscriber.next().now_or_never().flatten() } else { None };
+            next = if batch.len() < BATCH { self.inbox.next_now() } else { None };
         }
         if !batch.is_empty() {
             self.ends.sink.deliver(&mut batch);

@@ -50,7 +50,7 @@ impl Driver {
             Next::Ask => {
                 let ask = pull(1);
                 let payload = [b"+NXT ".as_slice(), &ask].concat();
-                (held.reply, Some(self.reply(held.lane)), Bytes::from(payload))
+                (held.reply, Some(self.inbox.reply(held.lane)), Bytes::from(payload))
             }
             _ => (held.reply, None, Bytes::from_static(b"+ACK")),
         };
