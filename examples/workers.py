@@ -8,7 +8,7 @@ needed: each uplink goes to one of them, and comes again if it is not handled.
 
 import contextlib
 import sys
-import threading
+import time
 
 from thingslink.ttn import MQTTClient, UplinkMessage
 
@@ -24,7 +24,9 @@ def main(app_id: str, address: str, network: str = "v2") -> None:
     client = MQTTClient(app_id, "", address, network="v3" if is_v3 else "v2", group="workers", ordered=True)
     client.set_uplink_callback(handle)
     with client:
-        threading.Event().wait()
+        # In short naps: Python overlooks a Ctrl-C that comes just as a wait begins.
+        while True:
+            time.sleep(1)
 
 
 if __name__ == "__main__":
