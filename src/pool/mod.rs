@@ -12,6 +12,7 @@
 //! Python: what a thread needs to handle work, it gets from a [`Host`]. More in `docs/dev/dispatch.md`.
 
 mod alarm;
+mod flood;
 mod home;
 mod roster;
 
@@ -28,6 +29,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 
 use self::alarm::Alarm;
+use self::flood::Flood;
 pub use self::home::Home;
 use self::roster::{HandId, RELIEF, Roster, Turn};
 use crate::sync::{Condvar, Mutex};
@@ -39,8 +41,6 @@ pub const HOMES: usize = 64;
 const BATCH: usize = 256;
 /// How long nothing moves before another thread takes work.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// Deliveries without a pause that make a flood.
-const FLOOD: u64 = 64;
 /// How long to look for more in a flood.
 const LINGER: Duration = Duration::from_micros(100);
 
@@ -239,10 +239,10 @@ impl<H: Host> Pool<H> {
             state.idents.push(me);
             state.seats.get(&id).cloned().unwrap_or_default()
         };
-        let mut next = Some(first);
+        let (mut next, mut flood) = (Some(first), Flood::new(Instant::now()));
         while let Some(work) = next {
             self.entering.fetch_sub(1, Ordering::Relaxed);
-            let slow = self.handle(inside, id, &seat.progress, work);
+            let slow = self.handle(inside, id, &seat.progress, &mut flood, work);
             next = self.host.step_out(inside, || self.wait(id, runtime, slow));
         }
         self.state.lock().idents.retain(|thread| *thread != me);
@@ -254,6 +254,7 @@ impl<H: Host> Pool<H> {
         inside: H::Inside<'_>,
         id: HandId,
         progress: &AtomicU64,
+        flood: &mut Flood,
         mut work: Arc<dyn Work<H>>,
     ) -> bool {
         loop {
@@ -263,8 +264,9 @@ impl<H: Host> Pool<H> {
                 let Some(next) = next else { return true };
                 work = next;
             }
-            let slow = begun.elapsed() > RELIEF;
-            let flooded = progress.load(Ordering::Relaxed).wrapping_sub(before) >= FLOOD;
+            let ended = Instant::now();
+            let slow = ended.saturating_duration_since(begun) > RELIEF;
+            let flooded = flood.goes_on(begun, ended, progress.load(Ordering::Relaxed).wrapping_sub(before));
             if flooded {
                 self.relieve();
             }
