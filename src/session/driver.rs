@@ -4,6 +4,7 @@
 //! `connection.rs`, its socket in `driver/link.rs`. Nothing in the serving loop waits for a consumer: a consumer that
 //! sends while both directions are full would wait for itself.
 
+mod buffer;
 mod link;
 
 use std::sync::Arc;

@@ -7,16 +7,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
 use super::Driver;
+use super::buffer::Buffer;
 use crate::net::Stream;
 use crate::session::connect::LoggedIn;
 use crate::session::connection::{Connection, Setting, Settled};
 use crate::session::loss::Loss;
 use crate::session::worth::Worth;
 
-/// Size of the read buffer of a connection that has nothing to say.
-const QUIET_BUFFER: usize = 2 << 10;
-/// Size up to which it grows while reads fill it.
-const BUSY_BUFFER: usize = 128 << 10;
 /// How long the farewell may take: writing it, and waiting for the server's side of it.
 pub(in crate::session) const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -45,8 +42,7 @@ struct Link<'d> {
     reader: ReadHalf<Stream>,
     writer: WriteHalf<Stream>,
     connection: Connection,
-    inbound: BytesMut,
-    read_size: usize,
+    inbound: Buffer,
     /// The wish to close, and how long acknowledgements are waited for.
     closing: Option<Instant>,
 }
@@ -73,7 +69,8 @@ pub(super) async fn serve(driver: &mut Driver, login: LoggedIn, again: bool) -> 
     };
     let (reader, writer) = tokio::io::split(stream);
     let connection = Connection::new(setting, Instant::now());
-    let mut link = Link { driver, reader, writer, connection, inbound: rest, read_size: QUIET_BUFFER, closing: None };
+    let inbound = Buffer::new(rest);
+    let mut link = Link { driver, reader, writer, connection, inbound, closing: None };
     let outcome = link.run().await;
     if matches!(outcome, Ok(Stop::Closing | Stop::Refused(_))) {
         link.part().await;
@@ -103,7 +100,7 @@ impl Link<'_> {
         tokio::pin!(alarm);
         let mut alarm_at = Instant::now();
         self.connection.subscribe(Instant::now())?;
-        self.connection.read(&mut self.inbound, Instant::now())?;
+        self.connection.read(&mut self.inbound.bytes, Instant::now())?;
         loop {
             if self.settle_deliveries() {
                 // By a thread that this task may share.
@@ -141,9 +138,9 @@ impl Link<'_> {
                 result = push(&mut self.writer, self.connection.writer().buffer()), if wants_write => {
                     self.connection.wrote(result?, Instant::now());
                 }
-                result = self.reader.read_buf(&mut self.inbound), if !deaf => match result? {
+                result = self.reader.read_buf(&mut self.inbound.bytes), if !deaf => match result? {
                     0 => return Err(Loss::Closed),
-                    count => self.read(count)?,
+                    _ => self.read()?,
                 },
                 () = outbox.wake.notified() => {}
                 () = subscriptions.changed.notified() => self.connection.renew(Instant::now())?,
@@ -164,34 +161,22 @@ impl Link<'_> {
             self.connection.set_deaf(deaf, Instant::now());
         }
         // The buffer is free again only now, after the delivery.
-        if self.inbound.capacity() - self.inbound.len() < self.read_size / 2 {
-            self.inbound.reserve(self.read_size);
-        }
+        self.inbound.make_room();
         delivered
     }
 
-    fn read(&mut self, count: usize) -> Result<(), Loss> {
-        if count >= self.read_size && self.read_size < BUSY_BUFFER {
-            self.read_size *= 2;
-        }
-        self.connection.read(&mut self.inbound, Instant::now())
+    fn read(&mut self) -> Result<(), Loss> {
+        self.inbound.was_read();
+        self.connection.read(&mut self.inbound.bytes, Instant::now())
     }
 
     /// When to look again.
     fn due(&mut self) -> Result<Instant, Loss> {
         let (due, pinged) = self.connection.due(Instant::now())?;
         if pinged {
-            self.shrink();
+            self.inbound.shrink();
         }
         Ok(self.closing.map_or(due, |until| due.min(until)))
-    }
-
-    /// Give memory back in quiet times.
-    fn shrink(&mut self) {
-        if self.inbound.is_empty() && self.inbound.capacity() > QUIET_BUFFER {
-            self.inbound = BytesMut::with_capacity(QUIET_BUFFER);
-            self.read_size = QUIET_BUFFER;
-        }
     }
 
     fn is_done(&self) -> bool {
