@@ -111,6 +111,10 @@ impl<P: Platform> Sink for Inlet<P> {
         self.client.upgrade().is_none_or(|client| client.mailbox.has_room())
     }
 
+    fn is_ahead(&self, paused: bool) -> bool {
+        self.client.upgrade().is_some_and(|client| client.mailbox.is_ahead(paused))
+    }
+
     fn room(&self) -> &Notify {
         &self.room
     }

@@ -6,6 +6,7 @@
 
 mod buffer;
 mod link;
+mod pause;
 
 use std::sync::Arc;
 use std::time::Duration;

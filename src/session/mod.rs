@@ -195,7 +195,11 @@ pub trait Sink: Send + Sync + 'static {
     fn deliver(&self, batch: &mut Vec<Event>) -> bool;
     /// Whether more messages may come; while not, nothing is read from the network.
     fn has_room(&self) -> bool;
-    /// Notified when there is room again.
+    /// Whether reading is so far ahead that a moment's pause is worth it; `paused` tells that there is one.
+    fn is_ahead(&self, _paused: bool) -> bool {
+        false
+    }
+    /// Notified when there is room again, or reading is not ahead any more.
     fn room(&self) -> &Notify;
     /// How long the next login has to wait, whatever the delays between attempts are.
     fn rest(&self) -> Duration {

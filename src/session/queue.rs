@@ -25,6 +25,10 @@ pub enum Overflow {
     StopReading,
 }
 
+/// Bytes that may wait for a consumer that takes them as fast as they come: what a processor's caches hold. Where reading is
+/// ahead by more, each message costs both twice as much.
+const LEAD: usize = 2 << 20;
+
 /// Bounds of a [`Mailbox`].
 #[derive(Clone, Copy, Debug)]
 pub struct MailboxLimits {
@@ -60,7 +64,7 @@ pub struct Mailbox<T> {
     limits: MailboxLimits,
     state: Mutex<State<T>>,
     wake: Box<dyn Fn() + Send + Sync>,
-    /// Notified when there is room again after there was none.
+    /// Notified when there is room again after there was none, and when the consumer is close again.
     room: Arc<Notify>,
     /// Notified when the last item is finished.
     idle: Notify,
@@ -81,6 +85,8 @@ struct State<T> {
     burst: u64,
     /// Somebody found the mailbox full.
     awaited: bool,
+    /// Somebody found the consumer far away.
+    ahead: bool,
     /// It was told that the mailbox fills.
     warned: bool,
     /// Reading goes on whatever the bound says.
@@ -104,6 +110,7 @@ impl<T: Item> Mailbox<T> {
             occupied: false,
             burst: 0,
             awaited: false,
+            ahead: false,
             warned: false,
             urged: false,
         };
@@ -213,6 +220,10 @@ impl<T: Item> Mailbox<T> {
     fn finish(&self, state: &mut State<T>, count: usize, weight: usize) {
         state.messages -= count;
         state.bytes -= weight;
+        if state.ahead && state.bytes <= LEAD / 2 {
+            state.ahead = false;
+            self.room.notify_one();
+        }
         // A quarter, so that a queue that stays about half full is not told of for each message.
         state.warned &= !self.is_below(state, 4);
         // Half of the bound, so that the network is not started and stopped for each message.
@@ -301,6 +312,16 @@ impl<T: Item> Mailbox<T> {
         let full = !state.urged && (state.messages >= self.limits.messages || state.bytes >= self.limits.bytes);
         state.awaited |= full;
         !full
+    }
+
+    /// Whether so much waits that whoever reads should let the consumer come closer, if that is at work; `paused` is who does.
+    /// Remembers a "yes" for [`Mailbox::room`].
+    #[must_use]
+    pub fn is_ahead(&self, paused: bool) -> bool {
+        let mut state = self.state();
+        let ahead = state.bytes > if paused { LEAD / 2 } else { LEAD };
+        state.ahead |= ahead;
+        ahead
     }
 
     /// The bounds.
@@ -405,6 +426,36 @@ mod tests {
             counter.fetch_add(1, Ordering::Relaxed);
         };
         (Mailbox::new(limits, wake), wakes)
+    }
+
+    struct Lot;
+
+    impl Item for Lot {
+        fn weight(&self) -> usize {
+            LEAD / 4 + 1
+        }
+        fn is_droppable(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_ahead_hears_when_the_consumer_is_close_again() {
+        let mailbox = Mailbox::new(MailboxLimits::default(), || {});
+        mailbox.push([Lot, Lot, Lot]);
+        assert!(
+            !mailbox.is_ahead(false) && mailbox.is_ahead(true),
+            "a pause goes on for longer than it takes to begin"
+        );
+        mailbox.push([Lot]);
+        assert!(mailbox.is_ahead(false) && mailbox.has_room());
+        let mut hands = Hands::default();
+        assert!(hands.take(&mailbox, 3));
+        while hands.next(|_| true) {}
+        assert!(mailbox.is_ahead(true), "nobody was told yet");
+        hands.take(&mailbox, 1);
+        mailbox.room().notified().await;
+        assert!(!mailbox.is_ahead(true));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Driver;
 use super::buffer::Buffer;
+use super::pause::Pause;
 use crate::net::Stream;
 use crate::session::connect::LoggedIn;
 use crate::session::connection::{Connection, Setting, Settled};
@@ -43,6 +44,7 @@ struct Link<'d> {
     writer: WriteHalf<Stream>,
     connection: Connection,
     inbound: Buffer,
+    pause: Pause,
     /// The wish to close, and how long acknowledgements are waited for.
     closing: Option<Instant>,
 }
@@ -69,8 +71,8 @@ pub(super) async fn serve(driver: &mut Driver, login: LoggedIn, again: bool) -> 
     };
     let (reader, writer) = tokio::io::split(stream);
     let connection = Connection::new(setting, Instant::now());
-    let inbound = Buffer::new(rest);
-    let mut link = Link { driver, reader, writer, connection, inbound, closing: None };
+    let (inbound, pause) = (Buffer::new(rest), Pause::default());
+    let mut link = Link { driver, reader, writer, connection, inbound, pause, closing: None };
     let outcome = link.run().await;
     if matches!(outcome, Ok(Stop::Closing | Stop::Refused(_))) {
         link.part().await;
@@ -120,7 +122,9 @@ impl Link<'_> {
             if self.is_done() {
                 return Ok(Stop::Closing);
             }
+            let pause = self.pause();
             let due = self.due()?;
+            let due = pause.map_or(due, |until| due.min(until));
             if due < alarm_at || alarm.is_elapsed() {
                 alarm.as_mut().reset(due);
                 alarm_at = due;
@@ -138,13 +142,13 @@ impl Link<'_> {
                 result = push(&mut self.writer, self.connection.writer().buffer()), if wants_write => {
                     self.connection.wrote(result?, Instant::now());
                 }
-                result = self.reader.read_buf(&mut self.inbound.bytes), if !deaf => match result? {
+                result = self.reader.read_buf(&mut self.inbound.bytes), if !deaf && pause.is_none() => match result? {
                     0 => return Err(Loss::Closed),
                     _ => self.read()?,
                 },
                 () = outbox.wake.notified() => {}
                 () = subscriptions.changed.notified() => self.connection.renew(Instant::now())?,
-                () = sink.room().notified(), if deaf => {}
+                () = sink.room().notified(), if deaf || pause.is_some() => {}
                 () = &mut alarm => alarm_at = Instant::now() + Duration::from_secs(86_400),
             }
         }
@@ -163,6 +167,13 @@ impl Link<'_> {
         // The buffer is free again only now, after the delivery.
         self.inbound.make_room();
         delivered
+    }
+
+    /// Until when not to read, so that a consumer that is close stays close.
+    fn pause(&mut self) -> Option<Instant> {
+        let ahead = self.closing.is_none() && self.driver.first.is_none();
+        let ahead = ahead && self.driver.sink.is_ahead(self.pause.is_on());
+        self.pause.until(ahead, Instant::now())
     }
 
     fn read(&mut self) -> Result<(), Loss> {
