@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import io
 import json
 import sys
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from thingslink import ApplicationError
 from thingslink._native import _replace_file
-from thingslink.cli import connection, device_file, output, progress, spreadsheet
+from thingslink.cli import connection, device_file, jobs, output, progress, spreadsheet
 from thingslink.cli.failure import USAGE, Failure
 
 if TYPE_CHECKING:
@@ -287,10 +287,10 @@ def _summary(options: argparse.Namespace, total: int, new: int, there: int, fail
 
 
 def register_all(
-    client: ApplicationClient, devices: list[tuple[str, dict[str, Any]]], jobs: int, *, update: bool = False
+    client: ApplicationClient, devices: list[tuple[str, dict[str, Any]]], at_once: int, *, update: bool = False
 ) -> list[tuple[str, str]]:
     """Register or update devices, so many at the same time; gives those that failed, and why."""
-    failed: list[tuple[str, str]] = []
+    failed: dict[int, tuple[str, str]] = {}
 
     def one(item: tuple[str, dict[str, Any]]) -> tuple[str, str] | None:
         dev_id, device = item
@@ -306,19 +306,18 @@ def register_all(
         return None
 
     done = 0
-    pool = concurrent.futures.ThreadPoolExecutor(max_workers=jobs)
     try:
-        with progress.progress("updating" if update else "registering", len(devices)) as step:
-            for outcome in pool.map(one, devices):
+        with (
+            progress.progress("updating" if update else "registering", len(devices)) as step,
+            contextlib.closing(jobs.outcomes(one, devices, at_once)) as outcomes,
+        ):
+            for place, fault in outcomes:
                 done += 1
                 step()
-                if outcome is not None:
-                    failed.append(outcome)
+                if fault is not None:
+                    failed[place] = fault
     except KeyboardInterrupt:
         told = f"interrupted: the network has at least {done - len(failed)} of these {len(devices)} devices"
         print(told, file=sys.stderr)
         raise
-    finally:
-        # What has not begun does not begin any more.
-        pool.shutdown(cancel_futures=True)
-    return failed
+    return [fault for _, fault in sorted(failed.items())]
