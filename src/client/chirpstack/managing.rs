@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::{Application, Device, Tenancy};
 use crate::client::managed::{Managed, Registration as Described};
 use crate::dialect::lorawan::Network;
 use crate::error::Result;
+use crate::rpc::proto::chirpstack::api;
 use crate::rpc::proto::handler;
 
 /// What a device of `ChirpStack` has that V2 does not know.
@@ -47,6 +50,8 @@ impl Managed for Tenancy {
     type Device = Device;
     type Application = Application;
     type Changed = ();
+    type Downlink = api::DeviceQueueItem;
+    type Queued = Vec<String>;
 
     async fn application(&self) -> Result<Application> {
         self.application().await
@@ -91,6 +96,14 @@ impl Managed for Tenancy {
 
     async fn move_device(&self, dev_id: &str, to: &Self) -> Result<()> {
         Box::pin(self.move_device(dev_id, to)).await
+    }
+
+    async fn downlinks(&self, dev_id: &str) -> Result<Vec<Bytes>> {
+        self.downlinks(dev_id).await
+    }
+
+    async fn queue(&self, dev_id: &str, downlinks: Vec<api::DeviceQueueItem>, replace: bool) -> Result<Vec<String>> {
+        Box::pin(self.queue(dev_id, downlinks, replace)).await
     }
 
     async fn dev_addr(&self) -> Result<Vec<u8>> {

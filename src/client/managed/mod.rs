@@ -5,6 +5,8 @@ mod functions;
 mod registration;
 mod undo;
 
+use bytes::Bytes;
+
 pub use self::functions::Functions;
 pub(in crate::client) use self::functions::NOT_VALID;
 pub use self::registration::Registration;
@@ -23,6 +25,10 @@ pub trait Managed: Clone + Send + Sync + 'static {
     type Application: Send + Sync + 'static;
     /// What a change tells.
     type Changed: Send + 'static;
+    /// A downlink as queues take it.
+    type Downlink: Send + 'static;
+    /// What is told of downlinks that were queued.
+    type Queued: Send + 'static;
 
     /// What there is to be known of the application.
     fn application(&self) -> impl Future<Output = Result<Self::Application>> + Send;
@@ -69,6 +75,17 @@ pub trait Managed: Clone + Send + Sync + 'static {
 
     /// Move a device to another application.
     fn move_device(&self, dev_id: &str, to: &Self) -> impl Future<Output = Result<()>> + Send;
+
+    /// The downlinks that wait for a device, encoded, in their order.
+    fn downlinks(&self, dev_id: &str) -> impl Future<Output = Result<Vec<Bytes>>> + Send;
+
+    /// Append downlinks to a device's queue, or have them replace it.
+    fn queue(
+        &self,
+        dev_id: &str,
+        downlinks: Vec<Self::Downlink>,
+        replace: bool,
+    ) -> impl Future<Output = Result<Self::Queued>> + Send;
 
     /// A device address of the network's: 4 bytes.
     fn dev_addr(&self) -> impl Future<Output = Result<Vec<u8>>> + Send;

@@ -1,5 +1,7 @@
 //! The stack as one of the networks that are managed alike.
 
+use bytes::Bytes;
+
 use super::part::Device;
 use super::registration::Registration;
 use super::{Application, Stack};
@@ -13,6 +15,8 @@ impl Managed for Stack {
     type Application = Application;
     /// The servers that were told something.
     type Changed = Vec<&'static str>;
+    type Downlink = v3::ApplicationDownlink;
+    type Queued = ();
 
     async fn application(&self) -> Result<Application> {
         self.application().await
@@ -57,6 +61,14 @@ impl Managed for Stack {
 
     async fn move_device(&self, dev_id: &str, to: &Self) -> Result<()> {
         Box::pin(self.move_device(dev_id, to)).await
+    }
+
+    async fn downlinks(&self, dev_id: &str) -> Result<Vec<Bytes>> {
+        self.downlinks(dev_id).await
+    }
+
+    async fn queue(&self, dev_id: &str, downlinks: Vec<v3::ApplicationDownlink>, replace: bool) -> Result<()> {
+        self.queue(dev_id, downlinks, replace).await
     }
 
     async fn dev_addr(&self) -> Result<Vec<u8>> {

@@ -7,11 +7,12 @@ use prost_reflect::{DynamicMessage, MessageDescriptor};
 use pyo3::exceptions::{PyNotImplementedError, PyValueError};
 use pyo3::prelude::*;
 
+use super::downlink::Downlink;
 use super::identity::Identity;
 use super::listed::{Got, Listed};
 use super::refused::{
-    DELETE_APPLICATION, DELETE_DEVICE, GET_ADDRESS, GET_APPLICATION, GET_DEVICE, GET_DEVICES, REGISTER_APPLICATION,
-    REGISTER_DEVICE, UPDATE_DEVICE, Words,
+    DELETE_APPLICATION, DELETE_DEVICE, GET_ADDRESS, GET_APPLICATION, GET_DEVICE, GET_DEVICES, GET_QUEUE,
+    REGISTER_APPLICATION, REGISTER_DEVICE, SET_QUEUE, UPDATE_DEVICE, Words,
 };
 use crate::client::managed::{Functions, Managed, Registration, of_all};
 use crate::error::Error;
@@ -68,6 +69,15 @@ pub(super) trait Site: Send + Sync + Sized + 'static {
     /// The payload functions of an application.
     fn functions(application: &ApplicationOf<Self>) -> &Functions;
 
+    /// The messages of a queue.
+    const DOWNLINK: &'static str;
+
+    /// A downlink that a program has given, as queues take it.
+    fn downlink(py: Python<'_>, given: Downlink) -> PyResult<<Self::Managed as Managed>::Downlink>;
+
+    /// What queueing gives.
+    fn queued(py: Python<'_>, told: <Self::Managed as Managed>::Queued) -> PyResult<Py<PyAny>>;
+
     /// What a change gives.
     fn changed(py: Python<'_>, changed: <Self::Managed as Managed>::Changed) -> PyResult<Py<PyAny>>;
 }
@@ -112,6 +122,37 @@ impl<S: Site> Tasks<S> {
     /// The application, as messages have it.
     pub(super) fn app_id(&self) -> String {
         S::plain(&self.identity.lock().app_id).to_owned()
+    }
+
+    pub(super) fn downlinks(
+        &self,
+        py: Python<'_>,
+        dev_id: &str,
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<Py<PyAny>>> {
+        S::check_id("dev_id", dev_id).or_raise(py)?;
+        let dev_id = dev_id.to_owned();
+        let list = async move |managed: S::Managed| managed.downlinks(&dev_id).await;
+        self.run(py, GET_QUEUE, timeout, list, |py, found| {
+            let of = descriptor(S::DOWNLINK);
+            let places = found.into_iter().map(|bytes| Message::encoded(of.clone(), bytes)).collect();
+            Ok(Py::new(py, PyRepeated::whole(of, places, None))?.into_any())
+        })
+    }
+
+    pub(super) fn queue(
+        &self,
+        py: Python<'_>,
+        dev_id: &str,
+        downlinks: Vec<Downlink>,
+        replace: bool,
+        timeout: Option<Duration>,
+    ) -> PyResult<Prepared<Py<PyAny>>> {
+        S::check_id("dev_id", dev_id).or_raise(py)?;
+        let downlinks = downlinks.into_iter().map(|given| S::downlink(py, given)).collect::<PyResult<_>>()?;
+        let dev_id = dev_id.to_owned();
+        let write = async move |managed: S::Managed| managed.queue(&dev_id, downlinks, replace).await;
+        self.run(py, SET_QUEUE, timeout, write, S::queued)
     }
 
     pub(super) fn application(&self, py: Python<'_>, timeout: Option<Duration>) -> PyResult<Prepared<Py<PyAny>>> {

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use super::super::downlink::{Downlink, Payload};
 use super::super::identity::Identity;
-use super::super::refused::{GET_EVENTS, GET_GATEWAYS, GET_QUEUE, SET_APPLICATION, SET_QUEUE};
+use super::super::refused::{GET_EVENTS, GET_GATEWAYS, SET_APPLICATION};
 use super::super::stub::Connection;
 use super::super::tasks::{Described, Site, Tasks, set_functions};
 use super::dictionary;
@@ -90,6 +90,17 @@ impl Site for Api {
         &application.functions
     }
 
+    const DOWNLINK: &'static str = "api.DeviceQueueItem";
+
+    fn downlink(_: Python<'_>, given: Downlink) -> PyResult<api::DeviceQueueItem> {
+        Ok(item(given))
+    }
+
+    /// The IDs of what was queued.
+    fn queued(py: Python<'_>, ids: Vec<String>) -> PyResult<Py<PyAny>> {
+        Ok(ids.into_pyobject(py)?.into_any().unbind())
+    }
+
     fn changed(py: Python<'_>, (): ()) -> PyResult<Py<PyAny>> {
         super::super::tasks::empty(py)
     }
@@ -121,37 +132,6 @@ impl Calls {
             with(tenancy, profile).change_functions(|functions| set_functions(functions, changes)).await
         };
         self.run(py, SET_APPLICATION, timeout, change, |py, ()| Ok(py.None()))
-    }
-
-    pub(in super::super) fn downlinks(
-        &self,
-        py: Python<'_>,
-        dev_id: &str,
-        timeout: Option<Duration>,
-    ) -> PyResult<Prepared<Py<PyAny>>> {
-        check_id("dev_id", dev_id).or_raise(py)?;
-        let dev_id = dev_id.to_owned();
-        let list = async move |tenancy: Tenancy| tenancy.downlinks(&dev_id).await;
-        self.run(py, GET_QUEUE, timeout, list, |py, found| {
-            let of = descriptor("api.DeviceQueueItem");
-            let places = found.into_iter().map(|bytes| Message::encoded(of.clone(), bytes)).collect();
-            Ok(Py::new(py, PyRepeated::whole(of, places, None))?.into_any())
-        })
-    }
-
-    /// Gives the IDs of what was queued.
-    pub(in super::super) fn queue(
-        &self,
-        py: Python<'_>,
-        dev_id: &str,
-        downlinks: Vec<Downlink>,
-        replace: bool,
-        timeout: Option<Duration>,
-    ) -> PyResult<Prepared<Py<PyAny>>> {
-        check_id("dev_id", dev_id).or_raise(py)?;
-        let (dev_id, items) = (dev_id.to_owned(), downlinks.into_iter().map(item).collect());
-        let write = async move |tenancy: Tenancy| Box::pin(tenancy.queue(&dev_id, items, replace)).await;
-        self.run(py, SET_QUEUE, timeout, write, |py, ids: Vec<String>| Ok(ids.into_pyobject(py)?.into_any().unbind()))
     }
 
     pub(in super::super) fn gateways(

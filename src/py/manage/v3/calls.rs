@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use super::super::downlink::Downlink;
 use super::super::identity::Identity;
-use super::super::refused::{DRY_RUN, GET_QUEUE, GET_RIGHTS, SET_APPLICATION, SET_QUEUE, SIMULATE};
+use super::super::refused::{DRY_RUN, GET_RIGHTS, SET_APPLICATION, SIMULATE};
 use super::super::stub::Connection;
 use super::super::tasks::{Described, Site, Tasks, object, set_functions};
 use super::application::PyStackApplication;
@@ -20,10 +20,8 @@ use crate::error::Error;
 use crate::ids::AccessKey;
 use crate::py::error::OrRaise as _;
 use crate::py::prepared::Prepared;
-use crate::py::proto::{Place as Message, PyRepeated};
 use crate::py::runtime::Process;
-use crate::rpc::message::descriptor;
-use crate::rpc::proto::handler;
+use crate::rpc::proto::{handler, v3};
 
 /// The servers of a stack.
 pub(in super::super) struct Servers {
@@ -91,6 +89,16 @@ impl Site for Servers {
         &application.functions
     }
 
+    const DOWNLINK: &'static str = "ttn.lorawan.v3.ApplicationDownlink";
+
+    fn downlink(py: Python<'_>, given: Downlink) -> PyResult<v3::ApplicationDownlink> {
+        downlink::downlink(py, given)
+    }
+
+    fn queued(py: Python<'_>, (): ()) -> PyResult<Py<PyAny>> {
+        Ok(py.None())
+    }
+
     fn changed(py: Python<'_>, told: Vec<&'static str>) -> PyResult<Py<PyAny>> {
         Ok(told.into_pyobject(py)?.into_any().unbind())
     }
@@ -154,37 +162,6 @@ impl Calls {
         let dev_id = dev_id.to_owned();
         let send = async move |stack: Stack| stack.simulate_uplink(&dev_id, payload, port).await;
         self.run(py, SIMULATE, timeout, send, |py, ()| Ok(py.None()))
-    }
-
-    pub(in super::super) fn downlinks(
-        &self,
-        py: Python<'_>,
-        dev_id: &str,
-        timeout: Option<Duration>,
-    ) -> PyResult<Prepared<Py<PyAny>>> {
-        check_id("dev_id", dev_id).or_raise(py)?;
-        let dev_id = dev_id.to_owned();
-        let list = async move |stack: Stack| stack.downlinks(&dev_id).await;
-        self.run(py, GET_QUEUE, timeout, list, |py, found| {
-            let of = descriptor("ttn.lorawan.v3.ApplicationDownlink");
-            let places = found.into_iter().map(|bytes| Message::encoded(of.clone(), bytes)).collect();
-            Ok(Py::new(py, PyRepeated::whole(of, places, None))?.into_any())
-        })
-    }
-
-    pub(in super::super) fn queue(
-        &self,
-        py: Python<'_>,
-        dev_id: &str,
-        downlinks: Vec<Downlink>,
-        replace: bool,
-        timeout: Option<Duration>,
-    ) -> PyResult<Prepared<Py<PyAny>>> {
-        check_id("dev_id", dev_id).or_raise(py)?;
-        let downlinks = downlinks.into_iter().map(|given| downlink::downlink(py, given)).collect::<PyResult<_>>()?;
-        let dev_id = dev_id.to_owned();
-        let write = async move |stack: Stack| stack.queue(&dev_id, downlinks, replace).await;
-        self.run(py, SET_QUEUE, timeout, write, |py, ()| Ok(py.None()))
     }
 }
 
