@@ -55,6 +55,7 @@ mod signature;
 mod stream_admin;
 mod thingsboard;
 mod value;
+mod written;
 
 // No class has been tried without the interpreter lock: an interpreter of the free-threaded kind takes it back.
 #[pyo3::pymodule(gil_used = true)]

@@ -22,6 +22,7 @@ use crate::py::convert::seconds;
 use crate::py::error::OrRaise as _;
 use crate::py::number;
 use crate::py::prepared::{Face, Prepared};
+use crate::py::written::Written;
 use crate::py::{face, log, runtime, serve};
 use crate::sync::Mutex;
 
@@ -32,6 +33,7 @@ fn not_made() -> PyErr {
 #[doc = stub!("MQTTClient")]
 #[pyclass(frozen, subclass, name = "MQTTClient", module = "thingslink.ttn", weakref, dict)]
 pub(in crate::py) struct PyMqttClient {
+    written: Written,
     /// Set by `__init__`, so that subclasses may have a constructor of their own.
     made: Mutex<Option<Made>>,
 }
@@ -79,7 +81,7 @@ impl PyMqttClient {
         text_signature = "(app_id, access_key, mqtt_address='', discovery_address='discovery.thethings.network:1900', reconnect=True, *, keep_alive=60, client_id='', clean_session=True, qos=0, tls=None, ca_certs=None, reconnect_min_delay=0.5, reconnect_max_delay=60, max_message_bytes=4194304, max_inflight=1000, queue_messages=None, queue_bytes=None, overflow=None, send_queue_messages=50000, send_queue_bytes=67108864, insecure_channel=False, discovery_certificate=None, on_callback_error=None, manual_ack=False, network=None, cluster=None, queue_timeout=10, follow_downlinks=False, group=None, ordered=False, ack_wait=30, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None, nats_credentials=None, nats_monitor=None, management_address=None, identity_address=None, backfill=False, mqtt_username=None, mqtt_password=None, client_cert=None, client_key=None, grpc_address=None, tenant_id=None, **aliases)"
     )]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self { made: Mutex::new(None) }
+        Self { written: Written::new(), made: Mutex::new(None) }
     }
 
     #[pyo3(signature = (*args, **kwargs))]
@@ -245,6 +247,9 @@ impl PyMqttClient {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if !self.written.is_so() {
+            return Ok(());
+        }
         // A lock that is taken is skipped: the collector comes again.
         let Some(made) = self.made.try_lock() else { return Ok(()) };
         let Some(served) = made.as_ref().map(|made| &made.served) else { return Ok(()) };

@@ -41,6 +41,7 @@ use crate::py::convert::{self, seconds};
 use crate::py::error::OrRaise as _;
 use crate::py::number;
 use crate::py::prepared::{Face, Prepared};
+use crate::py::written::Written;
 use crate::py::{log, runtime, serve};
 use crate::session::{QoS, Version};
 use crate::sync::Mutex;
@@ -51,6 +52,7 @@ pub(super) const ANSWER: Duration = Duration::from_secs(20);
 #[doc = stub!("DeviceClient")]
 #[pyclass(frozen, subclass, name = "DeviceClient", module = "thingslink._native", weakref, dict)]
 pub(in crate::py) struct PyDeviceClient {
+    written: Written,
     /// Set by `__init__`, so that subclasses may have a constructor of their own.
     made: Mutex<Option<Made>>,
 }
@@ -71,7 +73,7 @@ pub(super) enum Values {
 
 impl PyDeviceClient {
     pub(super) fn empty() -> Self {
-        Self { made: Mutex::new(None) }
+        Self { written: Written::new(), made: Mutex::new(None) }
     }
 
     pub(super) fn made(&self) -> PyResult<Made> {
@@ -332,6 +334,9 @@ impl PyDeviceClient {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if !self.written.is_so() {
+            return Ok(());
+        }
         // While somebody holds the lock the client is in use, and not garbage.
         let Some(made) = self.made.try_lock() else { return Ok(()) };
         // Each object is visited once for each reference to it.
