@@ -9,6 +9,7 @@ import ttn
 limit = float(sys.argv[1])
 seen = {}
 silent = set()
+ended = threading.Event()
 
 
 def uplink_callback(msg, client):
@@ -21,15 +22,15 @@ def uplink_callback(msg, client):
 
 
 def look():
-    while True:
+    while not ended.wait(limit / 10):
         for dev_id, last in list(seen.items()):
             if dev_id not in silent and time.time() - last > limit:
                 silent.add(dev_id)
                 print(dev_id, "is silent", flush=True)
-        time.sleep(limit / 10)
 
 
-threading.Thread(target=look, daemon=True).start()
+watch = threading.Thread(target=look, daemon=True)
+watch.start()
 client = ttn.HandlerClient("demo-app", "ttn-account-v2.demo").data()
 client.set_uplink_callback(uplink_callback)
 client.connect()
@@ -39,4 +40,6 @@ try:
         time.sleep(7 * 24 * 3600)
 except KeyboardInterrupt:
     client.close()
+    ended.set()
+    watch.join()
     print("bye")
