@@ -1,7 +1,7 @@
 //! JSON text with an index over it.
 //!
-//! A message is checked and indexed once, where no interpreter lock is held; values are made only of the fields that
-//! somebody reads. The rules are those of Python's `json.loads`, because that is what existing programs see.
+//! A message is checked and indexed once, as a rule where no interpreter lock is held; values are made only of the fields
+//! that somebody reads. The rules are those of Python's `json.loads`, because that is what existing programs see.
 //! Why it is our own: `docs/dev/message-decoding.md`.
 
 #[cfg(test)]
@@ -115,9 +115,8 @@ impl Document {
     /// # Errors
     /// [`ScanError`] when it is not UTF-8, not JSON in Python's sense, nested deeper than [`MAX_DEPTH`] or of 256 MiB and more.
     pub fn parse(bytes: &[u8]) -> Result<Self, ScanError> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| ScanError { reason: "text is not UTF-8", at: error.valid_up_to() })?;
-        Ok(Self { nodes: scan::index(text)?, text: text.into() })
+        let (text, nodes) = scan::read(bytes)?;
+        Ok(Self { nodes, text: text.into() })
     }
 
     /// The text as received.

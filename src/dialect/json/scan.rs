@@ -28,9 +28,8 @@ impl fmt::Display for ScanError {
 
 impl std::error::Error for ScanError {}
 
-/// Index a text.
-pub(super) fn index(text: &str) -> Result<Vec<Node>, ScanError> {
-    let bytes = text.as_bytes();
+/// Check and index a text.
+pub(super) fn read(bytes: &[u8]) -> Result<(&str, Vec<Node>), ScanError> {
     if bytes.len() > Node::MAX_POSITION {
         return Err(ScanError { reason: "text is 256 MiB or more", at: 0 });
     }
@@ -45,10 +44,23 @@ pub(super) fn index(text: &str) -> Result<Vec<Node>, ScanError> {
         many.resize(blocks, 0);
         &mut many
     };
-    marks::find(bytes, places);
+    let is_ascii = marks::find(bytes, places);
+    let text = if is_ascii {
+        #[expect(
+            unsafe_code,
+            reason = "a second look at each byte takes 3 % of what a message takes of the network's thread"
+        )]
+        // SAFETY: ASCII is UTF-8.
+        unsafe {
+            std::str::from_utf8_unchecked(bytes)
+        }
+    } else {
+        std::str::from_utf8(bytes)
+            .map_err(|error| ScanError { reason: "text is not UTF-8", at: error.valid_up_to() })?
+    };
     let mut scanner = Scanner { bytes, marks: Marks::new(places), nodes, error: ScanError { reason: "", at: 0 } };
     match scanner.whole() {
-        Some(()) => Ok(scanner.nodes),
+        Some(()) => Ok((text, scanner.nodes)),
         None => Err(scanner.error),
     }
 }
