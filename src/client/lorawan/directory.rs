@@ -10,6 +10,8 @@ use crate::sync::Mutex;
 
 /// Devices that are remembered at most: on an open broker anybody may publish of any number.
 const MOST: usize = 100_000;
+/// Bytes of what messages say of their devices that are remembered at most: what is remembered need not be read again.
+const MOST_BYTES: usize = 8 << 20;
 /// Applications that are remembered at most.
 const MOST_APPLICATIONS: usize = 1000;
 
@@ -39,14 +41,18 @@ struct State {
     devices: HashMap<String, Known>,
     /// `DevEUI`s by what devices are called.
     called: HashMap<String, Vec<String>>,
+    /// Bytes of what messages said of the devices.
+    bytes: usize,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Known {
     application: String,
     /// What messages call it.
     dev_id: String,
     name: String,
+    /// What its latest message said of it; empty where that is not remembered.
+    info: Box<str>,
 }
 
 /// What a message has told that was not known.
@@ -93,6 +99,7 @@ impl Directory {
                 application: place.application.clone(),
                 dev_id: dev_id.as_str().to_owned(),
                 name: String::new(),
+                info: Box::default(),
             };
             state.keep(&place.dev_eui, known);
         }
@@ -101,6 +108,9 @@ impl Directory {
     /// A message came.
     pub(super) fn note(&self, about: &About<'_>, info: Value<'_>) -> News {
         let mut state = self.state.lock();
+        if state.has_heard(&self.given, about, info) {
+            return News::Nothing;
+        }
         let news = state.note_application(&self.given, about);
         if news != News::Foreign {
             state.note_device(about, info);
@@ -149,6 +159,18 @@ impl Directory {
 }
 
 impl State {
+    /// Whether a device of the application said the same of itself in its latest message.
+    fn has_heard(&self, given: &str, about: &About<'_>, info: Value<'_>) -> bool {
+        let (application, eui) = (about.topic.app_id(), about.topic.dev_id());
+        let is_own = || match &self.settled {
+            _ if application == given => true,
+            Some(settled) => settled == application,
+            None => self.applications.get(application).is_some_and(|is_own| *is_own),
+        };
+        let same = |known: &Known| *known.info == *info.raw() && known.application == application;
+        self.devices.get(eui).is_some_and(same) && is_own()
+    }
+
     fn note_application(&mut self, given: &str, about: &About<'_>) -> News {
         let uuid = about.topic.app_id();
         if uuid == given {
@@ -160,7 +182,7 @@ impl State {
         if let Some(is_own) = self.applications.get(uuid) {
             return if *is_own { News::Nothing } else { News::Foreign };
         }
-        let is_own = about.app_id == given;
+        let is_own = about.app_id() == given;
         let twin = self.applications.iter().find(|(_, is_own)| **is_own).map(|(uuid, _)| uuid.clone());
         // One's own is remembered whatever else there is.
         if is_own || self.applications.len() < MOST_APPLICATIONS {
@@ -176,15 +198,24 @@ impl State {
     fn note_device(&mut self, about: &About<'_>, info: Value<'_>) {
         let (eui, application) = (about.topic.dev_id(), about.topic.app_id());
         let name = info.get("deviceName").and_then(Value::as_str).unwrap_or_default();
-        let is_same =
-            |known: &Known| known.dev_id == about.dev_id && known.name == name && known.application == application;
-        match self.devices.get(eui) {
+        let dev_id = about.dev_id();
+        let known = self.devices.get(eui);
+        let others = self.bytes - known.map_or(0, |known| known.info.len());
+        let info = Some(info.raw()).filter(|info| others + info.len() <= MOST_BYTES).unwrap_or_default();
+        let is_same = |known: &Known| {
+            (&*known.application, &*known.dev_id, &*known.name, &*known.info) == (application, &*dev_id, &*name, info)
+        };
+        match known {
             Some(known) if is_same(known) => return,
             None if self.devices.len() >= MOST => return,
             _ => {}
         }
-        let known =
-            Known { application: application.to_owned(), dev_id: about.dev_id.to_string(), name: name.into_owned() };
+        let known = Known {
+            application: application.to_owned(),
+            dev_id: dev_id.into_owned(),
+            name: name.into_owned(),
+            info: info.into(),
+        };
         self.keep(eui, known);
     }
 
@@ -206,7 +237,10 @@ impl State {
                 euis.push(eui.to_owned());
             }
         }
-        self.devices.insert(eui.to_owned(), known);
+        self.bytes += known.info.len();
+        if let Some(before) = self.devices.insert(eui.to_owned(), known) {
+            self.bytes -= before.info.len();
+        }
     }
 }
 
@@ -260,6 +294,29 @@ mod tests {
         hear(&directory, (ONE, "green"), B, "z", "soil-probe-03");
         let error = find(&directory, "soil-probe-03").unwrap_err().to_string();
         assert!(error.contains(A) && error.contains(B), "{error}");
+    }
+
+    #[test]
+    fn what_a_device_says_of_itself_is_remembered_within_a_bound() {
+        let directory = Directory::new(ONE);
+        let bytes = || directory.state.lock().bytes;
+        hear(&directory, (ONE, "green"), A, "a", "tag");
+        let first = bytes();
+        assert!(first > 0);
+        hear(&directory, (ONE, "green"), A, "a", "tag");
+        hear(&directory, (ONE, "green"), A, "b", "tag");
+        assert_eq!(bytes(), first, "the same device");
+        for number in 0..20 {
+            let eui = format!("{number:016x}");
+            let long = "x".repeat(MOST_BYTES / 8);
+            hear(&directory, (ONE, "green"), &eui, &long, &format!("tag-{number}"));
+            hear(&directory, (ONE, "green"), &eui, &long, &format!("tag-{number}-anew"));
+        }
+        assert!(bytes() > MOST_BYTES / 2 && bytes() <= MOST_BYTES, "{}", bytes());
+        for (id, eui) in [("b", A), ("tag-0-anew", "0000000000000000"), ("tag-19-anew", "0000000000000013")] {
+            assert_eq!(find(&directory, id).unwrap().1, eui, "{id}");
+        }
+        assert!(find(&directory, "tag-19").is_err(), "what it was called before");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! LoRaWAN networks over MQTT: one form inside ([`Topic`], [`Filter`], [`Downlink`], …), one file for each network's wire.
 
+mod about;
 pub mod base64;
 mod chirpstack;
 mod fields;
@@ -17,11 +18,12 @@ mod v3;
 
 use std::borrow::Cow;
 
+pub use self::about::About;
 pub use self::chirpstack::{
     Command, Form, dev_eui, event_topic, item_token, may_be_told, queue_item_id, read as read_chirpstack, uuid,
 };
 pub use self::fields::{Fields, Unreadable, timestamp};
-pub use self::model::{About, Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};
+pub use self::model::{Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};
 pub use self::network::Network;
 pub use self::shape::{Direct, Part, anew};
 pub use self::told::Told;
@@ -57,16 +59,7 @@ impl Network {
     /// What a message on this topic is about, as programs are told: of `ChirpStack` much of it stands in the body.
     #[must_use]
     pub fn about<'a>(self, topic: Topic<'a>, body: Option<Value<'a>>) -> About<'a> {
-        let (app_id, dev_id) = match self {
-            Self::V2 | Self::V3 => (topic.app_id().into(), topic.dev_id().into()),
-            Self::ChirpStack => chirpstack::ids(topic, body),
-        };
-        let name = match (self, topic, body) {
-            (Self::ChirpStack, Topic::Event { name, .. }, Some(body)) => chirpstack::refined(name, body),
-            (_, Topic::Event { name, .. }, _) => name,
-            _ => "",
-        };
-        About { topic, app_id, dev_id, name }
+        About::new(self, topic, body)
     }
 
     /// Read the body of a message on this topic. Gives as well whether it came in another form than JSON.

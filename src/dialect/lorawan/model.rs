@@ -1,6 +1,5 @@
 //! What all networks have in common: what is listened to, what a message is about, what is sent.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -67,33 +66,6 @@ impl<'a> Topic<'a> {
             | Self::Event { dev_id, .. }
             | Self::Downlink { dev_id, .. } => dev_id,
         }
-    }
-}
-
-/// What a message is about, as programs are told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct About<'a> {
-    /// What the topic says.
-    pub topic: Topic<'a>,
-    /// The application, as messages have it.
-    pub app_id: Cow<'a, str>,
-    /// The device, as messages have it.
-    pub dev_id: Cow<'a, str>,
-    /// The event, as callbacks have it; empty of all else.
-    pub name: &'a str,
-}
-
-impl About<'_> {
-    /// Whether it is this device that it is about: some have more than one name.
-    #[must_use]
-    pub fn is_of(&self, dev_id: &DevId) -> bool {
-        [self.dev_id.as_ref(), self.topic.dev_id()].contains(&dev_id.as_str())
-    }
-
-    /// Whether it is an event of this name: some have one of their own on the wire.
-    #[must_use]
-    pub fn is_event(&self, name: &str) -> bool {
-        matches!(self.topic, Topic::Event { name: wire, .. } if wire == name || self.name == name)
     }
 }
 

@@ -270,7 +270,7 @@ impl PyInlet {
         let incoming = &share.letter.incoming;
         let dev_id = network
             .topic(&incoming.topic)
-            .map_or_else(String::new, |topic| network.about(topic, incoming.body.value()).dev_id.into_owned());
+            .map_or_else(String::new, |topic| network.about(topic, incoming.body.value()).dev_id().into_owned());
         Ok(Some((stream.object(py, &share)?, dev_id, PyShare(share))))
     }
 

@@ -197,7 +197,7 @@ pub(in crate::py) fn new<'py>(
     acknowledgement: Acknowledgement,
 ) -> PyResult<Bound<'py, PyAny>> {
     let kind = network.event_kind(about.name);
-    let (name, app_id, dev_id) = (about.name.to_owned(), about.app_id.to_string(), about.dev_id.to_string());
+    let (name, app_id, dev_id) = (about.name.to_owned(), about.app_id().into_owned(), about.dev_id().into_owned());
     let (document, whole) = match network.event(&name, document.root()) {
         None => (document, None),
         Some(text) => {
@@ -242,7 +242,7 @@ impl PyFieldValue {
         index: u32,
         acknowledgement: Acknowledgement,
     ) -> Self {
-        let (field, app_id, dev_id) = (field.to_owned(), about.app_id.to_string(), about.dev_id.to_string());
+        let (field, app_id, dev_id) = (field.to_owned(), about.app_id().into_owned(), about.dev_id().into_owned());
         Self { field, app_id, dev_id, document, index, acknowledgement }
     }
 }

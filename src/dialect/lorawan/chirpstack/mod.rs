@@ -188,12 +188,14 @@ pub(super) fn steps(app_id: &AppId) -> Vec<String> {
     STEPS.iter().map(|end| format!("application/{}/device/+/event/{end}", in_topics(app_id))).collect()
 }
 
-/// The application as its name, and the device by its tag, its name or its `DevEUI`, as messages have them.
-pub(super) fn ids<'a>(topic: Topic<'a>, body: Option<Value<'a>>) -> (Cow<'a, str>, Cow<'a, str>) {
-    let info = body.and_then(|body| body.get("deviceInfo"));
-    let app_id = info.and_then(uplink::application).and_then(Value::as_str);
-    let dev_id = info.and_then(name).and_then(Value::as_str);
-    (app_id.unwrap_or(topic.app_id().into()), dev_id.unwrap_or(topic.dev_id().into()))
+/// The application's name, of a message.
+pub(super) fn app_id_in(body: Value<'_>) -> Option<Cow<'_, str>> {
+    body.get("deviceInfo").and_then(uplink::application)?.as_str()
+}
+
+/// The device by its tag, its name or its `DevEUI`, of a message.
+pub(super) fn dev_id_in(body: Value<'_>) -> Option<Cow<'_, str>> {
+    body.get("deviceInfo").and_then(name)?.as_str()
 }
 
 /// Read the body of a message: JSON, or protobuf, which is told by its first byte and becomes the JSON that the server would
@@ -202,13 +204,13 @@ pub(super) fn ids<'a>(topic: Topic<'a>, body: Option<Value<'a>>) -> (Cow<'a, str
 /// # Errors
 /// [`ScanError`] for what is neither.
 pub fn read(topic: &str, payload: &[u8]) -> (std::result::Result<Document, ScanError>, bool) {
-    let kind = match self::topic(topic) {
-        Some(Topic::Uplink { .. }) => Some("up"),
-        Some(Topic::Event { name, .. }) => Some(end(name)),
+    let kind = || match self::topic(topic)? {
+        Topic::Uplink { .. } => Some("up"),
+        Topic::Event { name, .. } => Some(end(name)),
         _ => None,
     };
-    let message = kind.filter(|_| payload.first() == Some(&protobuf::FIRST)).and_then(schema::of);
-    match message {
+    let may_be = payload.first() == Some(&protobuf::FIRST);
+    match may_be.then(kind).flatten().and_then(schema::of) {
         Some(message) => {
             (protobuf::transcribe(payload, message).and_then(|text| Document::parse(text.as_bytes())), true)
         }

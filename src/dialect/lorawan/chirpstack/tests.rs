@@ -64,14 +64,14 @@ fn every_message_of_the_captures_is_read() {
         let read = read.unwrap_or_else(|error| panic!("{topic}: {error}"));
         assert_eq!(is_protobuf, body[0] != b'{');
         let about = network.about(network.topic(&topic).unwrap(), Some(read.root()));
-        assert!(["greenhouse-7", "other"].contains(&about.app_id.as_ref()), "{}", about.app_id);
-        assert!(!about.dev_id.is_empty());
+        assert!(["greenhouse-7", "other"].contains(&about.app_id().as_ref()), "{}", about.app_id());
+        assert!(!about.dev_id().is_empty());
         if let Topic::Uplink { dev_id, .. } = about.topic {
             uplinks += 1;
             let v2 = document(&network.in_v2_shape(Part::Uplink, read.root()).unwrap());
             let text = |key: &str| v2.root().get(key).and_then(Value::as_str).unwrap_or_default().into_owned();
             assert_eq!(text("hardware_serial"), dev_id.to_uppercase());
-            assert_eq!((text("dev_id"), text("app_id")), (about.dev_id.into_owned(), about.app_id.into_owned()));
+            assert_eq!((text("dev_id"), text("app_id")), (about.dev_id().into_owned(), about.app_id().into_owned()));
             let came: serde_json::Value = serde_json::from_str(read.text()).unwrap_or_default();
             let v2: serde_json::Value = serde_json::from_str(v2.text()).unwrap_or_default();
             assert_eq!((&v2["port"], &v2["counter"]), (&came["fPort"], &came["fCnt"]));
@@ -273,7 +273,7 @@ fn any_part_of_an_uplink_becomes_a_message_of_v2() {
         agrees(Part::Uplink, read.root(), v2.root());
         let topic = "application/c49fa6c7-3dc9-4053-b67b-3417d0872f0b/device/70b3d57ed005f1a2/event/up";
         let about = Network::ChirpStack.about(Network::ChirpStack.topic(topic).unwrap(), Some(read.root()));
-        assert!(!about.dev_id.is_empty() && !about.app_id.is_empty(), "{part}");
+        assert!(!about.dev_id().is_empty() && !about.app_id().is_empty(), "{part}");
         for name in EVENT_NAMES {
             let event = event(name, read.root());
             assert!(Document::parse(event.as_bytes()).is_ok(), "{name} of {part}: {event}");
