@@ -160,6 +160,7 @@ impl Pump {
     }
 
     fn hear(&mut self, delivery: Delivery<Infallible>) {
+        let Some(delivery) = self.client.read(delivery) else { return };
         match delivery {
             Delivery::Message(message) => {
                 if let Some(parcel) = Parcel::of(self.client.config().network, &message) {
@@ -180,7 +181,7 @@ impl Pump {
             Delivery::Failed(error) => tracing::warn!(%error, "the MQTT server is not reached"),
             Delivery::Refused { code } => tracing::error!(code, "the MQTT server refuses the login"),
             Delivery::Problem(error) => tracing::warn!(%error, "MQTT"),
-            Delivery::Replaced | Delivery::Closed { .. } => {}
+            Delivery::Replaced | Delivery::Closed { .. } | Delivery::Unread(_) => {}
             Delivery::Own(never) => match never {},
         }
     }

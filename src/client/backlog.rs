@@ -39,8 +39,7 @@ impl<O: Send + 'static> Backlog<O> {
             mailbox.push(deliveries);
             return 0;
         }
-        let (held, others): (Vec<_>, Vec<_>) =
-            deliveries.into_iter().partition(|delivery| matches!(delivery, Delivery::Message(_)));
+        let (held, others): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(Delivery::is_message);
         state.bytes += held.iter().map(Item::weight).sum::<usize>();
         state.messages.extend(held);
         let MailboxLimits { messages, bytes, .. } = mailbox.limits();

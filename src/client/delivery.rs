@@ -47,11 +47,18 @@ pub enum Delivery<O> {
     Problem(Error),
     /// A message arrived.
     Message(Incoming),
+    /// The same, and its consumer has yet to read it: see [`Line::read`](super::Line::read).
+    Unread(Message),
     /// What only clients of this platform have.
     Own(O),
 }
 
 impl<O> Delivery<O> {
+    /// Whether it is a message.
+    pub(crate) fn is_message(&self) -> bool {
+        matches!(self, Self::Message(_) | Self::Unread(_))
+    }
+
     /// Whether it tells of the connection itself.
     pub(super) fn is_of_the_connection(&self) -> bool {
         matches!(self, Self::Connected { .. } | Self::Refused { .. } | Self::Failed(_) | Self::Lost(_))
@@ -62,13 +69,23 @@ impl<O: Send + 'static> Item for Delivery<O> {
     fn weight(&self) -> usize {
         match self {
             Self::Message(message) => message.size(),
+            Self::Unread(message) => weight_of(message),
             _ => 0,
         }
     }
 
     fn is_droppable(&self) -> bool {
-        matches!(self, Self::Message(message) if message.receipt.is_none())
+        match self {
+            Self::Message(message) => message.receipt.is_none(),
+            Self::Unread(message) => message.receipt.is_none(),
+            _ => false,
+        }
     }
+}
+
+/// What a message counts that is not read yet.
+fn weight_of(message: &Message) -> usize {
+    message.payload.len() + message.topic.len() + size_of::<Message>()
 }
 
 /// A message with its body decoded.
@@ -148,6 +165,11 @@ impl Incoming {
         };
         let weight = size + topic.len() + size_of::<Self>();
         Self { topic, body, qos, retain, receipt, came, weight }
+    }
+
+    /// The same, which counts against a bound what it counted before.
+    pub(super) fn counting(self, weight: usize) -> Self {
+        Self { weight, ..self }
     }
 }
 

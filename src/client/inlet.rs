@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::line::Inner;
+use super::lending::{self, Lending, Share};
+use super::line::{Inner, Line};
 use super::platform::Platform;
 use super::stats::add;
 use super::{Body, Delivery, Incoming};
 use crate::error::Error;
-use crate::session::{Event, Message, Sink};
+use crate::session::{Event, Item as _, Message, Sink};
 use crate::sync::Mutex;
 
 /// The sink of a client's session.
@@ -23,6 +25,7 @@ pub(super) struct Inlet<P: Platform> {
     holds: AtomicBool,
     /// What was told of the connection while another one was to take its place.
     held: Mutex<Vec<Delivery<P::Own>>>,
+    lending: Lending,
 }
 
 impl<P: Platform> fmt::Debug for Inlet<P> {
@@ -38,6 +41,7 @@ impl<P: Platform> Inlet<P> {
             room: client.mailbox.room().clone(),
             holds: AtomicBool::new(false),
             held: Mutex::default(),
+            lending: Lending::default(),
         })
     }
 
@@ -90,8 +94,10 @@ impl<P: Platform> Sink for Inlet<P> {
         let ended = batch.iter().any(|event| matches!(event, Event::Ended));
         // Decoded before the mailbox is locked.
         let mut deliveries = Vec::with_capacity(batch.len());
-        for event in batch.drain(..) {
-            let told = client.translate(event, &mut deliveries);
+        let lends = client.platform.owns_all() && !client.platform.holds();
+        let share = if lends { self.lending.share(batch.len(), client.mailbox.waiting()) } else { Share::NONE };
+        for (at, event) in batch.drain(..).enumerate() {
+            let told = client.translate(event, share.has(at), &mut deliveries);
             deliveries.extend(told);
         }
         if self.holds.load(Ordering::Acquire) {
@@ -125,11 +131,20 @@ impl<P: Platform> Sink for Inlet<P> {
 }
 
 impl<P: Platform> Inner<P> {
-    /// What the consumer is told of an event, if anything; what the platform has to say of it goes before that.
-    fn translate(&self, event: Event, before: &mut Vec<Delivery<P::Own>>) -> Option<Delivery<P::Own>> {
+    /// What the consumer is told of an event, if anything; what the platform has to say of it goes before that. `lent`
+    /// tells whether the consumer is to read it, if it is a message.
+    fn translate(&self, event: Event, lent: bool, before: &mut Vec<Delivery<P::Own>>) -> Option<Delivery<P::Own>> {
         let mut tell = |delivery| before.extend(self.news.filter(delivery));
         let passes = self.platform.overhear(&event, &self.outbox, &mut tell);
         let delivery = match event {
+            Event::Message(message) if passes && lent && message.payload.len() >= lending::WORTH => {
+                return self.admit(message).map(|message| {
+                    add(&self.counters.received, 1);
+                    // Copied, so that the buffer of the network is free.
+                    let payload = Bytes::copy_from_slice(&message.payload);
+                    Delivery::Unread(Message { payload, ..message })
+                });
+            }
             Event::Message(message) if passes => return self.take_in(message).map(Delivery::Message),
             // It was asked for by the client itself, which has heard it.
             Event::Message(message) => {
@@ -196,14 +211,26 @@ impl<P: Platform> Inner<P> {
         }
     }
 
-    /// Take a message in, unless the client is closing.
-    pub(super) fn take_in(&self, message: Message) -> Option<Incoming> {
+    /// A message, unless the client is closing.
+    fn admit(&self, message: Message) -> Option<Message> {
         if self.muted.load(Ordering::Acquire) {
             add(&self.counters.received, 1);
             // At QoS 1 it is not acknowledged and stays with the server.
             add(&self.counters.dropped, u64::from(message.receipt.is_none()));
             return None;
         }
+        Some(message)
+    }
+
+    /// Take a message in, unless the client is closing.
+    pub(super) fn take_in(&self, message: Message) -> Option<Incoming> {
+        let message = self.read(self.admit(message)?)?;
+        add(&self.counters.received, 1);
+        Some(message)
+    }
+
+    /// Read a message, if it is the client's: otherwise it is done with.
+    pub(super) fn read(&self, message: Message) -> Option<Incoming> {
         let receipt = message.receipt;
         let Some(message) = self.platform.take_in(message) else {
             if let Some(receipt) = receipt {
@@ -211,7 +238,6 @@ impl<P: Platform> Inner<P> {
             }
             return None;
         };
-        add(&self.counters.received, 1);
         if P::JSON_ONLY
             && let Body::Undecodable { reason, .. } = &message.body
         {
@@ -219,5 +245,80 @@ impl<P: Platform> Inner<P> {
             tracing::warn!(topic = %message.topic, %reason, "cannot decode a message");
         }
         Some(message)
+    }
+}
+
+impl<P: Platform> Line<P> {
+    /// A delivery out of the mailbox, its message read. `None` for one that is not the client's, which is done with.
+    #[must_use]
+    pub fn read(&self, delivery: Delivery<P::Own>) -> Option<Delivery<P::Own>> {
+        let weight = delivery.weight();
+        match delivery {
+            Delivery::Unread(message) => Some(Delivery::Message(self.inner.read(message)?.counting(weight))),
+            read => Some(read),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::client::lorawan::{Client, Config};
+    use crate::ids::{AccessKey, AppId};
+    use crate::session::{Hands, QoS, QueueStats};
+
+    fn batch(numbers: std::ops::Range<usize>) -> Vec<Event> {
+        let message = |number: usize| {
+            // Every tenth is no JSON, and every fifth is small.
+            let end = if number.is_multiple_of(10) { "" } else { "}" };
+            let long = "x".repeat(if number.is_multiple_of(5) { 0 } else { lending::WORTH });
+            let payload = format!("{{\"counter\":{number},\"text\":\"{long}\"{end}");
+            let topic = format!("app/devices/{number}/up");
+            Event::Message(Message {
+                topic,
+                payload: payload.into(),
+                qos: QoS::AtMostOnce,
+                retain: false,
+                receipt: None,
+            })
+        };
+        numbers.map(message).collect()
+    }
+
+    #[test]
+    fn in_a_flood_the_consumer_reads_some_messages_by_itself_and_finds_all_in_their_order() {
+        let config = Config::new(AppId::new("app").unwrap(), AccessKey::new("key"));
+        let client = Client::new(config, || {}).unwrap();
+        let inlet = Inlet::into(&client.inner);
+        let (mut hands, mut found, mut unread) = (Hands::default(), Vec::new(), 0);
+        let mut handle = |delivery: Delivery<Infallible>| {
+            unread += usize::from(matches!(delivery, Delivery::Unread(_)));
+            let weight = delivery.weight();
+            let delivery = client.read(delivery).unwrap();
+            assert_eq!(delivery.weight(), weight, "what was added to the queue is taken from it");
+            let Delivery::Message(message) = delivery else { panic!("{delivery:?}") };
+            let is_json = matches!(message.body, Body::Json(_));
+            let number: usize = message.topic.split('/').nth(2).unwrap().parse().unwrap();
+            assert_eq!(is_json, !number.is_multiple_of(10));
+            found.push(number);
+            true
+        };
+        for round in 0..40 {
+            assert!(inlet.deliver(&mut batch(round * 50..(round + 1) * 50)));
+            // In the second half the consumer does not keep up.
+            while round < 20 && hands.take(client.mailbox(), 16) {
+                while hands.next(&mut handle) {}
+            }
+        }
+        while hands.take(client.mailbox(), 16) {
+            while hands.next(&mut handle) {}
+        }
+        assert_eq!(found, (0..2000).collect::<Vec<_>>());
+        assert!(unread > 400 && unread < 800, "{unread}");
+        let stats = client.stats();
+        assert_eq!((stats.received, stats.undecodable), (2000, 200));
+        assert_eq!(client.mailbox().stats(), QueueStats::default());
     }
 }

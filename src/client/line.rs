@@ -341,7 +341,7 @@ impl<P: Platform> Line<P> {
     fn discard_messages(&self) {
         let held = self.inner.backlog.discard();
         add(&self.inner.counters.dropped, held as u64);
-        let dropped = held + self.inner.mailbox.discard(|delivery| matches!(delivery, Delivery::Message(_)));
+        let dropped = held + self.inner.mailbox.discard(Delivery::is_message);
         if dropped > 0 {
             tracing::warn!(messages = dropped, "closing before every message was handled");
         }

@@ -5,6 +5,7 @@ mod beginning;
 pub mod chirpstack;
 mod delivery;
 mod inlet;
+mod lending;
 mod line;
 pub mod lorawan;
 pub mod managed;

@@ -31,9 +31,14 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
         true
     }
 
-    /// A message with its body read; `None` for one that is not the client's. On the session's own task.
+    /// A message with its body read; `None` for one that is not the client's.
     fn take_in(&self, message: Message) -> Option<Incoming> {
         Some(Incoming::from(message))
+    }
+
+    /// Whether all messages that come are the client's, so that they count before they are read.
+    fn owns_all(&self) -> bool {
+        true
     }
 
     /// How long the server's limits keep from logging in anew.

@@ -41,7 +41,7 @@ impl Wanted {
             Delivery::Lost(_) | Delivery::Closed { .. } | Delivery::Replaced => self.ends,
             Delivery::Sent(_) => self.sent,
             Delivery::Problem(_) | Delivery::Rejected { .. } => self.problems,
-            Delivery::Message(_) | Delivery::Own(_) => true,
+            Delivery::Message(_) | Delivery::Unread(_) | Delivery::Own(_) => true,
         }
     }
 }

@@ -133,7 +133,7 @@ impl<P: Platform> Owner<P> {
         if more {
             let mut counted = |delivery| {
                 progress.fetch_add(1, Ordering::Relaxed);
-                handle(delivery)
+                line.read(delivery).is_none_or(&mut handle)
             };
             self.serving.here(py, || while !self.is_exiting() && hands.next(&mut counted) {});
         }

@@ -351,6 +351,12 @@ impl<T: Item> Mailbox<T> {
         &self.calm
     }
 
+    /// How many items wait for a consumer, without those in its hands.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.state().items.len()
+    }
+
     /// The counters.
     #[must_use]
     pub fn stats(&self) -> QueueStats {

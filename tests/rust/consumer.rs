@@ -52,6 +52,7 @@ impl Consumer {
                 wake.notified().await;
                 while hands.take(worker.mailbox(), 16) {
                     let hand_over = |delivery: Delivery<Infallible>| {
+                        let Some(delivery) = worker.read(delivery) else { return true };
                         if let Delivery::Message(message) = &delivery {
                             if let Some(receipt) = message.receipt {
                                 worker.acknowledge(receipt);

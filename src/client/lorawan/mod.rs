@@ -38,7 +38,7 @@ pub use self::queues::Queues;
 use crate::backoff::Bounds;
 use crate::client::{Delivery, Incoming, Line, Platform};
 use crate::dialect::json::Value;
-use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, base64};
+use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, base64, uuid};
 use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
@@ -183,6 +183,10 @@ impl Platform for Application {
             Network::V2 | Network::V3 => Some(Incoming::from(message)),
             Network::ChirpStack => self.read(message),
         }
+    }
+
+    fn owns_all(&self) -> bool {
+        self.config.network != Network::ChirpStack || uuid(self.config.app_id.as_str()).is_some()
     }
 
     fn over(&self) {

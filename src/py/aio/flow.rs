@@ -122,7 +122,7 @@ impl Flow {
     pub(super) fn begin(&self) {
         if self.closed.swap(false, Ordering::AcqRel) {
             // What came when nobody read any more, while the session before was parted with: the server has it, too.
-            self.client.mailbox().discard(|delivery| matches!(delivery, Delivery::Message(_)));
+            self.client.mailbox().discard(Delivery::is_message);
         }
         drop(self.lost.lock().take());
         self.listen();
@@ -244,6 +244,7 @@ impl Flow {
         streams: &[Arc<Stream>],
         news: &mut Vec<Delivery<Infallible>>,
     ) -> bool {
+        let Some(delivery) = self.client.read(delivery) else { return true };
         let Delivery::Message(incoming) = delivery else {
             news.push(delivery);
             return true;
@@ -333,7 +334,7 @@ impl Flow {
     /// Nobody awaits anything here any more: the loop was closed.
     fn desert(self: &Arc<Self>) {
         self.closed.store(true, Ordering::Release);
-        self.client.mailbox().discard(|delivery| matches!(delivery, Delivery::Message(_)));
+        self.client.mailbox().discard(Delivery::is_message);
         let streams = self.open_streams();
         for stream in &streams {
             stream.end();

@@ -186,7 +186,11 @@ impl Served {
                 self.tell_error(py, handlers, &to_py(py, &Error::Rejected { topic, reason }), client);
             }
             Delivery::Problem(error) => self.tell_error(py, handlers, &to_py(py, &error), client),
-            Delivery::Closed { .. } | Delivery::Failed(_) | Delivery::Replaced | Delivery::Message(_) => {}
+            Delivery::Closed { .. }
+            | Delivery::Failed(_)
+            | Delivery::Replaced
+            | Delivery::Message(_)
+            | Delivery::Unread(_) => {}
             Delivery::Own(never) => match never {},
         }
     }

@@ -118,7 +118,7 @@ impl Shared {
             Delivery::Own(unanswered) => self.unanswered(client, unanswered),
             Delivery::Message(message) => self.deliver_message(client, &message),
             // Logged where they arise, and of no concern to callbacks of this API.
-            Delivery::Problem(_) | Delivery::Sent(_) => Ok(()),
+            Delivery::Problem(_) | Delivery::Sent(_) | Delivery::Unread(_) => Ok(()),
         }
     }
 
