@@ -83,9 +83,9 @@ impl<O: Send + 'static> Item for Delivery<O> {
     }
 }
 
-/// What a message counts that is not read yet.
+/// What a message that is not read yet counts: what it will take.
 fn weight_of(message: &Message) -> usize {
-    message.payload.len() + message.topic.len() + size_of::<Message>()
+    Document::size_for(message.payload.len()) + message.topic.len() + size_of::<Incoming>()
 }
 
 /// A message with its body decoded.

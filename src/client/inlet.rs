@@ -269,22 +269,17 @@ mod tests {
     use crate::ids::{AccessKey, AppId};
     use crate::session::{Hands, QoS, QueueStats};
 
+    fn message_of(number: usize) -> Message {
+        // Every tenth is no JSON, and every seventh is small.
+        let end = if number.is_multiple_of(10) { "" } else { "}" };
+        let long = "x".repeat(if number.is_multiple_of(7) { 0 } else { lending::WORTH });
+        let payload = format!("{{\"counter\":{number},\"text\":\"{long}\"{end}");
+        let topic = format!("app/devices/{number}/up");
+        Message { topic, payload: payload.into(), qos: QoS::AtMostOnce, retain: false, receipt: None }
+    }
+
     fn batch(numbers: std::ops::Range<usize>) -> Vec<Event> {
-        let message = |number: usize| {
-            // Every tenth is no JSON, and every fifth is small.
-            let end = if number.is_multiple_of(10) { "" } else { "}" };
-            let long = "x".repeat(if number.is_multiple_of(5) { 0 } else { lending::WORTH });
-            let payload = format!("{{\"counter\":{number},\"text\":\"{long}\"{end}");
-            let topic = format!("app/devices/{number}/up");
-            Event::Message(Message {
-                topic,
-                payload: payload.into(),
-                qos: QoS::AtMostOnce,
-                retain: false,
-                receipt: None,
-            })
-        };
-        numbers.map(message).collect()
+        numbers.map(|number| Event::Message(message_of(number))).collect()
     }
 
     #[test]
@@ -292,16 +287,22 @@ mod tests {
         let config = Config::new(AppId::new("app").unwrap(), AccessKey::new("key"));
         let client = Client::new(config, || {}).unwrap();
         let inlet = Inlet::into(&client.inner);
-        let (mut hands, mut found, mut unread) = (Hands::default(), Vec::new(), 0);
+        let (mut hands, mut found, mut unread, mut broken) = (Hands::default(), Vec::new(), 0, 0);
         let mut handle = |delivery: Delivery<Infallible>| {
-            unread += usize::from(matches!(delivery, Delivery::Unread(_)));
-            let weight = delivery.weight();
+            let (weight, was_read) = (delivery.weight(), matches!(delivery, Delivery::Message(_)));
             let delivery = client.read(delivery).unwrap();
             assert_eq!(delivery.weight(), weight, "what was added to the queue is taken from it");
             let Delivery::Message(message) = delivery else { panic!("{delivery:?}") };
             let is_json = matches!(message.body, Body::Json(_));
             let number: usize = message.topic.split('/').nth(2).unwrap().parse().unwrap();
             assert_eq!(is_json, !number.is_multiple_of(10));
+            if !was_read {
+                unread += 1;
+                broken += usize::from(!is_json);
+                let Message { payload, .. } = message_of(number);
+                let read = Incoming::from(message_of(number)).size();
+                assert!(weight >= read && payload.len() >= lending::WORTH, "as much as one that is read at once");
+            }
             found.push(number);
             true
         };
@@ -316,7 +317,7 @@ mod tests {
             while hands.next(&mut handle) {}
         }
         assert_eq!(found, (0..2000).collect::<Vec<_>>());
-        assert!(unread > 400 && unread < 800, "{unread}");
+        assert!(unread > 400 && unread < 900 && broken > 20, "{unread}, {broken} of them no JSON");
         let stats = client.stats();
         assert_eq!((stats.received, stats.undecodable), (2000, 200));
         assert_eq!(client.mailbox().stats(), QueueStats::default());

@@ -138,6 +138,12 @@ impl Document {
         Value { document: self, index }
     }
 
+    /// Bytes of memory that the document of a text of so many bytes takes, as a rule.
+    #[must_use]
+    pub fn size_for(bytes: usize) -> usize {
+        bytes + scan::room(bytes) * size_of::<Node>()
+    }
+
     /// Bytes of memory that the document takes.
     #[must_use]
     pub fn size(&self) -> usize {

@@ -28,13 +28,18 @@ impl fmt::Display for ScanError {
 
 impl std::error::Error for ScanError {}
 
+/// Room for the nodes of a text of so many bytes. Sensor messages have about one value or name in ten bytes; one allocation
+/// serves nearly all of them.
+pub(super) fn room(bytes: usize) -> usize {
+    bytes / 9 + 8
+}
+
 /// Check and index a text.
 pub(super) fn read(bytes: &[u8]) -> Result<(&str, Vec<Node>), ScanError> {
     if bytes.len() > Node::MAX_POSITION {
         return Err(ScanError { reason: "text is 256 MiB or more", at: 0 });
     }
-    // Sensor messages have about one value or name in ten bytes; one allocation serves nearly all of them.
-    let nodes = Vec::with_capacity(bytes.len() / 9 + 8);
+    let nodes = Vec::with_capacity(room(bytes.len()));
     let mut few = [0; FEW];
     let mut many = Vec::new();
     let blocks = bytes.len().div_ceil(marks::BLOCK);

@@ -258,7 +258,8 @@ def test_a_handler_of_atexit_may_wait_for_a_daemon_thread_that_calls(names: str)
     workers = []
     atexit.register(lambda: (workers[0].join(), print("ended")))
     IMPORTS
-    import threading
+    import faulthandler, threading
+    faulthandler.dump_traceback_later(GUARD, exit=True)
     application = ttn.ApplicationClient(app_id, key, handler, certificate)
     called = threading.Event()
     def work():
@@ -268,11 +269,15 @@ def test_a_handler_of_atexit_may_wait_for_a_daemon_thread_that_calls(names: str)
                 called.set()
         except RuntimeError:
             pass
+        finally:
+            called.set()
     workers.append(threading.Thread(target=work, daemon=True))
     workers[0].start()
     called.wait()
     """
-    code = names + "\n" + textwrap.dedent(code).replace("IMPORTS", IMPORTS)
+    # Before the guard of this test, so that a program that hangs says where.
+    code = textwrap.dedent(code).replace("IMPORTS", IMPORTS).replace("GUARD", str(PATIENCE - 1))
+    code = names + "\n" + code
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (child.stderr, child.stdout, child.returncode) == ("", "ended\n", 0)
 
