@@ -2,8 +2,9 @@
 
 /// Stands in each class that has a `__dict__` and tells the collector what it holds.
 ///
-/// CPython 3.11 and 3.12 make the `__dict__` of a new object at once, which may start a collection. The object is known
-/// to the collector by then, and its contents, which pyo3 writes afterwards, are zeros: no reference in them is valid.
+/// CPython 3.11 makes the `__dict__` of a new object at once, which may start a collection. The object is known to the
+/// collector by then, and its contents, which pyo3 writes afterwards, are zeros: no reference in them is valid. (3.12 makes
+/// it at once as well, but collects between two instructions alone.)
 pub(in crate::py) struct Written(u8);
 
 impl Written {
