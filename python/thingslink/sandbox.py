@@ -63,6 +63,8 @@ _ONLY = {
     "protobuf": ("chirpstack",),
     "event_qos": ("chirpstack",),
     "client_certificates": ("chirpstack",),
+    "event_topic": ("chirpstack",),
+    "command_topic": ("chirpstack",),
 }
 
 
@@ -100,6 +102,9 @@ class Sandbox(_Sandbox):
         event_qos: The level at which ChirpStack publishes events: 0, its default, or 1.
         client_certificates: Whether ChirpStack's broker wants a certificate of TLS clients. Who shows one is limited to
             its application in any case.
+        event_topic: How ChirpStack writes the topics of its events, as in its configuration:
+            ``"application/{{application_id}}/device/{{dev_eui}}/event/{{event}}"`` by default.
+        command_topic: Likewise the topics of commands, with ``{{command}}``.
         state: File that keeps applications and devices of V2, so that a sandbox started again with it knows them.
             Access keys are not in it.
         seed: Makes radio conditions (``rssi``, ``data_rate``, …) repeatable.
@@ -147,6 +152,8 @@ class Sandbox(_Sandbox):
         protobuf: bool = False,
         event_qos: int = 0,
         client_certificates: bool = False,
+        event_topic: str | None = None,
+        command_topic: str | None = None,
     ) -> Self:
         """Describe a sandbox; `start` or entering it as a context serves."""
         if network not in _ACCESS_KEYS:
@@ -163,6 +170,8 @@ class Sandbox(_Sandbox):
             "protobuf": protobuf,
             "event_qos": event_qos,
             "client_certificates": client_certificates,
+            "event_topic": event_topic,
+            "command_topic": command_topic,
         }
         for name, value in given.items():
             if value and network not in _ONLY[name]:
@@ -187,6 +196,8 @@ class Sandbox(_Sandbox):
             protobuf,
             event_qos,
             client_certificates,
+            event_topic,
+            command_topic,
         )
         self.app_id = app_id
         self.access_key = _ACCESS_KEYS[network] if access_key is None else access_key

@@ -133,7 +133,10 @@ impl<P: Platform> Sink for Inlet<P> {
 impl<P: Platform> Inner<P> {
     /// What the consumer is told of an event, if anything; what the platform has to say of it goes before that. `lent`
     /// tells whether the consumer is to read it, if it is a message.
-    fn translate(&self, event: Event, lent: bool, before: &mut Vec<Delivery<P::Own>>) -> Option<Delivery<P::Own>> {
+    fn translate(&self, mut event: Event, lent: bool, before: &mut Vec<Delivery<P::Own>>) -> Option<Delivery<P::Own>> {
+        if let Event::Message(message) = &mut event {
+            self.platform.rename(message);
+        }
         let mut tell = |delivery| before.extend(self.news.filter(delivery));
         let passes = self.platform.overhear(&event, &self.outbox, &mut tell);
         let delivery = match event {

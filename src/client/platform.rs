@@ -25,6 +25,9 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
         None
     }
 
+    /// Bring the topic of a message to the form that the client reads, where a server may write it otherwise.
+    fn rename(&self, _message: &mut Message) {}
+
     /// What a session tells, before anybody else hears of it; on the session's own task. What the platform has to say of it
     /// goes to `tell`; gives whether the consumer is to hear of the event itself.
     fn overhear(&self, _event: &Event, _outbox: &Outbox, _tell: &mut dyn FnMut(Delivery<Self::Own>)) -> bool {

@@ -34,9 +34,15 @@ pub(in crate::py) struct PyRawMessage {
 }
 
 impl PyRawMessage {
-    pub(in crate::py) fn new(py: Python<'_>, message: &Incoming, acknowledgement: Acknowledgement) -> PyResult<Self> {
+    /// A message that was published to a topic: as the server writes it.
+    pub(in crate::py) fn new(
+        py: Python<'_>,
+        topic: String,
+        message: &Incoming,
+        acknowledgement: Acknowledgement,
+    ) -> PyResult<Self> {
         Ok(Self {
-            topic: message.topic.clone(),
+            topic,
             payload: PyBytes::new(py, message.bytes()).unbind(),
             qos: message.qos as u8,
             retain: u8::from(message.retain),

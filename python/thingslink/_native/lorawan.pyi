@@ -86,6 +86,8 @@ class _DataOptions(TypedDict, total=False):
     client_key: str | bytes | PathLike[str] | None
     grpc_address: str | None
     tenant_id: str | None
+    event_topic: str | None
+    command_topic: str | None
 
 @type_check_only
 class _Options(_DataOptions, total=False):
@@ -255,6 +257,11 @@ class MQTTClient:
             application and key, devices are found by their names, and ``send`` returns when a downlink is queued.
             Where a proxy before it passes HTTP/1.1 alone it is called by gRPC-web instead of gRPC.
         tenant_id: On ChirpStack, the tenant's UUID, which the API needs to find an application by its name.
+        event_topic: On ChirpStack, how the server writes the topics of its events, where its configuration says
+            otherwise than by default: the text of ``event_topic`` there, with ``{{application_id}}``, ``{{dev_eui}}``
+            and ``{{event}}``, each a level of its own.
+        command_topic: On ChirpStack, likewise the topics of its commands: ``command_topic`` there, with
+            ``{{command}}``.
 
     Raises:
         ValueError: A setting that cannot be used, named.
@@ -311,6 +318,8 @@ class MQTTClient:
         client_key: str | bytes | PathLike[str] | None = None,
         grpc_address: str | None = None,
         tenant_id: str | None = None,
+        event_topic: str | None = None,
+        command_topic: str | None = None,
         mqttAddress: str | None = ...,
     ) -> None: ...
     @overload

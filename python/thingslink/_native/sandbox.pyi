@@ -29,6 +29,8 @@ class _Sandbox:
         protobuf: bool = False,
         event_qos: int = 0,
         client_certificates: bool = False,
+        event_topic: str | None = None,
+        command_topic: str | None = None,
     ) -> Self: ...
     @property
     def mqtt_address(self) -> str:

@@ -106,6 +106,8 @@ class MQTTClient(Entering):
         client_key: str | bytes | PathLike[str] | None = None,
         grpc_address: str | None = None,
         tenant_id: str | None = None,
+        event_topic: str | None = None,
+        command_topic: str | None = None,
     ) -> None:
         self._news = News()
         self._place = _live.maker()
@@ -157,6 +159,8 @@ class MQTTClient(Entering):
             client_key=client_key,
             grpc_address=grpc_address,
             tenant_id=tenant_id,
+            event_topic=event_topic,
+            command_topic=command_topic,
         )
 
     @property

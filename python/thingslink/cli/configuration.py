@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _TEXTS = (
     "app_id", "network", "discovery", "handler", "cluster", "frequency_plan_id", "tenant_id", "device_profile", "mqtt",
-    "mqtt_username", "nats", "nats_user", "format",
+    "mqtt_username", "event_topic", "command_topic", "nats", "nats_user", "format",
 )  # fmt: skip
 #: Paths, which are meant from the file's folder.
 _FILES = (

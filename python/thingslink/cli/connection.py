@@ -112,6 +112,15 @@ def add_to(command: argparse.ArgumentParser, *, mqtt: bool = False) -> None:
         group.add_argument(
             "--client-key", metavar="FILE", help="the certificate's private key, PEM (or THINGSLINK_CLIENT_KEY)"
         )
+        group.add_argument(
+            "--event-topic",
+            metavar="TEMPLATE",
+            help="of ChirpStack: event_topic of its configuration, where that is not the default (or "
+            "THINGSLINK_EVENT_TOPIC)",
+        )
+        group.add_argument(
+            "--command-topic", metavar="TEMPLATE", help="likewise command_topic (or THINGSLINK_COMMAND_TOPIC)"
+        )
 
 
 def found(options: argparse.Namespace, name: str) -> tuple[str | None, str | None]:
@@ -298,6 +307,8 @@ def mqtt(options: argparse.Namespace, key: str, **settings: Any) -> MQTTClient:
             raise Failure("no address", code=USAGE, hint=hint)
         settings["grpc_address"] = setting(options, "handler")
         settings["tenant_id"] = setting(options, "tenant_id")
+        settings["event_topic"] = setting(options, "event_topic")
+        settings["command_topic"] = setting(options, "command_topic")
         settings["insecure_channel"] = flag(options, "insecure")
     settings["network"] = network(options)
     if address:

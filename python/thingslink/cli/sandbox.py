@@ -36,6 +36,10 @@ def add_to(commands: Any) -> None:
     network.add_argument("--v3", action="store_true", help="The Things Stack V3 in place of The Things Network V2")
     network.add_argument("--chirpstack", action="store_true", help="ChirpStack 4 in place of The Things Network V2")
     command.add_argument("--protobuf", action="store_true", help="with --chirpstack: protobuf in place of JSON")
+    command.add_argument(
+        "--event-topic", metavar="TEMPLATE", help="with --chirpstack: event_topic of its configuration"
+    )
+    command.add_argument("--command-topic", metavar="TEMPLATE", help="with --chirpstack: likewise command_topic")
     command.add_argument("--tenant", help="with --v3: the tenant of the application, as on hosted stacks")
     command.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     command.add_argument("--mqtt-port", type=int, default=1883, help="port of MQTT; 0 for a free one (default 1883)")
@@ -229,6 +233,8 @@ def main(options: argparse.Namespace) -> int:
         thingsboard_port=options.thingsboard or 0,
         max_connections=options.max_connections,
         protobuf=options.protobuf,
+        event_topic=options.event_topic,
+        command_topic=options.command_topic,
     )
     with sandbox:
         if options.ca_file:

@@ -299,7 +299,8 @@ async fn deliver(line: &Weak<Inner<Application>>, to: Option<String>, message: R
         return true;
     };
     let client = Line { inner };
-    let is_wanted = client.subscriptions().wanted().iter().any(|(filter, _)| covers(filter, &topic));
+    let of_server = client.config().topics.of_server(&topic);
+    let is_wanted = client.subscriptions().wanted().iter().any(|(filter, _)| covers(filter, &of_server));
     if novelty == Novelty::Known || !is_wanted {
         return true;
     }

@@ -18,9 +18,9 @@ use crate::session::{Message, QoS};
 
 /// What may be behind it when nothing comes (CS 2.2).
 pub(super) const SILENCE: &str = "if its devices send, is this the UUID or the name of the application, and is this the broker \
-                                  that ChirpStack publishes to ([integration.mqtt] of its configuration)? A broker with \
-                                  ChirpStack's access control list takes every subscription and delivers nothing of another \
-                                  application";
+                                  that ChirpStack publishes to ([integration.mqtt] of its configuration; event_topic there, \
+                                  where it is another than usual, is event_topic= here)? A broker with ChirpStack's access \
+                                  control list takes every subscription and delivers nothing of another application";
 
 /// Why a written downlink is unconfirmed (CS 3.6).
 pub(super) const UNCONFIRMED: &str = "ChirpStack says nothing over MQTT until a gateway has sent a downlink, and drops what is \
@@ -133,6 +133,7 @@ impl Client {
         let note = |mid| {
             following.note(mid, Mark::token(token), None);
         };
+        let topic = self.config().topics.of_server(&topic).into_owned();
         let mid = self.outbox().publish_noting(topic, Bytes::from(body), self.config().qos, note)?;
         self.warn_of_command(dev_id, downlink);
         Ok(mid)

@@ -98,11 +98,13 @@ impl Following {
     }
 
     fn subscribe(&self, wanted: &mut Wanted, client: &Client) {
-        let Config { network, group, .. } = client.config();
+        let Config { network, group, topics, .. } = client.config();
         let app_id = client.app_in_topics();
-        wanted.filters = wanted.subjects.iter().flat_map(|subject| network.filters(&app_id, subject)).collect();
+        let of_server = |filter: String| topics.of_server(&filter).into_owned();
+        let filters = wanted.subjects.iter().flat_map(|subject| network.filters(&app_id, subject));
+        wanted.filters = filters.map(of_server).collect();
         let own = self.follows.load(Ordering::Acquire).then(|| network.steps(&app_id));
-        let all = wanted.filters.iter().cloned().chain(own.into_iter().flatten());
+        let all = wanted.filters.iter().cloned().chain(own.into_iter().flatten().map(of_server));
         match group {
             Some(group) => client.subscriptions().set(all.map(|filter| group.shared(&filter))),
             None => client.subscriptions().set(all),
@@ -199,7 +201,8 @@ impl Application {
                 }
             }
         }
-        self.following.wanted.lock().filters.iter().any(|filter| covers(filter, &message.topic))
+        let published = self.config.topics.of_server(&message.topic);
+        self.following.wanted.lock().filters.iter().any(|filter| covers(filter, &published))
     }
 
     fn stepped(&self, at: Downlinked, dev_id: &str, step: Step, reason: &str, event: Value<'_>) -> Change {

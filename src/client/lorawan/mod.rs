@@ -38,7 +38,7 @@ pub use self::queues::Queues;
 use crate::backoff::Bounds;
 use crate::client::{Delivery, Incoming, Line, Platform};
 use crate::dialect::json::Value;
-use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, base64, uuid};
+use crate::dialect::lorawan::{Downlink, Filter, Network, Payload, Topics, base64, uuid};
 use crate::dialect::mqtt;
 use crate::endpoint::{Endpoint, Trust};
 use crate::error::{Error, Result};
@@ -88,6 +88,8 @@ pub struct Config {
     pub management: Option<Management>,
     /// Where `ChirpStack` itself can be asked.
     pub api: Option<Api>,
+    /// How `ChirpStack` writes its topics.
+    pub topics: Topics,
     /// Whether what was missed is fetched after each login.
     pub backfill: bool,
 }
@@ -122,6 +124,7 @@ impl Config {
             group: None,
             management: None,
             api: None,
+            topics: Topics::default(),
             backfill: false,
         }
     }
@@ -163,6 +166,12 @@ impl Platform for Application {
     const SENT: &'static str = "downlinks";
     const BACKFILLS: bool = true;
     const JSON_ONLY: bool = true;
+
+    fn rename(&self, message: &mut Message) {
+        if let Some(topic) = self.config.topics.by_default(&message.topic) {
+            message.topic = topic;
+        }
+    }
 
     fn overhear(&self, event: &Event, _outbox: &Outbox, tell: &mut dyn FnMut(Delivery<Infallible>)) -> bool {
         match event {
@@ -418,8 +427,10 @@ impl Client {
     /// As [`Client::send`]; [`Error::Invalid`] for what the network would drop without a word.
     pub fn publish(&self, topic: &str, payload: Bytes) -> Result<u16> {
         mqtt::check_topic(topic)?;
-        let Config { network, app_id, .. } = self.config();
-        if let Some((dev_id, downlink)) = network.publication(app_id, topic, &payload)? {
+        let Config { network, app_id, topics, .. } = self.config();
+        let by_default = topics.by_default(topic);
+        let read = network.publication(app_id, by_default.as_deref().unwrap_or(topic), &payload)?;
+        if let Some((dev_id, downlink)) = read {
             return self.send(&dev_id, &downlink);
         }
         if !self.is_connected() {

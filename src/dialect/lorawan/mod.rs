@@ -20,7 +20,7 @@ use std::borrow::Cow;
 
 pub use self::about::About;
 pub use self::chirpstack::{
-    Command, Form, dev_eui, event_topic, item_token, may_be_told, queue_item_id, read as read_chirpstack, uuid,
+    Command, Form, Topics, dev_eui, event_topic, item_token, may_be_told, queue_item_id, read as read_chirpstack, uuid,
 };
 pub use self::fields::{Fields, Unreadable, timestamp};
 pub use self::model::{Antenna, ClassBC, Downlink, EventKind, Filter, Options, Payload, Schedule, Step, Topic};

@@ -209,7 +209,8 @@ impl Stream {
         let by = incoming.receipt.is_some().then(|| share.clone() as Arc<dyn Acknowledge>);
         let acknowledgement = Acknowledgement::Stream(by);
         if matches!(self.subject, Subject::Raw(_)) {
-            return Ok(Bound::new(py, PyRawMessage::new(py, incoming, acknowledgement)?)?.into_any());
+            let topic = self.flow.client.config().topics.of_server(&incoming.topic).into_owned();
+            return Ok(Bound::new(py, PyRawMessage::new(py, topic, incoming, acknowledgement)?)?.into_any());
         }
         match (&incoming.body, network.topic(&incoming.topic)) {
             (Body::Json(document), Some(topic)) => {

@@ -4,7 +4,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::client::lorawan::Api;
-use crate::dialect::lorawan::{Network, uuid};
+use crate::dialect::lorawan::{Network, Topics, uuid};
 use crate::endpoint::{Endpoint, Trust, masked};
 use crate::ids::AccessKey;
 use crate::net::Identity;
@@ -57,6 +57,18 @@ fn refuse_elsewhere(network: Network, given: &[(&str, bool)]) -> PyResult<()> {
         }
         None => Ok(()),
     }
+}
+
+/// How the server writes its topics.
+pub(super) fn topics(
+    py: Python<'_>,
+    network: Network,
+    event_topic: Option<&str>,
+    command_topic: Option<&str>,
+) -> PyResult<Topics> {
+    let given = [("event_topic", event_topic.is_some()), ("command_topic", command_topic.is_some())];
+    refuse_elsewhere(network, &given)?;
+    Topics::new(event_topic, command_topic).or_raise(py)
 }
 
 /// Where the API is.

@@ -12,7 +12,7 @@ use super::handlers::{Handler, Handlers};
 use super::parse::{document_to_py, field_to_py};
 use super::subject::Subject;
 use super::watch::Teller;
-use crate::client::lorawan::{Application, Client};
+use crate::client::lorawan::{Application, Client, Config};
 use crate::client::{Body, Delivery, Incoming};
 use crate::dialect::json::Document;
 use crate::dialect::lorawan::About;
@@ -115,13 +115,18 @@ impl Served {
     /// Call the callbacks that a message is for.
     fn deliver_message(&self, message: &Incoming, handlers: &Handlers, client: &Bound<'_, PyAny>) -> Called {
         let py = client.py();
+        let Config { network, topics, .. } = self.client.config();
+        let (network, published) = (*network, topics.of_server(&message.topic));
+        let as_it_came = || {
+            let raw = PyRawMessage::new(py, (*published).to_owned(), message, message.receipt.into())?;
+            Ok(Bound::new(py, raw)?.into_any())
+        };
         let mut called = self.call(
             handlers,
             client,
-            |handler| matches!(&handler.subject, Subject::Topic(filter) if covers(filter, &message.topic)),
-            || Ok(Bound::new(py, PyRawMessage::new(py, message, message.receipt.into())?)?.into_any()),
+            |handler| matches!(&handler.subject, Subject::Topic(filter) if covers(filter, &published)),
+            as_it_came,
         );
-        let network = self.client.config().network;
         let Some(topic) = network.topic(&message.topic) else { return called };
         let about = network.about(topic, message.body.value());
         let is_raw = |handler: &Handler| matches!(handler.subject, Subject::Raw(_));
@@ -135,16 +140,14 @@ impl Served {
             }
             Body::Undecodable { reason, .. } => {
                 if handlers.all.iter().any(|handler| handler.subject == Subject::Error) {
-                    let error = Error::Decode { topic: message.topic.clone(), reason: reason.to_string() };
+                    let error = Error::Decode { topic: published.to_string(), reason: reason.to_string() };
                     self.tell_error(py, handlers, &to_py(py, &error), client);
                 }
             }
         }
         // Raw callbacks come after all others, as in the original, and get undecodable messages, too.
         let raw = |handler: &Handler| is_raw(handler) && handler.subject.takes(&about);
-        called.and(self.call(handlers, client, raw, || {
-            Ok(Bound::new(py, PyRawMessage::new(py, message, message.receipt.into())?)?.into_any())
-        }))
+        called.and(self.call(handlers, client, raw, as_it_came))
     }
 
     /// Call the callbacks for single fields, of a network that publishes uplinks alone.

@@ -53,6 +53,7 @@ impl PyMqttGiven {
             ordered=false, ack_wait=None, nats_user=None, nats_password=None, nats_token=None, nats_nkey=None,
             nats_credentials=None, nats_monitor=None, management_address=None, identity_address=None, backfill=false,
             mqtt_username=None, mqtt_password=None, client_cert=None, client_key=None, grpc_address=None, tenant_id=None,
+            event_topic=None, command_topic=None,
             **aliases
         )
     )]
@@ -105,6 +106,8 @@ impl PyMqttGiven {
         client_key: Option<Bound<'py, PyAny>>,
         grpc_address: Option<&str>,
         tenant_id: Option<&str>,
+        event_topic: Option<&str>,
+        command_topic: Option<&str>,
         aliases: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Self> {
         let mut aliases = Aliases::new("MQTTClient", aliases);
@@ -166,6 +169,8 @@ impl PyMqttGiven {
             },
             grpc_address,
             tenant_id,
+            event_topic,
+            command_topic,
         };
         let (config, address, acknowledging) = settings.read(py)?;
         log::prepare(py)?;

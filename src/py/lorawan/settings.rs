@@ -124,6 +124,8 @@ pub(in crate::py) struct Settings<'a, 'py> {
     pub(in crate::py) broker: Broker<'py>,
     pub(in crate::py) grpc_address: Option<&'a str>,
     pub(in crate::py) tenant_id: Option<&'a str>,
+    pub(in crate::py) event_topic: Option<&'a str>,
+    pub(in crate::py) command_topic: Option<&'a str>,
 }
 
 impl Settings<'_, '_> {
@@ -169,6 +171,7 @@ impl Settings<'_, '_> {
         let at = chirpstack::At { grpc_address: self.grpc_address, tenant_id: self.tenant_id };
         config.api = at.read(py, network, (tls, self.insecure_channel), trust.clone())?;
         (config.login, config.identity) = self.broker.read(network)?;
+        config.topics = chirpstack::topics(py, network, self.event_topic, self.command_topic)?;
         config.backfill = self.backfill;
         config.reconnect = self.reconnect;
         if let Some(keep_alive) = self.keep_alive {

@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 pub(super) use self::follower::PyFollower;
 pub(super) use self::stream::PyStream;
 pub(super) use self::thingsboard::PyThingsBoard;
+use crate::dialect::lorawan::Topics;
 use crate::error::Error;
 use crate::ids::AccessKey;
 use crate::py::arguments::texts;
@@ -108,9 +109,10 @@ fn not_there(what: &str, sandbox: &NetworkSandbox) -> PyErr {
 #[pymethods(crate = "crate::py::named")]
 impl PySandbox {
     #[new]
-    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, network="v2", tenant=None, management_port=0, http_port=0, storage=None, max_connections=10_000, protobuf=false, event_qos=0, client_certificates=false))]
+    #[pyo3(signature = (host="127.0.0.1", mqtt_port=0, mqtts_port=None, discovery_port=0, handler_port=0, insecure=false, state=None, seed=None, any_key=false, network="v2", tenant=None, management_port=0, http_port=0, storage=None, max_connections=10_000, protobuf=false, event_qos=0, client_certificates=false, event_topic=None, command_topic=None))]
     #[expect(clippy::too_many_arguments, clippy::fn_params_excessive_bools, reason = "the Python signature")]
     fn new(
+        py: Python<'_>,
         host: &str,
         #[pyo3(from_py_with = number::mqtt_port)] mqtt_port: u16,
         #[pyo3(from_py_with = number::mqtts_port)] mqtts_port: Option<u16>,
@@ -129,6 +131,8 @@ impl PySandbox {
         protobuf: bool,
         #[pyo3(from_py_with = number::event_qos)] event_qos: u8,
         client_certificates: bool,
+        event_topic: Option<&str>,
+        command_topic: Option<&str>,
     ) -> PyResult<Self> {
         let host = host.to_owned();
         let options = match network {
@@ -142,6 +146,7 @@ impl PySandbox {
                 protobuf,
                 event_qos,
                 client_certificates,
+                topics: Topics::new(event_topic, command_topic).or_raise(py)?,
                 max_connections,
             }),
             "v3" => NetworkOptions::V3(crate::sandbox::v3::Options {

@@ -272,7 +272,8 @@ fn decode<'py>(py: Python<'py>, body: &Body) -> PyResult<Bound<'py, PyAny>> {
 
 /// A message as it came, for programs that look into it.
 fn raw<'py>(py: Python<'py>, message: &Incoming) -> PyResult<Bound<'py, PyAny>> {
-    Ok(Bound::new(py, crate::py::raw::PyRawMessage::new(py, message, message.receipt.into())?)?.into_any())
+    Ok(Bound::new(py, crate::py::raw::PyRawMessage::new(py, message.topic.clone(), message, message.receipt.into())?)?
+        .into_any())
 }
 
 /// A message that is passed over.

@@ -12,6 +12,7 @@ use super::command;
 use super::key::{Key, token};
 use super::registry::Kept;
 use super::server::{Server, Settings};
+use crate::dialect::lorawan::Topics;
 use crate::fuzz::{BASE, JSON, PROTOBUF, Shape, Target};
 use crate::rpc::AsIs;
 use crate::rpc::proto::chirpstack::api;
@@ -36,7 +37,8 @@ const WORDS: &[&[u8]] = &[
 
 /// A server with an application and a device.
 fn server() -> Arc<Server> {
-    let settings = Settings { is_json: true, qos: QoS::AtMostOnce, wants_certificates: false };
+    let settings =
+        Settings { is_json: true, qos: QoS::AtMostOnce, wants_certificates: false, topics: Topics::default() };
     let server = Server::new(Room::default(), Some(7), settings, false, Authority::new("localhost").unwrap());
     let tenant_id = server.registry().tenant_id.clone();
     let application = api::Application { id: "a1".into(), name: "app1".into(), tenant_id, ..Default::default() };

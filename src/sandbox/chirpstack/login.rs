@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rumqttc::Login;
 
 use super::server::Server;
+use crate::dialect::mqtt::covers;
 use crate::ids::AccessKey;
 use crate::sandbox::broker::{self, Grant, Guest, House, Router};
 use crate::sandbox::fault::Faults;
@@ -92,10 +93,9 @@ impl House for Server {
     }
 
     fn take(&self, topic: &str, payload: &Bytes) {
-        // The server's subscription: application/+/device/+/command/+
-        let levels: Vec<_> = topic.split('/').collect();
-        if let ["application", _, "device", _, "command", _] = levels[..] {
-            self.arrive(topic, payload);
+        let topics = &self.settings.topics;
+        if covers(&topics.of_server("application/+/device/+/command/+"), topic) {
+            self.arrive(topics.by_default(topic).as_deref().unwrap_or(topic), payload);
         }
     }
 }

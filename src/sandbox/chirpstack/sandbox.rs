@@ -12,7 +12,7 @@ use super::api::ApiService;
 use super::authority::Authority;
 use super::server::{Server, Settings};
 use super::traffic::Answer;
-use crate::dialect::lorawan::base64;
+use crate::dialect::lorawan::{Topics, base64};
 use crate::error::{Error, Result};
 use crate::sandbox::broker::QoS;
 use crate::sandbox::fault::Faults;
@@ -46,6 +46,8 @@ pub struct Options {
     pub event_qos: u8,
     /// Whether TLS clients must show a certificate of their application.
     pub client_certificates: bool,
+    /// How topics are written.
+    pub topics: Topics,
     /// Most connections at a time, over all ports.
     pub max_connections: usize,
 }
@@ -62,6 +64,7 @@ impl Default for Options {
             protobuf: false,
             event_qos: 0,
             client_certificates: false,
+            topics: Topics::default(),
             max_connections: MAX_CONNECTIONS,
         }
     }
@@ -100,7 +103,12 @@ impl Sandbox {
             1 => QoS::AtLeastOnce,
             other => return Err(Error::invalid("event_qos", other.to_string(), "0 or 1")),
         };
-        let settings = Settings { is_json: !options.protobuf, qos, wants_certificates: options.client_certificates };
+        let settings = Settings {
+            is_json: !options.protobuf,
+            qos,
+            wants_certificates: options.client_certificates,
+            topics: options.topics.clone(),
+        };
         let room = Room::new(options.max_connections);
         let authority = Authority::new(&options.host)?;
         let mut sandbox = Self {

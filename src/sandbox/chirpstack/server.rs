@@ -13,6 +13,7 @@ use super::event::Event;
 use super::key::Keys;
 use super::login::Users;
 use super::registry::Registry;
+use crate::dialect::lorawan::{Topics, event_topic};
 use crate::rpc::proto::chirpstack::api::LogItem;
 use crate::sandbox::broker::{House, QoS, Router};
 use crate::sandbox::fault::Faults;
@@ -30,7 +31,7 @@ const LINES: usize = 1000;
 const WAITING: usize = 1024;
 
 /// What the server is configured to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// Whether events are JSON, and else protobuf.
     pub(super) is_json: bool,
@@ -38,6 +39,8 @@ pub(super) struct Settings {
     pub(super) qos: QoS,
     /// Whether clients with TLS must show a certificate.
     pub(super) wants_certificates: bool,
+    /// How it writes its topics.
+    pub(super) topics: Topics,
 }
 
 /// A command that has come and was not handled.
@@ -135,7 +138,8 @@ impl Server {
     pub(super) fn tell(&self, registry: &mut Registry, dev_eui: &str, event: &Event) {
         let Some(device) = registry.devices.get_mut(dev_eui) else { return };
         let application_id = &device.record.value.application_id;
-        let topic = format!("application/{application_id}/device/{dev_eui}/event/{}", event.name());
+        let topic = event_topic(application_id, dev_eui, event.name());
+        let topic = self.settings.topics.of_server(&topic);
         let json = event.to_json();
         let lost = |error: &str| {
             let kind = if matches!(event, Event::Up(_)) { "Uplink" } else { "Integration" };

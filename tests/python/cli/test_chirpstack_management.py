@@ -152,3 +152,16 @@ def test_the_broker_alone_will_do_and_has_users_of_its_own(plant: Sandbox, run: 
     plant.wait_for(lambda: device.downlinks)
     wrong = run("uplinks", "--network", "v2", *user, THINGSLINK_APP_ID="demo-app", THINGSLINK_ACCESS_KEY="key")
     assert wrong.returncode == 2 and "mqtt_username" in wrong.stderr
+
+
+def test_a_server_may_write_its_topics_in_a_way_of_its_own(run: Run) -> None:
+    command = "acme/{{application_id}}/{{dev_eui}}/{{command}}"
+    with Sandbox(network="chirpstack", seed=0, command_topic=command) as plant:
+        device = plant.device("soil-03")
+        here = {"THINGSLINK_APP_ID": plant.application_id, "THINGSLINK_MQTT": plant.mqtt_address}
+        here |= {"THINGSLINK_ACCESS_KEY": "", "THINGSLINK_HANDLER": "", "THINGSLINK_TENANT_ID": ""}
+        sent = run("send", device.dev_eui, "02", "--command-topic", command, **here)
+        assert sent.returncode == 0, sent.stderr
+        plant.wait_for(lambda: device.downlinks == [b"\x02"])
+        wrong = run("uplinks", "--event-topic", "acme/#", **here)
+        assert wrong.returncode == 2 and "event_topic" in wrong.stderr

@@ -10,7 +10,7 @@ use crate::client::Line;
 use crate::client::chirpstack::{ChirpStack, KEPT};
 use crate::client::line::Inner;
 use crate::dialect::json::Document;
-use crate::dialect::lorawan::{Network, event_topic, may_be_told};
+use crate::dialect::lorawan::{Network, Topics, event_topic, may_be_told};
 use crate::dialect::mqtt::covers;
 use crate::error::{Error, Result, RpcCode};
 use crate::rpc::proto::chirpstack::api::LogItem;
@@ -26,6 +26,7 @@ const NAMED: usize = 3;
 struct Question {
     server: ChirpStack,
     application: String,
+    topics: Topics,
     /// What came before this was not missed.
     after: Timestamp,
     /// What is subscribed to.
@@ -119,18 +120,25 @@ fn question(line: &Weak<Inner<Application>>) -> Result<Option<Question>> {
     let wanted = application.following.filters();
     let client = Line { inner };
     let subscribed = client.subscriptions().wanted().iter().map(|(filter, _)| filter.clone()).collect();
-    Ok(Some(Question { server, application: uuid, after, subscribed, wanted }))
+    let topics = client.config().topics.clone();
+    Ok(Some(Question { server, application: uuid, topics, after, subscribed, wanted }))
 }
 
 impl Question {
+    /// Whether the client has subscribed to a topic.
+    fn takes(&self, topic: &str) -> bool {
+        let topic = self.topics.of_server(topic);
+        self.subscribed.iter().any(|filter| covers(filter, &topic))
+    }
+
     /// The devices of which something may have been missed. Who has sent nothing since has nothing but such events as come
     /// without an uplink, which are asked for where the program wants them.
     async fn devices(&self) -> Result<Vec<String>> {
         let (subscribed, wanted) = (texts(&self.subscribed), texts(&self.wanted));
         let is_meant = |dev_eui: &str, seen: Option<Timestamp>| {
-            let (uplinks, others) = may_be_told(&subscribed, &self.application, dev_eui);
+            let (uplinks, others) = may_be_told(&subscribed, &self.topics, &self.application, dev_eui);
             let is_seen = seen.is_some_and(|seen| seen >= self.after);
-            ((uplinks || others) && is_seen) || may_be_told(&wanted, &self.application, dev_eui).1
+            ((uplinks || others) && is_seen) || may_be_told(&wanted, &self.topics, &self.application, dev_eui).1
         };
         self.server.devices_of(&self.application, is_meant).await
     }
@@ -173,7 +181,7 @@ impl Found {
             latest = latest.max(told.at);
             let is_known = state.memory.knows(&told);
             is_joined |= is_known || told.at <= question.after;
-            if is_known || told.at <= question.after || !question.subscribed.iter().any(|it| covers(it, &topic)) {
+            if is_known || told.at <= question.after || !question.takes(&topic) {
                 continue;
             }
             self.bytes += topic.len() + item.body.len();

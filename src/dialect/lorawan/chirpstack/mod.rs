@@ -8,6 +8,7 @@ mod id;
 mod protobuf;
 mod schema;
 mod told;
+mod topics;
 mod uplink;
 
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ pub(super) use self::event::{event, failure};
 pub use self::id::{dev_eui, uuid};
 pub(super) use self::told::told;
 pub use self::told::{event_topic, may_be_told};
+pub use self::topics::Topics;
 pub(super) use self::uplink::{direct, name, single_field};
 
 /// Of an uplink (CS 3.4).

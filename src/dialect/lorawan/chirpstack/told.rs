@@ -4,7 +4,7 @@
 use super::super::fields::timestamp;
 use super::super::model::Topic;
 use super::super::told::Told;
-use super::{ENDS, topic};
+use super::{ENDS, Topics, topic};
 use crate::dialect::json::Value;
 use crate::dialect::mqtt::covers;
 
@@ -29,12 +29,12 @@ pub fn event_topic(application: &str, dev_eui: &str, name: &str) -> String {
     format!("application/{application}/device/{dev_eui}/event/{name}")
 }
 
-/// Whether these filters take events of a device: uplinks, and others.
+/// Whether these filters, for topics as the server writes them, take events of a device: uplinks, and others.
 #[must_use]
-pub fn may_be_told(filters: &[&str], application: &str, dev_eui: &str) -> (bool, bool) {
+pub fn may_be_told(filters: &[&str], topics: &Topics, application: &str, dev_eui: &str) -> (bool, bool) {
     let is_taken = |name: &str| {
         let topic = event_topic(application, dev_eui, name);
-        filters.iter().any(|filter| covers(filter, &topic))
+        filters.iter().any(|filter| covers(filter, &topics.of_server(&topic)))
     };
     (is_taken("up"), ENDS.iter().any(|name| is_taken(name)))
 }
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn filters_say_what_is_taken() {
-        let taken = |filters: &[&str]| may_be_told(filters, APPLICATION, DEVICE);
+        let taken = |filters: &[&str]| may_be_told(filters, &Topics::default(), APPLICATION, DEVICE);
         let all = format!("application/{APPLICATION}/device/+/event/up");
         assert_eq!(taken(&[&all]), (true, false));
         assert_eq!(taken(&["application/+/device/+/event/join"]), (false, true));
