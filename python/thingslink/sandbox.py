@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
+from thingslink import _scripts
 from thingslink._arguments import checked
 from thingslink._native import Follower, Stream, _Sandbox, _whole
 from thingslink._watching import started, wait_for
@@ -228,6 +229,7 @@ class Sandbox(_Sandbox):
         Raises:
             SandboxError: An address cannot be listened on.
         """
+        _scripts.prepare()
         self._start()
         started.add(self)
         if self.app_id:

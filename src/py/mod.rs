@@ -108,7 +108,7 @@ mod _native {
     #[pymodule_export]
     use super::runtime::{after_fork, callback_threads, open_clients, shut_down};
     #[pymodule_export]
-    use super::sandbox::{PyFollower, PySandbox, PyStream, PyThingsBoard};
+    use super::sandbox::{PyFollower, PySandbox, PyStream, PyThingsBoard, run_scripts_by, serve_scripts};
     #[pymodule_export]
     use super::serving::PyLoan;
     #[pymodule_export]

@@ -30,4 +30,5 @@ pub use self::fault::Faults;
 pub use self::frame::{Received, UplinkFrame};
 pub use self::journal::Entry;
 pub use self::room::MAX_CONNECTIONS;
+pub use self::script::{run_scripts_by, serve_scripts};
 pub use self::stream::{StreamOptions, device_id};

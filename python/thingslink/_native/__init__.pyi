@@ -98,7 +98,9 @@ from thingslink._native.runtime import (
 from thingslink._native.sandbox import (
     Follower,
     Stream,
+    _run_scripts_by,
     _Sandbox,
+    _serve_scripts,
     _ThingsBoard,
 )
 from thingslink._native.stream_admin import _StoredMessages, _StreamAdmin
@@ -233,7 +235,9 @@ __all__ = [
     "_record_by",
     "_replace_file",
     "_run_awaitables_by",
+    "_run_scripts_by",
     "_same_loop",
+    "_serve_scripts",
     "_set_rate_limit_percentage",
     "_shut_down",
     "_split_entries",

@@ -1,7 +1,7 @@
 """The offline servers."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, final
 
@@ -296,3 +296,9 @@ class _ThingsBoard:
         behind: tuple[str, ...] | None,
     ) -> None: ...
     def _offer_package(self, device: str, kind: str, attributes: str, data: bytes) -> None: ...
+
+def _run_scripts_by(program: Sequence[str]) -> None:
+    """Have payload functions run by processes of this program, which calls ``_serve_scripts``. Said once."""
+
+def _serve_scripts() -> None:
+    """Run payload functions that come over standard input, until there are no more."""

@@ -3,6 +3,7 @@
 mod chirpstack;
 mod faults;
 mod follower;
+mod scripts;
 mod stream;
 mod thingsboard;
 mod v3;
@@ -19,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 pub(super) use self::follower::PyFollower;
+pub(super) use self::scripts::{run_by as run_scripts_by, serve as serve_scripts};
 pub(super) use self::stream::PyStream;
 pub(super) use self::thingsboard::PyThingsBoard;
 use crate::dialect::lorawan::Topics;

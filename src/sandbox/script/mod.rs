@@ -2,6 +2,7 @@
 //!
 //! Why this engine, and how it is kept in bounds: `docs/dev/payload-functions.md`.
 
+mod apart;
 mod courtesy;
 mod language;
 mod memory;
@@ -19,6 +20,7 @@ use rquickjs::context::EvalOptions;
 use rquickjs::{Context, Ctx, Exception, FromJs, Function, Runtime};
 use serde_json::Value;
 
+pub use self::apart::{run_scripts_by, serve as serve_scripts};
 use self::language::{BOUNDS, CONSOLE, Language};
 use self::memory::{Memory, Stage};
 use self::spent::spent;
@@ -59,6 +61,11 @@ impl Drop for Place {
 /// # Errors
 /// What was thrown, in the engine's words.
 pub(super) fn run(code: &str, expression: &str) -> Outcome {
+    apart::run(code, expression).unwrap_or_else(|| run_here(code, expression))
+}
+
+/// As [`run`], in this process.
+fn run_here(code: &str, expression: &str) -> Outcome {
     run_among(&AT_WORK, code, expression, LIMIT)
 }
 
@@ -102,9 +109,10 @@ fn attempt(
     let shared = stage.clone();
     let work = move || {
         shared.begin(courtesy::this());
-        // Nobody may wait for it any more.
-        let _late = tell.send((within_bounds(&code, &expression, &shared, limit), spent()));
+        let ended = (within_bounds(&code, &expression, &shared, limit), spent());
         drop(place);
+        // Nobody may wait for it any more.
+        let _late = tell.send(ended);
     };
     let started = std::thread::Builder::new().name("thingslink-script".into()).spawn(work);
     if let Err(error) = started {
