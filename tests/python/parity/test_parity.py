@@ -10,17 +10,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import PATIENCE, Mosquitto, RawServer, publish
+from parity_program import SCRIPTS, Program, by_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from thingslink.sandbox import Sandbox
-
-SCRIPTS = Path(__file__).parent / "scripts"
 
 UPLINKS = [
     '{"app_id":"demo-app","dev_id":"node-1","hardware_serial":"0004A30B00AABBCC","port":3,"counter":4711,'
@@ -52,60 +51,10 @@ def interpreter(which: str, original: Path, script: str) -> list[str]:
     return [sys.executable, "-m", "thingslink", "run", str(SCRIPTS / script)]
 
 
-class Program:
-    """A running script."""
-
-    running: ClassVar[list[subprocess.Popen[str]]] = []
-
-    def __init__(self, command: list[str]) -> None:
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.running.append(self.process)
-        self.said: list[Any] = []
-
-    def read(self) -> Any:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        assert line, f"the program ended after {self.said}"
-        entry = json.loads(line)
-        self.said.append(entry)
-        return entry
-
-    def until(self, kind: str) -> None:
-        while self.read()[0] != kind:
-            pass
-
-    def order(self, *order: Any) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-
-    def end(self) -> list[Any]:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
-        # Not with communicate(), which misses what readline() has read ahead.
-        rest = [json.loads(line) for line in self.process.stdout]
-        self.process.wait(PATIENCE)
-        return self.said + rest
-
-
 @pytest.fixture(autouse=True)
 def _no_program_stays() -> Iterator[None]:
     yield
-    while Program.running:
-        process = Program.running.pop()
-        process.kill()
-        process.wait(PATIENCE)
-        for stream in (process.stdin, process.stdout):
-            if stream:
-                stream.close()
-
-
-def by_kind(said: list[Any]) -> dict[str, list[Any]]:
-    """Group what was said: the original's threads interleave the kinds at will."""
-    kinds: dict[str, list[Any]] = {}
-    for kind, *values in said:
-        kinds.setdefault(kind, []).append(values)
-    return kinds
+    Program.end_all()
 
 
 def test_callbacks_and_wire_agree_on_a_raw_server(original: Path) -> None:
