@@ -30,9 +30,10 @@ class Program:
         self.said.append(entry)
         return entry
 
-    def until(self, kind: str) -> None:
-        while self.read()[0] != kind:
-            pass
+    def until(self, *kinds: str) -> None:
+        """Read on until one of these comes; nothing may be refused before."""
+        while (entry := self.read())[0] not in kinds:
+            assert entry[0] != "refused", entry
 
     def order(self, *order: Any) -> None:
         assert self.process.stdin

@@ -26,7 +26,7 @@ KEY = re.compile(r'\b(nwk_s_key|app_s_key|app_key): \\".*?\\"')
 def run(which: str, original: Path, *arguments: str) -> list[Any]:
     ours = [sys.executable, "-m", "thingslink", "run", str(SCRIPT)]
     theirs = [str(original), "-W", "ignore", str(SCRIPT)]
-    command = [*(theirs if which == "ttn" else ours), *arguments]
+    command = [*(theirs if which == "ttn" else ours), *arguments, "demo-app", "ttn-account-v2.demo"]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE * 2, check=False)
     assert outcome.returncode == 0, outcome.stderr
     return [json.loads(line) for line in outcome.stdout.splitlines()]

@@ -39,7 +39,8 @@ def run(command: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
         sandbox.device("node-1")
         follower = sandbox.follow()
         host, port = sandbox.mqtt_address.split(":")
-        process = subprocess.Popen([*command, host, port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        arguments = [host, port, sandbox.access_key]
+        process = subprocess.Popen([*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         published: list[tuple[str, str]] = []
 
         def until(kind: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The shape of 0.9.4; what it prints is compared. Arguments: host, port."""
+"""The shape of 0.9.4; what it prints is compared. Arguments: host, port, key."""
 
 import builtins
 import json
@@ -10,7 +10,7 @@ from ttnmqtt import MQTTClient as mqtt
 # Threads print at the same time: each line goes out whole.
 builtins.print = lambda *values: sys.stdout.write(" ".join(map(str, values)) + "\n")
 
-host, port = sys.argv[1], int(sys.argv[2])
+host, port, key = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 seen = threading.Semaphore(0)
 sent = threading.Semaphore(0)
 
@@ -25,7 +25,7 @@ def downlink(mid, client):
     sent.release()
 
 
-client = mqtt("demo-app", "70B3D57ED00000AA", "ttn-account-v2.demo")
+client = mqtt("demo-app", "70B3D57ED00000AA", key)
 client.setUplinkCallback(uplink)
 client.setDownlinkCallback(downlink)
 print(client.connectFlag, client.disconnectFlag)

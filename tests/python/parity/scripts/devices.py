@@ -1,6 +1,7 @@
 """Manages devices as the originals' users do; prints what each call gave.
 
-Arguments: handler address, discovery address, certificate file.
+Arguments: handler address, discovery address, certificate file, application ID, key, and as JSON what else the client
+of the application is given on another network, and the client of discovery.
 """
 
 import json
@@ -8,7 +9,8 @@ import sys
 
 import ttn
 
-handler_address, discovery_address, certificate_file = sys.argv[1:]
+handler_address, discovery_address, certificate_file, app_id, key, *others = sys.argv[1:]
+options, of_discovery = (json.loads(text) for text in others or ("{}", "{}"))
 with open(certificate_file) as file:
     certificate = file.read()
 
@@ -27,7 +29,7 @@ def tell(name, call):
         print(json.dumps([name, "result", str(result)]))
 
 
-client = ttn.ApplicationClient("demo-app", "ttn-account-v2.demo", handler_address, certificate)
+client = ttn.ApplicationClient(app_id, key, handler_address, certificate, **options)
 device = {
     "description": "attic",
     "appEui": "70B3D57ED00000AA",
@@ -64,14 +66,14 @@ client.app_access_key = "wrong"
 tell("wrong key", client.get)
 tell("wrong key for devices", client.devices)
 tell("wrong key for one", lambda: client.register_device("node-3", {}))
-client.app_access_key = "ttn-account-v2.demo"
+client.app_access_key = key
 tell("unregister", client.unregister)
 tell("get of an unregistered one", client.get)
-discovery = ttn.DiscoveryClient(discovery_address, certificate.encode())
+discovery = ttn.DiscoveryClient(discovery_address, certificate.encode(), **of_discovery)
 tell("get_by_app_id", lambda: discovery.get_by_app_id("none-app"))
 tell("handlers", lambda: [handler.id for handler in discovery.get_all("handler")])
 tell("one", lambda: discovery.get("router", "sandbox-router").service_name)
-away = ttn.ApplicationClient("demo-app", "k", "localhost:1", certificate)
+away = ttn.ApplicationClient(app_id, key, "localhost:1", certificate, **options)
 tell("nobody there", away.get)
 tell("nobody there for devices", away.devices)
-tell("no certificate", lambda: ttn.ApplicationClient("demo-app", "k", "localhost:1"))
+tell("no certificate", lambda: ttn.ApplicationClient(app_id, key, "localhost:1", **options))

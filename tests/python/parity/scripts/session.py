@@ -1,6 +1,7 @@
 """One program for both packages: `import ttn`, everything that the original documents of its MQTT client.
 
-What the callbacks see is printed as JSON lines. Orders come on standard input, one a line.
+What the callbacks see is printed as JSON lines. Orders come on standard input, one a line. Arguments: MQTT address,
+application ID, key, and as JSON what else the client is given on another network.
 """
 
 import json
@@ -9,7 +10,8 @@ import threading
 
 import ttn
 
-address, app_id, key = sys.argv[1:4]
+address, app_id, key, *others = sys.argv[1:]
+options = json.loads(others[0]) if others else {}
 lock = threading.Lock()
 uplinks = threading.Semaphore(0)
 connected = threading.Semaphore(0)
@@ -45,7 +47,7 @@ def connect(res, client):
     connected.release()
 
 
-client = ttn.MQTTClient(app_id, key, mqtt_address=address)
+client = ttn.MQTTClient(app_id, key, mqtt_address=address, **options)
 client.set_uplink_callback(uplink)
 client.set_uplink_raw_callback(
     lambda msg, client: say("raw", msg.topic, msg.payload.decode(), msg.qos, int(msg.retain))
@@ -61,7 +63,10 @@ for line in sys.stdin:
         for _ in range(order[1]):
             uplinks.acquire()
     elif order[0] == "send":
-        client.send(*order[1], **order[2])
+        try:
+            client.send(*order[1], **order[2])
+        except Exception as error:
+            say("refused", type(error).__name__, str(error))
     elif order[0] == "reconnected":
         connected.acquire()
     elif order[0] == "close":
