@@ -1,7 +1,8 @@
 //! rustls configuration for clients: one provider, named explicitly and never installed process-wide.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
@@ -15,6 +16,7 @@ use super::identity::Identity;
 use super::possession::verifies_possession;
 use crate::endpoint::Trust;
 use crate::error::{Error, Result};
+use crate::sync::Mutex;
 
 /// TLS of a client.
 #[derive(Clone, Debug)]
@@ -86,7 +88,17 @@ impl ServerCertVerifier for Anyone {
     verifies_possession!();
 }
 
+/// The system's certificates as they were read last, as long as somebody trusts them.
+static SYSTEM: Mutex<Option<(Weak<WebPkiServerVerifier>, Instant)>> = Mutex::new(None);
+/// For how long what is new relies on that: the system may get others.
+const FRESH: Duration = Duration::from_secs(60);
+
 fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+    let mut system = SYSTEM.lock();
+    let fresh = system.as_ref().filter(|(_, read)| read.elapsed() < FRESH);
+    if let Some(verifier) = fresh.and_then(|(verifier, _)| verifier.upgrade()) {
+        return Ok(verifier);
+    }
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (usable, _) = roots.add_parsable_certificates(found.certs);
@@ -97,6 +109,7 @@ fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertV
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .map_err(|error| unusable("the system's root certificates", &error))?;
+    *system = Some((Arc::downgrade(&verifier), Instant::now()));
     Ok(verifier)
 }
 
@@ -209,5 +222,17 @@ mod tests {
             let error = client_config(&Trust::Pem(pem.into())).unwrap_err().to_string();
             assert!(error.contains("ca_certs"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_systems_certificates_are_read_once_while_somebody_trusts_them() {
+        let provider = Arc::new(ring::default_provider());
+        // A machine may have none.
+        let Ok(first) = system_verifier(&provider) else { return };
+        assert!(Arc::ptr_eq(&first, &system_verifier(&provider).unwrap()));
+        let known = || SYSTEM.lock().as_ref().is_some_and(|(verifier, _)| verifier.strong_count() > 0);
+        assert!(known());
+        drop(first);
+        assert!(!known(), "nobody trusts them any more");
     }
 }
