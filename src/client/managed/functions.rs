@@ -11,8 +11,9 @@ const TOGETHER: [&str; 3] = ["decoder", "converter", "validator"];
 /// What the script says of an uplink that the validator does not let through.
 pub(in crate::client) const NOT_VALID: &str = "the validator returned false";
 
-/// What calls them.
+/// What calls them; not for a frame without a payload, of which ChirpStack asks as well, and V2 never did.
 const CALLS: &str = r#"function decodeUplink(input) {
+  if (!input.fPort && !input.bytes.length) return { data: {} };
   var decoded = typeof Decoder === "function" ? Decoder(input.bytes, input.fPort) : {};
   if (typeof Converter === "function") decoded = Converter(decoded, input.fPort);
   if (typeof Validator === "function" && !Validator(decoded, input.fPort)) {
