@@ -106,14 +106,18 @@ impl Application {
 
     /// Where a device is: by what has been heard, else by the API.
     async fn look_for(&self, server: &ChirpStack, dev_id: &DevId) -> Result<Place> {
-        let unknown = match self.directory.find(dev_id) {
-            Err(error @ Error::Invalid { what: "dev_id", .. }) => error,
+        match self.directory.find(dev_id) {
+            Err(Error::Invalid { what: "dev_id", .. }) => {}
             outcome => return outcome,
-        };
+        }
         let application = self.directory.application().ok_or_else(|| {
             Error::invalid("app_id", self.config.app_id.as_str(), "an application whose UUID is known: give tenant_id")
         })?;
-        let Some(dev_eui) = server.device_called(&application, dev_id.as_str()).await? else { return Err(unknown) };
+        let dev_eui = server.device_called(&application, dev_id.as_str()).await?.ok_or_else(|| {
+            let expected =
+                "a device of the application, by its tag dev_id, its name or its DevEUI: it has none of these";
+            Error::invalid("dev_id", dev_id.as_str(), expected)
+        })?;
         let place = Place { application, dev_eui };
         self.directory.learn(dev_id, &place);
         Ok(place)

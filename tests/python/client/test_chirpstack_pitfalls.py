@@ -92,3 +92,12 @@ def test_the_api_key_goes_to_no_broker(raw_server: RawServer) -> None:
     key = token()
     with MQTTClient(APPLICATION, key, raw_server.address):
         assert key.encode() not in raw_server.next()
+
+
+def test_a_device_that_the_application_does_not_have_is_named(server: Sandbox) -> None:
+    at: dict[str, Any] = {"grpc_address": server.management_address, "tenant_id": server.tenant_id}
+    with (
+        MQTTClient(server.app_id, server.access_key, server.mqtt_address, **at) as client,
+        pytest.raises(ValueError, match=r'dev_id "nobody" .* a device of the application'),
+    ):
+        client.send("nobody", b"\1")
