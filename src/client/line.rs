@@ -303,6 +303,12 @@ impl<P: Platform> Line<P> {
         let Ok(mut place) = tokio::time::timeout_at(deadline, self.inner.place.lock()).await else { return true };
         // What was opened by a later wish stays.
         let Some(old) = place.take_if(|place| place.serial < call.serial) else { return false };
+        if self.is_connected() || online {
+            tokio::select! {
+                () = self.inner.platform.hear_out(within / 4) => {}
+                () = call.overtaken(false) => {}
+            }
+        }
         // Acknowledgements that are under way get a little time of their own.
         let handled = deadline - (within / 4).min(Duration::from_secs(1));
         if !self.idle(call, handled).await {

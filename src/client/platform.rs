@@ -55,6 +55,11 @@ pub trait Platform: fmt::Debug + Send + Sync + Sized + 'static {
     /// There is no session any more.
     fn over(&self) {}
 
+    /// Wait until the server has said what becomes of all that was sent, where it says so, at most for so long.
+    fn hear_out(&self, _within: Duration) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Whether messages may have to wait for older ones.
     fn holds(&self) -> bool {
         false

@@ -366,6 +366,9 @@ class MQTTClient:
         returned; deliveries that nobody has begun with are then dropped, or stay with the server at QoS 1. Called on
         the thread of an event loop on which a callback is to be awaited it does not wait for that one.
 
+        On The Things Stack V3 it waits up to 2 s for the network to say that it has the downlinks that were sent. Those
+        of which it says nothing are ``unconfirmed``, which the error callbacks are told.
+
         Args:
             timeout: Seconds for all of it, 10 by default.
         """

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{OnceLock, Weak};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -27,6 +28,9 @@ type Tell<'a> = &'a mut dyn FnMut(Delivery<<Application as Platform>::Own>);
 const SILENCE: &str = "is there such a device, has the access key the rights to write downlinks \
                        (RIGHT_APPLICATION_TRAFFIC_DOWN_WRITE) and to read traffic (RIGHT_APPLICATION_TRAFFIC_READ), and did \
                        the connection last?";
+
+/// How long closing waits for the network's word on downlinks at most.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// What is known of downlinks, and what has to be heard for it.
 #[derive(Debug, Default)]
@@ -153,6 +157,27 @@ impl Application {
         false
     }
 
+    /// Wait until the network has said of all downlinks that are on their way whether it has them. Those of which it has not
+    /// said a word by then are unconfirmed.
+    pub(super) async fn hear_of_downlinks(&self, within: Duration) {
+        let Following { downlinks, silent, .. } = &self.following;
+        let all = || silent.lock().on_their_way(downlinks);
+        let heard = downlinks.wait_for(|| all().is_empty().then_some(()));
+        if tokio::time::timeout(within.min(LAST_WORD), heard).await.is_ok() {
+            return;
+        }
+        let inner = self.following.line.get().and_then(Weak::upgrade);
+        for (at, dev_id) in all() {
+            let reason = format!("the client was closed before the network had said that it is queued: {SILENCE}");
+            if downlinks.fail(at, State::Unconfirmed, Some(dev_id.as_str()), &reason) != Change::None {
+                tracing::warn!(mid = at.mid, dev_id = dev_id.as_str(), "downlink unconfirmed: {reason}");
+                if let Some(inner) = &inner {
+                    inner.tell(Delivery::Problem(failure(at, dev_id.as_str(), State::Unconfirmed, reason)));
+                }
+            }
+        }
+    }
+
     /// The server refused a message, or hung up over it.
     pub(super) fn rejected(&self, mid: u16, reason: u8) {
         let unwritten = self.following.silent.lock().unwritten.remove(&mid);
@@ -217,6 +242,13 @@ fn failure(at: Downlinked, dev_id: &str, state: State, reason: String) -> Error 
 }
 
 impl Silent {
+    fn on_their_way(&self, downlinks: &Downlinks) -> Vec<(Downlinked, DevId)> {
+        let written = self.written.iter().map(|written| (&written.at, &written.dev_id));
+        let all = self.unwritten.values().map(|(at, dev_id)| (at, dev_id)).chain(written);
+        let is_silent = |at: Downlinked| matches!(downlinks.state(at), Some(State::Waiting | State::Written));
+        all.filter(|(at, _)| is_silent(**at)).map(|(at, dev_id)| (*at, dev_id.clone())).collect()
+    }
+
     /// Those whose time is over, and when the next one's is.
     fn take_due(&mut self, downlinks: &Downlinks, now: Instant) -> (Vec<Written>, Option<Instant>) {
         let mut due = Vec::new();

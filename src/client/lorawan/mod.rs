@@ -198,6 +198,10 @@ impl Platform for Application {
         self.config.network != Network::ChirpStack || uuid(self.config.app_id.as_str()).is_some()
     }
 
+    async fn hear_out(&self, within: Duration) {
+        self.hear_of_downlinks(within).await;
+    }
+
     fn over(&self) {
         self.leave_api();
     }

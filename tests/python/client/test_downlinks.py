@@ -287,6 +287,29 @@ def test_a_closed_client_ends_waits(network: Sandbox, mqtt_client: Maker) -> Non
 
 
 @on_both_faces
+def test_closing_waits_for_the_networks_word(v3: Sandbox, mqtt_client: Maker, recorder: Recorder) -> None:
+    v3.device("dev-1")
+    for _ in range(20):
+        client = client_of(v3, mqtt_client)
+        client.set_downlink_callback(recorder.on("downlink"))
+        client.connect()
+        mid = client.send("dev-1", b"\x01")
+        client.close()
+        assert recorder.entries.get_nowait() == ("downlink", mid)
+
+
+def test_what_is_not_known_at_the_end_is_told(v3: Sandbox, recorder: Recorder) -> None:
+    client = client_of(v3)
+    client.set_error_callback(recorder.on("error"))
+    client.connect()
+    handle = client.downlink(client.send("nobody", b"\x01"))
+    client.close(timeout=0.4)
+    kind, error = recorder.entries.get_nowait()
+    assert (kind, error.state, error.mid, error.dev_id) == ("error", "unconfirmed", handle.mid, "nobody")
+    assert "closed before the network had said" in str(error) and handle.state == "unconfirmed"
+
+
+@on_both_faces
 def test_waits_end_in_time_and_know_their_states(network: Sandbox, mqtt_client: Maker) -> None:
     network.device("dev-1")
     with client_of(network, mqtt_client, follow_downlinks=True) as client:
