@@ -11,9 +11,6 @@ use crate::error::{Error, Result, RpcCode};
 use crate::rpc::proto::chirpstack::api;
 use crate::rpc::proto::lorawan;
 
-/// The fields of a session.
-const SESSION: [&str; 5] = ["dev_addr", "nwk_s_key", "app_s_key", "f_cnt_up", "f_cnt_down"];
-
 impl Tenancy {
     /// Change a device: what is named in the registration is changed, the rest stays. Attributes without a value are removed
     /// by `forgotten`.
@@ -81,14 +78,12 @@ impl Tenancy {
         lorawan: &lorawan::Device,
         dev_eui: &str,
     ) -> Result<Option<Whole<api::DeviceActivation>>> {
-        if !SESSION.into_iter().any(|name| updates.names(name)) {
+        if !updates.changes_session() {
             return Ok(None);
         }
         let known = self.session(dev_eui).await?;
-        if known.is_none() && !SESSION[..3].iter().all(|name| updates.names(name)) {
-            let expected = "dev_addr, nwk_s_key and app_s_key as well: the device has no session yet";
-            let given: Vec<_> = SESSION.into_iter().filter(|name| updates.names(name)).collect();
-            return Err(Error::invalid("device", given.join(", "), expected));
+        if known.is_none() && !updates.names_a_session() {
+            return Err(updates.half_a_session());
         }
         let none = api::DeviceActivation { dev_eui: dev_eui.to_owned(), ..api::DeviceActivation::default() };
         let mut session = known.unwrap_or_else(|| Whole::new("api.DeviceActivation", none));

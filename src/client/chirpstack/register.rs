@@ -35,7 +35,7 @@ pub(super) fn plan(registration: &Registration) -> Result<Plan> {
     }
     let dev_eui = hex::encode(&lorawan.dev_eui);
     let keys = keys(registration).map(|keys| api::DeviceKeys { dev_eui: dev_eui.clone(), ..keys });
-    let has_session = is_set(&lorawan.dev_addr) && is_set(&lorawan.nwk_s_key) && is_set(&lorawan.app_s_key);
+    let has_session = registration.has_session();
     if keys.is_none() && !has_session {
         let expected = "an app_key (OTAA), or a dev_addr, a nwk_s_key and an app_s_key (ABP), not all zeros";
         return Err(Error::invalid("device", &registration.dev_id, expected));
@@ -158,6 +158,7 @@ impl Tenancy {
         match rest.await {
             Ok(()) => {
                 undo.keep();
+                registration.warn_of_half_a_session();
                 Ok(())
             }
             Err(error) => Err(undo.because_of(error).await),

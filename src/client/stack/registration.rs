@@ -103,6 +103,7 @@ impl Stack {
             }
         }
         undo.keep();
+        registration.warn_of_half_a_session();
         Ok(())
     }
 
@@ -116,7 +117,7 @@ fn plan(registration: &Registration, mut ids: v3::EndDeviceIdentifiers, defaults
     check_id("dev_id", &registration.dev_id)?;
     let (lorawan, extra) = (registration.lorawan(), &registration.extra);
     let joins = is_set(&lorawan.app_key) || extra.supports_join;
-    let has_session = is_set(&lorawan.dev_addr) && is_set(&lorawan.nwk_s_key) && is_set(&lorawan.app_s_key);
+    let has_session = registration.has_session();
     if !joins && !has_session {
         let expected = "an app_key (OTAA), or a dev_addr, a nwk_s_key and an app_s_key (ABP), not all zeros";
         return Err(Error::invalid("device", &registration.dev_id, expected));

@@ -5,8 +5,8 @@ use super::part::{Device, Part};
 use super::registration::{Registration, check, envelope, place, random_id};
 use super::shape::SERVERS;
 use super::{Stack, check_id, mask};
-use crate::client::managed::{after, extended};
-use crate::error::{Error, Result};
+use crate::client::managed::{after, code_of, extended};
+use crate::error::{Error, Result, RpcCode};
 use crate::rpc::proto::v3;
 
 /// What one server is told.
@@ -41,6 +41,9 @@ impl Stack {
         check_id("dev_id", &updates.dev_id)?;
         let identity = self.identity_part(&updates.dev_id).await?;
         let changes = changes(updates, forgotten, &identity)?;
+        if updates.changes_session() && !updates.names_a_session() && !self.has_session(&identity.ids()).await? {
+            return Err(updates.half_a_session());
+        }
         let mut told = Vec::new();
         for (server, change) in SERVERS.into_iter().zip(changes) {
             if change.paths.is_empty() {
@@ -52,6 +55,17 @@ impl Stack {
             told.push(server);
         }
         Ok(told)
+    }
+
+    /// Whether the Network Server knows a session of a device.
+    async fn has_session(&self, ids: &v3::EndDeviceIdentifiers) -> Result<bool> {
+        let field_mask = mask(["session.dev_addr"]);
+        let request = v3::GetEndDeviceRequest { end_device_ids: Some(ids.clone()), field_mask };
+        match self.call::<v3::EndDevice>("NsEndDeviceRegistry", "Get", &request).await {
+            Ok(device) => Ok(device.session.is_some_and(|session| !session.dev_addr.is_empty())),
+            Err(error) if code_of(&error) == Some(RpcCode::NotFound) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn write(&self, server: &str, device: v3::EndDevice, paths: &[String]) -> Result<()> {

@@ -156,3 +156,35 @@ def test_a_program_sees_the_same(network: str, on_v2: list[tuple[str, Any]]) -> 
     for (step, theirs), (_, ours) in zip(on_v2, program(network), strict=True):
         expected, _why = DIFFERENT.get(step, ({}, ""))
         assert ours == expected.get(network, theirs), step
+
+
+@pytest.mark.parametrize("network", ["v3", "chirpstack"])
+def test_what_cannot_be_kept_without_a_session_is_said(
+    network: str, caplog: pytest.LogCaptureFixture, eventually: Callable[[Callable[[], object]], None]
+) -> None:
+    given = {**OTAA, "f_cnt_up": 300, "dev_addr": "26011ABC", "nwk_s_key": "00" * 16}
+    with (
+        Sandbox(network=network, seed=0, **({"insecure": True} if network == "v3" else {})) as sandbox,  # type: ignore[arg-type]
+        caplog.at_level("WARNING", "thingslink"),
+    ):
+        where, told, _ = options(sandbox)
+        told["profile"] = "simulated" if network == "chirpstack" else None
+        told = {name: value for name, value in told.items() if value is not None}
+        client = ApplicationClient(sandbox.app_id, sandbox.access_key, *where, **told)
+        client.register_device("node-1", given)
+        eventually(lambda: "node-1 keeps no dev_addr and no f_cnt_up: " in caplog.text)
+        # V2 programs write zeros for "none".
+        zeros = {"f_cnt_up": 0, "f_cnt_down": 0, "dev_addr": "00000000", "nwk_s_key": "00" * 16, "app_s_key": ""}
+        client.register_device("node-2", {**OTAA, "devEui": "0004A30B00AABBCE", **zeros})
+        client.register_device("node-3", {**OTAA, "devEui": "0004A30B00AABBCF", "f_cnt_down": 7})
+        eventually(lambda: "node-3 keeps no f_cnt_down: " in caplog.text)
+        assert "node-2" not in caplog.text
+        for change in ({"f_cnt_up": 301}, {"dev_addr": "26011ABC"}, {"nwk_s_key": KEY, "app_s_key": KEY}):
+            with pytest.raises(ValueError, match="has no session yet"):
+                client.update_device("node-1", change)
+        assert not client.device("node-1").lorawan_device.dev_addr
+        whole = {"dev_addr": "26011ABC", "nwk_s_key": KEY, "app_s_key": KEY}
+        client.update_device("node-1", whole)
+        client.update_device("node-1", {"f_cnt_up": 301})
+        assert client.device("node-1").lorawan_device.f_cnt_up == 301
+        client.close()
