@@ -9,7 +9,7 @@ use std::{env, fs};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-const PROTOS: [&str; 21] = [
+const PROTOS: [&str; 22] = [
     "chirpstack/application.proto",
     "chirpstack/common.proto",
     "chirpstack/device.proto",
@@ -25,6 +25,7 @@ const PROTOS: [&str; 21] = [
     "google/rpc/status.proto",
     "v3/access.proto",
     "v3/application.proto",
+    "v3/configuration.proto",
     "v3/end_device.proto",
     "v3/error.proto",
     "v3/event.proto",

@@ -63,7 +63,7 @@ fn any_downlink_is_read_or_dropped() {
     });
 }
 
-const METHODS: [&str; 38] = [
+const METHODS: [&str; 41] = [
     "ApplicationRegistry/Get",
     "ApplicationRegistry/Delete",
     "ApplicationAccess/ListRights",
@@ -102,6 +102,9 @@ const METHODS: [&str; 38] = [
     "EndDeviceBatchRegistry/Get",
     "EndDeviceBatchRegistry/Delete",
     "NsEndDeviceBatchRegistry/Delete",
+    "As/GetConfiguration",
+    "Ns/GetDefaultMACSettings",
+    "Configuration/ListFrequencyPlans",
 ];
 
 #[test]

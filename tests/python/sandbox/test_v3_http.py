@@ -132,19 +132,13 @@ def test_a_refusal_is_answered_as_by_the_stack(api: Api, record: Record) -> None
 
 
 #: Answers that are this sandbox's own: their shape is looked at in other tests.
-OF_ITS_OWN = {"dev addr", "net id", "MQTT connection info"}
-#: Calls that no program needs to manage applications and devices, with what they would take.
-NOT_SERVED = {
-    "AS configuration": "Pub/Sub and webhooks, which are not there",
-    "frequency plans (868)": "a table of all plans",
-    "default MAC settings": "the regional parameters of all bands",
-}
+OF_ITS_OWN = {"dev addr", "net id", "MQTT connection info", "AS configuration"}
 
 
 def others() -> list[Record]:
     """Give the other reads and updates that were made over HTTP."""
     made = [it for it in records("44-lists-and-updates") if it.get("transport") == "http"]
-    return [it for it in made if it["note"] not in OF_ITS_OWN | NOT_SERVED.keys()]
+    return [it for it in made if it["note"] not in OF_ITS_OWN]
 
 
 #: How far the counters were, when they were read.
@@ -157,7 +151,7 @@ COUNTERS = {
 def test_masks_name_what_is_read_and_written_as_by_the_stack(api: Api) -> None:
     prepared(api)
     played = others()
-    assert len(played) == 19
+    assert len(played) == 21
     for record in played:
         if record["note"] in COUNTERS:
             server, counters = COUNTERS[record["note"]]
@@ -177,6 +171,55 @@ def test_what_a_stack_says_of_itself(api: Api) -> None:
         told = Api(sandbox).get("as/applications/app1/mqtt-connection-info")
         tls = (sandbox.mqtts_address or "").removeprefix("mqtts://")
         assert (told["public_tls_address"], told["username"]) == (tls, "app1@ttn")
+
+
+def test_pub_sub_and_webhooks_are_told_not_to_be_there(api: Api) -> None:
+    (record,) = [it for it in records("44-lists-and-updates") if it["note"] == "AS configuration"]
+    status, headers, answer = api.ask("GET", record["path"], auth=authorization(record))
+    assert status == record["status"]
+    check_headers(headers, record)
+    # Zero is ENABLED, which a real stack leaves out.
+    expected = record["response"]
+    assert expected["configuration"]["pubsub"] == {"providers": {}}
+    expected["configuration"]["pubsub"]["providers"] = {"mqtt": "DISABLED", "nats": "DISABLED"}
+    assert answer == expected
+
+
+def test_frequency_plans_are_asked_for_by_frequency_band_and_use(api: Api) -> None:
+    def plans(query: str) -> list[str]:
+        return [it["id"] for it in api.get(f"configuration/frequency-plans{query}").get("frequency_plans", [])]
+
+    assert plans("?base_frequency=433") == ["EU_433"]
+    assert plans("?band_id=CN_470_510") == ["CN_470_510_FSB_1", "CN_470_510_FSB_11"]
+    assert plans("?base_frequency=868&band_id=US_902_928") == []
+    assert {"EU_863_870_TTN", "US_902_928_FSB_2", "AU_915_928_FSB_2"} < set(plans(""))
+    assert set(plans("")) - set(plans("?gateways_only=true")) == {
+        "EU_863_870_TTN",
+        "EU_863_870_ROAMING_DRAFT",
+        "AS_923_925_TTN_AU",
+    }
+    assert api.ask("GET", "configuration/frequency-plans", auth="Bearer garbage")[0] == 400
+    assert api.ask("GET", "configuration/frequency-plans?base_frequency=all")[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "name"),
+    [
+        ("NOPE/PHY_V1_0_2_REV_B", 404, "not_found"),
+        # There is such a plan, but its numbers are not known here.
+        ("US_902_928_FSB_2/PHY_V1_0_2_REV_B", 404, "not_found"),
+        ("EU_863_870/PHY_UNKNOWN", 400, "no_band_version"),
+        ("EU_863_870/99", 400, "validation"),
+    ],
+)
+def test_mac_settings_are_not_made_up(api: Api, path: str, status: int, name: str) -> None:
+    got, _, answer = api.ask("GET", f"ns/default_mac_settings/{path}")
+    assert (got, answer["details"][0]["name"]) == (status, name)
+
+
+def test_mac_settings_of_a_version_that_nobody_knows_are_refused_before_the_call(api: Api) -> None:
+    status, _, answer = api.ask("GET", "ns/default_mac_settings/EU_863_870/PHY_V9")
+    assert (status, answer["code"]) == (400, 3) and "PHY_V9" in answer["message"]
 
 
 def test_each_answer_tells_of_the_limit(api: Api) -> None:

@@ -161,6 +161,54 @@ def test_a_call_is_answered_as_by_the_stack(stack: Stack, record: Record) -> Non
     assert plain(answer) == plain(meant)
 
 
+#: What was asked over HTTP alone, as calls.
+CALLS: dict[str, tuple[str, Record]] = {
+    "frequency plans (868)": ("Configuration/ListFrequencyPlans", {"base_frequency": 868}),
+    "default MAC settings": (
+        "Ns/GetDefaultMACSettings",
+        {"frequency_plan_id": "EU_863_870_TTN", "lorawan_phy_version": "PHY_V1_0_2_REV_B"},
+    ),
+}
+
+
+def unwrapped(answer: Any) -> Any:
+    """Give an answer as the stack's JSON has it, where messages around values are the values."""
+    if isinstance(answer, list):
+        return [unwrapped(one) for one in answer]
+    if not isinstance(answer, dict):
+        # Of these the stack writes the numbers, and zero is a value.
+        number = re.fullmatch(r"(?:DATA_RATE|DATA_RATE_OFFSET|RX_DELAY)_(\d+)", str(answer))
+        return int(number[1]) if number else answer
+    return {
+        name: unwrapped(value.get("value") if set(value) <= {"value"} else value)
+        if isinstance(value, dict)
+        else unwrapped(value)
+        for name, value in answer.items()
+    }
+
+
+@pytest.mark.parametrize("note", CALLS)
+def test_a_call_is_answered_as_over_http_by_the_stack(stack: Stack, note: str) -> None:
+    (record,) = [it for it in records("44-lists-and-updates") if it["note"] == note]
+    method, request = CALLS[note]
+    answer, _ = stack.call(method, request)
+    zeros = {
+        "rx1_data_rate_offset": 0,
+        "desired_rx1_data_rate_offset": 0,
+        "rx2_data_rate_index": 0,
+        "max_duty_cycle": "DUTY_CYCLE_1",
+        "desired_max_duty_cycle": "DUTY_CYCLE_1",
+        "resets_f_cnt": False,
+    }
+    got = {name: zeros.get(name) if value is None else value for name, value in unwrapped(answer).items()}
+    assert got == record["response"]
+
+
+def test_pub_sub_is_told_not_to_be_there(stack: Stack) -> None:
+    answer, _ = stack.call("As/GetConfiguration", {})
+    assert answer["configuration"]["pubsub"]["providers"] == {"mqtt": "DISABLED", "nats": "DISABLED"}
+
+
 def test_pages_tell_how_many_there_are(stack: Stack) -> None:
     for number in range(3, 8):
         stack.sandbox.device(f"sim-{number}")

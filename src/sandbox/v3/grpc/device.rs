@@ -17,13 +17,12 @@ use crate::rpc::proto::v3::{
 };
 use crate::sandbox::v3::failure::Failure;
 use crate::sandbox::v3::formatter;
+use crate::sandbox::v3::plan;
 use crate::sandbox::v3::record::{Server, now};
 use crate::sandbox::v3::registry::Registry;
 use crate::sandbox::v3::right::{DEVICES_READ, DEVICES_READ_KEYS, DEVICES_WRITE, DEVICES_WRITE_KEYS};
 
 pub(super) const DEVICE: &str = "ttn.lorawan.v3.EndDevice";
-/// What the frequency plans of the stack begin with.
-const BANDS: [&str; 11] = ["EU_", "US_", "AU_", "AS_", "CN_", "IN_", "KR_", "RU_", "MA_", "ISM_", "SG_"];
 
 const NETWORK: Allowed = Allowed::all_of(&[
     "battery_percentage",
@@ -163,11 +162,9 @@ impl Server {
             (Self::Network, Some(other)) => Err(euis_taken("pkg/internal/registry", &ids, other)),
             (Self::Join, Some(_)) => Err(field_value("pkg/joinserver", "root_keys.app_key.key")),
             (Self::Network, None) => {
-                let plan = device.frequency_plan_id.as_str();
-                if sets("frequency_plan_id") && !plan.is_empty() && !BANDS.iter().any(|band| plan.starts_with(band)) {
-                    let format = "frequency plan `{id}` not found";
-                    let failure = Failure::new(Code::NotFound, "pkg/frequencyplans", "not_found", format);
-                    return Err(failure.with("id", plan));
+                let id = device.frequency_plan_id.as_str();
+                if sets("frequency_plan_id") && !id.is_empty() && !plan::may_be(id) {
+                    return Err(plan::not_found(id));
                 }
                 let is_1_1 = device.lorawan_version == i32::from(MacVersion::MacV11);
                 if sets("lorawan_version") && is_1_1 && ids.dev_eui.is_empty() {

@@ -1,4 +1,4 @@
-//! Applications' formatters at the Application Server.
+//! Applications' formatters at the Application Server, and what it offers.
 
 use prost_reflect::{DynamicMessage, ReflectMessage as _};
 use tonic::{Code, Request, Response, Status};
@@ -6,9 +6,13 @@ use tonic::{Code, Request, Response, Status};
 use super::application::not_found;
 use super::mask::{Allowed, copy, dynamic, paths, typed};
 use super::{Servers, of_application};
+use crate::rpc::proto::v3::as_configuration::pub_sub::Providers;
+use crate::rpc::proto::v3::as_configuration::pub_sub::providers::Status as ProviderStatus;
+use crate::rpc::proto::v3::as_configuration::{PubSub, Webhooks};
 use crate::rpc::proto::v3::as_server::As;
 use crate::rpc::proto::v3::{
-    ApplicationIdentifiers, ApplicationLink, GetApplicationLinkRequest, SetApplicationLinkRequest,
+    ApplicationIdentifiers, ApplicationLink, AsConfiguration, GetApplicationLinkRequest, GetAsConfigurationRequest,
+    GetAsConfigurationResponse, SetApplicationLinkRequest,
 };
 use crate::sandbox::v3::failure::Failure;
 use crate::sandbox::v3::formatter;
@@ -73,5 +77,25 @@ impl As for Servers {
         };
         let subject = |ids: &ApplicationIdentifiers| of_application(Some(ids));
         self.0.answer(request, "/ttn.lorawan.v3.As/DeleteLink", subject, |_| vec![SETTINGS_BASIC], work).await
+    }
+
+    /// Neither Pub/Sub nor webhooks are served here: programs are told so, where a real stack has both.
+    async fn get_configuration(
+        &self,
+        request: Request<GetAsConfigurationRequest>,
+    ) -> Result<Response<GetAsConfigurationResponse>, Status> {
+        let work = |_| {
+            let off = ProviderStatus::Disabled.into();
+            let configuration = AsConfiguration {
+                pubsub: Some(PubSub { providers: Some(Providers { mqtt: off, nats: off }) }),
+                webhooks: Some(Webhooks {
+                    unhealthy_attempts_threshold: 0,
+                    unhealthy_retry_interval: Some(prost_types::Duration::default()),
+                }),
+            };
+            Ok(GetAsConfigurationResponse { configuration: Some(configuration) })
+        };
+        let method = "/ttn.lorawan.v3.As/GetConfiguration";
+        self.0.answer(request, method, |_| of_application(None), |_| Vec::new(), work).await
     }
 }

@@ -1,4 +1,4 @@
-//! Downlinks and dry runs at the Application Server, and what the servers say of themselves.
+//! Downlinks and dry runs at the Application Server.
 
 use jiff::Timestamp;
 use tonic::{Code, Request, Response, Status};
@@ -9,18 +9,15 @@ use super::{Servers, of_application, of_device};
 use crate::rpc::proto::v3::app_as_server::AppAs;
 use crate::rpc::proto::v3::application_downlink::ConfirmedRetry;
 use crate::rpc::proto::v3::application_up::Up;
-use crate::rpc::proto::v3::js_server::Js;
-use crate::rpc::proto::v3::ns_server::Ns;
 use crate::rpc::proto::v3::{
     ApplicationDownlink, ApplicationDownlinks, ApplicationIdentifiers, ApplicationUp, DecodeUplinkRequest,
     DecodeUplinkResponse, DownlinkQueueRequest, EncodeDownlinkRequest, EncodeDownlinkResponse, EndDeviceIdentifiers,
-    GenerateDevAddrResponse, GetDefaultJoinEuiResponse, GetNetIdResponse, MessagePayloadFormatters, MqttConnectionInfo,
+    MessagePayloadFormatters, MqttConnectionInfo,
 };
 use crate::sandbox::structure;
 use crate::sandbox::v3::downlink::{ClassBC, Downlink};
 use crate::sandbox::v3::failure::Failure;
 use crate::sandbox::v3::formatter;
-use crate::sandbox::v3::registry::NET_ID;
 use crate::sandbox::v3::right::{INFO, TRAFFIC_DOWN_WRITE, TRAFFIC_READ, TRAFFIC_UP_WRITE};
 use crate::sandbox::v3::storage::UP;
 
@@ -197,29 +194,5 @@ impl AppAs for Servers {
         let subject = |request: &DecodeUplinkRequest| of_device(request.end_device_ids.as_ref());
         let method = "/ttn.lorawan.v3.AppAs/DecodeUplink";
         self.0.answer(request, method, subject, |_| vec![TRAFFIC_READ], work).await
-    }
-}
-
-#[tonic::async_trait]
-impl Ns for Servers {
-    async fn generate_dev_addr(&self, request: Request<()>) -> Result<Response<GenerateDevAddrResponse>, Status> {
-        let work = |()| Ok(GenerateDevAddrResponse { dev_addr: self.0.registry().new_address().to_vec() });
-        let method = "/ttn.lorawan.v3.Ns/GenerateDevAddr";
-        self.0.answer(request, method, |()| of_application(None), |()| Vec::new(), work).await
-    }
-
-    async fn get_net_id(&self, request: Request<()>) -> Result<Response<GetNetIdResponse>, Status> {
-        let work = |()| Ok(GetNetIdResponse { net_id: NET_ID.to_vec() });
-        let method = "/ttn.lorawan.v3.Ns/GetNetID";
-        self.0.answer(request, method, |()| of_application(None), |()| Vec::new(), work).await
-    }
-}
-
-#[tonic::async_trait]
-impl Js for Servers {
-    async fn get_default_join_eui(&self, request: Request<()>) -> Result<Response<GetDefaultJoinEuiResponse>, Status> {
-        let work = |()| Ok(GetDefaultJoinEuiResponse { join_eui: vec![0; 8] });
-        let method = "/ttn.lorawan.v3.Js/GetDefaultJoinEUI";
-        self.0.answer(request, method, |()| of_application(None), |()| Vec::new(), work).await
     }
 }

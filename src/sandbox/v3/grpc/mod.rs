@@ -3,6 +3,7 @@
 mod access;
 mod application;
 mod check;
+mod configuration;
 mod device;
 mod events;
 mod identity;
@@ -26,6 +27,7 @@ use crate::rpc::proto::v3::application_up_storage_server::ApplicationUpStorageSe
 use crate::rpc::proto::v3::as_end_device_batch_registry_server::AsEndDeviceBatchRegistryServer;
 use crate::rpc::proto::v3::as_end_device_registry_server::AsEndDeviceRegistryServer;
 use crate::rpc::proto::v3::as_server::AsServer;
+use crate::rpc::proto::v3::configuration_server::ConfigurationServer;
 use crate::rpc::proto::v3::end_device_batch_registry_server::EndDeviceBatchRegistryServer;
 use crate::rpc::proto::v3::end_device_registry_server::EndDeviceRegistryServer;
 use crate::rpc::proto::v3::entity_access_server::EntityAccessServer;
@@ -68,6 +70,7 @@ impl GrpcService {
             .add_service(JsEndDeviceRegistryServer::new(servers.clone()))
             .add_service(NsServer::new(servers.clone()))
             .add_service(JsServer::new(servers.clone()))
+            .add_service(ConfigurationServer::new(servers.clone()))
             .add_service(EventsServer::new(servers.clone()))
             .add_service(AsServer::new(servers.clone()))
             .add_service(AppAsServer::new(servers).max_decoding_message_size(16 << 20));

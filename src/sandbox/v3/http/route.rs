@@ -22,7 +22,7 @@ const SHORT: [(&str, &str); 5] = [
     ("{new}", "end_device.ids.device_id"),
 ];
 
-const ROUTES: [Route; 49] = [
+const ROUTES: [Route; 52] = [
     to("GET", "auth_info", "EntityAccess", "AuthInfo"),
     to("POST", "users/{collaborator.user_ids.user_id}/applications", "ApplicationRegistry", "Create"),
     to(
@@ -77,6 +77,8 @@ const ROUTES: [Route; 49] = [
         "JsEndDeviceRegistry",
         "Delete",
     ),
+    to("GET", "configuration/frequency-plans", "Configuration", "ListFrequencyPlans"),
+    to("GET", "as/configuration", "As", "GetConfiguration"),
     to("GET", "as/applications/{app}/link", "As", "GetLink"),
     to("PUT", "as/applications/{app}/link", "As", "SetLink"),
     to("DELETE", "as/applications/{application_id}/link", "As", "DeleteLink"),
@@ -101,6 +103,7 @@ const ROUTES: [Route; 49] = [
     ),
     to("GET", "ns/dev_addr", "Ns", "GenerateDevAddr"),
     to("GET", "ns/net_id", "Ns", "GetNetID"),
+    to("GET", "ns/default_mac_settings/{frequency_plan_id}/{lorawan_phy_version}", "Ns", "GetDefaultMACSettings"),
     to("GET", "js/default_join_eui", "Js", "GetDefaultJoinEUI"),
     to("POST", "events", "Events", "Stream"),
 ];
