@@ -10,6 +10,7 @@ use super::formatter::Decoded;
 use super::json::{self, Object, list};
 use super::record::Server;
 use super::registry::Device;
+use crate::rpc::proto::v3::{Location, LocationSource};
 use crate::sandbox::air::{ALTITUDE, Reception};
 
 /// A device as events name it.
@@ -71,6 +72,10 @@ pub(super) struct Content<'a> {
     pub(super) received_at: Option<String>,
     pub(super) confirmed: bool,
     pub(super) consumed_airtime: Option<String>,
+    pub(super) packet_error_rate: f32,
+    /// Where the device is; empty for what the Identity Server knows of that.
+    pub(super) locations: Vec<(&'a str, &'a Location)>,
+    pub(super) version_ids: Option<String>,
     pub(super) network_ids: Option<String>,
 }
 
@@ -82,10 +87,10 @@ impl Content<'_> {
         let uplink = uplink.texts("decoded_payload_warnings", &decoded.warnings);
         let all = list(decoded.normalized.iter().map(json::free));
         let uplink = uplink.maybe("normalized_payload", (!decoded.normalized.is_empty()).then_some(all));
-        let mut messages = vec![("up", "uplink_message", self.end(uplink, decoded))];
+        let mut messages = vec![("up", "uplink_message", self.end(uplink, decoded, self.packet_error_rate))];
         messages.extend(decoded.normalized.iter().map(|measurement| {
             let body = self.begin().put("normalized_payload", json::free(measurement));
-            ("up/normalized", "uplink_normalized", self.end(body, decoded))
+            ("up/normalized", "uplink_normalized", self.end(body, decoded, 0.0))
         }));
         messages
     }
@@ -98,11 +103,15 @@ impl Content<'_> {
             .bytes("frm_payload", self.frm_payload)
     }
 
-    fn end(&self, object: Object, decoded: &Decoded) -> String {
+    fn end(&self, object: Object, decoded: &Decoded, packet_error_rate: f32) -> String {
         let record = self.device.records.of(Server::Identity);
-        let user = record.and_then(|record| record.locations.get("user"));
-        let user = user.map(|user| place((user.latitude, user.longitude, user.altitude)));
-        let locations = user.map(|user| Object::new().put("user", user).end());
+        let mut locations = self.locations.clone();
+        if locations.is_empty() {
+            locations.extend(record.and_then(|record| record.locations.get("user")).map(|user| ("user", user)));
+        }
+        locations.sort_unstable_by_key(|(name, _)| *name);
+        let places = locations.iter().fold(Object::new(), |object, (name, at)| object.put(name, location(at)));
+        let locations = (!locations.is_empty()).then(|| places.end());
         let attributes: BTreeMap<_, _> = record.into_iter().flat_map(|record| &record.attributes).collect();
         let attributes = attributes.into_iter().fold(Object::new(), |object, (name, text)| object.text(name, text));
         object
@@ -112,8 +121,10 @@ impl Content<'_> {
             .maybe("received_at", self.received_at.as_ref())
             .flag("confirmed", self.confirmed)
             .maybe("consumed_airtime", self.consumed_airtime.as_ref())
+            .float("packet_error_rate", shortest(packet_error_rate))
             .maybe("locations", locations)
             .maybe("attributes", Some(attributes.end()).filter(|text| text != "{}"))
+            .maybe("version_ids", self.version_ids.as_ref())
             .maybe("network_ids", self.network_ids.as_ref())
             .end()
     }
@@ -152,11 +163,24 @@ pub(super) fn metadata(reception: &Reception, at: Timestamp, token: u128) -> Str
     }))
 }
 
-pub(super) fn place((latitude, longitude, altitude): (f64, f64, i32)) -> String {
+fn place((latitude, longitude, altitude): (f64, f64, i32)) -> String {
+    let source = LocationSource::SourceRegistry.into();
+    location(&Location { latitude, longitude, altitude, source, ..Location::default() })
+}
+
+/// Where something is.
+pub(super) fn location(at: &Location) -> String {
+    let source = LocationSource::try_from(at.source).unwrap_or_default();
     Object::new()
-        .float("latitude", latitude)
-        .float("longitude", longitude)
-        .number("altitude", altitude)
-        .text("source", "SOURCE_REGISTRY")
+        .float("latitude", at.latitude)
+        .float("longitude", at.longitude)
+        .number("altitude", at.altitude)
+        .number("accuracy", at.accuracy)
+        .text("source", if source == LocationSource::SourceUnknown { "" } else { source.as_str_name() })
         .end()
+}
+
+/// The number that is written as shortly as the one of less precision.
+pub(super) fn shortest(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| number.into())
 }

@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 use prost_reflect::DynamicMessage;
 
-use super::event::{Content, DeviceIds, event, place, simulated};
+use super::event::{Content, DeviceIds, event, location, shortest, simulated};
 use super::failure::Failure;
 use super::json::{self, Object, list};
 use super::stack::Stack;
+use crate::rpc::json::double;
 use crate::rpc::proto::v3::data_rate::Modulation;
-use crate::rpc::proto::v3::{ApplicationUplink, Location, RxMetadata, TxSettings};
+use crate::rpc::proto::v3::{
+    ApplicationUplink, EndDeviceVersionIdentifiers, NetworkIdentifiers, PacketBrokerMetadata, RxMetadata, TxSettings,
+};
 
 fn instant(at: Option<prost_types::Timestamp>) -> Option<String> {
     let at = at?;
@@ -31,35 +34,80 @@ fn settings(settings: &TxSettings) -> String {
             spaced().put("lrfhss", rate.text("coding_rate", &lrfhss.coding_rate).end())
         }
     });
-    let frequency = Some(settings.frequency).filter(|frequency| *frequency > 0).map(|frequency| frequency.to_string());
     spaced()
         .maybe("data_rate", rate.map(Object::end))
-        .text("frequency", &frequency.unwrap_or_default())
+        .text("frequency", &long(&settings.frequency))
+        .flag("enable_crc", settings.enable_crc)
         .number("timestamp", settings.timestamp)
         .maybe("time", instant(settings.time))
+        .text("concentrator_timestamp", &long(&settings.concentrator_timestamp))
         .end()
 }
 
-/// The number that is written as shortly as the one of less precision.
-fn shortest(number: f32) -> f64 {
-    number.to_string().parse().unwrap_or_else(|_| number.into())
+/// A number of 64 bits, which is a text; empty for zero.
+fn long<N: Default + PartialEq + ToString>(number: &N) -> String {
+    if *number == N::default() { String::new() } else { number.to_string() }
+}
+
+/// How a message came from another network.
+fn broker(way: &PacketBrokerMetadata) -> String {
+    Object::new()
+        .text("message_id", &way.message_id)
+        .text("forwarder_net_id", &hex::encode_upper(&way.forwarder_net_id))
+        .text("forwarder_tenant_id", &way.forwarder_tenant_id)
+        .text("forwarder_cluster_id", &way.forwarder_cluster_id)
+        .text("forwarder_gateway_eui", &hex::encode_upper(&way.forwarder_gateway_eui))
+        .maybe("forwarder_gateway_id", way.forwarder_gateway_id.as_deref().map(json::quoted))
+        .text("home_network_net_id", &hex::encode_upper(&way.home_network_net_id))
+        .text("home_network_tenant_id", &way.home_network_tenant_id)
+        .text("home_network_cluster_id", &way.home_network_cluster_id)
+        .end()
 }
 
 fn metadata(heard: &RxMetadata) -> String {
     let ids = heard.gateway_ids.clone().unwrap_or_default();
     let ids = Object::new().text("gateway_id", &ids.gateway_id).text("eui", &hex::encode_upper(ids.eui));
-    let location = |location: &Location| place((location.latitude, location.longitude, location.altitude));
     Object::new()
         .put("gateway_ids", ids.end())
+        .maybe("packet_broker", heard.packet_broker.as_ref().map(broker))
         .number("antenna_index", heard.antenna_index)
         .maybe("time", instant(heard.time))
         .number("timestamp", heard.timestamp)
+        .text("fine_timestamp", &long(&heard.fine_timestamp))
         .float("rssi", shortest(heard.rssi))
+        .maybe("signal_rssi", heard.signal_rssi.map(|rssi| double(shortest(rssi))))
         .float("channel_rssi", shortest(heard.channel_rssi))
+        .float("rssi_standard_deviation", shortest(heard.rssi_standard_deviation))
         .float("snr", shortest(heard.snr))
+        .text("frequency_offset", &long(&heard.frequency_offset))
         .maybe("location", heard.location.as_ref().map(location))
+        .bytes("uplink_token", &heard.uplink_token)
         .number("channel_index", heard.channel_index)
+        .number("hopping_width", heard.hopping_width)
+        .number("frequency_drift", heard.frequency_drift)
+        .maybe("gps_time", instant(heard.gps_time))
         .maybe("received_at", instant(heard.received_at))
+        .end()
+}
+
+fn network(ids: &NetworkIdentifiers) -> String {
+    Object::new()
+        .text("net_id", &hex::encode_upper(&ids.net_id))
+        .text("ns_id", &hex::encode_upper(&ids.ns_id))
+        .text("tenant_id", &ids.tenant_id)
+        .text("cluster_id", &ids.cluster_id)
+        .text("cluster_address", &ids.cluster_address)
+        .text("tenant_address", &ids.tenant_address)
+        .end()
+}
+
+fn version(ids: &EndDeviceVersionIdentifiers) -> String {
+    Object::spaced()
+        .text("brand_id", &ids.brand_id)
+        .text("model_id", &ids.model_id)
+        .text("hardware_version", &ids.hardware_version)
+        .text("firmware_version", &ids.firmware_version)
+        .text("band_id", &ids.band_id)
         .end()
 }
 
@@ -136,7 +184,10 @@ impl Stack {
                 let nanos = airtime.seconds.saturating_mul(1_000_000_000).saturating_add(airtime.nanos.into());
                 json::duration(u64::try_from(nanos).unwrap_or(0))
             }),
-            network_ids: None,
+            packet_error_rate: uplink.packet_error_rate,
+            locations: uplink.locations.iter().map(|(name, at)| (name.as_str(), at)).collect(),
+            version_ids: uplink.version_ids.as_ref().map(version),
+            network_ids: uplink.network_ids.as_ref().map(network),
         };
         let at = Timestamp::now();
         for (end, name, body) in content.messages(&decoded) {

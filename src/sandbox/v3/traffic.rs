@@ -73,6 +73,9 @@ impl Field for Stack {
             received_at: Some(instant(window.at)),
             confirmed: frame.confirmed,
             consumed_airtime: Some(duration(airtime)),
+            packet_error_rate: 0.0,
+            locations: Vec::new(),
+            version_ids: None,
             network_ids: Some(network.end()),
         };
         let ids = DeviceIds::new(app_id, dev_id, device, true);
