@@ -81,8 +81,11 @@ pub(super) struct Content<'a> {
 
 impl Content<'_> {
     /// The messages that come of it: end of the topic, member of the event, and its body. One for the uplink, and one for
-    /// each measurement.
+    /// each measurement; none where there is no JSON for what a formatter has made.
     pub(super) fn messages(&self, decoded: &Decoded) -> Vec<(&'static str, &'static str, String)> {
+        if decoded.has_dates {
+            return Vec::new();
+        }
         let uplink = self.begin().maybe("decoded_payload", decoded.data.as_ref().map(json::free));
         let uplink = uplink.texts("decoded_payload_warnings", &decoded.warnings);
         let all = list(decoded.normalized.iter().map(json::free));

@@ -19,14 +19,21 @@ const DOWN: &str = "(function (input) {
   if (typeof encodeDownlink === 'function') return encodeDownlink(input);
   return { bytes: Encoder(input.data, input.fPort), fPort: input.fPort };
 })";
-/// Makes plain JSON of a result: no numbers that JSON does not have, and nothing undefined.
+/// Makes plain JSON of a result: no numbers that JSON does not have, and nothing undefined. The zero below zero becomes an
+/// object of its text under a name that no script gives, and a date an empty object, of which it is told.
 const PLAIN: &str = "(function (result) {
-  return JSON.parse(JSON.stringify(result, function (_, value) {
+  var dates = false;
+  var text = JSON.stringify(result, function (name, value) {
+    if (this[name] instanceof Date) { dates = true; return {}; }
     if (value === undefined) return null;
     if (typeof value === 'number' && !isFinite(value)) throw new Error('not a finite number');
+    if (Object.is(value, -0)) return { '\\u0000number': '-0' };
     return ArrayBuffer.isView(value) ? Array.from(value) : value;
-  }));
+  });
+  return { result: JSON.parse(text), dates: dates };
 })";
+/// The name of such a text.
+const NUMBER: &str = "\0number";
 
 /// Most characters of a script.
 const LONGEST: usize = 40_960;
@@ -39,6 +46,8 @@ pub(super) struct Decoded {
     /// Measurements, one each.
     pub(super) normalized: Vec<Value>,
     pub(super) normalized_warnings: Vec<String>,
+    /// Whether there are dates, for which the stack has no JSON: nobody hears of such an uplink (seen).
+    pub(super) has_dates: bool,
 }
 
 /// What a formatter makes of a downlink's fields.
@@ -84,9 +93,21 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Run a script; its `errors` are a failure.
-fn call(script: &str, function: &str, input: &Value) -> Result<Value, Failure> {
-    script::run(script, &format!("{PLAIN}({function}({input}))")).map(|(result, _)| result).map_err(thrown)
+/// The zero below zero, back from its text.
+fn restore(value: &mut Value) {
+    match value {
+        Value::Object(object) if object.contains_key(NUMBER) => *value = Value::from(-0.0),
+        Value::Object(object) => object.values_mut().for_each(restore),
+        Value::Array(list) => list.iter_mut().for_each(restore),
+        _ => {}
+    }
+}
+
+/// Run a script; gives its result, and whether there are dates in it.
+fn call(script: &str, function: &str, input: &Value) -> Result<(Value, bool), Failure> {
+    let (mut plain, _) = script::run(script, &format!("{PLAIN}({function}({input}))")).map_err(thrown)?;
+    restore(&mut plain["result"]);
+    Ok((plain["result"].take(), plain["dates"] == true))
 }
 
 fn without_errors(output: &Value) -> Result<(), Failure> {
@@ -106,7 +127,7 @@ pub(super) fn decode(formatters: &MessagePayloadFormatters, bytes: &[u8], port: 
     match PayloadFormatter::try_from(formatters.up_formatter) {
         Ok(PayloadFormatter::FormatterJavascript) => {
             let input = json!({"bytes": bytes, "fPort": port});
-            let result = call(&formatters.up_formatter_parameter, UP, &input)?;
+            let (result, has_dates) = call(&formatters.up_formatter_parameter, UP, &input)?;
             let (decoded, normalized) = (&result["decoded"], &result["normalized"]);
             without_errors(decoded)?;
             without_errors(normalized)?;
@@ -121,6 +142,7 @@ pub(super) fn decode(formatters: &MessagePayloadFormatters, bytes: &[u8], port: 
                 warnings: texts(&decoded["warnings"]),
                 normalized: measurements,
                 normalized_warnings: texts(&normalized["warnings"]),
+                has_dates,
             })
         }
         Ok(PayloadFormatter::FormatterCayennelpp) => {
@@ -139,9 +161,10 @@ pub(super) fn encode(formatters: &MessagePayloadFormatters, data: &Value, port: 
     match PayloadFormatter::try_from(formatters.down_formatter) {
         Ok(PayloadFormatter::FormatterJavascript) => {
             let input = json!({"data": data, "fPort": port});
-            let output = call(&formatters.down_formatter_parameter, DOWN, &input)?;
+            let (output, _) = call(&formatters.down_formatter_parameter, DOWN, &input)?;
             without_errors(&output)?;
-            let octet = |number: &Value| u8::try_from(number.as_u64()?).ok();
+            let is_zero = |number: &Value| number.as_f64() == Some(0.0);
+            let octet = |number: &Value| u8::try_from(if is_zero(number) { 0 } else { number.as_u64()? }).ok();
             let bytes = output["bytes"].as_array().into_iter().flatten().map(octet).collect::<Option<_>>();
             let bytes = bytes.ok_or_else(|| invalid("bytes that are not numbers from 0 to 255"))?;
             Ok(Encoded { bytes, port: output["fPort"].as_u64().and_then(|port| u32::try_from(port).ok()) })
@@ -181,6 +204,20 @@ mod tests {
         assert_eq!(old, Encoded { bytes: vec![9, 7], port: Some(7) });
         let new = "function encodeDownlink(input) { return {bytes: [input.data.a], fPort: 12}; }";
         assert_eq!(encode(&down(new), &json!({"a": 9}), 7).unwrap(), Encoded { bytes: vec![9], port: Some(12) });
+    }
+
+    #[test]
+    fn what_json_does_not_have_is_kept_or_told() {
+        let decoded = |data: &str| {
+            let script = format!("function decodeUplink(input) {{ return {{data: {data}}}; }}");
+            let decoded = decode(&up(&script), &[1], 1).unwrap();
+            (decoded.data.unwrap().to_string(), decoded.has_dates)
+        };
+        assert_eq!(decoded("{a: -0, b: [0, -0, {c: -0}]}"), (r#"{"a":-0.0,"b":[0,-0.0,{"c":-0.0}]}"#.into(), false));
+        assert_eq!(decoded("{a: new Date(0), b: '1970'}"), (r#"{"a":{},"b":"1970"}"#.into(), true));
+        assert_eq!(decoded("{a: [new Date(NaN)]}"), (r#"{"a":[{}]}"#.into(), true));
+        let encoded = encode(&down("function Encoder(o) { return [o.a, -0]; }"), &json!({"a": -0.0}), 1).unwrap();
+        assert_eq!(encoded.bytes, [0, 0]);
     }
 
     #[test]
