@@ -17,6 +17,7 @@ mod fuzz;
 mod http2;
 mod journal;
 mod listener;
+mod refusals;
 mod room;
 mod script;
 mod stream;

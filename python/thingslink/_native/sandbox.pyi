@@ -74,9 +74,15 @@ class _Sandbox:
         granted, and what is not its own never comes.
         """
     def refuse_downlinks(self, reason: str = "", count: int = 1) -> None:
-        """Let gateways of ChirpStack refuse the next downlinks, such as with ``TOO_LATE``.
+        """Let gateways refuse to send the next downlinks, such as with ``TOO_LATE``. ``AttributeError`` on V2.
 
-        Without a reason they do not answer.
+        On ChirpStack they do not answer where there is no reason, and what they refuse stays in the queue. On V3 it has
+        failed.
+
+        Args:
+            reason: On ChirpStack any. On V3 ``UNKNOWN_ERROR``, ``TOO_LATE``, ``TOO_EARLY``, ``COLLISION_PACKET``,
+                ``COLLISION_BEACON``, ``TX_FREQ``, ``TX_POWER`` or ``GPS_UNLOCKED``, else ``ValueError``.
+            count: How many downlinks.
         """
     @property
     def server_log(self) -> list[str]:

@@ -87,9 +87,20 @@ impl PySandbox {
 
     #[doc = stub!("_Sandbox.refuse_downlinks")]
     #[pyo3(signature = (reason="", count=1))]
-    fn refuse_downlinks(&self, reason: &str, #[pyo3(from_py_with = number::count)] count: u32) -> PyResult<()> {
-        self.chirpstack("refuse_downlinks")?.refuse_downlinks(reason, count);
-        Ok(())
+    fn refuse_downlinks(
+        &self,
+        py: Python<'_>,
+        reason: &str,
+        #[pyo3(from_py_with = number::count)] count: u32,
+    ) -> PyResult<()> {
+        match self.sandbox()? {
+            NetworkSandbox::V3(sandbox) => sandbox.refuse_downlinks(reason, count).or_raise(py),
+            NetworkSandbox::ChirpStack(sandbox) => {
+                sandbox.refuse_downlinks(reason, count);
+                Ok(())
+            }
+            other @ NetworkSandbox::V2(_) => Err(not_there("refuse_downlinks", other)),
+        }
     }
 
     #[doc = stub!("_Sandbox.server_log")]

@@ -229,7 +229,7 @@ impl Server {
             }
             item.f_cnt_down = f_cnt_down;
             let item = item.clone();
-            let refusal = self.refusals.lock().pop_front();
+            let refusal = self.refusals.next();
             match refusal {
                 Some(reason) if reason.is_empty() => {}
                 Some(reason) => self.tell_log(registry, dev_eui, Log::error(LogCode::DownlinkGateway, reason)),

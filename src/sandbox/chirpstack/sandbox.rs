@@ -369,7 +369,7 @@ impl Sandbox {
 
     /// Let gateways refuse the next downlinks for this reason; without one they do not answer.
     pub fn refuse_downlinks(&self, reason: &str, count: u32) {
-        self.server.refusals.lock().extend((0..count).map(|_| reason.to_owned()));
+        self.server.refusals.add(reason, count);
     }
 
     /// What the server has written to its log, first to last: of what clients did wrong nobody else is told.

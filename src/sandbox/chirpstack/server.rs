@@ -18,6 +18,7 @@ use crate::rpc::proto::chirpstack::api::LogItem;
 use crate::sandbox::broker::{House, QoS, Router};
 use crate::sandbox::fault::Faults;
 use crate::sandbox::journal::Journal;
+use crate::sandbox::refusals::Refusals;
 use crate::sandbox::room::Room;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -62,7 +63,7 @@ pub(super) struct Server {
     pub(super) keys: Mutex<Keys>,
     pub(super) authority: Authority,
     /// What gateways say of the next downlinks: a reason each; an empty one stands for no answer at all.
-    pub(super) refusals: Mutex<VecDeque<String>>,
+    pub(super) refusals: Refusals,
     /// Commands that came at once.
     arrivals: Mutex<Vec<Arrival>>,
     pub(super) arrived: Notify,
@@ -94,7 +95,7 @@ impl Server {
             users: Mutex::default(),
             keys: Mutex::new(Keys::new(any_key)),
             authority,
-            refusals: Mutex::default(),
+            refusals: Refusals::default(),
             arrivals: Mutex::default(),
             arrived: Notify::new(),
             away_until: Mutex::default(),

@@ -180,6 +180,7 @@ impl Stack {
         }
     }
 
+    /// Send what the next gateway does not refuse to; what it refuses has failed, and is not tried again.
     fn transmit(&self, device: &mut Device, ids: &DeviceIds, downlink: Downlink, window: &Window<'_>) {
         let [gateway, heard, _] = &window.correlation_ids;
         let steps = [
@@ -204,6 +205,13 @@ impl Stack {
             ..Downlink::default()
         };
         correlation_ids.push(self.new_id("rpc:/ttn.lorawan.v3.NsAs/HandleUplink"));
+        if let Some(result) = self.refusals.next() {
+            let format = "downlink transmission failed with result `{result}`";
+            let failure = Failure::new(Code::Unknown, NETWORK_SERVER, "transmission", format).with("result", result);
+            let body = failed(&failure, &sent, self.random().u128(..));
+            let event = event(ids, correlation_ids, Timestamp::now(), "downlink_failed", &body);
+            return self.emit(window.uid, window.dev_id, "down/failed", event);
+        }
         let event = event(ids, correlation_ids, Timestamp::now(), "downlink_sent", &sent.to_json());
         device.inbox.remember(Received {
             payload: sent.frm_payload,

@@ -357,6 +357,20 @@ impl Sandbox {
         self.stack.registry().device(app_id, dev_id).ok()?.inbox.next()
     }
 
+    /// Let gateways refuse the next downlinks for this reason.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a reason that gateways do not have.
+    pub fn refuse_downlinks(&self, reason: &str, count: u32) -> Result<()> {
+        const EXPECTED: &str = "UNKNOWN_ERROR, TOO_LATE, TOO_EARLY, COLLISION_PACKET, COLLISION_BEACON, TX_FREQ, TX_POWER \
+                                or GPS_UNLOCKED on this network";
+        if !EXPECTED.split([',', ' ']).any(|known| known.contains('_') && known == reason) {
+            return Err(Error::invalid("reason", reason, EXPECTED));
+        }
+        self.stack.refusals.add(reason, count);
+        Ok(())
+    }
+
     /// Publish bytes as they are, as if the stack did: for tests of what a network should not send. Nothing is retained.
     pub fn publish_raw(&self, topic: &str, payload: &Bytes) {
         if let Some(uid) = topic.strip_prefix("v3/").and_then(|rest| rest.split('/').next()) {

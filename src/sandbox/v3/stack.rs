@@ -15,6 +15,7 @@ use super::watch::Watchers;
 use crate::rpc::proto::v3::ApplicationUp;
 use crate::sandbox::fault::Faults;
 use crate::sandbox::journal::{Entry, Journal};
+use crate::sandbox::refusals::Refusals;
 use crate::sandbox::room::Room;
 use crate::sync::{Mutex, MutexGuard};
 
@@ -32,6 +33,8 @@ pub(super) struct Stack {
     /// Where MQTT is served, plain and over TLS; set once that is known.
     pub(super) broker: OnceLock<(String, String)>,
     pub(super) watchers: Watchers,
+    /// Why gateways refuse to send the next downlinks.
+    pub(super) refusals: Refusals,
     subscribers: Mutex<Vec<Subscriber>>,
     /// Changes when connections have lived their day.
     day: watch::Sender<()>,

@@ -309,13 +309,10 @@ def test_a_v2_body_clears_the_queue(stack: Sandbox) -> None:
     assert stack.device("abp1").downlinks == []
 
 
-#: The gateway refuses to send, and what belongs to it; an ABP device.
-NOT_PLAYED = {"gateway refuses the transmission (TOO_LATE)", "ABP uplink"}
-
-
-def radio() -> list[Record]:
-    played = [record for record in records("22-mqtt-radio") if "topic" in record and "otaa1" in record["topic"]]
-    return [record for record in played if "toolate-1" not in record["payload"] and record["note"] not in NOT_PLAYED]
+def radio(dev_id: str) -> list[Record]:
+    """Give what was told of a device, with the events as they are."""
+    told = [it for it in records("22-mqtt-radio") if f"/{dev_id}/" in it.get("topic", "")]
+    return [{**record, "event": json.loads(record["payload"])} for record in told]
 
 
 def play(device: SandboxDevice, client: Client, record: Record) -> None:
@@ -351,7 +348,8 @@ def counted(event: str) -> str:
 
 
 def test_the_life_of_a_device_is_told_as_by_the_stack(stack: Sandbox) -> None:
-    told = [{**record, "event": json.loads(record["payload"])} for record in radio()]
+    told = radio("otaa1")
+    assert len(told) == 56
     watcher, client = Client(stack), Client(stack)
     watcher.subscribe(("v3/app1/#", 0))
     device = stack.device("otaa1", joined=False)
@@ -360,6 +358,8 @@ def test_the_life_of_a_device_is_told_as_by_the_stack(stack: Sandbox) -> None:
         if end in ("down/ack", "down/nack"):
             device.configure(acknowledges=end == "down/ack")
         elif end in ("join", "up", "down/queued") or "past-1" in record["payload"]:
+            if end == "up" and record["note"].startswith("gateway refuses"):
+                stack.refuse_downlinks("TOO_LATE")
             play(device, client, record)
     heard = [parts(sent)[1:] for sent in watcher.until_ping()]
     # Of the last of three downlinks nobody waited for this event.
@@ -367,6 +367,22 @@ def test_the_life_of_a_device_is_told_as_by_the_stack(stack: Sandbox) -> None:
     shown = [(topic, counted(without_fields_of_frame(alike(event)))) for topic, event in heard]
     expected = [(record["topic"], counted(without_fields_of_frame(alike(record["payload"])))) for record in told]
     assert shown == expected
+
+
+def test_a_gateway_refuses_for_a_reason_as_often_as_it_was_asked_to(stack: Sandbox) -> None:
+    watcher, client, device = Client(stack), Client(stack), stack.device("abp1")
+    watcher.subscribe(("v3/app1/devices/abp1/down/+", 0))
+    body = json.dumps({"downlinks": [{"f_port": 9, "frm_payload": "AQ=="}] * 3})
+    client.ask(publish("v3/app1/devices/abp1/down/push", body.encode(), qos=1))
+    stack.refuse_downlinks("TX_POWER", 2)
+    for _ in range(3):
+        device.uplink()
+    ends = [topic.rsplit("/", 1)[1] for _, topic, _ in map(parts, watcher.until_ping())]
+    assert ends == ["queued"] * 3 + ["failed", "failed", "sent"]
+    assert [it.counter for it in device.received] == [3] and device.downlinks == []
+    for reason in ("", "SOON", "TOO_LATE,", "or"):
+        with pytest.raises(ValueError, match="reason"):
+            stack.refuse_downlinks(reason)
 
 
 def without_fields_of_frame(event: str) -> str:

@@ -230,3 +230,5 @@ def test_the_other_network_has_none_of_it(sandbox: Sandbox) -> None:
         sandbox.limit("as:down:mqtt", 1)
     with pytest.raises(AttributeError, match="join"):
         sandbox.device("node-1", joined=False)
+    with pytest.raises(AttributeError, match="refuse_downlinks"):
+        sandbox.refuse_downlinks("TOO_LATE")
