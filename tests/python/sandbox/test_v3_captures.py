@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from harness import PATIENCE, packet, publish, read_packet, text
+from stack_api import Api
 from stack_captures import Record, alike, key, records, without_euis
 from thingslink.sandbox import Sandbox, SandboxDevice
 
@@ -367,6 +368,29 @@ def test_the_life_of_a_device_is_told_as_by_the_stack(stack: Sandbox) -> None:
     shown = [(topic, counted(without_fields_of_frame(alike(event)))) for topic, event in heard]
     expected = [(record["topic"], counted(without_fields_of_frame(alike(record["payload"])))) for record in told]
     assert shown == expected
+
+
+def test_the_life_of_a_device_that_never_joined_is_told_as_by_the_stack(stack: Sandbox) -> None:
+    told = radio("abp1")
+    assert len(told) == 3
+    watcher, client = Client(stack), Client(stack)
+    watcher.subscribe(("v3/app1/#", 0))
+    stack.device("abp1").delete()
+    api = Api(stack)
+    for record in records("40-management-http"):
+        if record["note"].startswith("ABP"):
+            assert api.ask(record["method"], record["path"], record["request"])[0] == 200
+    # Which newer stacks tell, too.
+    request = {"end_device": {"attributes": {}}, "field_mask": {"paths": ["attributes"]}}
+    assert api.ask("PUT", "applications/app1/devices/abp1", request)[0] == 200
+    device = stack.device("abp1")
+    for record in told:
+        play(device, client, record)
+    heard = [parts(sent)[1:] for sent in watcher.until_ping()]
+    # Nobody waited for what came of the last uplink.
+    assert heard.pop()[0].endswith("abp1/down/sent")
+    shown = [(topic, counted(without_fields_of_frame(alike(event)))) for topic, event in heard]
+    assert shown == [(it["topic"], counted(without_fields_of_frame(alike(it["payload"])))) for it in told]
 
 
 def test_a_gateway_refuses_for_a_reason_as_often_as_it_was_asked_to(stack: Sandbox) -> None:
