@@ -408,6 +408,15 @@ def test_an_uplink_made_up_is_heard_as_by_the_stack(
     assert told == expected
 
 
+def test_formatters_are_set_as_by_the_stack(stack: Stack) -> None:
+    set_scripts(stack, **SCRIPTS)
+    links = [it for it in records("21-simulate-requests") if it["path"].endswith("/link")]
+    assert len(links) == 22
+    for record in links:
+        status, _, answer = Api(stack.sandbox).ask(record["method"], record["path"], record["request"])
+        assert (status, made_plain(answer)) == (record["status"], made_plain(record["response"])), record["note"]
+
+
 ENCODED = [
     record
     for record in records("30-mqtt-downlink")

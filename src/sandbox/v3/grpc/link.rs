@@ -62,8 +62,8 @@ impl As for Servers {
             let application = registry.application(&app_id).ok_or_else(|| not_found(&app_id))?;
             let mut link = dynamic(LINK, &application.link.clone().unwrap_or_default());
             copy(&dynamic(LINK, &request.link.unwrap_or_default()), &mut link, paths);
-            let link = application.link.insert(typed(&link));
-            Ok(shown(link, paths))
+            // The whole of it, whatever was set (seen).
+            Ok(application.link.insert(typed(&link)).clone())
         };
         let subject = |request: &SetApplicationLinkRequest| of_application(request.application_ids.as_ref());
         self.0.answer(request, "/ttn.lorawan.v3.As/SetLink", subject, |_| vec![SETTINGS_BASIC], work).await
