@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import select
 import socket
 import ssl
 import struct
@@ -216,6 +217,8 @@ def test_filters_that_overlap_are_one_subscription(stack: Sandbox) -> None:
     assert uplinks() == record["after_one_simulated_uplink"]
     assert client.ask(packet(0xA2, b"\0\x0a" + text("#"))) == b"\xb0\x02\0\x0a"
     assert uplinks() == of["UNSUBSCRIBE # (subscribed as # and v3/app1/#)"]["after_one_simulated_uplink"]
+    assert client.ask(packet(0xA2, b"\0\x0b" + text("v3/app1/#"))) == b"\xb0\x02\0\x0b"
+    assert uplinks() == of["then UNSUBSCRIBE v3/app1/#"]["after_one_simulated_uplink"]
     assert client.ask(packet(0xA2, b"\0\x0c" + text("never"))) == b"\xb0\x02\0\x0c"
 
 
@@ -450,10 +453,18 @@ def test_the_queue_of_a_device_has_an_end(stack: Sandbox) -> None:
 
 
 def test_a_silent_client_is_parted_from_after_one_and_a_half_keep_alives(stack: Sandbox) -> None:
-    short, endless = Client(stack, None), Client(stack, None)
+    short, endless, lively = Client(stack, None), Client(stack, None), Client(stack, None)
     assert short.ask(login("app1", FULL, keep=1)) == endless.ask(login("app1", FULL, keep=0)) == b"\x20\x02\0\0"
+    assert lively.ask(login("app1", FULL, keep=1)) == b"\x20\x02\0\0"
+    # Twice as long as the silent one is let.
+    for _ in range(2):
+        silent = Client(stack, None)
+        assert silent.ask(login("app1", FULL, keep=1)) == b"\x20\x02\0\0"
+        while not select.select([silent.socket], [], [], 0.3)[0]:
+            assert lively.is_open()
+        assert silent.read() == b""
     assert short.read() == b""
-    assert endless.is_open()
+    assert endless.is_open() and lively.is_open()
 
 
 def test_a_slow_reader_loses_messages_without_a_word(stack: Sandbox) -> None:

@@ -306,12 +306,74 @@ def test_formatters_are_tried_over_http(api: Api) -> None:
     assert status == 200 and len(bytes.fromhex(answer["dev_addr"])) == 4
 
 
-def test_a_request_that_is_too_long_is_refused(api: Api) -> None:
-    requests = [it for it in records("50-limits") if it["note"].startswith("HTTP downlink request")]
-    record = next(it for it in requests if it["status"] != 200)
-    path = "as/applications/app1/devices/abp1/down/push"
-    status, _, answer = api.ask("POST", path, b" " * record["bytes"])
+@pytest.mark.parametrize(
+    "record", [it for it in records("50-limits") if it["note"].startswith("HTTP downlink request")]
+)
+def test_a_request_may_be_so_long_and_no_longer(api: Api, record: Record) -> None:
+    prepared(api)
+    request = b'{"downlinks":[{"f_port":10,"frm_payload":"Ag8="}],"x":"'
+    request += b"x" * (record["bytes"] - len(request) - 2) + b'"}'
+    status, _, answer = api.ask("POST", "as/applications/app1/devices/abp1/down/push", request)
     assert (status, answer) == (record["status"], json.loads(record["response"]))
+    assert api.sandbox.device("abp1").downlinks == ([b"\x02\x0f"] if status == 200 else [])
+
+
+def test_a_queue_that_is_full_is_told(api: Api) -> None:
+    prepared(api)
+    of = {it["note"]: it for it in records("50-limits")}
+    for note, count in (("push of 500 at once", 500), ("push of 10000 more", 10_000)):
+        request = {"downlinks": [{"f_port": 1, "frm_payload": "AQ=="}] * count}
+        status, _, answer = api.ask("POST", "as/applications/app1/devices/abp1/down/push", request)
+        assert (status, plain(answer)) == (of[note]["status"], plain(of[note]["response"]))
+    waiting = api.get("as/applications/app1/devices/abp1/down")["downlinks"]
+    assert len(waiting) == of["queue length"]["n"]
+
+
+#: What was sent, which stands in the notes alone.
+PUSHED: dict[str, Any] = {
+    "HTTP push: f_port only": {"f_port": 10},
+    "HTTP push: empty frm_payload": {"f_port": 10, "frm_payload": ""},
+    "HTTP push: decoded_payload and frm_payload": {
+        "f_port": 10,
+        "frm_payload": "AQ==",
+        "decoded_payload": {"level": 7},
+    },
+}
+
+
+@pytest.mark.parametrize("note", PUSHED)
+def test_what_a_downlink_needs_is_told_as_by_the_stack(api: Api, note: str) -> None:
+    prepared(api)
+    (record,) = [it for it in records("31-downlink-more") if it["note"] == note]
+    path = "as/applications/app1/devices/abp1/down"
+    status, _, answer = api.ask("POST", f"{path}/push", {"downlinks": [PUSHED[note]]})
+    expected, text = record["answer"]
+    assert (status, plain(answer)) == (expected, plain(json.loads(text) if isinstance(text, str) else text))
+    got, (_, meant) = api.get(path), record["queue"]
+    for queue in (got, meant):
+        for waiting in queue.get("downlinks", []):
+            # Which are the server's own.
+            assert waiting.pop("f_cnt") and len(waiting.pop("correlation_ids")) == 2
+    assert got == meant
+
+
+@pytest.mark.parametrize("record", [it for it in records("50-limits") if it["note"].startswith("simulated uplink")])
+def test_an_uplink_that_is_made_up_may_be_of_any_length(api: Api, record: Record) -> None:
+    prepared(api)
+    settings = {"data_rate": {"lora": {"bandwidth": 125000, "spreading_factor": 7, "coding_rate": "4/5"}}}
+    payload = bytes(record["n"])
+    uplink = {"f_port": 1, "frm_payload": base64.b64encode(payload).decode()}
+    request = {"uplink_message": {**uplink, "settings": {**settings, "frequency": "868100000"}}}
+    status, _, answer = api.ask("POST", "as/applications/app1/devices/abp1/up/simulate", request)
+    assert (status, answer) == (record["status"], {})
+    told = [it["payload"].decode() for it in api.sandbox.journal if it["kind"] == "published"][-1]
+    assert base64.b64decode(json.loads(told)["uplink_message"]["frm_payload"]) == payload
+    # Of what takes more memory than a formatter may have, nothing is decoded here.
+    decoded = f'"decoded_payload":{{"hex":{record["n"]}, "level":0, "port":1}},'
+    assert (decoded in told) == (record["n"] < 10_000)
+    # Zeros at the end of a time are left out.
+    told = re.sub(r'"received_at":"[^"]+"', f'"received_at":"{"0" * len("2026-11-25T23:07:16.123456789Z")}"', told)
+    assert len(told if decoded in told else told + decoded) == record["received"]
 
 
 def test_plain_text_is_served_on_request() -> None:

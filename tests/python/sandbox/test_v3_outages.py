@@ -64,10 +64,14 @@ def get_application(stack: Sandbox, generated: Generated) -> Any:
 
 def test_without_its_database_a_good_key_is_refused_as_a_wrong_one(stack: Sandbox, generated: Generated) -> None:
     there, away, again, back = records("54-no-database")
+    unused = key("UNUSED")
+    stack.add_application("app1", unused, ["RIGHT_APPLICATION_TRAFFIC_READ"])
+    keys = {"good key": FULL, "key not used before": unused, "wrong key": WRONG}
+    assert there["connack"].keys() <= keys.keys()
     for record in (there, away, again, back):
         stack.lose_identity_server(record is away or record is again)
-        for name, secret in (("good key", FULL), ("wrong key", WRONG)):
-            meant = record["connack"][name][0]
+        for name, (meant, _) in record["connack"].items():
+            secret = keys[name]
             # Of some answers the capture has only the beginning.
             assert answer(stack, secret) == ("20020005" if "short read" in meant else meant), record["note"]
         status, body = record["http_get_application"]

@@ -6,6 +6,7 @@ whole answer. What is not: times, IDs and keys that a server makes, and fields t
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import re
@@ -415,6 +416,67 @@ def test_formatters_are_set_as_by_the_stack(stack: Stack) -> None:
     for record in links:
         status, _, answer = Api(stack.sandbox).ask(record["method"], record["path"], record["request"])
         assert (status, made_plain(answer)) == (record["status"], made_plain(record["response"])), record["note"]
+
+
+def pushes(name: str) -> dict[str, Record]:
+    """Give what was sent to a device's queue by a call, by note."""
+    return {it["note"]: it for it in records(name) if it["note"].startswith("down push")}
+
+
+def test_what_calls_send_to_devices_is_told_as_by_the_stack(stack: Stack) -> None:
+    set_scripts(stack, **SCRIPTS)
+    seen = len(stack.sandbox.journal)
+    by_http, by_grpc = pushes("42-errors-http"), pushes("43-errors-grpc")
+    assert len(by_http) > len(by_grpc) == 10 and by_grpc.keys() < by_http.keys()
+    for note, record in by_http.items():
+        if note in by_grpc:
+            stack.outcome(by_grpc[note])
+        request = record["request"]
+        if isinstance(request, str):
+            request = base64.b64decode(request.removeprefix("base64:"))
+        assert Api(stack.sandbox).ask(record["method"], record["path"], request)[0] == record["status"]
+    # Who heard it had this note at that time.
+    heard = [it for it in records("20-mqtt-uplink-simulated") if it["note"].startswith("minimal")]
+    expected = [(it["topic"], alike(it["payload"])) for it in heard if "/down/" in it["topic"]]
+    assert len(expected) == 9 and events(stack.sandbox, seen) == expected
+
+
+@pytest.mark.parametrize("name", ["full", "read", "down"])
+def test_who_subscribes_by_a_call_is_told_as_by_the_stack(stack: Stack, name: str) -> None:
+    (record,) = [it for it in records("50-limits") if f"Subscribe with key {name}" in it["note"]]
+    stack.call(
+        "EndDeviceRegistry/Update", {"end_device": {"ids": {"device_id": "abp1", **IDS}}, "field_mask": "attributes"}
+    )
+    set_scripts(stack, **SCRIPTS)
+    method = f"/{PACKAGE}.AppAs/Subscribe"
+    sent, got = stack.types(method)
+    subscribe = stack.channel.unary_stream(method, sent.SerializeToString, got.FromString)
+    metadata = (("authorization", f"Bearer {key(name.upper())}"),)
+    told = subscribe(sent(application_id="app1"), metadata=metadata, timeout=PATIENCE)
+    expected = record["messages"][0]
+    if "code" in expected:
+        with pytest.raises(grpc.RpcError) as refused:
+            next(told)
+        trailing = {entry.key: entry.value for entry in refused.value.trailing_metadata()}
+        status = stack.generated.message("google.rpc.Status").FromString(trailing["grpc-status-details-bin"])
+        details = json_format.MessageToDict(status, preserving_proto_field_name=True)
+        answer = (refused.value.code().name, refused.value.details(), without(details))
+        assert answer == (expected["code"], expected["message"], without(expected["details"]))
+        return
+    # What was told before the subscription stands would be lost.
+    told.initial_metadata()
+    (minimal,) = [it for it in records("21-simulate-requests") if it["note"].startswith("minimal")]
+    uplink = minimal["request"]["uplink_message"] | {"frm_payload": expected["uplink_message"]["frm_payload"]}
+    assert Api(stack.sandbox).ask("POST", minimal["path"], {"uplink_message": uplink})[0] == 200
+    answer = json_format.MessageToDict(next(told), preserving_proto_field_name=True)
+    told.cancel()
+    for message in (answer, expected):
+        assert [re.sub(r"\w{26}$", "", own) for own in message.pop("correlation_ids")] == [
+            "as:up:",
+            "rpc:/ttn.lorawan.v3.AppAs/SimulateUplink:",
+        ]
+        assert message.pop("received_at")
+    assert answer == expected
 
 
 ENCODED = [
