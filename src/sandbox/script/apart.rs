@@ -83,7 +83,7 @@ impl Evaluator {
     fn ask(&mut self, request: &[u8]) -> Option<Answer> {
         // As long as the process may take by its own rules, and what a busy machine adds.
         #[expect(clippy::cast_possible_truncation, reason = "a few")]
-        let longest = (LIMIT + GRACE) * (ATTEMPTS as u32 + 1) + Duration::from_secs(1);
+        let longest = (LIMIT + GRACE) * (ATTEMPTS as u32 + 1) + Duration::from_secs(5);
         write(&mut self.requests, request).ok()?;
         match self.answers.recv_timeout(longest) {
             Ok(answer) => serde_json::from_slice(&answer).ok(),
