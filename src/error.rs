@@ -24,11 +24,11 @@ pub enum Error {
         expected: &'static str,
     },
     /// A name stands for several things; nothing was sent.
-    #[error("{what} {value:?} is not clear: {found}")]
+    #[error("{what}{} is not clear: {found}", given(value))]
     Ambiguous {
         /// Which argument.
         what: &'static str,
-        /// The value as given.
+        /// The value as given; empty where none is.
         value: String,
         /// What it may stand for, each by a name of its own.
         found: String,
@@ -280,6 +280,10 @@ impl RpcCode {
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].1
     }
+}
+
+fn given(value: &str) -> String {
+    if value.is_empty() { String::new() } else { format!(" {value:?}") }
 }
 
 impl Error {

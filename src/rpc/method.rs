@@ -56,9 +56,11 @@ impl Method {
         } else if self.is_of_chirpstack() {
             "is it the API of a ChirpStack 4, at port 8080 as a rule?"
         } else if self.service().starts_with("discovery.") {
-            "is this the address of a handler? Discovery servers are at port 1900 as a rule"
+            "is this the address of a handler? Discovery servers are at port 1900 as a rule; for The Things Stack V3 give \
+             cluster=, and for ChirpStack grpc_address="
         } else {
-            "is this the address of a discovery server? Handlers are at port 1904 as a rule"
+            "is this the address of a discovery server? Handlers are at port 1904 as a rule; The Things Stack V3 and \
+             ChirpStack are known by their keys, or by network="
         }
     }
 

@@ -454,7 +454,7 @@ class ApplicationClient:
 
         On V3 the last is in lists, too; a list has what the Identity Server knows: IDs, EUIs, description, place,
         attributes. The rest of a device, up to three calls, is asked for when its ``lorawan_device`` or ``v3`` is
-        looked at, or it is printed or encoded. So it is on ChirpStack, where lists are sorted by DevEUI.
+        looked at, or the device itself is printed or encoded. So it is on ChirpStack, where lists are sorted by DevEUI.
 
         Args:
             limit: Devices at most.

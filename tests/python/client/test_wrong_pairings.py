@@ -311,3 +311,15 @@ def test_fields_that_are_missing_are_explained(sandbox: Sandbox, client_for: Any
 def test_discovery_errors_are_of_one_family(servers: Servers) -> None:
     with DiscoveryClient(servers.addresses["mute"], insecure_channel=True) as client, pytest.raises(RpcError):
         client.get_all("handler")
+
+
+@pytest.mark.parametrize("network", ["v3", "chirpstack"])
+def test_calls_of_v2_at_another_network_say_how_that_is_named(network: Any) -> None:
+    insecure: Any = {"insecure": True} if network == "v3" else {}
+    with Sandbox(network=network, **insecure) as sandbox:
+        address = sandbox.management_address
+        with DiscoveryClient(address, insecure_channel=True) as discovery:
+            text = said(lambda: discovery.get_all("handler"))
+        assert "cluster=" in text and "grpc_address=" in text
+        with ApplicationClient("demo-app", "ttn-account-v2.k", address, insecure_channel=True) as application:
+            assert "network=" in said(application.get)

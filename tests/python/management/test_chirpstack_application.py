@@ -194,7 +194,10 @@ def test_of_several_profiles_one_is_to_be_named(world: World, sandbox: Sandbox) 
         names = sorted(profile.name for profile in application.chirpstack.profiles)
         assert names == ["abp-eu", "classc-eu", "otaa-eu"]
         assert client.get(profile="classc-eu").payload_format == "cayennelpp"
-        with pytest.raises(ValueError, match=r'profiles "abp-eu", "classc-eu", "otaa-eu", .* profile= says which'):
+        with pytest.raises(
+            ValueError,
+            match=r'^profile is not clear: .*profiles "abp-eu", "classc-eu", "otaa-eu", .* profile= says which',
+        ):
             client.set_payload_format("custom")
         client.set_payload_format("cayennelpp", profile="otaa-eu")
         client.set_custom_payload_functions(decoder=DECODER, profile="otaa-eu")
