@@ -47,7 +47,16 @@ impl Topics {
 
     /// A topic, or a filter for one, as the server writes it.
     #[must_use]
+    #[inline]
     pub fn of_server<'a>(&self, topic: &'a str) -> Cow<'a, str> {
+        // Each message that comes is asked of.
+        if self.event.is_none() && self.command.is_none() {
+            return topic.into();
+        }
+        self.write(topic)
+    }
+
+    fn write<'a>(&self, topic: &'a str) -> Cow<'a, str> {
         let mut levels = topic.split('/');
         let levels: [Option<&str>; 7] = std::array::from_fn(|_| levels.next());
         let [Some("application"), Some(application), Some("device"), Some(device), Some(kind), Some(name), None] =
