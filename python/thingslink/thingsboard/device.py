@@ -371,6 +371,7 @@ class TBDeviceMqttClient(PackageClient):
             self._native_connect_callback(running=False)
 
     def _hear_disconnected(self, code: int) -> None:
+        super()._hear_disconnected(code)
         told = self._client._told_of_disconnect or self._on_disconnect
         if told != TBDeviceMqttClient._on_disconnect.__get__(self):
             self._native_claim_thread()

@@ -43,9 +43,11 @@ class Download:
         piece: Number of the piece that is awaited, from 0.
         tries: How often it was asked for.
         request: What became of the last time.
+        comes_again: Whether that was on its way when the connection was lost: it is sent once more.
     """
 
     request: TBPublishInfo | None = None
+    comes_again = False
 
     def __init__(self, kind: Kind, number: int, info: dict[str, Any], piece_bytes: int) -> None:
         self.kind = kind

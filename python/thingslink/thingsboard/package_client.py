@@ -159,6 +159,10 @@ class PackageClient(PrivateNames):
         if code == 0 and self.__packages is not None:
             self.__packages.hear_connected(self)
 
+    def _hear_disconnected(self, _code: int) -> None:
+        if self.__packages is not None:
+            self.__packages.hear_disconnected()
+
     def _hear_package(self, kind: str, attributes: dict[str, Any], pushed: bool) -> None:
         if kind == "fw" or self.__packages is not None:
             self._native_claim_thread()

@@ -141,10 +141,19 @@ class Packages:
             self._send_untold(client)
             for kind in [*self._asked]:
                 self._ask(client, kind)
-            if self._running is not None and self._running.is_asked_for:
+            if self._running is None:
+                return
+            comes_again, self._running.comes_again = self._running.comes_again, False
+            if comes_again or self._running.is_asked_for:
                 self._await(client, self._running)
-            elif self._running is not None:
+            else:
                 self._ask_for_piece(client, self._running, "the connection was lost")
+
+    def hear_disconnected(self) -> None:
+        """Remember what the session sends again by itself, and may have done when it tells of the next login."""
+        with self._served():
+            if self._running is not None:
+                self._running.comes_again |= self._running.is_asked_for
 
     def hear_attributes(self, client: PackageClient, prefix: str, attributes: dict[str, Any], *, pushed: bool) -> None:
         """Begin a download if the attributes name another package than the one that is installed."""

@@ -414,6 +414,28 @@ def test_a_lost_connection_goes_on_at_the_missing_piece(pieces: Pieces, calls: C
     assert calls.next() == (pieces.data, "v2")
 
 
+def test_what_the_session_sends_again_is_not_asked_for_once_more(
+    pieces: Pieces, calls: Calls, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    hear_connected = packages.Packages.hear_connected
+
+    def late(self: packages.Packages, client: TBDeviceMqttClient) -> None:
+        # As late as the thread of callbacks may be: what was sent again is acknowledged by then.
+        eventually(lambda: self._running is None or not self._running.is_asked_for)
+        hear_connected(self, client)
+
+    monkeypatch.setattr(packages.Packages, "hear_connected", late)
+    pieces.server.unacknowledged = b"chunk/0"
+    pieces.announce()
+    assert pieces.next() == ("v2/fw/request/1/chunk/0", b"3")
+    pieces.server.unacknowledged = None
+    pieces.hang_up()
+    for piece in range(4):
+        assert pieces.next() == (f"v2/fw/request/1/chunk/{piece}", b"3")
+        pieces.send(1, piece)
+    assert calls.next() == (pieces.data, "v2")
+
+
 def test_pieces_that_are_not_awaited_are_passed_over(pieces: Pieces, calls: Calls) -> None:
     pieces.announce()
     for piece in range(4):
