@@ -88,17 +88,33 @@ impl ServerCertVerifier for Anyone {
     verifies_possession!();
 }
 
-/// The system's certificates as they were read last, as long as somebody trusts them.
-static SYSTEM: Mutex<Option<(Weak<WebPkiServerVerifier>, Instant)>> = Mutex::new(None);
-/// For how long what is new relies on that: the system may get others.
+/// What was read last, as long as somebody has it.
+struct Recent<T>(Mutex<Option<(Weak<T>, Instant)>>);
+
+/// The system's certificates.
+static SYSTEM: Recent<WebPkiServerVerifier> = Recent(Mutex::new(None));
+/// For how long what is new relies on them: the system may get others.
 const FRESH: Duration = Duration::from_secs(60);
 
-fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
-    let mut system = SYSTEM.lock();
-    let fresh = system.as_ref().filter(|(_, read)| read.elapsed() < FRESH);
-    if let Some(verifier) = fresh.and_then(|(verifier, _)| verifier.upgrade()) {
-        return Ok(verifier);
+impl<T> Recent<T> {
+    /// What is fresh, or what is read now.
+    fn or_read(&self, fresh: Duration, read: impl FnOnce() -> Result<Arc<T>>) -> Result<Arc<T>> {
+        let mut recent = self.0.lock();
+        let known = recent.as_ref().filter(|(_, read)| read.elapsed() < fresh);
+        if let Some(known) = known.and_then(|(known, _)| known.upgrade()) {
+            return Ok(known);
+        }
+        let found = read()?;
+        *recent = Some((Arc::downgrade(&found), Instant::now()));
+        Ok(found)
     }
+}
+
+fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
+    Ok(SYSTEM.or_read(FRESH, || read_system(provider))?)
+}
+
+fn read_system(provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     let (usable, _) = roots.add_parsable_certificates(found.certs);
@@ -106,11 +122,9 @@ fn system_verifier(provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertV
         let reason = found.errors.first().map_or_else(|| "none installed".to_owned(), ToString::to_string);
         return Err(unusable("the system's root certificates", &reason));
     }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
-        .map_err(|error| unusable("the system's root certificates", &error))?;
-    *system = Some((Arc::downgrade(&verifier), Instant::now()));
-    Ok(verifier)
+        .map_err(|error| unusable("the system's root certificates", &error))
 }
 
 fn given_verifier(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
@@ -225,14 +239,17 @@ mod tests {
     }
 
     #[test]
-    fn the_systems_certificates_are_read_once_while_somebody_trusts_them() {
-        let provider = Arc::new(ring::default_provider());
-        // A machine may have none.
-        let Ok(first) = system_verifier(&provider) else { return };
-        assert!(Arc::ptr_eq(&first, &system_verifier(&provider).unwrap()));
-        let known = || SYSTEM.lock().as_ref().is_some_and(|(verifier, _)| verifier.strong_count() > 0);
-        assert!(known());
-        drop(first);
-        assert!(!known(), "nobody trusts them any more");
+    fn what_somebody_has_is_not_read_again_until_it_is_old() {
+        let recent = Recent(Mutex::new(None));
+        let get = |fresh, number| recent.or_read(fresh, || Ok(Arc::new(number))).unwrap();
+        let first = get(FRESH, 1);
+        assert_eq!(*get(FRESH, 2), 1, "the same");
+        let second = get(Duration::ZERO, 3);
+        assert_eq!((*first, *second, *get(FRESH, 4)), (1, 3, 3), "the one was old");
+        drop(second);
+        assert_eq!(*get(FRESH, 5), 5, "nobody has it any more");
+        let failed = recent.or_read(Duration::ZERO, || Err(unusable("them", &"none installed")));
+        assert!(failed.unwrap_err().to_string().contains("none installed"));
+        assert_eq!(*get(FRESH, 6), 6);
     }
 }
