@@ -54,9 +54,7 @@ def is_running(process: int) -> bool:
         return False
 
 
-def test_what_does_not_end_holds_nothing(
-    decode: Callable[[str], Any], eventually: Callable[[Callable[[], object]], None]
-) -> None:
+def test_what_does_not_end_holds_nothing(decode: Callable[[str], Any]) -> None:
     # More than may be at work at once.
     for _ in range(20):
         before = evaluators()
